@@ -1,0 +1,60 @@
+# Needs Python >= 3.11 and make; everything else is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup.stamp
+EXTRAS := dev,isal,coffea
+
+.DEFAULT_GOAL := help
+.PHONY: help setup fix check test run demo docs golden bench clean
+
+help:
+	@echo "make run     the demo: the paper's two listings on a generated sample, with plans, yields and plots"
+	@echo "make test    the tests"
+	@echo "make check   style, types, import contracts, dependencies"
+	@echo "make fix     format, and mend what can be mended"
+	@echo "make docs    the pictures of the documentation"
+	@echo "make golden  write the golden files anew"
+	@echo "make bench   the benchmarks"
+	@echo "make clean   remove what was made here, the environment excepted"
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(f"Python >= 3.11 is needed, this is {sys.version}" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
+	@touch $@
+
+setup: $(STAMP)
+
+fix: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+test: setup
+	$(BIN)/python -m pytest
+
+run demo: setup
+	$(BIN)/hep-flows demo
+
+docs: setup
+	$(BIN)/hep-flows demo --out docs/images
+
+golden: setup
+	$(BIN)/python -m pytest -q tests --golden
+
+bench: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench,isal]"
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf demo-data demo-output build dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find hep_flows tests benchmarks flows -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,105 @@
+"""Array expressions on collision events: written down first, executed when a result is asked for.
+
+The names here are what a physicist types. Each is imported when it is first used, so that ``import hep_flows`` is cheap.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hep_flows.errors import HepFlowsError as HepFlowsError
+    from hep_flows.record.aliases import alias_scope as alias_scope
+    from hep_flows.record.aliases import define_alias as define_alias
+    from hep_flows.record.aliases import reset_aliases as reset_aliases
+    from hep_flows.record.callables import curry as curry
+    from hep_flows.record.dataframe import DataFrame as DataFrame
+    from hep_flows.record.histogram import Histogram as Histogram
+    from hep_flows.record.objects import exclusive_class as exclusive_class
+    from hep_flows.record.user_func import user_func as user_func
+    from hep_flows.tables import nanoaod_table as nanoaod_table
+    from hep_flows.tables import parquet_table as parquet_table
+    from hep_flows.tables import tree_table as tree_table
+    from hep_flows.tables import xaod_table as xaod_table
+    from hep_flows.verbs import dumps as dumps
+    from hep_flows.verbs import make_local as make_local
+    from hep_flows.verbs import make_local_async as make_local_async
+    from hep_flows.verbs import plan as plan
+    from hep_flows.verbs import render as render
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DataFrame": "hep_flows.record.dataframe",
+    "HepFlowsError": "hep_flows.errors",
+    "Histogram": "hep_flows.record.histogram",
+    "alias_scope": "hep_flows.record.aliases",
+    "curry": "hep_flows.record.callables",
+    "define_alias": "hep_flows.record.aliases",
+    "dumps": "hep_flows.verbs",
+    "exclusive_class": "hep_flows.record.objects",
+    "make_local": "hep_flows.verbs",
+    "make_local_async": "hep_flows.verbs",
+    "nanoaod_table": "hep_flows.tables",
+    "parquet_table": "hep_flows.tables",
+    "plan": "hep_flows.verbs",
+    "render": "hep_flows.verbs",
+    "reset_aliases": "hep_flows.record.aliases",
+    "tree_table": "hep_flows.tables",
+    "user_func": "hep_flows.record.user_func",
+    "xaod_table": "hep_flows.tables",
+}
+
+__all__ = [  # noqa: RUF022 - in the order in which one meets them
+    "xaod_table",
+    "nanoaod_table",
+    "tree_table",
+    "parquet_table",
+    "DataFrame",
+    "Histogram",
+    "user_func",
+    "curry",
+    "define_alias",
+    "alias_scope",
+    "reset_aliases",
+    "exclusive_class",
+    "make_local",
+    "make_local_async",
+    "plan",
+    "dumps",
+    "render",
+    "HepFlowsError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hep_flows' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """The kind of this module: a folder never hides a public name.
+
+    Python sets a folder as an attribute of its package when it is imported, and ``plan`` is a verb here as well as a folder.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _HOMES and isinstance(value, ModuleType):
+            return
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,97 @@
+"""``hep-flows demo``: the two listings of the paper on a small sample, with what a user wants to see of them."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hep_flows import make_local, plan
+from hep_flows.demo.generate import Recipe
+from hep_flows.demo.listings import LISTINGS
+from hep_flows.demo.sample_files import sample_files
+from hep_flows.show.histogram_plot import save_histogram_plot
+from hep_flows.show.text_picture import save_text_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hep_flows.demo.listings import Listing
+    from hep_flows.demo.sample_files import SampleFiles
+
+
+class Stopwatch:
+    """Seconds by step, in the order in which the steps were first timed."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, step: str) -> Iterator[None]:
+        """Add what the ``with`` block takes to a step."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start
+
+
+def run_demo(data: Path, out: Path, events: int) -> None:
+    """Run the listings over the files of ``data``, print what happens and put the plots into ``out``."""
+    console, watch = Console(soft_wrap=True, highlight=False), Stopwatch()
+    with watch.time("sample"):
+        files = sample_files(data, Recipe(events=events))
+    _say_files(console, files)
+    pictures = []
+    for name, layout, listing in LISTINGS:
+        with watch.time("record"):
+            recorded = listing(files.physlite if layout == "physlite" else files.nanoaod)
+        pictures += _show_listing(console, watch, recorded, out / name)
+    console.print(_times(watch.seconds))
+    console.print("Plots, and the plans as pictures:")
+    for picture in pictures:
+        console.print(f"  {picture}")
+
+
+def _say_files(console: Console, files: SampleFiles) -> None:
+    said = {
+        "generated": "Made the sample (written by the demo itself, not measured by an experiment):",
+        "found": "Found the sample of an earlier run:",
+        "real": "Running over the files found:",
+    }
+    console.print(said[files.origin])
+    console.print(f"  {files.physlite}\n  {files.nanoaod}")
+
+
+def _show_listing(console: Console, watch: Stopwatch, recorded: Listing, start: Path) -> list[Path]:
+    """Print one listing, and give its pictures; ``start`` is how their names begin."""
+    console.rule(f"[bold]{recorded.title}", align="left")
+    with watch.time("plan"):
+        planned = plan(recorded.histogram)
+    console.print(str(planned), markup=False)
+    with watch.time("execute"):
+        result: dict[str, Any] = make_local({"histogram": recorded.histogram, **recorded.yields})
+    table = Table("yield", "number", title_justify="left")
+    table.columns[1].justify = "right"
+    for name in recorded.yields:
+        table.add_row(name, f"{int(result[name]):,}")
+    console.print(table)
+    with watch.time("draw"):
+        plot = save_histogram_plot(result["histogram"], start.with_name(f"{start.name}.png"), recorded.title)
+        return [plot, save_text_picture(str(planned), start.with_name(f"{start.name}_plan.png"))]
+
+
+def _times(seconds: dict[str, float]) -> Table:
+    total = sum(seconds.values())
+    table = Table("where the time went", "seconds", "share")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for step, spent in seconds.items():
+        table.add_row(step, f"{spent:.2f}", f"{100 * spent / total:.0f} %")
+    table.add_section()
+    table.add_row("all", f"{total:.2f}", "")
+    return table

@@ -1,0 +1,182 @@
+"""Every exception of hep_flows, and how it prints.
+
+::
+
+    HepFlowsError
+    ├── RecordError                 while an expression is written down
+    │   ├── FieldError              no such leaf, collection or column
+    │   ├── AxisError               operands, masks or levels that do not fit
+    │   ├── LiteralError            a constant or argument of the wrong kind
+    │   └── ControlFlowError        if, and, or, not, in, for, len, float on an expression
+    ├── SourceError                 a file, tree or branch that cannot be used
+    ├── PlanError
+    │   └── NoPluginError           no plug-in can run a node; holds every refusal
+    ├── PluginError                 a plug-in broke its contract
+    └── TaskError                   a task failed while it ran; the original is chained
+
+Each says *what* is wrong, *where* in the user's code, *why*, and what to *do*.
+"""
+
+from __future__ import annotations
+
+import difflib
+import linecache
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import CodeType
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """A place in the user's code, as plain data: it can cross processes.
+
+    Columns count characters from 0; ``end`` is exclusive; both are 0 when unknown.
+    """
+
+    file: str
+    line: int
+    start: int = 0
+    end: int = 0
+
+    def text(self) -> str:
+        """Give the line with a caret under the part that is meant."""
+        source = linecache.getline(self.file, self.line).rstrip("\n")
+        name = self.file.rsplit("/", 1)[-1]
+        head = f"  {name}:{self.line}   "
+        if not source.strip():
+            return head.rstrip()
+        indent = len(source) - len(source.lstrip())
+        start = max(self.start, indent)
+        stop = min(max(self.end, start + 1), len(source)) if self.end else len(source)
+        return f"{head}{source.strip()}\n{' ' * (len(head) + start - indent)}{'^' * (stop - start)}"
+
+
+class Site:
+    """Where an expression was written: cheap to take, turned into a `SourceLine` only when shown."""
+
+    __slots__ = ("code", "instruction", "lineno")
+
+    def __init__(self, code: CodeType, instruction: int, lineno: int) -> None:
+        self.code = code
+        self.instruction = instruction
+        self.lineno = lineno
+
+    def source_line(self) -> SourceLine:
+        """Give the file, the line and the columns of the instruction."""
+        file = self.code.co_filename
+        for i, (line, end_line, start, end) in enumerate(self.code.co_positions()):
+            if i * 2 == self.instruction and line is not None and start is not None:
+                one_line = end if end is not None and end_line == line else 0
+                return SourceLine(file, line, _characters(file, line, start), _characters(file, line, one_line))
+        return SourceLine(file, self.lineno)
+
+
+def _characters(file: str, line: int, n_bytes: int) -> int:
+    """Turn the compiler's byte offset into a character offset."""
+    return len(linecache.getline(file, line).encode()[:n_bytes].decode(errors="ignore"))
+
+
+Where = Site | SourceLine | None
+
+
+def line_of(where: Where) -> SourceLine | None:
+    """Give the plain source line of a site."""
+    return where.source_line() if isinstance(where, Site) else where
+
+
+class HepFlowsError(Exception):
+    """The root of all errors of hep_flows.
+
+    Parameters
+    ----------
+    what : str
+        One sentence: what is wrong.
+    where : SourceLine or Site, optional
+        The user's own line.
+    why, do : str
+        The reason, and what to write instead.
+    """
+
+    def __init__(self, what: str, *, where: Where = None, why: str = "", do: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = line_of(where)
+        self.why = why
+        self.do = do
+
+    def __str__(self) -> str:
+        """Lay the four parts out below each other."""
+        parts = [self.what]
+        if self.where is not None:
+            parts.append(self.where.text())
+        if self.why:
+            parts.append(f"  why: {self.why}")
+        if self.do:
+            parts.append(f"  do:  {self.do}")
+        return "\n".join(parts)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the parts when the error crosses a process."""
+        return (_rebuilt, (type(self), self.what, self.where, self.why, self.do))
+
+
+def _rebuilt(kind: type[HepFlowsError], what: str, where: SourceLine | None, why: str, do: str) -> HepFlowsError:
+    error = kind.__new__(kind)
+    HepFlowsError.__init__(error, what, where=where, why=why, do=do)
+    return error
+
+
+class RecordError(HepFlowsError):
+    """An expression that means nothing, found while it is written down."""
+
+
+class FieldError(RecordError, AttributeError):
+    """No leaf, column, alias or method of that name.
+
+    It is an `AttributeError` so that ``hasattr`` and ``getattr`` with a default work.
+    """
+
+
+class AxisError(RecordError, ValueError):
+    """Operands that do not align, a mask of other elements, or a level that does not exist."""
+
+
+class LiteralError(RecordError, TypeError):
+    """A constant or an argument of a kind that the language does not take."""
+
+
+class ControlFlowError(RecordError, TypeError):
+    """Python control flow on an expression that has no value yet."""
+
+
+class SourceError(HepFlowsError):
+    """A file, tree or branch that is missing, damaged or of another kind."""
+
+
+class PlanError(HepFlowsError):
+    """An expression that cannot be turned into tasks."""
+
+
+class NoPluginError(PlanError):
+    """No plug-in can run a node; the reason of each stands in ``why``."""
+
+
+class PluginError(HepFlowsError):
+    """A plug-in broke its contract."""
+
+
+class TaskError(HepFlowsError):
+    """A task failed while it ran."""
+
+
+def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
+    """Give ``"did you mean 'a' or 'b'?"`` for near names, else an empty string."""
+    names = [k for k in known if isinstance(k, str)]
+    lower = {k.lower(): k for k in reversed(names)}
+    near = difflib.get_close_matches(name.lower(), lower, n=limit, cutoff=0.6)
+    if not near:
+        return ""
+    return f"did you mean {' or '.join(repr(lower[k]) for k in near)}?"

@@ -1,0 +1,178 @@
+"""Run a plan in this process: for tests, notebooks and debugging, and inside of every larger engine.
+
+Each table is read once per round, partition by partition on threads; results are merged in the order of the partitions.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import PluginError
+from hep_flows.execute.in_order import in_order
+from hep_flows.execute.merge import Merging
+from hep_flows.execute.report import RunReport, StageTime, Step
+from hep_flows.execute.run_stages import run_stages
+from hep_flows.execute.schedule import schedule
+from hep_flows.plugin import Partition, RunContext, Splitting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hep_flows.execute.schedule import Pass, Round, Stage
+    from hep_flows.expr.nodes import Dataset
+    from hep_flows.plan.task import Key, Plan
+    from hep_flows.plugin import Plugin, Program, Result
+
+
+def run_plan(
+    plan: Plan,
+    plugins: Sequence[Plugin],
+    *,
+    workers: int | None = None,
+    chunk_events: int = 200_000,
+    progress: Callable[[Step], None] | None = None,
+) -> dict[Key, Result]:
+    """Give the results of the plan's targets, by task key.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    plugins : sequence of Plugin
+        Those that the plan was made with.
+    workers : int, optional
+        Threads; as many as there are processors when left out. The results do not depend on it.
+    chunk_events : int
+        About how many events one partition has.
+    progress : callable, optional
+        Gets a `Step` whenever a partition is merged, in this thread.
+
+    Raises
+    ------
+    TaskError
+        When a plug-in fails; the original is chained. Errors of hep_flows come out as they are.
+    """
+    return run_and_report(plan, plugins, workers=workers, chunk_events=chunk_events, progress=progress)[0]
+
+
+def run_and_report(
+    plan: Plan,
+    plugins: Sequence[Plugin],
+    *,
+    workers: int | None = None,
+    chunk_events: int = 200_000,
+    progress: Callable[[Step], None] | None = None,
+) -> tuple[dict[Key, Result], RunReport]:
+    """Give the results as `run_plan` does, and what the run did."""
+    run = _Run(plan, plugins, workers or _processors(), chunk_events, progress)
+    start = time.perf_counter()
+    rounds = schedule(plan)
+    for number, this in enumerate(rounds):
+        run.round(this, number, len(rounds))
+    targets = {k: run.merged[k] for k in plan.targets}
+    stages = tuple([StageTime(plugin, tasks, seconds) for (plugin, tasks), seconds in run.stages.items()])
+    seconds = time.perf_counter() - start
+    return targets, RunReport(seconds, run.events, run.partitions, len(rounds), stages, run.merging)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Run:
+    """The state of one run: merged results, and how long what took."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        plugins: Sequence[Plugin],
+        workers: int,
+        chunk_events: int,
+        progress: Callable[[Step], None] | None,
+    ) -> None:
+        self.plugins: Mapping[str, Plugin] = {p.name: p for p in plugins}
+        self.programs: dict[Key, Program] = {t.key: self.plugin(t.plugin).translate(t) for t in plan.tasks}
+        self.workers = workers
+        self.chunk_events = chunk_events
+        self.progress = progress
+        self.merged: dict[Key, Result] = {}
+        self.split: dict[Key, tuple[Partition | None, ...]] = {}
+        self.stages: dict[tuple[str, tuple[Key, ...]], float] = {}
+        self.merging: dict[Key, float] = {}
+        self.events = 0
+        self.partitions = 0
+
+    def plugin(self, name: str) -> Plugin:
+        if name not in self.plugins:
+            raise PluginError(
+                f"the plan needs the plug-in {name!r}, which is not here",
+                why=f"there are: {', '.join(sorted(self.plugins)) or 'none'}",
+                do="make the plan again, or install the plug-in",
+            )
+        return self.plugins[name]
+
+    def round(self, this: Round, number: int, rounds: int) -> None:
+        for one in this.passes:
+            self.over_partitions(one, number, rounds)
+        for stage in this.whole:
+            keys = [t.key for t in stage.tasks]
+            parts, seconds = run_stages([stage], self.plugins, self.programs, self.merged, RunContext(), keys)
+            self._took([stage], seconds)
+            for key in keys:
+                self._merge(key, [parts[key]])
+
+    def over_partitions(self, one: Pass, number: int, rounds: int) -> None:
+        partitions = self.partitions_of(one)
+        merging = {k: Merging(self.plugins[self.programs[k].task.plugin], self.programs[k]) for k in one.merged}
+        total = sum([_events(p) for p in partitions])
+        done = 0
+
+        def work(partition: Partition | None, cancelled: Callable[[], bool]) -> tuple[dict[Key, Result], list[float]]:
+            context = replace(RunContext(), partition=partition, cancelled=cancelled)
+            return run_stages(one.stages, self.plugins, self.programs, self.merged, context, one.merged)
+
+        results = in_order(work, partitions, self.workers)
+        for i, (partition, (parts, seconds)) in enumerate(zip(partitions, results, strict=True)):
+            for key, merge in merging.items():
+                merge.add(parts[key])
+            self._took(one.stages, seconds)
+            done += _events(partition)
+            if self.progress is not None:
+                self.progress(Step(one.dataset.name, number + 1, rounds, i + 1, len(partitions), done, total))
+        self.events += total
+        self.partitions += len(partitions)
+        for key, merge in merging.items():
+            self.merged[key] = merge.outcome()
+            self.merging[key] = merge.seconds
+
+    def partitions_of(self, one: Pass) -> tuple[Partition | None, ...]:
+        """Give the partitions of a table, at least one: an empty table has empty results of the right type."""
+        dataset = one.dataset
+        if dataset.key not in self.split:
+            splitting = next((p for s in one.stages if isinstance(p := self.plugins[s.plugin], Splitting)), None)
+            found = splitting.partitions(dataset, self.chunk_events) if splitting is not None else (None,)
+            self.split[dataset.key] = found or (_empty(dataset),)
+        return self.split[dataset.key]
+
+    def _merge(self, key: Key, parts: Sequence[Result]) -> None:
+        merge = Merging(self.plugins[self.programs[key].task.plugin], self.programs[key])
+        for part in parts:
+            merge.add(part)
+        self.merged[key] = merge.outcome()
+        self.merging[key] = merge.seconds
+
+    def _took(self, stages: Sequence[Stage], seconds: Sequence[float]) -> None:
+        for stage, s in zip(stages, seconds, strict=True):
+            name = (stage.plugin, tuple([t.key for t in stage.tasks]))
+            self.stages[name] = self.stages.get(name, 0.0) + s
+
+
+def _events(partition: Partition | None) -> int:
+    return 0 if partition is None else partition.stop - partition.start
+
+
+def _empty(dataset: Dataset) -> Partition:
+    return Partition(dataset.files[0] if dataset.files else "", 0, 0, 0, 0)

@@ -1,0 +1,299 @@
+"""The functions that make nodes: each checks its arguments and gives the new node its type.
+
+A node that exists is well formed; there is no later pass that finds out. Every function takes ``where``, the user's line, which
+stands in its errors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import AxisError, FieldError, LiteralError, Where, did_you_mean
+from hep_flows.expr.axes import aligned, merged_loops, misaligned, view, within
+from hep_flows.expr.functions import FUNCTIONS, Function, UserFunction
+from hep_flows.expr.key import digest
+from hep_flows.expr.nodes import Bound, Call, Constant, Dataset, Expr, Field, Filter, Input, Literal, Map
+from hep_flows.expr.types import Anything, Axis, Bool, Float, Histogram, Int, Loop, Member, Record, String, Type
+from hep_flows.expr.units import unit_of_result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hep_flows.expr.types import Item
+
+_WEAK: dict[type, Type] = {
+    bool: Type(Bool()),
+    int: Type(Int(64)),
+    float: Type(Float(64)),
+    str: Type(String()),
+    tuple: Type(Anything()),
+}
+
+
+def dataset(  # noqa: PLR0913
+    kind: str, content: tuple[str, ...], tree: str, record: Record, *, files: tuple[str, ...] = (), name: str = "events"
+) -> Dataset:
+    """Give a table of events with its schema."""
+    key = digest("axis of events", kind, content, tree)
+    events = Axis(key, "event", key)
+    return Dataset(kind, content, tree, files, name, type=Type(record, (events,)))
+
+
+def literal(value: Constant, dtype: str = "", where: Where = None) -> Literal:
+    """Give a constant; ``dtype`` is numpy's name of its type when it came from numpy."""
+    if dtype:
+        return Literal(value, dtype, type=Type(_item_of(dtype)), where=where)
+    return Literal(value, type=_WEAK[type(value)], where=where)
+
+
+def _item_of(dtype: str) -> Item:
+    if dtype == "bool":
+        return Bool()
+    kind = dtype.rstrip("0123456789")
+    bits = int(dtype[len(kind) :])
+    return Float(bits) if kind == "float" else Int(bits, signed=kind == "int")
+
+
+def member(record: Record, name: str) -> Member | None:
+    """Give what the schema says about a name."""
+    return record.members.get(name)
+
+
+def field(of: Expr, name: str, where: Where = None) -> Field:
+    """Give a stored leaf or collection of an event or object that is itself stored.
+
+    Raises
+    ------
+    FieldError
+        When the schema does not have it, or it cannot be read.
+    """
+    record = of.type.item
+    found = record.members.get(name) if isinstance(record, Record) else None
+    if found is None:
+        known = record.members if isinstance(record, Record) else {}
+        raise FieldError(f"{record} has no leaf {name!r}", where=where, do=did_you_mean(name, known))
+    if found.unreadable:
+        raise FieldError(f"{record.name}.{name} cannot be read", where=where, why=found.unreadable)
+    axes = of.type.axes
+    for a in found.axes:
+        axes = (*axes, within(axes, f"{_path(of)}{a}"))
+    optional = of.type.optional or found.optional
+    return Field(of, name, type=Type(found.item, axes, of.type.loops, optional, found.unit), where=where)
+
+
+def _path(of: Expr) -> str:
+    names: list[str] = []
+    while isinstance(of, Field):
+        names.append(of.name)
+        of = of.of
+    return "".join(f"{n}." for n in reversed(names))
+
+
+def filtered(of: Expr, mask: Expr, at: int, where: Where = None) -> Filter:
+    """Give the entries of axis number ``at`` where the mask is true; a missing entry of the mask is false.
+
+    Raises
+    ------
+    LiteralError
+        When the mask is not true or false.
+    AxisError
+        When the mask is deeper than the axis, or belongs to other elements.
+    """
+    t, m = of.type, mask.type
+    if not isinstance(m.item, Bool):
+        do = "compare it, for example != 0" if isinstance(m.item, Int | Float) else ""
+        raise LiteralError(f"a mask must be true or false, and this one is {m.item}", where=where, do=do)
+    if m.axes[: len(t.axes)] != t.axes[: len(m.axes)]:
+        raise misaligned(m.axes, t.axes, "a mask", where)
+    if len(m.axes) > at + 1:
+        raise AxisError(
+            f"the mask is deeper than what it filters: {m} against {t}",
+            where=where,
+            why=f"it has one value per {m.axes[-1].name}, and {t.axes[at].name} needs one value each",
+            do="reduce it with .Any(), .All() or .Count()",
+        )
+    if at == 0 and (m.loops or t.loops):
+        raise AxisError(
+            "inside a lambda, one element or its mask cannot drop events",
+            where=where,
+            why="each element of the event would drop different events",
+            do="filter a collection with it, or filter the events outside the lambda",
+        )
+    axes = (*t.axes[:at], view(t.axes[at], "view", mask.key), *t.axes[at + 1 :])
+    loops = merged_loops([t.loops, m.loops])
+    return Filter(of, mask, at, type=Type(t.item, axes, loops, t.optional, t.unit), where=where)
+
+
+def call(
+    name: str | UserFunction,
+    args: Sequence[Expr],
+    options: tuple[tuple[str, Constant], ...] = (),
+    where: Where = None,
+) -> Call:
+    """Give a function of its arguments.
+
+    Raises
+    ------
+    LiteralError
+        When the arguments are of the wrong kind or number.
+    AxisError
+        When they do not align, or there is nothing left to reduce.
+    """
+    args = tuple(args)
+    if isinstance(name, UserFunction):
+        return _user_call(name, args, where)
+    row = FUNCTIONS[name]
+    if not row.arity[0] <= len(args) <= row.arity[1]:
+        raise LiteralError(f"{name} takes {row.arity[0]} arguments, not {len(args)}", where=where)
+    if row.kind == "reduce":
+        return _reduce(row, args[0], where)
+    if row.kind == "elementwise":
+        return _elementwise(row, args, options, where)
+    raise ValueError(f"{name} has a function of its own in this module")
+
+
+def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str, Constant], ...], where: Where) -> Call:
+    types = [a.type for a in args]
+    title = row.symbol or row.name
+    axes, loops = aligned(types, title, where)
+    weak = [isinstance(a, Literal) and not a.dtype for a in args]
+    assert row.item is not None
+    try:
+        item = row.item([t.item for t in types], weak)
+    except TypeError as error:
+        raise LiteralError(f"{title} cannot be applied here: {error}", where=where) from None
+    optional = row.missing == "passes" and any([t.optional for t in types])
+    if row.name == "fill_none":
+        optional = types[1].optional
+    return Call(row.name, args, options, type=Type(item, axes, loops, optional, unit_of_result(row.name, types)), where=where)
+
+
+def _user_call(function: UserFunction, args: tuple[Expr, ...], where: Where) -> Call:
+    types = [a.type for a in args]
+    for name, t in zip(function.parameters, types, strict=True):
+        if isinstance(t.item, Record | Histogram):
+            raise LiteralError(
+                f"{function.name} takes a number for {name}, not a {t.item}", where=where, do="pass its leaves: x.pt, x.eta, ..."
+            )
+    axes, loops = aligned(types, function.name, where) if types else ((), ())
+    optional = any(t.optional for t in types)
+    return Call(function, args, type=Type(function.returns, axes, loops, optional), where=where)
+
+
+def _reduce(row: Function, of: Expr, where: Where) -> Call:
+    t = of.type
+    title = row.name.capitalize()
+    if not t.axes or (len(t.axes) == 1 and t.loops):
+        raise AxisError(
+            f"{title} requires a sequence, and this is one {'element' if t.loops else 'value'}: {t}",
+            where=where,
+            why="an aggregate removes the innermost axis, and no axis is left here",
+            do=f"apply {title} to the collection, outside the lambda" if t.loops else "use the value as it is",
+        )
+    if isinstance(t.item, Record) and row.name != "count":
+        raise LiteralError(
+            f"{title} of {t.item.name} objects has no meaning", where=where, do=f"take it of a leaf: X.pt.{title}()"
+        )
+    assert row.item is not None
+    try:
+        item = row.item([t.item], [False])
+    except TypeError as error:
+        raise LiteralError(f"{title} cannot be applied here: {error}", where=where) from None
+    unit = t.unit if row.name in {"sum", "max", "min", "mean"} else ""
+    return Call(row.name, (of,), type=Type(item, t.axes[:-1], t.loops, row.missing == "made", unit), where=where)
+
+
+def pick(of: Expr, index: int, at: int, where: Where = None) -> Call:
+    """Give entry number ``index`` of axis ``at`` (from the end when negative), missing where there is none."""
+    t = of.type
+    if at == 0 and (len(t.axes) > 1 or t.loops):
+        raise AxisError(
+            f"one event cannot be picked from {t}", where=where, do="make it local and index the array, or filter the events"
+        )
+    kept = (*t.axes[:at], *t.axes[at + 1 :])
+    return Call("pick", (of,), (("index", index), ("at", at)), type=Type(t.item, kept, t.loops, True, t.unit), where=where)
+
+
+def sliced(of: Expr, bounds: tuple[int | None, int | None, int | None], at: int, where: Where = None) -> Call:
+    """Give a Python slice of axis ``at``; the result is a view."""
+    t = of.type
+    if bounds[2] == 0:
+        raise LiteralError("a slice step cannot be zero", where=where)
+    if at == 0 and t.loops:
+        raise AxisError("an element of a lambda has no events to slice", where=where)
+    axes = (*t.axes[:at], view(t.axes[at], "slice", bounds), *t.axes[at + 1 :])
+    options = (("start", bounds[0]), ("stop", bounds[1]), ("step", bounds[2]), ("at", at))
+    return Call("slice", (of,), options, type=Type(t.item, axes, t.loops, t.optional, t.unit), where=where)
+
+
+def gathered(of: Expr, index: Expr, at: int, where: Where = None) -> Call:
+    """Give, for every integer of ``index``, that entry of axis ``at`` of ``of``; missing where there is none.
+
+    ``index`` has the axes of ``of`` up to ``at``, and any axes of its own below; the result has the index's axes in the place of
+    axis ``at``. A stored reference (NanoAOD's ``...Idx``) is missing where negative; other negative integers count from the end.
+    """
+    t, i = of.type, index.type
+    if not isinstance(i.item, Int):
+        raise LiteralError(f"an index must be an integer, and this one is {i.item}", where=where)
+    if i.axes[:at] != t.axes[:at]:
+        raise misaligned(i.axes, t.axes, "an index", where)
+    axis = t.axes[at]
+    if i.item.refers_to and (axis.name != i.item.refers_to or axis.key != axis.root):
+        raise AxisError(
+            f"the index refers to {i.item.refers_to}, and this is {axis}",
+            where=where,
+            why="a stored index counts the elements of the whole collection",
+            do=f"index the table's {i.item.refers_to} with it, then filter the result",
+        )
+    axes = (*i.axes, *t.axes[at + 1 :])
+    loops = merged_loops([t.loops, i.loops])
+    return Call("gather", (of, index), (("at", at),), type=Type(t.item, axes, loops, True, t.unit), where=where)
+
+
+def record(names: Sequence[str], parts: Sequence[Expr], where: Where = None) -> Call:
+    """Give one record per element from aligned parts."""
+    axes, loops = aligned([p.type for p in parts], "a record", where)
+    members = {n: Member(p.type.item, unit=p.type.unit, optional=p.type.optional) for n, p in zip(names, parts, strict=True)}
+    item = Record("tuple", members, model="tuple")
+    return Call("record", tuple(parts), (("names", tuple(names)),), type=Type(item, axes, loops), where=where)
+
+
+def flattened(of: Expr, where: Where = None) -> Call:
+    """Give the innermost two collection axes as one."""
+    t = of.type
+    if len(t.axes) < 3:
+        raise AxisError(f"there are no two collection axes to join in {t}", where=where)
+    joined = digest("flat", t.axes[-2].key, t.axes[-1].key)
+    axes = (*t.axes[:-2], Axis(joined, t.axes[-1].name, joined))
+    return Call("flatten", (of,), type=Type(t.item, axes, t.loops, t.optional, t.unit), where=where)
+
+
+def histogram(
+    name: str, args: Sequence[Expr], options: tuple[tuple[str, Constant], ...], spec: str, where: Where = None
+) -> Call:
+    """Give an empty histogram (``histogram``), one with a fill more (``fill``), or numpy's pair (``np_histogram``)."""
+    return Call(name, tuple(args), options, type=Type(Histogram(spec)), where=where)
+
+
+def bound(of: Expr, level: int, where: Where = None) -> Bound:
+    """Give the current element of the outermost collection axis of ``of`` in a loop."""
+    t = of.type
+    loop = Loop(t.axes[1], level)
+    loops = merged_loops([t.loops, (loop,)])
+    return Bound(of, level, type=Type(t.item, (t.axes[0], *t.axes[2:]), loops, t.optional, t.unit), where=where)
+
+
+def mapped(over: Expr, body: Expr, level: int, where: Where = None) -> Map:
+    """Close the loop of that level: one ``body`` for each element of the outermost collection axis of ``over``."""
+    o, b = over.type, body.type
+    if b.axes and b.axes[0] != o.axes[0]:
+        raise misaligned(b.axes, o.axes, "map", where)
+    loop = Loop(o.axes[1], level)
+    loops = merged_loops([o.loops, tuple([x for x in b.loops if x != loop])])
+    axes = (o.axes[0], o.axes[1], *b.axes[1:])
+    return Map(over, body, level, type=Type(b.item, axes, loops, b.optional, b.unit), where=where)
+
+
+def task_input(task: bytes, of: Type) -> Input:
+    """Give the place where another task's result enters."""
+    return Input(task, type=of)

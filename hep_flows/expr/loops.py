@@ -1,0 +1,128 @@
+"""Closing loops: from a recorded lambda body to its one canonical form.
+
+While a lambda is recorded, its element is a `Bound` with a provisional level that no other loop has. `close` turns the body into
+
+- an expression without a loop, where the body only works along the element (``X.map(lambda x: x.pt / 1000)`` is ``X.pt / 1000``);
+- else a `Map` whose level is one more than the number of loops nested inside it.
+
+So equal functions give equal keys, whatever their variables are called and wherever they stand, and an element that escapes from
+its lambda keeps its provisional level and is recognised.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from hep_flows.expr import build
+from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
+from hep_flows.expr.types import Histogram, Loop
+from hep_flows.expr.walk import postorder, rewrite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hep_flows.errors import Where
+
+PROVISIONAL = 1 << 32
+
+
+def provisional_level(depth: int) -> int:
+    """Give a level that no other loop has; outer lambdas (smaller depth) get higher ones."""
+    return (1 << 96) - (depth << 64) + (uuid.uuid4().int >> 66) + PROVISIONAL
+
+
+def close(over: Expr, body: Expr, level: int, where: Where = None) -> Expr:
+    """Give ``body`` for each element of the outermost collection axis of ``over``.
+
+    Parameters
+    ----------
+    over : Expr
+        At least one collection axis.
+    body : Expr
+        Written in terms of ``Bound(..., level)``.
+    level : int
+        The level that the body was written with.
+    """
+    loop = Loop(over.type.axes[1], level)
+    if loop not in body.type.loops:
+        return build.mapped(over, body, 0, where)
+    if _works_along(body, loop):
+        return _substituted(body, loop, lambda b: b.of)
+    height = body.height + 1
+    new = _substituted(body, loop, lambda b: build.bound(b.of, height, b.where))
+    return build.mapped(over, new, height, where)
+
+
+def _works_along(body: Expr, loop: Loop) -> bool:
+    """Say whether no dependent node meets a whole collection from outside the loop, or is looped over itself."""
+
+    def depends(node: Expr) -> bool:
+        return loop in node.type.loops
+
+    for node in postorder(body, into=depends):
+        if isinstance(node, Bound):
+            if Loop(node.of.type.axes[1], node.level) != loop:
+                return False
+            continue
+        if isinstance(node, Map):
+            return False
+        if any(not depends(i) and len(i.type.axes) > 1 for i in node.inputs()):
+            return False
+    return True
+
+
+def _substituted(body: Expr, loop: Loop, new: Callable[[Bound], Expr]) -> Expr:
+    """Replace the element of one loop wherever it is free."""
+
+    def change(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
+        if isinstance(node, Bound) and Loop(node.of.type.axes[1], node.level) == loop:
+            return new(build.bound(inputs[0], node.level, node.where))
+        return rebuilt(node, inputs, along=loop)
+
+    return rewrite([body], change, into=lambda n: loop in n.type.loops)[0]
+
+
+def rebuilt(node: Expr, inputs: tuple[Expr, ...], along: Loop | None = None) -> Expr:  # noqa: PLR0911
+    """Give the same node over other inputs, checked and typed anew.
+
+    ``along`` is a loop that may have been dissolved below: axis numbers then count one more axis where the new input gained it.
+    """
+    if inputs == node.inputs() and all(a is b for a, b in zip(inputs, node.inputs(), strict=True)):
+        return node
+    match node:
+        case Dataset() | Literal() | Input():
+            return node
+        case Field():
+            return build.field(inputs[0], node.name, node.where)
+        case Filter():
+            shift = len(inputs[0].type.axes) - len(node.of.type.axes)
+            return build.filtered(inputs[0], inputs[1], node.at + shift, node.where)
+        case Bound():
+            return build.bound(inputs[0], node.level, node.where)
+        case Map():
+            return build.mapped(inputs[0], inputs[1], node.level, node.where)
+        case Call():
+            return _rebuilt_call(node, inputs)
+
+
+def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:
+    options = dict(node.options)
+    shift = len(inputs[0].type.axes) - len(node.args[0].type.axes) if node.args else 0
+    match node.function:
+        case "pick":
+            return build.pick(inputs[0], options["index"], options["at"] + shift, node.where)  # type: ignore[arg-type,operator]
+        case "slice":
+            bounds = (options["start"], options["stop"], options["step"])
+            return build.sliced(inputs[0], bounds, options["at"] + shift, node.where)  # type: ignore[arg-type,operator]
+        case "gather":
+            return build.gathered(inputs[0], inputs[1], options["at"] + shift, node.where)  # type: ignore[arg-type,operator]
+        case "record":
+            return build.record(options["names"], inputs, node.where)  # type: ignore[arg-type]
+        case "flatten":
+            return build.flattened(inputs[0], node.where)
+        case "histogram" | "fill" | "np_histogram":
+            assert isinstance(node.type.item, Histogram)
+            return build.histogram(node.function, inputs, node.options, node.type.item.spec, node.where)
+        case _:
+            return build.call(node.function, inputs, node.options, node.where)

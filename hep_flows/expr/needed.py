@@ -1,0 +1,76 @@
+"""Which members of the schema an expression needs, so that nothing else has to travel with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
+from hep_flows.expr.types import Record
+from hep_flows.expr.walk import postorder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hep_flows.expr.types import Member
+
+
+class Needed:
+    """The needed members of each stored record.
+
+    A record that is a result, or part of one, is needed whole. So is a collection that is used without a leaf (counted, looped
+    over): a plug-in is free to choose the leaf that it takes the number of elements from. Of anything else only the leaves that
+    are used.
+    """
+
+    def __init__(self, root: Expr) -> None:
+        self._whole: set[Record] = set()
+        self._some: dict[Record, set[str]] = {}
+        nodes = list(postorder(root))
+        results = {root.key}
+        for node in reversed(nodes):
+            if isinstance(node, Input):
+                self._keep_whole(node)
+            elif node.key in results:
+                self._keep_whole(node)
+                results.update([i.key for i in _parts_of_result(node)])
+            self._use(node)
+
+    def members(self, record: Record) -> dict[str, Member]:
+        """Give the needed members of a record, in the record's order."""
+        if record in self._whole:
+            return dict(record.members)
+        names = self._some.get(record, set())
+        return {n: m for n, m in record.members.items() if n in names}
+
+    def _use(self, node: Expr) -> None:
+        if isinstance(node, Field):
+            record = node.of.type.item
+            assert isinstance(record, Record)
+            self._some.setdefault(record, set()).add(node.name)
+            return
+        for part in node.inputs():
+            if len(part.type.axes) > 1 or part.type.loops:
+                self._keep_whole(part)
+
+    def _keep_whole(self, node: Expr) -> None:
+        ahead = [node.type.item]
+        while ahead:
+            item = ahead.pop()
+            if isinstance(item, Record) and item not in self._whole:
+                self._whole.add(item)
+                ahead.extend([m.item for m in item.members.values()])
+
+
+def _parts_of_result(node: Expr) -> Iterator[Expr]:
+    """Give the inputs whose records are in the result."""
+    match node:
+        case Filter() | Bound():
+            yield node.of
+        case Map():
+            yield node.body
+        case Call(function="record"):
+            yield from node.args
+        case Call():
+            yield from node.args[:1]
+        case Dataset() | Field() | Literal() | Input():
+            return

@@ -1,0 +1,181 @@
+"""Expressions as bytes, for other processes and for the footers of stored results: canonical JSON, no code.
+
+One object: ``format``, ``key`` (of the last node), ``records``, ``functions``, ``nodes``. Nodes stand in postorder, one row each,
+and name their inputs by number; equal parts are one row. Types are not written but found again by `hep_flows.expr.build`, so bytes
+that were changed by hand cannot make an ill-formed expression. Of the schema of a table goes along what `Needed` says; source lines
+do not, and of a user's function the declaration without its body.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import RecordError
+from hep_flows.expr import build
+from hep_flows.expr.functions import UserFunction
+from hep_flows.expr.needed import Needed
+from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
+from hep_flows.expr.remake import made_call
+from hep_flows.expr.transport_types import (
+    Malformed,
+    RecordReader,
+    RecordWriter,
+    checked,
+    read_constant,
+    read_type,
+    written_constant,
+    written_type,
+)
+from hep_flows.expr.types import Histogram, Record
+from hep_flows.expr.walk import postorder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FORMAT = "hf-transport/1"
+MOST_BYTES = 64 * 1024 * 1024
+_MEMBERS = {"format", "key", "records", "functions", "nodes"}
+
+
+def encode(expr: Expr) -> bytes:
+    """Give the canonical bytes of an expression: equal expressions of one spelling give equal bytes."""
+    records = RecordWriter(Needed(expr))
+    functions: dict[UserFunction, int] = {}
+    numbers: dict[bytes, int] = {}
+    rows = []
+    for node in postorder(expr):
+        inputs = [numbers[i.key] for i in node.inputs()]
+        rows.append(_row(node, inputs, records, functions))
+        numbers[node.key] = len(numbers)
+    text = {
+        "format": FORMAT,
+        "key": expr.key.hex(),
+        "functions": [_declaration(f, records) for f in functions],
+        "nodes": rows,
+        "records": records.rows,
+    }
+    return json.dumps(text, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+
+
+def _row(node: Expr, inputs: Sequence[int], records: RecordWriter, functions: dict[UserFunction, int]) -> list[Any]:
+    match node:
+        case Dataset(type=t):
+            assert isinstance(t.item, Record)
+            number = records.number(t.item)
+            return ["dataset", node.kind, list(node.content), node.tree, list(node.files), node.name, number]
+        case Field():
+            return ["field", *inputs, node.name]
+        case Filter():
+            return ["filter", *inputs, node.at]
+        case Literal():
+            return ["literal", written_constant(node.value), node.dtype]
+        case Call():
+            function = node.function
+            name = function if isinstance(function, str) else functions.setdefault(function, len(functions))
+            spec = node.type.item.spec if isinstance(node.type.item, Histogram) else ""
+            return ["call", name, list(inputs), [[n, written_constant(v)] for n, v in node.options], spec]
+        case Bound() | Map():
+            return [node.tag, *inputs, node.level]
+        case Input():
+            return ["input", node.task.hex(), written_type(node.type, records)]
+
+
+def _declaration(function: UserFunction, records: RecordWriter) -> list[Any]:
+    accepts = [None if a is None else records.item(a) for a in function.accepts]
+    returns = records.item(function.returns)
+    head = [function.name, list(function.parameters), accepts, returns]
+    return [*head, function.code.hex(), function.portable, function.note]
+
+
+def decode(data: bytes) -> Expr:
+    """Give the expression that `encode` wrote.
+
+    Raises
+    ------
+    RecordError
+        When the bytes are too many, damaged, of another format, or no well-formed expression.
+    """
+    if len(data) > MOST_BYTES:
+        raise _refused(f"{len(data):,} bytes are more than the {MOST_BYTES:,} that are accepted")
+    try:
+        return _decoded(json.loads(data))
+    except RecordError as error:
+        raise _refused(str(error)) from error
+    except RecursionError as error:
+        raise _refused("it is nested too deeply") from error
+    except (Malformed, ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise _refused(f"{type(error).__name__}: {error}") from error
+
+
+def _refused(why: str) -> RecordError:
+    return RecordError(
+        "these bytes are not an expression",
+        why=why,
+        do="store it again: it was damaged, or written by another version of hep_flows",
+    )
+
+
+def _decoded(text: object) -> Expr:
+    top = checked(text, dict)
+    if top.get("format") != FORMAT:
+        raise Malformed(f"the format is {top.get('format')!r}, not {FORMAT!r}")
+    if set(top) != _MEMBERS:
+        raise Malformed(f"its members are {sorted(top)}")
+    records = RecordReader(checked(top["records"], list))
+    functions = [_function(checked(f, list), records) for f in checked(top["functions"], list)]
+    nodes: list[Expr] = []
+    for row in checked(top["nodes"], list):
+        nodes.append(_node(checked(row, list), nodes, records, functions))
+    if not nodes or nodes[-1].key.hex() != top["key"]:
+        raise Malformed("the content does not have the key that it was stored with")
+    return nodes[-1]
+
+
+def _node(row: list[Any], nodes: Sequence[Expr], records: RecordReader, functions: Sequence[UserFunction]) -> Expr:
+    def node(number: object) -> Expr:
+        return nodes[_number(number, len(nodes))]
+
+    match row:
+        case ["dataset", str(kind), list(content), str(tree), list(files), str(name), record]:
+            schema = records.record(record)
+            return build.dataset(kind, _texts(content), tree, schema, files=_texts(files), name=name)
+        case ["field", of, str(name)]:
+            return build.field(node(of), name)
+        case ["filter", of, mask, at]:
+            return build.filtered(node(of), node(mask), _number(at, len(node(of).type.axes)))
+        case ["literal", value, str(dtype)]:
+            return build.literal(read_constant(value), dtype)
+        case ["call", function, list(args), list(options), str(spec)]:
+            called = function if isinstance(function, str) else functions[_number(function, len(functions))]
+            named = tuple([(checked(n, str), read_constant(v)) for n, v in options])
+            return made_call(called, [node(a) for a in args], named, spec)
+        case ["bound", of, level]:
+            return build.bound(node(of), checked(level, int))
+        case ["map", over, body, level]:
+            return build.mapped(node(over), node(body), checked(level, int))
+        case ["input", str(task), what]:
+            return build.task_input(bytes.fromhex(task), read_type(what, records))
+        case _:
+            raise Malformed(f"a row that is no node: {str(row)[:80]}")
+
+
+def _function(row: list[Any], records: RecordReader) -> UserFunction:
+    name, parameters, accepts, returns, code, portable, note = row
+    items = tuple([None if a is None else records.item(a) for a in checked(accepts, list)])
+    names = _texts(checked(parameters, list))
+    code = bytes.fromhex(checked(code, str))
+    return UserFunction(
+        checked(name, str), names, items, records.item(returns), code, checked(portable, bool), note=checked(note, str)
+    )
+
+
+def _number(value: object, end: int) -> int:
+    number: int = checked(value, int)
+    if not 0 <= number < end:
+        raise Malformed(f"number {number} of {end}")
+    return number
+
+
+def _texts(values: Sequence[object]) -> tuple[str, ...]:
+    return tuple([checked(v, str) for v in values])

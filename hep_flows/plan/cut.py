@@ -1,0 +1,129 @@
+"""Cut labelled expressions into tasks.
+
+Before: ``fill(histogram, record(J.pt / J.pt.Max().Max()))``, each node with its label and its reach. After: one task for the
+global maximum (a number), one for the record (columns, which takes the number as an `Input`), one for the fill.
+
+A border lies between a node and its user where the label changes, where events meet merged results, and above every reduction
+over events. What else was asked for makes no border, so a task has the same key whatever stands beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, assert_never
+
+from hep_flows.expr import build
+from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
+from hep_flows.expr.types import Histogram
+from hep_flows.expr.walk import postorder
+from hep_flows.plan.task import Task
+from hep_flows.plan.task_key import task_key
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from hep_flows.plan.spread import Reach
+    from hep_flows.plan.task import Key, Output
+    from hep_flows.plugin import Label
+
+
+@dataclass(frozen=True, slots=True)
+class Borders:
+    """What decides where expressions are cut: label and reach of each node, and nodes to cut above in any case."""
+
+    labels: Mapping[Key, Label]
+    reach: Mapping[Key, Reach]
+    extra: Collection[Key] = ()
+
+    def between(self, node: Expr, user: Expr) -> bool:
+        """Say whether the user sees the node only through the result of a task."""
+        if isinstance(node, Literal):
+            return False
+        if node.key in self.extra or self.labels[node.key] != self.labels[user.key]:
+            return True
+        here, there = self.reach[node.key], self.reach[user.key]
+        if here == "anywhere":
+            return False
+        if here != there:
+            return True
+        return here == "partitions" and not node.type.axes and not _is_chain(node, user)
+
+
+def _is_chain(node: Expr, user: Expr) -> bool:
+    """Say whether it is one fill of a histogram upon another."""
+    return isinstance(node.type.item, Histogram) and isinstance(user.type.item, Histogram)
+
+
+def cut(exprs: Sequence[Expr], borders: Borders, versions: Mapping[Label, str]) -> tuple[tuple[Task, ...], tuple[Key, ...]]:
+    """Give the tasks, producers first, and the key of the task of each expression.
+
+    Parameters
+    ----------
+    exprs : sequence of Expr
+        The expressions, each over at most one table.
+    borders : Borders
+        Where to cut.
+    versions : mapping
+        The result version of each plug-in.
+    """
+    tasks: dict[Key, Task] = {}
+    inner: dict[Key, Expr] = {}
+    tables: dict[Key, Dataset | None] = {}
+    made: dict[Key, Key] = {}
+
+    def task_of(node: Expr) -> Key:
+        if node.key not in made:
+            plugin = borders.labels[node.key]
+            task = _task(node, inner[node.key], plugin, versions[plugin], borders.reach[node.key], tables[node.key])
+            tasks.setdefault(task.key, task)
+            made[node.key] = task.key
+        return made[node.key]
+
+    for node in postorder(*exprs):
+        seen = [build.task_input(task_of(i), i.type) if borders.between(i, node) else inner[i.key] for i in node.inputs()]
+        inner[node.key] = over(node, tuple(seen))
+        below = [tables[i.key] for i in node.inputs()]
+        tables[node.key] = node if isinstance(node, Dataset) else next((t for t in below if t is not None), None)
+    targets = tuple([task_of(e) for e in exprs])
+    return tuple(tasks.values()), targets
+
+
+def _task(node: Expr, expr: Expr, plugin: Label, version: str, reach: Reach, table: Dataset | None) -> Task:  # noqa: PLR0913, PLR0917
+    output = output_of(node)
+    inputs = tuple([n.task for n in postorder(expr) if isinstance(n, Input)])
+    by_partition = reach == "partitions"
+    return Task(
+        key=task_key(plugin, version, expr, output),
+        plugin=plugin,
+        expr=expr,
+        inputs=tuple(dict.fromkeys(inputs)),
+        output=output,
+        spread="partitions" if by_partition else "whole",
+        dataset=table if by_partition else None,
+    )
+
+
+def output_of(node: Expr) -> Output:
+    """Give the form of a node's result."""
+    if isinstance(node.type.item, Histogram):
+        return "histogram"
+    return "columns" if node.type.axes else "scalar"
+
+
+def over(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
+    """Give the same node over other inputs that stand for the same values: its type stays, whatever their keys are."""
+    if all(a is b for a, b in zip(inputs, node.inputs(), strict=True)):
+        return node
+    match node:
+        case Dataset() | Literal() | Input():
+            return node
+        case Field() | Bound():
+            return replace(node, of=inputs[0])
+        case Filter():
+            return replace(node, of=inputs[0], mask=inputs[1])
+        case Map():
+            return replace(node, over=inputs[0], body=inputs[1])
+        case Call():
+            return replace(node, args=inputs)
+        case _:
+            assert_never(node)

@@ -1,0 +1,111 @@
+"""From normalised expressions to a plan: check, label, cut, and ask each plug-in what it reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import AxisError, PlanError, SourceLine, line_of
+from hep_flows.expr.loops import PROVISIONAL
+from hep_flows.expr.nodes import Bound, Dataset, Expr, Map
+from hep_flows.expr.walk import postorder
+from hep_flows.plan.cut import Borders, cut
+from hep_flows.plan.label import label
+from hep_flows.plan.spread import spread
+from hep_flows.plan.task import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from hep_flows.plan.task import Key
+    from hep_flows.plugin import Label, Plugin
+
+
+def make_plan(
+    exprs: Sequence[Expr],
+    plugins: Sequence[Plugin],
+    *,
+    pins: Mapping[Key, Label] | None = None,
+    extra_cuts: Collection[Key] = (),
+) -> Plan:
+    """Give the tasks that deliver the expressions.
+
+    Parameters
+    ----------
+    exprs : sequence of Expr
+        Normalised; equal ones share their task.
+    plugins : sequence of Plugin
+        Those that may be used.
+    pins : mapping, optional
+        The plug-in of some nodes, by expression key; ``labels`` of an earlier plan are good.
+    extra_cuts : collection of bytes
+        Nodes (by key) whose results are to be tasks of their own. The values stay the same.
+
+    Raises
+    ------
+    PlanError
+        When the element of a lambda is used outside of it, or no plug-in can run a node.
+    AxisError
+        When one expression is over two tables.
+    """
+    exprs = tuple(exprs)
+    for expr in exprs:
+        _check_loops(expr)
+        _check_tables(expr)
+    labels = label(exprs, plugins, pins)
+    borders = Borders(labels.names, spread(exprs), frozenset(extra_cuts))
+    tasks, targets = cut(exprs, borders, {p.name: p.result_version for p in plugins})
+    by_name = {p.name: p for p in plugins}
+    tasks = tuple([replace(t, columns=by_name[t.plugin].translate(t).columns) for t in tasks])
+    return Plan(tasks, targets, exprs, labels.names, labels.refusals, _lines(exprs))
+
+
+def _check_loops(expr: Expr) -> None:
+    for node in postorder(expr):
+        if isinstance(node, Bound | Map) and node.level >= PROVISIONAL:
+            raise _escaped(node)
+    if expr.type.loops:
+        raise _escaped(expr)
+
+
+def _escaped(node: Expr) -> PlanError:
+    return PlanError(
+        "an element of a lambda was used outside of it",
+        where=node.where,
+        why="the parameter of a function given to map or to a column has a value only inside that function",
+        do="return what you need from the function, and use the result of map",
+    )
+
+
+def _check_tables(expr: Expr) -> None:
+    tables = {n.key: n for n in postorder(expr) if isinstance(n, Dataset)}
+    if len(tables) < 2:
+        return
+    first, second = list(tables.values())[:2]
+    raise AxisError(
+        f"one expression is over two tables: {_title(first)} and {_title(second)}",
+        where=expr.where,
+        why="events of one table say nothing about those of another",
+        do="use one table, or make each local and combine the arrays",
+    )
+
+
+def _title(table: Dataset) -> str:
+    return f"{table.name!r} ({table.files[0]})" if table.files else repr(table.name)
+
+
+def _lines(exprs: Sequence[Expr]) -> dict[Key, tuple[SourceLine, ...]]:
+    """Give the user's lines of every node; equal nodes written in several places have several."""
+    found: dict[Key, dict[SourceLine, None]] = {}
+
+    def note(node: Expr) -> None:
+        line = line_of(node.where)
+        if line is not None:
+            found.setdefault(node.key, {})[line] = None
+
+    for expr in exprs:
+        note(expr)
+    for node in postorder(*exprs):
+        for i in node.inputs():
+            note(i)
+    return {key: tuple(lines) for key, lines in found.items()}

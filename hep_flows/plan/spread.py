@@ -1,0 +1,54 @@
+"""Say what can run on one range of events after the other, and what needs all events at once.
+
+``df.Jet.pt / 1000``    partitions   each range of events by itself
+``df[:100].MET.pt``     whole        which events are the first 100 is known only when all ranges are in order
+``df.Count() / 2``      whole        it works on a merged result
+``12.5``                anywhere
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from hep_flows.expr.nodes import Call, Dataset
+from hep_flows.expr.walk import postorder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.plan.task import Key
+
+Reach = Literal["partitions", "whole", "anywhere"]
+
+
+def spread(exprs: Sequence[Expr]) -> dict[Key, Reach]:
+    """Give the reach of every node, by expression key.
+
+    A reduction over events is ``partitions``: each range gives a part, and the parts are merged. One that is merged enters
+    anything as a plain number, so it does not decide where its user runs, unless there is nothing else.
+    """
+    found: dict[Key, Reach] = {}
+    for node in postorder(*exprs):
+        found[node.key] = _reach(node, found)
+    return found
+
+
+def _reach(node: Expr, found: Mapping[Key, Reach]) -> Reach:
+    if isinstance(node, Dataset):
+        return "partitions"
+    if _orders_events(node):
+        return "whole"
+    over_events = {found[i.key] for i in node.inputs() if i.type.axes}
+    if "whole" in over_events:
+        return "whole"
+    if "partitions" in over_events:
+        return "partitions"
+    if any(found[i.key] != "anywhere" for i in node.inputs()):
+        return "whole"
+    return "anywhere"
+
+
+def _orders_events(node: Expr) -> bool:
+    """Say whether the node picks events by their position, which no range of events knows."""
+    return isinstance(node, Call) and dict(node.options).get("at") == 0 and bool(node.args)

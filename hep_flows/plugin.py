@@ -1,0 +1,144 @@
+"""The contract between hep_flows and whatever executes a part of an expression.
+
+A plug-in is found through the entry points ``hep_flows.plugins``; the built-in ones use the same door. `can_run` and `translate` are
+pure; `run` has the only effects. Optional abilities (`Describing`, `Splitting`) are protocols of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hep_flows.expr.nodes import Dataset, Expr
+    from hep_flows.expr.types import Record
+    from hep_flows.plan.task import Key, Task
+
+Label = str
+
+
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """The plug-in can run the node; cheaper wins."""
+
+    cost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """The plug-in cannot run the node, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A range of entries of one file of a dataset; ``first`` is the number of its first event in the whole dataset."""
+
+    file: str
+    file_number: int
+    start: int
+    stop: int
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a plug-in made of a task: the text to show, the columns to read, and the task itself."""
+
+    task: Task
+    text: str
+    language: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """An awkward array; axis 0 is the events of the partition, in order."""
+
+    array: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value, or while parts are merged the state it is made from."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramResult:
+    """A `hist.Hist`, or numpy's pair of counts and edges."""
+
+    histogram: Any
+
+
+Result = Columns | Scalar | HistogramResult
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What a run may use: a scratch folder, progress, a check for cancellation, and its partition (None: whole inputs)."""
+
+    partition: Partition | None = None
+    scratch: Path | None = None
+    cancelled: Callable[[], bool] = field(default=lambda: False)
+
+
+@runtime_checkable
+class Plugin(Protocol):
+    """What every plug-in offers."""
+
+    name: str
+    result_version: str
+
+    def can_run(self, node: Expr, inputs: Sequence[Label]) -> Yes | No:
+        """Say whether the node can run here, given the labels of its inputs; pure, well under a millisecond."""
+        ...
+
+    def translate(self, task: Task) -> Program:
+        """Give the program of a task: no files, no network."""
+        ...
+
+    def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
+        """Run programs over one partition (or once, on whole inputs), sharing what they share; results by task key."""
+        ...
+
+    def merge(self, program: Program, parts: Sequence[Result]) -> Result:
+        """Merge the results of the partitions, given in order; one part or many, the outcome is final."""
+        ...
+
+
+@runtime_checkable
+class Describing(Protocol):
+    """A plug-in that can tell what is in files."""
+
+    def describe(self, kind: str, files: Sequence[str], tree: str) -> Description:
+        """Read the schema and the identity of files; raises `SourceError`."""
+        ...
+
+
+@runtime_checkable
+class Splitting(Protocol):
+    """A plug-in that can divide a dataset into partitions."""
+
+    def partitions(self, dataset: Dataset, chunk_events: int) -> tuple[Partition, ...]:
+        """Give ranges of about that many events, in dataset order, on cluster boundaries."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a plug-in found in the files of a dataset.
+
+    ``content`` is one identity per file: it changes when, and only when, the content does.
+    """
+
+    record: Record
+    files: tuple[str, ...]
+    content: tuple[str, ...]
+    tree: str
+    name: str

@@ -1,0 +1,115 @@
+"""Open tables, kept for the next reader: opening a wide ROOT file costs more than reading a few of its branches."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import SourceError, did_you_mean
+from hep_flows.plugins.awkward.root_files import is_url, open_root, tree_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hep_flows.plugins.awkward.stored import StoredTable
+
+
+def open_table(kind: str, file: str, tree: str) -> StoredTable:
+    """Open the tree of a file for a kind of table; an empty name means the only tree there is.
+
+    Raises
+    ------
+    SourceError
+        When the file is missing, damaged or of another kind, or has no such tree.
+    """
+    if not is_url(file):
+        check_exists(file)
+    if kind == "parquet":
+        from hep_flows.plugins.awkward.parquet_files import ParquetTable
+
+        return ParquetTable(file)
+    opened = open_root(file)
+    name = tree_named(opened, file, tree)
+    if opened.classname_of(name).startswith("ROOT::"):
+        from hep_flows.plugins.awkward.rntuple import RNTupleTable
+
+        return RNTupleTable(file, opened, name)
+    from hep_flows.plugins.awkward.ttree import TTreeTable
+
+    return TTreeTable(file, opened, name)
+
+
+def check_exists(file: str) -> None:
+    """Check that a local file is there, and is a file.
+
+    Raises
+    ------
+    SourceError
+        When it is not; near names in its folder are given.
+    """
+    path = Path(file)
+    if path.is_dir():
+        raise SourceError(f"{file} is a folder, not a file", do=f"give its files: {file.rstrip('/')}/*.root")
+    if path.exists():
+        return
+    folder = path.parent
+    if not folder.is_dir():
+        raise SourceError(f"{file} does not exist", why=f"there is no folder {folder}")
+    near = did_you_mean(path.name, [p.name for p in folder.iterdir()])
+    raise SourceError(f"{file} does not exist", do=near)
+
+
+class OpenTables:
+    """A few open tables. A table is lent to one thread at a time; closing this object closes them all."""
+
+    def __init__(self, limit: int = 8) -> None:
+        """Start with none; at most ``limit`` unused ones are kept."""
+        self._limit = limit
+        self._unused: list[tuple[tuple[str, str, str], StoredTable]] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def lent(self, kind: str, file: str, tree: str, content: str = "") -> Iterator[StoredTable]:
+        """Lend a table, opened now or earlier.
+
+        Raises
+        ------
+        SourceError
+            When the file is not what ``content`` says it was.
+        """
+        key = (kind, file, tree)
+        table = self._taken(key) or open_table(*key)
+        try:
+            if content and table.content != content:
+                raise SourceError(
+                    f"{file} changed since the table was made", why="its content is not what it was", do="make the table again"
+                )
+            yield table
+        except BaseException:
+            table.close()
+            raise
+        self._give_back(key, table)
+
+    def _taken(self, key: tuple[str, str, str]) -> StoredTable | None:
+        with self._lock:
+            for i in reversed(range(len(self._unused))):
+                if self._unused[i][0] == key:
+                    return self._unused.pop(i)[1]
+        return None
+
+    def _give_back(self, key: tuple[str, str, str], table: StoredTable) -> None:
+        with self._lock:
+            self._unused.append((key, table))
+            surplus = self._unused[: -self._limit]
+            del self._unused[: -self._limit]
+        for _, old in surplus:
+            old.close()
+
+    def close(self) -> None:
+        """Close every table that is not lent."""
+        with self._lock:
+            tables, self._unused = self._unused, []
+        for _, table in tables:
+            table.close()

@@ -1,0 +1,224 @@
+"""Parquet files as stored tables, through pyarrow; pandas is never loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from awkward.forms import IndexedForm, IndexedOptionForm, ListForm, ListOffsetForm, RecordForm, RegularForm, UnmaskedForm
+
+from hep_flows.errors import SourceError
+from hep_flows.plugins.awkward.file_identity import identity, local_sample
+from hep_flows.plugins.awkward.forms import is_option, is_text
+from hep_flows.plugins.awkward.root_files import check_remote, is_url, told_as_source_error
+from hep_flows.plugins.awkward.stored import StoredColumn, field_of, inside, split_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import awkward as ak
+    from awkward.forms import Form
+
+    from hep_flows.plugins.awkward.stored import Columns
+
+_TAIL_BYTES = 8
+
+
+class ParquetTable:
+    """An open Parquet file."""
+
+    def __init__(self, file: str) -> None:
+        """Read the footer; no event data."""
+        import pyarrow.parquet as pq
+
+        self.file = file
+        self.tree = ""
+        self._stream = _opened(file)
+        with told_as_source_error(file, "the Parquet file cannot be read"):
+            size, footer = _footer(file, self._stream)
+            self._parquet = pq.ParquetFile(self._stream)
+            self.entries: int = self._parquet.metadata.num_rows
+            parts = [b"%d" % size, footer] + ([] if is_url(file) else [local_sample(file)])
+            self.content = identity(self.entries, parts)
+            self._leaves = _leaves(self._parquet)
+
+    def columns(self) -> Columns:
+        """Give every column at the top; the fields of structs are in its form."""
+        nulls = _nulls(self._parquet)
+        return {f.name: self._column(f, nulls) for f in self._parquet.schema_arrow}
+
+    def _column(self, field: Any, nulls: Mapping[str, int | None]) -> StoredColumn:  # noqa: ANN401
+        import awkward as ak
+        import pyarrow as pa
+
+        plain = field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        try:
+            form = ak.from_arrow_schema(pa.schema([plain])).content(field.name)
+        except (ValueError, NotImplementedError, TypeError, KeyError) as error:
+            return StoredColumn(field.name, None, problem=f"{field.name} is a {field.type}: {error or 'not an array of numbers'}")
+        counts = {name: sum(nulls[p] or 0 for p in paths) if all(nulls[p] is not None for p in paths) else None
+                  for name, paths in self._leaves.items()}
+        return StoredColumn(field.name, _settled(form, field.name, counts, missing=False), class_name=str(field.type))
+
+    def boundaries(self) -> Sequence[int]:
+        """Give the first rows of the row groups, and the number of rows."""
+        ends = [0]
+        metadata = self._parquet.metadata
+        for i in range(metadata.num_row_groups):
+            ends.append(ends[-1] + metadata.row_group(i).num_rows)
+        return sorted(set(ends))
+
+    def read(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, ak.Array]:
+        """Read the leaves of the row groups that hold the range, and cut the range out."""
+        import awkward as ak
+
+        unknown = [n for n in names if n not in self._leaves]
+        if unknown:
+            raise SourceError(f"{self.file} has no column {unknown[0]!r}", why="the file changed since its schema was read")
+        groups, skipped = self._groups(start, stop)
+        paths = list(dict.fromkeys(p for n in names for p in self._leaves[n]))
+        with told_as_source_error(self.file, f"{', '.join(names)} cannot be read"):
+            table = self._parquet.read_row_groups(groups, columns=paths, use_threads=False)
+            table = _decoded(table).slice(start - skipped, stop - start).replace_schema_metadata(None)
+            arrays = {c: ak.from_arrow(table.select([c]))[c] for c in dict.fromkeys(split_column(n)[0] for n in names)}
+        return {n: field_of(arrays, n) for n in names}
+
+    def _groups(self, start: int, stop: int) -> tuple[list[int], int]:
+        """Give the row groups that overlap a range, and the number of rows before the first."""
+        metadata = self._parquet.metadata
+        groups: list[int] = []
+        skipped = first = 0
+        for i in range(metadata.num_row_groups):
+            last = first + metadata.row_group(i).num_rows
+            if last > start and first < stop:
+                if not groups:
+                    skipped = first
+                groups.append(i)
+            first = last
+        return groups, skipped if groups else start
+
+    def close(self) -> None:
+        """Close the file."""
+        self._parquet.close()
+        self._stream.close()
+
+
+def _opened(file: str) -> Any:  # noqa: ANN401
+    with told_as_source_error(file, "the file cannot be opened"):
+        if is_url(file):
+            check_remote(file)
+            import fsspec
+
+            return fsspec.open(file, "rb").open()
+        check_parquet_file(file)
+        return Path(file).open("rb")
+
+
+def check_parquet_file(file: str) -> None:
+    """Check that a local file begins and ends as Parquet files do.
+
+    Raises
+    ------
+    SourceError
+        When it is empty, of another kind, or truncated.
+    """
+    path = Path(file)
+    size = path.stat().st_size
+    if size == 0:
+        raise SourceError(f"{file} is empty: it has 0 bytes", do="write or copy the file again")
+    with path.open("rb") as stream:
+        head = stream.read(4)
+        stream.seek(max(0, size - 4))
+        tail = stream.read(4)
+    if head == b"root":
+        raise SourceError(f"{file} is a ROOT file, not a Parquet file", do="open it with nanoaod_table, xaod_table or tree_table")
+    if head != b"PAR1":
+        raise SourceError(f"{file} is not a Parquet file", why=f"it begins with {head!r} instead of b'PAR1'")
+    if tail != b"PAR1":
+        raise SourceError(
+            f"{file} is truncated: it has {size} bytes", why="the footer at its end is missing", do="copy the file again"
+        )
+
+
+def _footer(file: str, stream: Any) -> tuple[int, bytes]:  # noqa: ANN401
+    """Give the size of the file and the bytes of its footer."""
+    size = stream.seek(0, 2)
+    stream.seek(max(0, size - _TAIL_BYTES))
+    tail = stream.read(_TAIL_BYTES)
+    length = int.from_bytes(tail[:4], "little")
+    if tail[4:] != b"PAR1" or length + _TAIL_BYTES > size:
+        raise SourceError(f"{file} is not a complete Parquet file", why="the footer at its end is missing or damaged")
+    stream.seek(size - _TAIL_BYTES - length)
+    footer = stream.read(length)
+    stream.seek(0)
+    return size, footer
+
+
+def _leaves(parquet: Any) -> dict[str, list[str]]:  # noqa: ANN401
+    """Give for each column and each field inside the paths of its leaves: the two schemas list leaves in one order."""
+    found: dict[str, list[str]] = {}
+    number = 0
+    for field in parquet.schema_arrow:
+        for names in _leaf_names(field.type, (field.name,)):
+            for name in names:
+                found.setdefault(name, []).append(parquet.schema.column(number).path)
+            number += 1
+    return found
+
+
+def _leaf_names(kind: Any, prefix: tuple[str, ...]) -> Iterator[tuple[str, ...]]:  # noqa: ANN401
+    """Give for each leaf the names under which it is read: itself, and all that it stands in."""
+    import pyarrow as pa
+
+    kind = getattr(kind, "storage_type", kind)
+    if pa.types.is_struct(kind):
+        for i in range(kind.num_fields):
+            field = kind.field(i)
+            yield from _leaf_names(field.type, (*prefix, inside(prefix[-1], field.name)))
+    elif pa.types.is_map(kind):
+        yield from _leaf_names(kind.key_type, prefix)
+        yield from _leaf_names(kind.item_type, prefix)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        yield from _leaf_names(kind.value_type, prefix)
+    else:
+        yield prefix
+
+
+def _nulls(parquet: Any) -> dict[str, int | None]:  # noqa: ANN401
+    """Give by leaf path how many values are missing, None where the file does not say; empty lists count too."""
+    metadata = parquet.metadata
+    found: dict[str, int | None] = {}
+    for i in range(metadata.num_columns):
+        total: int | None = 0
+        for g in range(metadata.num_row_groups):
+            statistics = metadata.row_group(g).column(i).statistics
+            known = statistics is not None and statistics.has_null_count
+            total = total + statistics.null_count if known and total is not None else None
+        found[parquet.schema.column(i).path] = total
+    return found
+
+
+def _settled(form: Form, name: str, nulls: Mapping[str, int | None], *, missing: bool) -> Form:
+    """Give the form with options at leaves only, and only where the file may hold missing values."""
+    if is_option(form):
+        return _settled(form.content, name, nulls, missing=True)
+    if isinstance(form, IndexedForm | UnmaskedForm):
+        return _settled(form.content, name, nulls, missing=missing)
+    if isinstance(form, RecordForm):
+        parts = [_settled(form.content(f), inside(name, f), nulls, missing=missing) for f in form.fields]
+        return RecordForm(parts, form.fields)
+    if isinstance(form, ListForm | ListOffsetForm | RegularForm) and not is_text(form):
+        # Missing lists are refused when they are read.
+        return form.copy(content=_settled(form.content, name, nulls, missing=False))
+    return IndexedOptionForm("i64", form) if missing and nulls.get(name) != 0 else form
+
+
+def _decoded(table: Any) -> Any:  # noqa: ANN401
+    """Give the table with dictionary columns as plain ones."""
+    import pyarrow as pa
+
+    for i, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            column = table.column(i).cast(field.type.value_type)
+            table = table.set_column(i, field.with_type(field.type.value_type), column)
+    return table

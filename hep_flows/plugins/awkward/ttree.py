@@ -1,0 +1,117 @@
+"""TTrees as stored tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uproot.interpretation.grouped import AsGrouped
+from uproot.interpretation.identify import UnknownInterpretation
+from uproot.interpretation.objects import CannotBeAwkward
+
+from hep_flows.errors import SourceError, TaskError
+from hep_flows.plugins.awkward.root_files import root_identity, told_as_source_error
+from hep_flows.plugins.awkward.stored import StoredColumn, field_of, split_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import awkward as ak
+
+    from hep_flows.plugins.awkward.stored import Columns
+
+
+
+class TTreeTable:
+    """An open TTree."""
+
+    def __init__(self, file: str, opened: Any, name: str) -> None:  # noqa: ANN401
+        """Read the tree's own record; no event data."""
+        self.file = file
+        self.tree = name
+        self._opened = opened
+        with told_as_source_error(file, f"the tree {name!r} cannot be read"):
+            self._tree = opened[name]
+            self.entries: int = int(self._tree.num_entries)
+            key = opened.key(name)
+            self.content = root_identity(opened, file, self.entries, [(key.fSeekKey, key.fSeekKey + key.fNbytes)])
+
+    def columns(self) -> Columns:
+        """Give every branch that holds values of its own, by its whole path."""
+        with told_as_source_error(self.file, "the branches of the tree cannot be understood"):
+            found = [_column(name, branch) for name, branch in _branches(self._tree)]
+        return {c.name: c for c in found if c is not None}
+
+    def boundaries(self) -> Sequence[int]:
+        """Give the first entries of the clusters, and the number of entries."""
+        if self.entries == 0:
+            return (0,)
+        offsets = self._tree.common_entry_offsets()
+        return [int(o) for o in offsets]
+
+    def read(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, ak.Array]:
+        """Read branches in one pass; branches of one short name in different parents take a pass each."""
+        wanted = {split_column(n)[0] for n in names}
+        branches = {path: branch for path, branch in _branches(self._tree) if path in wanted}
+        missing = wanted - set(branches)
+        if missing:
+            raise SourceError(f"{self.file} has no branch {sorted(missing)[0]!r}", why="the file changed since its schema was read")
+        arrays: dict[str, ak.Array] = {}
+        while branches:
+            by_short = {branch.name: path for path, branch in reversed(branches.items())}
+            arrays.update(self._one_pass({short: (path, branches[path]) for short, path in by_short.items()}, start, stop))
+            for path in by_short.values():
+                del branches[path]
+        return {n: field_of(arrays, n) for n in names}
+
+    def _one_pass(self, wanted: dict[str, tuple[str, Any]], start: int, stop: int) -> dict[str, ak.Array]:
+        chosen = {branch.cache_key for _, branch in wanted.values()}
+        try:
+            got = self._tree.arrays(
+                filter_branch=lambda b: b.name in wanted and b.cache_key in chosen,
+                entry_start=start,
+                entry_stop=stop,
+                library="ak",
+                how=dict,
+                array_cache=None,
+            )
+        except RuntimeError as error:
+            raise TaskError(f"{self.file}: {', '.join(wanted)} cannot be read", why=str(error)) from error
+        return {path: got[short] for short, (path, _) in wanted.items()}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._opened.close()
+
+
+def _branches(tree: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """Give every branch by its whole path, parents before children."""
+    stack = [(branch.name, branch) for branch in reversed(tree.branches)]
+    while stack:
+        path, branch = stack.pop()
+        yield path, branch
+        stack.extend([(f"{path}/{b.name}", b) for b in reversed(branch.branches)])
+
+
+def _column(path: str, branch: Any) -> StoredColumn | None:  # noqa: ANN401
+    """Give what a branch holds, or None when it only holds other branches, or nothing at all."""
+    interpretation = branch.interpretation
+    if isinstance(interpretation, AsGrouped):
+        return None
+    counter = branch.count_branch
+    about = {
+        "counter": "" if counter is None else counter.name,
+        "title": branch.title,
+        "class_name": branch.member("fClassName", none_if_missing=True) or "",
+    }
+    if isinstance(interpretation, UnknownInterpretation):
+        if not branch.member("fLeaves") or "::" in path.rsplit(".", 1)[-1]:
+            return None
+        return StoredColumn(path, None, problem=f"{path} is of a type that uproot cannot read", **about)
+    try:
+        form = interpretation.awkward_form(branch.file)
+    except CannotBeAwkward as error:
+        return StoredColumn(path, None, problem=f"{path} holds C++ objects that cannot be an array: {error}", **about)
+    if getattr(form, "fields", None) == [] and form.is_record:
+        return None
+    return StoredColumn(path, form, **about)
+

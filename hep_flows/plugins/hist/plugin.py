@@ -1,0 +1,106 @@
+"""The plug-in that fills histograms."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from hep_flows.expr.nodes import Call
+from hep_flows.expr.types import Histogram
+from hep_flows.plugin import HistogramResult, No, Program, Yes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.plan.task import Key, Task
+    from hep_flows.plugin import Label, Result, RunContext
+
+FUNCTIONS = frozenset({"histogram", "fill", "np_histogram"})
+
+
+class HistPlugin:
+    """Fills `hist.Hist` histograms, and numpy's."""
+
+    name = "hist"
+    result_version = "1"
+
+    def can_run(self, node: Expr, inputs: Sequence[Label]) -> Yes | No:
+        """Say yes to histograms and fills."""
+        if isinstance(node, Call) and node.function in FUNCTIONS:
+            return Yes()
+        return No("it fills histograms and does nothing else")
+
+    def translate(self, task: Task) -> Program:
+        """Give what is filled, as text."""
+        return Program(task, _text(task.expr), "hist")
+
+    def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
+        """Fill with the columns of one partition."""
+        return {p.task.key: HistogramResult(_part(p.task.expr, inputs)) for p in programs}
+
+    def merge(self, program: Program, parts: Sequence[Result]) -> Result:
+        """Add parts in order; gives a `hist.Hist`, or numpy's counts and edges."""
+        total: Result | None = None
+        for part in parts:
+            total = self.fold(program, total, part)
+        assert isinstance(total, HistogramResult)
+        expr = program.task.expr
+        if _is_numpy(expr):
+            from hep_flows.plugins.hist.numpy_histogram import counts_sum
+
+            return HistogramResult(counts_sum(expr, [total.histogram]))
+        return HistogramResult(total.histogram.histogram())
+
+    def fold(self, program: Program, before: Result | None, part: Result) -> Result:
+        """Give one part for all before and this one."""
+        assert isinstance(part, HistogramResult)
+        expr = program.task.expr
+        if _is_numpy(expr):
+            from hep_flows.plugins.hist.numpy_histogram import added
+
+            if before is None:
+                return part
+            assert isinstance(before, HistogramResult)
+            return HistogramResult(added(before.histogram, part.histogram))
+        from hep_flows.plugins.hist.fill import FillSum
+
+        if before is None and isinstance(part.histogram, FillSum):
+            return part
+        total = FillSum(expr) if before is None else before.histogram  # type: ignore[union-attr]
+        total.add(part.histogram)
+        return HistogramResult(total)
+
+
+def _is_numpy(expr: Expr) -> bool:
+    return isinstance(expr, Call) and expr.function == "np_histogram"
+
+
+def _part(expr: Expr, inputs: Mapping[Key, Result]) -> object:
+    if isinstance(expr, Call) and expr.function == "np_histogram":
+        from hep_flows.plugins.hist.numpy_histogram import counts_part
+
+        return counts_part(expr, inputs)
+    from hep_flows.plugins.hist.fill import fill_part
+
+    return fill_part(expr, inputs)
+
+
+def _text(expr: Expr) -> str:
+    """Give one line for the axes and storage, and one for each fill."""
+    fills: list[str] = []
+    while isinstance(expr, Call) and expr.function != "histogram":
+        given = [f"{name}: {value}" for name, value in expr.options if value not in (None, (), False)]
+        fills.append(f"{expr.function}({', '.join(given)})")
+        if expr.function == "np_histogram":
+            break
+        expr = expr.args[0]
+    assert isinstance(expr.type.item, Histogram)
+    head = [_axes_text(expr.type.item.spec)] if expr.type.item.spec else []
+    return "\n".join([*head, *reversed(fills)])
+
+
+def _axes_text(spec: str) -> str:
+    read = json.loads(spec)
+    axes = ", ".join([f"{a['kind']} {a['name']}".strip() for a in read["axes"]])
+    return f"Hist({axes}, {read['storage']['kind']})"

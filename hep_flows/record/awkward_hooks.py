@@ -1,0 +1,164 @@
+"""awkward's functions on expressions, through awkward's own dispatch: recorded, not computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import LiteralError, did_you_mean
+from hep_flows.expr import build
+from hep_flows.record.operands import expr_of
+from hep_flows.record.operators import elementwise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hep_flows.errors import Site
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.record.dataframe import DataFrame
+    from hep_flows.record.table import Table
+
+
+class _Recorder:
+    """Makes expressions from operands, at one line and over one table."""
+
+    def __init__(self, table: Table, where: Site | None) -> None:
+        self.table = table
+        self.where = where
+
+    def expr(self, value: Any) -> Expr:
+        return expr_of(value, self.table, self.where)
+
+    def refuse(self, what: str, do: str = "") -> LiteralError:
+        return LiteralError(what, where=self.where, do=do)
+
+
+def awkward_call(frame: DataFrame, func: Any, args: Sequence[Any], kwargs: dict[str, Any], where: Site | None) -> Any:
+    """Give what an awkward function means on expressions.
+
+    Raises
+    ------
+    LiteralError
+        For a function or a keyword that the language does not have.
+    """
+    name = func.__name__
+    record = _FUNCTIONS.get(name)
+    if record is None:
+        do = did_you_mean(name, _FUNCTIONS) or "call make_local(x) first"
+        raise LiteralError(f"ak.{name} cannot be recorded", where=where, why="the language has no such function", do=do)
+    on = _Recorder(frame._table, where)  # noqa: SLF001
+    defaults = {"highlevel": True, "behavior": None, "attrs": None, "mask_identity": None, "keepdims": False}
+    given = {k: v for k, v in kwargs.items() if k not in defaults or v != defaults[k]}
+    given.pop("mask_identity", None)
+    try:
+        return frame._made(record(on, *args, **given))  # noqa: SLF001
+    except TypeError as error:
+        if "argument" not in str(error) or isinstance(error, LiteralError):
+            raise
+        raise LiteralError(f"ak.{name}: {str(error).split(') ', 1)[-1]}", where=where) from None
+
+
+def _reduction(name: str) -> Callable[..., Expr]:
+    def reduce(on: _Recorder, array: Any, axis: int | None = None) -> Expr:
+        from hep_flows.record.methods import aggregated
+        from hep_flows.record.numpy_hooks import reduce_all
+
+        expr = on.expr(array)
+        return reduce_all(name, expr, on.where) if axis is None else aggregated(name, expr, axis, on.where)
+
+    return reduce
+
+
+def _mean(on: _Recorder, x: Any, *, axis: int | None = None) -> Expr:
+    from hep_flows.record.methods import aggregated
+    from hep_flows.record.numpy_hooks import reduce_all
+
+    expr = on.expr(x)
+    if axis is not None:
+        return aggregated("mean", expr, axis, on.where)
+    total, n = reduce_all("sum", expr, on.where), reduce_all("count", expr, on.where)
+    return build.call("true_divide", (total, n), where=on.where)
+
+
+def _num(on: _Recorder, array: Any, axis: int = 1) -> Expr:
+    from hep_flows.record.methods import aggregated
+
+    return aggregated("count", on.expr(array), axis, on.where)
+
+
+def _firsts(on: _Recorder, array: Any, axis: int = 1) -> Expr:
+    expr = on.expr(array)
+    depth = len(expr.type.axes)
+    at = axis + depth if axis < 0 else axis
+    if not 1 <= at < depth:
+        raise on.refuse(f"ak.firsts has no axis {axis} in {expr.type}", "use X.First() for the innermost axis")
+    return build.pick(expr, 0, at, on.where)
+
+
+def _is_none(on: _Recorder, array: Any, axis: int = 0) -> Expr:
+    return build.call("is_none", (_at_innermost(on, array, axis, "is_none"),), where=on.where)
+
+
+def _drop_none(on: _Recorder, array: Any, axis: int = -1) -> Expr:
+    expr = _at_innermost(on, array, axis, "drop_none")
+    keep = build.call("invert", (build.call("is_none", (expr,), where=on.where),), where=on.where)
+    return build.filtered(expr, keep, len(expr.type.axes) - 1, on.where)
+
+
+def _fill_none(on: _Recorder, array: Any, value: Any, axis: int = -1) -> Expr:
+    expr = _at_innermost(on, array, axis, "fill_none")
+    return elementwise("fill_none", (expr, on.expr(value)), on.where)
+
+
+def _at_innermost(on: _Recorder, array: Any, axis: int | None, name: str) -> Expr:
+    """Give the operand; missing values live on the innermost axis, so any other one would do nothing."""
+    expr = on.expr(array)
+    depth = len(expr.type.axes)
+    if axis is not None and axis not in (-1, depth - 1):
+        raise on.refuse(f"ak.{name} works on the innermost axis here, not on axis {axis} of {expr.type}", "use axis=-1")
+    return expr
+
+
+def _where(on: _Recorder, condition: Any, *choices: Any) -> Expr:
+    if len(choices) != 2:
+        raise on.refuse("ak.where needs a condition and two choices", "use X[mask] to select")
+    return elementwise("where", tuple([on.expr(v) for v in (condition, *choices)]), on.where)
+
+
+def _zip(on: _Recorder, arrays: Any) -> Expr:
+    named = arrays if isinstance(arrays, dict) else {str(i): a for i, a in enumerate(arrays)}
+    return build.record(tuple(named), [on.expr(a) for a in named.values()], on.where)
+
+
+def _round(on: _Recorder, array: Any, decimals: int = 0) -> Expr:
+    return build.call("round", (on.expr(array),), (("decimals", decimals),), on.where)
+
+
+def _flatten(on: _Recorder, array: Any, axis: int | None = 1) -> Expr:
+    expr = on.expr(array)
+    depth = len(expr.type.axes)
+    if depth < 3 or axis is None or axis + (depth if axis < 0 else 0) != depth - 1:
+        raise on.refuse(
+            f"ak.flatten along axis {axis} of {expr.type} would lose which event an entry belongs to",
+            "it joins the two innermost collection axes (axis=-1); flatten everything after make_local",
+        )
+    return build.flattened(expr, on.where)
+
+
+_FUNCTIONS: dict[str, Callable[..., Expr]] = {
+    "sum": _reduction("sum"),
+    "prod": _reduction("prod"),
+    "any": _reduction("any"),
+    "all": _reduction("all"),
+    "max": _reduction("max"),
+    "min": _reduction("min"),
+    "mean": _mean,
+    "num": _num,
+    "firsts": _firsts,
+    "is_none": _is_none,
+    "drop_none": _drop_none,
+    "fill_none": _fill_none,
+    "where": _where,
+    "zip": _zip,
+    "round": _round,
+    "flatten": _flatten,
+}

@@ -1,0 +1,85 @@
+"""What stands in brackets: a mask, a function, an integer, a slice, a list of names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import AxisError, LiteralError
+from hep_flows.expr import build
+from hep_flows.expr.types import Bool, Int
+from hep_flows.record.callables import called, name_of
+from hep_flows.record.methods import picked
+from hep_flows.record.operands import expr_of
+
+if TYPE_CHECKING:
+    from hep_flows.errors import Site
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.record.dataframe import DataFrame
+
+
+def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
+    """Give the selection that ``frame[key]`` means, for every key but a name.
+
+    Raises
+    ------
+    LiteralError
+        For a key that means nothing.
+    AxisError
+        When there is nothing to select from, or a mask that does not fit.
+    """
+    of = frame._expr  # noqa: SLF001
+    if hasattr(key, "_expr"):
+        return _by_expression(of, expr_of(key, frame._table, where), where)  # noqa: SLF001
+    if isinstance(key, slice):
+        bounds = (_bound(key.start, where), _bound(key.stop, where), _bound(key.step, where))
+        return build.sliced(of, bounds, _innermost(of, where), where)
+    if isinstance(key, list) and key and all(isinstance(k, str) for k in key):
+        return build.record(key, [frame[k]._expr for k in key], where)  # noqa: SLF001
+    if callable(key):
+        value = called(key, frame, where)
+        if not hasattr(value, "_expr"):
+            kind = type(value).__name__
+            raise LiteralError(
+                f"filter function {name_of(key)!r} returned a {kind}, not a mask", where=where, do="return a comparison of its argument"
+            )
+        return _by_expression(of, expr_of(value, frame._table, where), where)  # noqa: SLF001
+    index = _integer(key)
+    if index is not None:
+        return picked(of, index, f"[{index}]", where)
+    raise LiteralError(
+        f"a {type(key).__name__} cannot stand in brackets",
+        where=where,
+        do="use a name, a mask, a function, an integer, a slice or a list of names",
+    )
+
+
+def _by_expression(of: Expr, key: Expr, where: Site | None) -> Expr:
+    at = _innermost(of, where)
+    if isinstance(key.type.item, Int):
+        return build.gathered(of, key, at, where)
+    if isinstance(key.type.item, Bool):
+        return build.filtered(of, key, at, where)
+    raise LiteralError(
+        f"a mask is true or false and an index is an integer; this is {key.type.item}",
+        where=where,
+        do="compare it: X[x > 0]",
+    )
+
+
+def _innermost(of: Expr, where: Site | None) -> int:
+    if not of.type.axes:
+        raise AxisError(f"there is nothing to select from: this is {of.type}", where=where)
+    return len(of.type.axes) - 1
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or getattr(value, "shape", ()) != ():
+        return None
+    return int(value.__index__())
+
+
+def _bound(value: Any, where: Site | None) -> int | None:
+    index = None if value is None else _integer(value)
+    if value is not None and index is None:
+        raise LiteralError(f"a slice takes integers, not a {type(value).__name__}", where=where)
+    return index

@@ -1,0 +1,90 @@
+"""Python control flow on an expression: refused, with what to write instead.
+
+An expression has no value while it is recorded. ``and``, ``or``, ``not``, ``if`` and chained comparisons would ask for one, and
+would silently drop a part of the selection if they got an answer.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import ControlFlowError, line_of
+
+if TYPE_CHECKING:
+    from hep_flows.errors import Site, SourceLine
+
+_FORMS = (
+    (ast.BoolOp, "use & for `and`, | for `or`, with parentheses: (x > 1) & (y < 2)"),
+    (ast.Not, "use ~ for `not`: ~(x > 1)"),
+    (ast.IfExp, "use np.where(condition, a, b) for `a if condition else b`"),
+    (ast.In, "use == with |, or np.isin(x, [1, 2]) for `in`"),
+    (ast.NotIn, "use ~np.isin(x, [1, 2]) for `not in`"),
+)
+_ALL = (
+    "use & for `and`, | for `or`, ~ for `not`, np.where for `if`, (1 < x) & (x < 3) for 1 < x < 3, np.minimum and np.maximum for "
+    "min and max, parentheses around comparisons that & and | join"
+)
+
+
+def no_truth(site: Site | None) -> ControlFlowError:
+    """Say that an expression has no truth value, and the right form for what stands on the line."""
+    return ControlFlowError(
+        "an expression has no truth value while it is recorded",
+        where=site,
+        why="`and`, `or`, `not`, `if`, `in`, chained comparisons, min() and max() ask for one value, and it stands for all events",
+        do=_advice(site),
+    )
+
+
+def no_value(site: Site | None, what: str, do: str) -> ControlFlowError:
+    """Say that an expression has no value of that kind yet."""
+    return ControlFlowError(
+        f"{what} needs values, and an expression has none while it is recorded",
+        where=site,
+        why="it stands for all events of the table; nothing has been read yet",
+        do=do,
+    )
+
+
+def _advice(site: Site | None) -> str:
+    line = line_of(site)
+    tree = _asking_part(line) if line else None
+    if tree is None:
+        return _ALL
+    found = [_form(n) for n in ast.walk(tree)]
+    return "; ".join(dict.fromkeys(f for f in found if f)) or _ALL
+
+
+def _form(node: ast.AST) -> str:
+    if isinstance(node, ast.Compare) and len(node.ops) > 1:
+        return "write a chained comparison as two: (1 < x) & (x < 3); put parentheses around comparisons joined by & or |"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"min", "max"}:
+        return "use np.minimum(x, y), np.maximum(x, y) between two, x.Min(), x.Max() within a collection"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"any", "all", "sorted", "sum"}:
+        return "use x.Any(), x.All(), x.Sum()"
+    if isinstance(node, ast.If | ast.While | ast.Assert):
+        return "use a mask or np.where for a decision per event, make_local first for a decision on the result"
+    return next((text for kind, text in _FORMS if isinstance(node, kind)), "")
+
+
+def _asking_part(line: SourceLine) -> ast.AST | None:
+    """Parse what asked for the value: the marked columns where they are known and say it, else the whole line."""
+    text = linecache.getline(line.file, line.line)
+    marked = _statement(text[line.start : line.end]) if line.end else None
+    if marked is not None and any(_form(n) for n in ast.walk(marked)):
+        return marked
+    return _statement(text)
+
+
+def _statement(text: str) -> ast.AST | None:
+    """Parse one line of a statement, which may be the head of a block or a part of a longer one."""
+    text = text.strip()
+    head = text[2:] if text.startswith("elif") else text
+    for candidate in (text, f"{head} pass", f"({text.rstrip(',')})", f"({text.removeprefix('return ')}"):
+        try:
+            return ast.parse(candidate)
+        except SyntaxError:
+            continue
+    return None

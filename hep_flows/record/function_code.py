@@ -1,0 +1,173 @@
+"""The identity of a user's function: what it does, not where it stands or what it is called.
+
+The digest covers the canonical form of its source (comments, layout, annotations and docstring gone), its defaults, the values that
+it captured, and, through every name that it uses, the project functions and constants behind it. Library functions count by their
+module and name. What cannot be encoded makes the function good in this process only; it is then never stored.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+import types
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.expr.key import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class _Unknown(Exception):
+    """A value that no digest can stand for."""
+
+
+def code_identity(function: Callable[..., Any]) -> tuple[bytes, bool]:
+    """Give the digest of what a function does, and whether it means the same in another process."""
+    try:
+        return _function(function, {}), True
+    except (_Unknown, OSError, SyntaxError, TypeError):
+        return uuid.uuid4().bytes, False
+
+
+def has_body(function: Callable[..., Any]) -> bool:
+    """Say whether a function does anything: a docstring, ``...``, ``pass``, ``assert False`` or ``raise`` alone does not."""
+    try:
+        tree = _tree(function)
+    except (OSError, SyntaxError, TypeError):
+        return True
+    if isinstance(tree, ast.Lambda):
+        return True
+    return any(not _does_nothing(s) for s in tree.body)
+
+
+def _does_nothing(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Pass() | ast.Raise() | ast.Expr(value=ast.Constant()):
+            return True
+        case ast.Assert(test=ast.Constant(value=value)):
+            return not value
+        case _:
+            return False
+
+
+def inferred_return(function: Callable[..., Any]) -> type:
+    """Give ``bool`` for a function that only returns comparisons, ``int`` or ``str`` for such constants, else ``float``."""
+    try:
+        tree = _tree(function)
+    except (OSError, SyntaxError, TypeError):
+        return float
+    values = [tree.body] if isinstance(tree, ast.Lambda) else [n.value for n in ast.walk(tree) if isinstance(n, ast.Return)]
+    kinds = {_kind(v) for v in values}
+    return kinds.pop() if len(kinds) == 1 else float
+
+
+def _kind(value: ast.expr | None) -> type:
+    match value:
+        case ast.Compare() | ast.UnaryOp(op=ast.Not()):
+            return bool
+        case ast.BoolOp(values=parts) if all(_kind(p) is bool for p in parts):
+            return bool
+        case ast.Constant(value=bool() | int() | str() as constant):
+            return type(constant)
+        case _:
+            return float
+
+
+def _tree(function: Callable[..., Any]) -> ast.FunctionDef | ast.Lambda:
+    """Parse the source of one function; a lambda is found in its statement by its own code."""
+    source = textwrap.dedent(inspect.getsource(function))
+    try:
+        parsed: ast.AST = ast.parse(source)
+    except SyntaxError:
+        parsed = ast.parse(f"({source.strip().rstrip(',')})")
+    name = getattr(function, "__name__", "")
+    if name == "<lambda>":
+        return _lambda_in(parsed, function)
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+    raise OSError("no such function in its source")
+
+
+def _lambda_in(parsed: ast.AST, function: Callable[..., Any]) -> ast.Lambda:
+    wanted = _instructions(function.__code__)
+    same = []
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Lambda):
+            code = compile(ast.Expression(ast.Lambda(node.args, node.body, lineno=1, col_offset=0)), "<lambda>", "eval")
+            inner = next((c for c in code.co_consts if isinstance(c, types.CodeType)), None)
+            if inner is not None and _instructions(inner)[2:] == wanted[2:]:
+                same.append(node)
+    if len({ast.unparse(n) for n in same}) == 1:
+        return same[0]
+    raise OSError("the lambda cannot be told from its neighbours")
+
+
+def _instructions(code: types.CodeType) -> tuple[object, ...]:
+    constants = tuple(repr(c) for c in code.co_consts if not isinstance(c, types.CodeType))
+    return (code.co_freevars, code.co_cellvars, code.co_names, constants, code.co_varnames)
+
+
+def _canonical(function: types.FunctionType) -> str:
+    tree = _tree(function)
+    if isinstance(tree, ast.Lambda):
+        return ast.unparse(tree)
+    body = [s for s in tree.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+    arguments = ast.unparse(tree.args)
+    return f"({arguments})\n" + "\n".join([ast.unparse(s) for s in body])
+
+
+def _function(function: Any, seen: dict[int, int]) -> bytes:
+    function = inspect.unwrap(function)
+    if not isinstance(function, types.FunctionType):
+        raise _Unknown
+    address = _address(function)
+    if address in seen:
+        return digest("recursion", seen[address])
+    seen[address] = len(seen)
+    captured = inspect.getclosurevars(function)
+    names = {**captured.globals, **captured.nonlocals}
+    unbound = captured.unbound - set(_attribute_names(function))
+    if unbound:
+        raise _Unknown
+    values = tuple([(n, _value(names[n], seen)) for n in sorted(names)])
+    defaults = _value(function.__defaults__ or (), seen), _value(tuple(sorted((function.__kwdefaults__ or {}).items())), seen)
+    return digest("code", _canonical(function), values, defaults)
+
+
+def _address(value: object) -> int:
+    """Tell objects of this process apart while one function is followed; never part of a digest."""
+    return id(value)
+
+
+def _attribute_names(function: types.FunctionType) -> tuple[str, ...]:
+    return tuple(n.attr for n in ast.walk(_tree(function)) if isinstance(n, ast.Attribute))
+
+
+def _value(value: Any, seen: dict[int, int]) -> bytes:
+    """Give the digest of a captured value."""
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return digest("value", type(value).__name__, value)
+    if isinstance(value, tuple | list):
+        return digest("values", type(value).__name__, tuple([_value(v, seen) for v in value]))
+    if isinstance(value, dict):
+        return digest("mapping", tuple(sorted([(_value(k, seen), _value(v, seen)) for k, v in value.items()])))
+    if isinstance(value, types.ModuleType):
+        return digest("module", value.__name__)
+    module = str(getattr(value, "__module__", None) or type(value).__module__).split(".")[0]
+    if module in sys.stdlib_module_names or module in ("numpy", "awkward", "hep_flows"):
+        name = getattr(value, "__qualname__", getattr(value, "__name__", None))
+        if isinstance(name, str) and not hasattr(value, "__closure__") or module == "builtins":
+            return digest("library", module, str(name))
+        if isinstance(name, str) and isinstance(value, types.FunctionType) and value.__module__ != "__main__":
+            return digest("library", value.__module__, name)
+    if hasattr(value, "dtype") and hasattr(value, "tobytes"):
+        return digest("array", str(value.dtype), tuple(value.shape), value.tobytes())
+    return _function(value, seen)

@@ -1,0 +1,155 @@
+"""What a name means on an event, a collection or an object: a column, an alias, a stored leaf, or one derived by the data model.
+
+Columns win over aliases, aliases over stored leaves, before and after filters alike.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import FieldError, RecordError, did_you_mean
+from hep_flows.expr import build
+from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Map
+from hep_flows.expr.select import select
+from hep_flows.expr.types import Record
+from hep_flows.record import aliases
+from hep_flows.record.derived import derived_leaf, derived_names
+
+if TYPE_CHECKING:
+    from hep_flows.errors import Where
+    from hep_flows.record.dataframe import DataFrame
+    from hep_flows.record.table import Table
+
+
+def column_of(of: Expr, name: str, table: Table) -> Expr | None:
+    """Give a column that was defined on the expression or on what it is a selection of."""
+
+    def found(node: Expr) -> Expr | None:
+        return table.found_columns.get((node.key, name)) or table.column(node, name)
+
+    column = select(of, found) if table.has_column(name) else None
+    if column is not None:
+        table.found_columns[of.key, name] = column
+    return column
+
+
+def leaf_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
+    """Give a stored leaf or collection, chosen before every selection that the expression makes."""
+
+    def found(node: Expr) -> Expr | None:
+        known = table.leaves.get((node.key, name))
+        if known is not None:
+            return known
+        if isinstance(node, Call) and node.function == "record":
+            names: tuple[str, ...] = node.option("names")  # type: ignore[assignment]
+            return node.args[names.index(name)] if name in names else None
+        if isinstance(node, Field | Dataset) and isinstance(node.type.item, Record) and name in node.type.item.members:
+            return build.field(node, name, where)
+        return None
+
+    leaf = select(of, found)
+    if leaf is not None:
+        table.leaves[of.key, name] = leaf
+    return leaf
+
+
+def path_of(of: Expr) -> tuple[str, ...]:
+    """Give the names that lead from the table to a collection, whatever selections were made of it."""
+    names: list[str] = []
+    while True:
+        match of:
+            case Field():
+                names.append(of.name)
+                of = of.of
+            case Filter() | Bound():
+                of = of.of
+            case Map():
+                of = of.body
+            case Call() if of.args and of.function in ("pick", "slice", "gather", "flatten"):
+                of = of.args[0]
+            case _:
+                return tuple(reversed(names))
+
+
+def member_of(frame: DataFrame, of: Expr, name: str, table: Table, where: Where) -> Expr | None:
+    """Give what a name means on an expression, or None when it means nothing.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What the user holds: handed to the definition of an alias.
+    of : Expr
+        Its expression.
+    name : str
+        The name.
+    table : Table
+        Its table.
+    where : Site
+        The user's line.
+    """
+    if table.has_column(name) and (column := column_of(of, name, table)) is not None:
+        return column
+    if aliases.any_aliases():
+        path = path_of(of)
+        alias = aliases.alias_for(path, name)
+        if alias is not None:
+            return aliases.expand(alias, frame, path)._expr  # noqa: SLF001
+    if not isinstance(of.type.item, Record):
+        return None
+    leaf = leaf_of(of, name, table, where)
+    return leaf if leaf is not None else derived_leaf(of, name, lambda o, n: leaf_of(o, n, table, where))
+
+
+def known_names(of: Expr, table: Table) -> tuple[str, ...]:
+    """Give every name that means something on an expression: columns, aliases, leaves."""
+    names: dict[str, None] = {}
+    select(of, lambda node: names.update(dict.fromkeys(table.columns(node))))
+    names.update(dict.fromkeys(aliases.alias_names(path_of(of))))
+    if isinstance(of.type.item, Record):
+        names.update(dict.fromkeys(of.type.item.members))
+        names.update(dict.fromkeys(derived_names(of.type.item)))
+    return tuple(names)
+
+
+def no_member(of: Expr, name: str, table: Table, where: Where) -> RecordError:
+    """Say that a name means nothing here, and which names are near."""
+    circle = aliases.circle_of(path_of(of), name)
+    if circle:
+        return RecordError(f"aliases are defined in a circle: {circle}", where=where, do="define one of them by stored leaves")
+    item = of.type.item
+    if not isinstance(item, Record):
+        return FieldError(
+            f"{_title(of)} has no leaf {name!r}",
+            where=where,
+            why=f"it is itself a leaf ({of.type}), and leaves have none",
+            do="columns belong to the collection: X.name, not X.pt.name" if table.has_column(name) else "",
+        )
+    known = known_names(of, table)
+    shown = ", ".join(known[:12]) + (f", ... ({len(known)} names)" if len(known) > 12 else "")
+    return FieldError(
+        f"{_title(of)} has no leaf {name!r}", where=where, why=f"its names are {shown}", do=did_you_mean(name, known)
+    )
+
+
+def _title(of: Expr) -> str:
+    item = of.type.item
+    if isinstance(item, Record):
+        return "the table" if isinstance(of, Dataset) else item.name
+    return ".".join(path_of(of)) or "this value"
+
+
+def document_of(of: Expr) -> str:
+    """Give the type of an expression, with its unit and what the file says about it."""
+    node = of
+    while not isinstance(node, Field | Dataset) and node.inputs():
+        node = node.inputs()[0]
+    lines = [str(of.type)]
+    if of.type.unit:
+        lines.append(f"unit: {of.type.unit}")
+    if isinstance(node, Field) and isinstance(of.type.item, type(node.type.item)):
+        item = node.of.type.item
+        member = item.members.get(node.name) if isinstance(item, Record) else None
+        lines.extend(t for t in (member.doc if member else "",) if t)
+    if isinstance(of.type.item, Record):
+        lines.append("names: " + ", ".join(of.type.item.members))
+    return "\n".join(lines)

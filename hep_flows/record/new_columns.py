@@ -1,0 +1,94 @@
+"""``df.Jet["g"] = ...``: columns, kept by table and collection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import FieldError, LiteralError
+from hep_flows.expr import build
+from hep_flows.expr.axes import misaligned
+from hep_flows.expr.loops import close, provisional_level
+from hep_flows.expr.types import Record
+from hep_flows.record.callables import mapped
+from hep_flows.record.members import leaf_of, path_of
+from hep_flows.record.operands import expr_of
+
+if TYPE_CHECKING:
+    from hep_flows.errors import Where
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.record.dataframe import DataFrame
+
+
+def set_column(frame: DataFrame, name: str, value: Any, where: Where) -> None:
+    """Define a column on a collection, a view or the table.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The collection.
+    name : str
+        The new name.
+    value : DataFrame or callable
+        An expression, or a function of one element of the outermost collection axis (of the event, on the table).
+
+    Raises
+    ------
+    LiteralError
+        When the name or the value is of the wrong kind.
+    FieldError
+        When a stored leaf has the name, or the frame is itself a leaf.
+    AxisError
+        When the value belongs to other elements.
+    """
+    of, table = frame._expr, frame._table  # noqa: SLF001
+    if not isinstance(name, str) or not name:
+        raise LiteralError(f"a column's name is a text, not {name!r}", where=where)
+    if not isinstance(of.type.item, Record):
+        raise FieldError(
+            f"a leaf cannot have the column {name!r}", where=where, why=f"this is {of.type}", do="define it on the collection"
+        )
+    if leaf_of(of, name, table, where) is not None:
+        owner = ".".join(path_of(of)) or "the table"
+        raise FieldError(
+            f"{name!r} is a stored leaf of {owner}",
+            where=where,
+            why="a column would change the meaning of what the file holds",
+            do=f"choose another name, or hide it on purpose with define_alias({owner!r}, {name!r}, ...)",
+        )
+    if hasattr(value, "_expr"):
+        definition = expr_of(value, table, where)
+    elif callable(value):
+        definition = mapped(frame, value, where)
+    else:
+        raise LiteralError(
+            f"a column is an expression or a function of one element, not a {type(value).__name__}",
+            where=where,
+            do=f"write lambda x: {value!r}" if isinstance(value, bool | int | float | str) else "",
+        )
+    table.add_column(of, name, spread(definition, of, where), where)
+
+
+def spread(value: Expr, over: Expr, where: Where) -> Expr:
+    """Give a column's value with the axes of its collection first; what is not per element is repeated for each.
+
+    Raises
+    ------
+    AxisError
+        When the value belongs to another selection of the same collection, or to other events.
+    """
+    v, o = value.type.axes, over.type.axes
+    if v[: len(o)] == o or len(o) < 2:
+        if v and o and v[0] != o[0]:
+            raise misaligned(v, o, "a column", where)
+        return value
+    shared = v[: len(o)] == o[: len(v)]
+    if not shared:
+        own = {a.root for a in o}
+        if (v and v[0] != o[0]) or any(a.root in own for a in v[1:]):
+            raise misaligned(v, o, "a column", where)
+    if len(o) == 2:
+        return build.mapped(over, value, 0, where)
+    level = provisional_level(1)
+    element = build.bound(over, level, where)
+    inside = build.bound(value, level, where) if shared and len(v) > 1 else value
+    return close(over, spread(inside, element, where), level, where)

@@ -1,0 +1,183 @@
+"""numpy's functions on expressions: recorded, not computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import LiteralError, did_you_mean
+from hep_flows.expr import build
+from hep_flows.expr.functions import FUNCTIONS
+from hep_flows.expr.types import Record
+from hep_flows.record.operands import constant_of, expr_of
+from hep_flows.record.operators import elementwise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hep_flows.errors import Site
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.record.dataframe import DataFrame
+    from hep_flows.record.table import Table
+
+# Where numpy's own name of a ufunc differs from the table's.
+_UFUNC_NAMES = {"divide": "true_divide", "mod": "remainder", "bitwise_not": "invert", "conj": "conjugate", "abs": "absolute"}
+
+
+def ufunc_call(  # noqa: PLR0913
+    ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any], table: Table, where: Site | None
+) -> Expr:
+    """Give the expression of a ufunc.
+
+    Raises
+    ------
+    LiteralError
+        For a method such as ``reduce``, a keyword, or a ufunc that the language does not have.
+    """
+    name = _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__)
+    if method != "__call__":
+        raise LiteralError(
+            f"np.{ufunc.__name__}.{method} cannot be recorded", where=where, do="use x.Sum(), x.Max(), ... along the innermost axis"
+        )
+    if kwargs:
+        raise LiteralError(f"np.{ufunc.__name__} takes no keyword {', '.join(kwargs)!r} on an expression", where=where)
+    row = FUNCTIONS.get(name)
+    if row is None or row.kind != "elementwise":
+        raise _unknown(ufunc.__name__, where)
+    args = tuple([expr_of(i, table, where) for i in inputs])
+    for a in args:
+        if isinstance(a.type.item, Record):
+            raise LiteralError(f"np.{ufunc.__name__} needs numbers, not a {a.type.item}", where=where, do="name the leaf: x.pt")
+    return elementwise(name, args, where)
+
+
+def _unknown(name: str, where: Site | None) -> LiteralError:
+    names = [n for n, r in FUNCTIONS.items() if r.kind == "elementwise"]
+    do = did_you_mean(name, [*names, *_FUNCTIONS]) or "call make_local first, or wrap it with @user_func"
+    return LiteralError(f"np.{name} cannot be recorded", where=where, why="the language has no such function", do=do)
+
+
+def numpy_function(frame: DataFrame, func: Any, args: Sequence[Any], kwargs: dict[str, Any], where: Site | None) -> Any:
+    """Give what a numpy function means on expressions.
+
+    Raises
+    ------
+    LiteralError
+        For a function or a keyword that the language does not have.
+    """
+    name = func.__name__
+    record = _FUNCTIONS.get(name)
+    if record is None:
+        raise _unknown(name, where)
+    try:
+        return record(_Recorder(frame._table, where), *args, **kwargs)  # noqa: SLF001
+    except TypeError as error:
+        if "argument" not in str(error) or isinstance(error, LiteralError):
+            raise
+        raise LiteralError(f"np.{name}: {str(error).split(') ', 1)[-1].replace(record.__name__, name)}", where=where) from None
+
+
+class _Recorder:
+    """Makes frames from operands, at one line and over one table."""
+
+    def __init__(self, table: Table, where: Site | None) -> None:
+        self.table = table
+        self.where = where
+
+    def frame(self, expr: Expr) -> DataFrame:
+        from hep_flows.record.dataframe import DataFrame
+
+        return DataFrame._of(expr, self.table)  # noqa: SLF001
+
+    def call(self, name: str, *values: Any, options: Any = ()) -> DataFrame:
+        args = tuple([expr_of(v, self.table, self.where) for v in values])
+        return self.frame(elementwise(name, args, self.where, options))
+
+
+def _where(on: _Recorder, condition: Any, *choices: Any) -> DataFrame:
+    if len(choices) != 2:
+        raise LiteralError(
+            "np.where with one argument gives positions, which have no place in an expression",
+            where=on.where,
+            do="use X[mask] to select, np.where(mask, a, b) to choose",
+        )
+    return on.call("where", condition, *choices)
+
+
+def reduction(name: str) -> Callable[..., DataFrame]:
+    """Give numpy's form of an aggregate: over everything when no axis is named, the innermost for ``axis=-1``."""
+
+    def reduce(on: Any, a: Any, axis: int | None = None) -> DataFrame:
+        from hep_flows.record.methods import aggregated
+
+        expr = expr_of(a, on.table, on.where)
+        if axis is not None:
+            return on.frame(aggregated(name, expr, axis, on.where))  # type: ignore[no-any-return]
+        if name == "mean":
+            total, n = reduce_all("sum", expr, on.where), reduce_all("count", expr, on.where)
+            return on.frame(build.call("true_divide", (total, n), where=on.where))  # type: ignore[no-any-return]
+        return on.frame(reduce_all(name, expr, on.where))  # type: ignore[no-any-return]
+
+    return reduce
+
+
+def reduce_all(name: str, expr: Expr, where: Site | None) -> Expr:
+    """Give an aggregate over all axes, innermost first."""
+    outer = {"count": "sum"}.get(name, name)
+    new = build.call(name, (expr,), where=where)
+    while new.type.axes:
+        new = build.call(outer, (new,), where=where)
+    return new
+
+
+def _round(on: _Recorder, a: Any, decimals: int = 0) -> DataFrame:
+    return on.call("round", a, options=(("decimals", decimals),))
+
+
+def _clip(on: _Recorder, a: Any, a_min: Any = None, a_max: Any = None) -> DataFrame:
+    lower = a if a_min is None else on.call("maximum", a, a_min)
+    return lower if a_max is None else on.call("minimum", lower, a_max)  # type: ignore[no-any-return]
+
+
+def _isin(on: _Recorder, element: Any, test_elements: Any, *, invert: bool = False) -> DataFrame:
+    values = test_elements.tolist() if hasattr(test_elements, "tolist") else test_elements
+    constants, _ = constant_of(values if isinstance(values, list | tuple) else list(values), on.where)
+    mask = on.call("isin", element, options=(("values", constants),))
+    return ~mask if invert else mask
+
+
+def _isclose(on: _Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08) -> DataFrame:
+    distance = on.call("absolute", on.call("subtract", a, b))
+    return on.call("less_equal", distance, on.call("add", on.call("multiply", on.call("absolute", b), rtol), atol))
+
+
+def _count_nonzero(on: _Recorder, a: Any, axis: int | None = None) -> DataFrame:
+    return reduction("sum")(on, on.call("not_equal", a, 0), axis)
+
+
+def _histogram(  # noqa: PLR0913
+    on: _Recorder, a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None  # noqa: A002
+) -> Any:
+    from hep_flows.record.histogram import numpy_histogram
+
+    return numpy_histogram(a, bins=bins, range=range, density=density, weights=weights, table=on.table, where=on.where)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "where": _where,
+    "histogram": _histogram,
+    "round": _round,
+    "around": _round,
+    "clip": _clip,
+    "isin": _isin,
+    "isclose": _isclose,
+    "count_nonzero": _count_nonzero,
+    "sum": reduction("sum"),
+    "prod": reduction("prod"),
+    "mean": reduction("mean"),
+    "any": reduction("any"),
+    "all": reduction("all"),
+    "max": reduction("max"),
+    "amax": reduction("max"),
+    "min": reduction("min"),
+    "amin": reduction("min"),
+}

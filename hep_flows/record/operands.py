@@ -1,0 +1,85 @@
+"""Turn what the user wrote beside an expression into an expression: other frames, constants, numpy scalars."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import AxisError, LiteralError
+from hep_flows.expr import build
+
+if TYPE_CHECKING:
+    from hep_flows.errors import Where
+    from hep_flows.expr.nodes import Constant, Expr
+    from hep_flows.record.table import Table
+
+
+def expr_of(value: Any, table: Table | None, where: Where) -> Expr:
+    """Give the expression of an operand.
+
+    Parameters
+    ----------
+    value : DataFrame, bool, int, float, str, or a numpy scalar
+        The operand.
+    table : Table, optional
+        The table of the other operands.
+
+    Raises
+    ------
+    LiteralError
+        For any other kind of value.
+    AxisError
+        When the value belongs to another table.
+    """
+    kind = type(value)
+    if kind is float or kind is int or kind is bool or kind is str:
+        return build.literal(value, where=where)
+    other = getattr(value, "_table", None)
+    if other is not None:
+        if table is not None and other is not table:
+            raise two_tables(table, other, where)
+        return value._expr  # type: ignore[no-any-return]  # noqa: SLF001
+    constant, dtype = constant_of(value, where)
+    return build.literal(constant, dtype, where)
+
+
+def two_tables(a: Table, b: Table, where: Where) -> AxisError:
+    """Say that one expression cannot hold two tables."""
+    return AxisError(
+        f"two tables in one expression: {a.name} and {b.name}",
+        where=where,
+        why="each table has its own events, also when both read the same dataset or file",
+        do="write the expression over one table, or make both local and combine the arrays",
+    )
+
+
+def constant_of(value: Any, where: Where) -> tuple[Constant, str]:
+    """Give a constant and numpy's name of its type, empty for Python's own values.
+
+    Raises
+    ------
+    LiteralError
+        When the value is no constant that the language takes.
+    """
+    if isinstance(value, bool | int | float | str) and type(value).__module__ != "numpy":
+        plain: type = next(k for k in (bool, int, float, str) if isinstance(value, k))
+        return plain(value), ""
+    if isinstance(value, tuple | list):
+        return tuple([constant_of(v, where)[0] for v in value]), ""
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+        kind = value.dtype.kind
+        if kind in "biuf" and value.dtype.itemsize <= 8:
+            return value.item(), str(value.dtype)
+        if kind == "U":
+            return str(value), ""
+    raise LiteralError(
+        f"a {type(value).__name__} cannot be part of an expression",
+        where=where,
+        why="constants are bool, int, float, str, numpy scalars, and tuples or lists of these as arguments",
+        do=_advice(value),
+    )
+
+
+def _advice(value: Any) -> str:
+    if hasattr(value, "dtype") or type(value).__module__.startswith("awkward"):
+        return "arrays that are in memory already do not line up with the table's events: make the expression local first"
+    return "did a function forget its return?" if value is None else ""

@@ -1,0 +1,24 @@
+"""Find the user's own line: the first frame outside the package."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from hep_flows.errors import Site
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120
+
+
+def user_site(skip: int = 1) -> Site | None:
+    """Give where the user's code stands now, or None when there is no frame outside the package.
+
+    Frames are walked one by one: this runs at every recorded operation.
+    """
+    frame = sys._getframe(skip)  # noqa: SLF001
+    while frame.f_code.co_filename.startswith(_PACKAGE):
+        outer = frame.f_back
+        if outer is None:
+            return None
+        frame = outer
+    return Site(frame.f_code, frame.f_lasti, frame.f_lineno)

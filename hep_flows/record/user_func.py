@@ -1,0 +1,124 @@
+"""``@user_func``: a function of numbers that is applied item by item, here or by a back end that knows it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import LiteralError
+from hep_flows.expr import build
+from hep_flows.expr.functions import UserFunction
+from hep_flows.expr.types import Bool, Float, Int, Item, String
+from hep_flows.record.function_code import code_identity, has_body, inferred_return
+from hep_flows.record.operands import expr_of
+from hep_flows.record.source_line import user_site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hep_flows.record.dataframe import DataFrame
+
+_ITEMS: dict[object, Item] = {float: Float(64), int: Int(64), bool: Bool(), str: String()}
+
+
+def user_func(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function be used in expressions.
+
+    Parameters
+    ----------
+    function : callable
+        Annotated with ``float``, ``int``, ``bool`` or ``str``. With a local body it is called on arrays, or item by item where the
+        body works on single values only. Without one (a docstring, ``...``, ``pass``, ``raise``) a plug-in must know the name.
+
+    Returns
+    -------
+    callable
+        Records a call when an argument is an expression, else calls the function.
+
+    Notes
+    -----
+    The function is identified by its code with its captured values, never by its name and line. A call whose arguments are missing
+    somewhere is missing there.
+    """
+    declared = declaration_of(function)
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def record(*args: Any, **kwargs: Any) -> Any:
+        try:
+            given = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise LiteralError(
+                f"{declared.name}{signature} is called with other arguments: {error}", where=user_site()
+            ) from None
+        given.apply_defaults()
+        frames = [v for v in given.arguments.values() if hasattr(v, "_expr")]
+        if not frames:
+            return function(*args, **kwargs)
+        return _recorded(declared, frames[0], [given.arguments[p] for p in declared.parameters])
+
+    return record
+
+
+def _recorded(declared: UserFunction, frame: DataFrame, values: list[Any]) -> DataFrame:
+    where = user_site()
+    args = [expr_of(v, frame._table, where) for v in values]  # noqa: SLF001
+    for name, wanted, arg in zip(declared.parameters, declared.accepts, args, strict=True):
+        if wanted is not None and isinstance(wanted, String) != isinstance(arg.type.item, String):
+            raise LiteralError(f"{declared.name} takes {name} as {wanted}, not {arg.type.item}", where=where)
+    return frame._made(build.call(declared, args, where=where))  # noqa: SLF001
+
+
+def declaration_of(function: Callable[..., Any]) -> UserFunction:
+    """Give what an expression needs to know about a user's function.
+
+    Raises
+    ------
+    LiteralError
+        When it takes ``*args`` or ``**kwargs``, or is annotated with types that no item has.
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    signature = inspect.signature(function)
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError):
+        hints = {}
+    for p in signature.parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise LiteralError(f"user function {name} takes {p}", where=user_site(), do="name each parameter")
+    accepts = tuple([_item(hints.get(p), name, p) for p in signature.parameters])
+    returns = _item(hints.get("return"), name, "return")
+    note = ""
+    if returns is None:
+        returns, note = _ITEMS[inferred_return(function)], f"{name} declares no return type; taken from its body"
+        if not has_body(function):
+            returns, note = Float(64), f"{name} declares no return type and has no body; taken as float"
+    body = function if has_body(function) else None
+    code, portable = code_identity(function) if body else (b"", True)
+    return UserFunction(name, tuple(signature.parameters), accepts, returns, code, portable, body, note)
+
+
+def _item(hint: object, name: str, parameter: str) -> Item | None:
+    if hint is None or hint is inspect.Parameter.empty or hint is Any:
+        return None
+    item = _ITEMS.get(hint)
+    if item is None and getattr(hint, "__module__", "") == "numpy":
+        item = _numpy_item(getattr(hint, "__name__", ""))
+    if item is None:
+        shown = getattr(hint, "__name__", hint)
+        raise LiteralError(
+            f"user function {name} declares {parameter} as {shown}", where=user_site(), do="declare float, int, bool or str"
+        )
+    return item
+
+
+def _numpy_item(name: str) -> Item | None:
+    kind = name.rstrip("0123456789_")
+    digits = name[len(kind) :].rstrip("_")
+    if kind == "bool":
+        return Bool()
+    if not digits or kind not in ("int", "uint", "float"):
+        return None
+    return Float(int(digits)) if kind == "float" else Int(int(digits), signed=kind == "int")

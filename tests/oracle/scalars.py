@@ -1,0 +1,127 @@
+"""What each function of the table does to single values: numpy scalars of the declared widths, one element at a time."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hep_flows.expr.types import Bool, Float, Int, Item, String
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+}
+_LOGICAL: dict[str, Callable[[bool, bool], bool]] = {
+    "logical_and": lambda a, b: a and b,
+    "logical_or": lambda a, b: a or b,
+    "logical_xor": operator.ne,
+}
+_ANGLES = {"delta_phi", "delta_r"}
+_ASKS = {"isnan", "isfinite", "isinf", "signbit"}
+
+
+def cast(value: Any, item: Item) -> Any:
+    """Give the value as a scalar of exactly that kind."""
+    if value is None or isinstance(item, String):
+        return value
+    if isinstance(item, Bool):
+        return bool(value)
+    if isinstance(item, Float | Int):
+        with np.errstate(all="ignore"):
+            return np.dtype(str(item)).type(value)
+    return value
+
+
+def elementwise(name: str, args: Sequence[Any], weak: Sequence[bool], item: Item, options: Mapping[str, Any]) -> Any:
+    """Give one value of an elementwise function; None is a missing value."""
+    if name == "is_none":
+        return args[0] is None
+    if name == "fill_none":
+        return cast(args[1] if args[0] is None else args[0], item)
+    if name == "where":
+        return None if args[0] is None else cast(args[1] if args[0] else args[2], item)
+    if any(a is None for a in args):
+        return None
+    with np.errstate(all="ignore"):
+        return cast(_present(name, args, weak, item, options), item)
+
+
+def _present(name: str, args: Sequence[Any], weak: Sequence[bool], item: Item, options: Mapping[str, Any]) -> Any:
+    if name in _COMPARISONS:
+        return _COMPARISONS[name](*[a if w or isinstance(a, str) else np.asarray(a)[()] for a, w in zip(args, weak, strict=True)])
+    if name in _LOGICAL:
+        return _LOGICAL[name](bool(args[0]), bool(args[1]))
+    if name == "logical_not":
+        return not args[0]
+    if name in _ANGLES:
+        return _angle(name, [float(a) for a in args])
+    if name == "isin":
+        return any(args[0] == v for v in _values(options))
+    if name in _ASKS:
+        return getattr(np, name)(args[0])
+    typed = [cast(a, item) for a in args]
+    if name == "round":
+        return np.round(typed[0], int(options.get("decimals", 0)))
+    return getattr(np, name)(*[np.asarray(t)[()] for t in typed])
+
+
+def _values(options: Mapping[str, Any]) -> Sequence[Any]:
+    (values,) = options.values()
+    return values if isinstance(values, tuple) else (values,)
+
+
+def _angle(name: str, args: list[float]) -> float:
+    """Angles in double precision, whatever the width of the arguments: the caller compares within a tolerance."""
+    if name == "delta_phi":
+        return _wrapped(args[0] - args[1])
+    eta1, phi1, eta2, phi2 = args
+    return math.hypot(eta1 - eta2, _wrapped(phi1 - phi2))
+
+
+def _wrapped(angle: float) -> float:
+    while angle >= math.pi:
+        angle -= 2 * math.pi
+    while angle < -math.pi:
+        angle += 2 * math.pi
+    return angle
+
+
+def reduced(name: str, values: Sequence[Any], item: Item) -> Any:
+    """Give the aggregate of one list; only a count counts missing entries."""
+    if name == "count":
+        return cast(len(values), item)
+    present = [v for v in values if v is not None]
+    if name in {"any", "all"}:
+        return any(bool(v) for v in present) if name == "any" else all(bool(v) for v in present)
+    if name in {"max", "min", "mean"} and not present:
+        return None
+    if name == "max":
+        return max(present)
+    if name == "min":
+        return min(present)
+    if name == "mean":
+        return cast(math.fsum(float(v) for v in present) / len(present), item)
+    return cast(_accumulated(name, present, item), item)
+
+
+def _accumulated(name: str, present: Sequence[Any], item: Item) -> Any:
+    if isinstance(item, Int):
+        wide = math.prod(int(v) for v in present) if name == "prod" else sum(int(v) for v in present)
+        return _wrapped_integer(wide, item)
+    return math.prod(float(v) for v in present) if name == "prod" else math.fsum(float(v) for v in present)
+
+
+def _wrapped_integer(value: int, item: Int) -> int:
+    """Wrap a whole number as the machine's arithmetic does."""
+    value %= 1 << item.bits
+    return value - (1 << item.bits) if item.signed and value >= 1 << (item.bits - 1) else value

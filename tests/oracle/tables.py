@@ -1,0 +1,107 @@
+"""Hypothesis strategies of tables: a schema with collections, groups, lists and texts, and events that follow it.
+
+Stored numbers are multiples of 1/4 of a few binary digits, so sums and differences of them have no rounding errors in any width
+and any order: what two ways of computing may differ in is then known operation by operation (see `expressions`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from hep_flows.expr import build
+from hep_flows.expr.types import Bool, Float, Int, Item, Member, Record, String
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import DrawFn, SearchStrategy
+
+    from hep_flows.expr.nodes import Dataset
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its schema, its events as plain Python data, and its node."""
+
+    record: Record
+    events: tuple[dict[str, Any], ...]
+
+    @property
+    def dataset(self) -> Dataset:
+        """The node; the content is the number of events, which the plug-ins' identities begin with too."""
+        return build.dataset("memory", (f"{len(self.events)}:drawn",), "", self.record)
+
+
+_INTEGERS = [Int(16), Int(32), Int(64), Int(16, signed=False), Int(32, signed=False)]
+
+
+@st.composite
+def records(draw: DrawFn) -> Record:
+    """Give a schema: the same names, other widths."""
+    real = st.sampled_from([Float(32), Float(64)])
+    whole = st.sampled_from(_INTEGERS)
+    jet = {
+        "pt": Member(draw(real)),
+        "eta": Member(draw(real)),
+        "phi": Member(draw(real)),
+        "n": Member(draw(whole)),
+        "tight": Member(Bool()),
+        "hits": Member(draw(st.one_of(real, whole)), ("hits",)),
+        "muon": Member(Int(draw(st.sampled_from([16, 32])), refers_to="Muon")),
+    }
+    muon = {"pt": Member(draw(real)), "eta": Member(draw(real)), "phi": Member(draw(real)), "charge": Member(Int(32))}
+    met = {"pt": Member(draw(real)), "sig": Member(Float(64))}
+    return Record(
+        "event",
+        {
+            "Jet": Member(Record("Jet", jet), ("Jet",)),
+            "Muon": Member(Record("Muon", muon), ("Muon",)),
+            "MET": Member(Record("MET", met)),
+            "codes": Member(draw(whole), ("codes",)),
+            "run": Member(draw(whole)),
+            "good": Member(Bool()),
+            "kind": Member(String()),
+            "weight": Member(draw(real), optional=draw(st.booleans())),
+        },
+    )
+
+
+def items(item: Item) -> SearchStrategy[Any]:
+    """Give values of one kind of item."""
+    match item:
+        case Bool():
+            return st.booleans()
+        case Int(refers_to=str(target)) if target:
+            return st.integers(-1, 3)
+        case Int(signed=signed):
+            return st.integers(-9 if signed else 0, 9)
+        case Float():
+            return st.integers(-40, 40).map(lambda k: k / 4)
+        case String():
+            return st.sampled_from(["", "a", "bc"])
+        case Record():
+            return objects(item)
+    raise AssertionError(f"no values for {item}")
+
+
+def members(member: Member) -> SearchStrategy[Any]:
+    """Give values of one member: lists for each of its axes."""
+    values = items(member.item)
+    if member.optional:
+        values = st.none() | values
+    for _ in member.axes:
+        values = st.lists(values, max_size=3)
+    return values
+
+
+def objects(record: Record) -> SearchStrategy[dict[str, Any]]:
+    """Give objects with all members of a record."""
+    return st.fixed_dictionaries({name: members(m) for name, m in record.members.items()})
+
+
+@st.composite
+def tables(draw: DrawFn, max_events: int = 4) -> Table:
+    """Give a table of few events, or none."""
+    record = draw(records())
+    return Table(record, tuple(draw(st.lists(objects(record), max_size=max_events))))

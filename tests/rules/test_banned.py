@@ -1,0 +1,86 @@
+"""What no module may do, read off the source text: linters do not know these rules."""
+
+import ast
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCES = {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text()) for p in sorted((ROOT / "hep_flows").rglob("*.py"))}
+KEY_MODULES = {"hep_flows/expr/key.py", "hep_flows/plan/task_key.py"}
+MODULES_THAT_RUN_CODE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
+
+# Where anything may be caught, and why.
+BROAD_HANDLERS = {
+    "hep_flows/execute/run_task.py": "the boundary of a task: whatever a plug-in raises becomes a TaskError, chained",
+}
+
+
+def _offenders(is_banned: Callable[[ast.AST], bool], names: Iterable[str] = SOURCES) -> list[str]:
+    """Give file:line of every node for which it is true."""
+    return [f"{name}:{n.lineno}" for name in names for n in ast.walk(SOURCES[name]) if is_banned(n)]
+
+
+def _calls(node: ast.AST, functions: set[str]) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions
+
+
+def _imports_code_runner(node: ast.AST) -> bool:
+    match node:
+        case ast.Import():
+            return any(a.name.split(".")[0] in MODULES_THAT_RUN_CODE for a in node.names)
+        case ast.ImportFrom():
+            return (node.module or "").split(".")[0] in MODULES_THAT_RUN_CODE
+    return False
+
+
+def _catches_everything(node: ast.AST) -> bool:
+    if not isinstance(node, ast.ExceptHandler):
+        return False
+    kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+    return any(k is None or (isinstance(k, ast.Name) and k.id in {"Exception", "BaseException"}) for k in kinds)
+
+
+def test_no_module_changes_global_names():
+    assert not _offenders(lambda n: isinstance(n, ast.Global))
+
+
+def test_no_module_reads_formats_that_can_run_code():
+    assert not _offenders(_imports_code_runner)
+    assert not _offenders(lambda n: _calls(n, {"eval", "exec"}))
+
+
+def test_the_environment_is_read_in_settings_only():
+    assert not _offenders(
+        lambda n: isinstance(n, ast.Attribute) and n.attr in {"environ", "getenv"}, set(SOURCES) - {"hep_flows/settings.py"}
+    )
+
+
+def test_keys_do_not_depend_on_the_process():
+    present = KEY_MODULES & set(SOURCES)
+    assert "hep_flows/expr/key.py" in present
+    assert not _offenders(lambda n: _calls(n, {"hash", "id", "repr", "str"}), sorted(present))
+
+
+def test_errors_are_caught_by_name():
+    assert not _offenders(_catches_everything, set(SOURCES) - set(BROAD_HANDLERS))
+
+
+def test_public_functions_and_classes_say_what_they_give():
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    public = [(name, n) for name, tree in SOURCES.items() for n in tree.body if isinstance(n, kinds) and not n.name.startswith("_")]
+    assert public
+    assert not [f"{name}:{n.name}" for name, n in public if not ast.get_docstring(n)]
+
+
+def test_modules_say_what_they_are():
+    assert not [name for name, tree in SOURCES.items() if tree.body and not ast.get_docstring(tree)]
+
+
+def test_no_file_names_a_place_of_one_machine():
+    place = re.compile(r"(?<![\w.~])/(?:w[o]rk|h[o]me|r[o]ot|U[s]ers|m[n]t)/\w")
+    folders = ("hep_flows", "tests", "docs", "flows", "benchmarks", ".ci")
+    files = [p for folder in folders for p in (ROOT / folder).rglob("*") if "__pycache__" not in p.parts]
+    files += [ROOT / name for name in ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml")]
+    texts = [f for f in files if f.is_file() and f.suffix in {"", ".json", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}]
+    assert not [f"{f.relative_to(ROOT)}: {m}" for f in texts for m in place.findall(f.read_text(errors="replace"))]
