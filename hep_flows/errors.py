@@ -148,8 +148,11 @@ class LiteralError(RecordError, TypeError):
     """A constant or an argument of a kind that the language does not take."""
 
 
-class ControlFlowError(RecordError, TypeError):
-    """Python control flow on an expression that has no value yet."""
+class ControlFlowError(RecordError):
+    """Python control flow on an expression that has no value yet.
+
+    It is no `TypeError`: Python would replace that by a text of its own where ``in`` asks for an iterator.
+    """
 
 
 class SourceError(HepFlowsError):
@@ -170,6 +173,12 @@ class PluginError(HepFlowsError):
 
 class TaskError(HepFlowsError):
     """A task failed while it ran."""
+
+
+def with_article(value: object) -> str:
+    """Give ``"an int"`` or ``"a dict"`` for the kind of a value."""
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:

@@ -6,6 +6,7 @@ Only the forms that `to_python` writes are read, and nothing is ever executed.
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import RecordError
@@ -13,6 +14,7 @@ from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.python_ast import BINARY, COMPARED, DTYPES, RESULT, SPEC, UNARY
 from hep_flows.expr.remake import made_call
+from hep_flows.expr.types import Type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,9 +67,8 @@ class _Reader:
     def __init__(self, names: Mapping[str, Named]) -> None:
         self.values: dict[str, Expr] = {}
         self._functions = {n: v for n, v in names.items() if isinstance(v, UserFunction)}
-        for name, value in names.items():
-            if not isinstance(value, UserFunction):
-                self.values[name] = value
+        self._types = {n: v for n, v in names.items() if isinstance(v, Type)}
+        self.values.update({n: v for n, v in names.items() if not isinstance(v, UserFunction | Type)})
 
     def read(self, tree: ast.expr, depth: int) -> Expr:
         if depth > DEEPEST:
@@ -85,6 +86,8 @@ class _Reader:
             case ast.Subscript(value=of, slice=mask):
                 base = self.read(of, depth + 1)
                 return build.filtered(base, self.read(mask, depth + 1), len(base.type.axes) - 1)
+            case ast.Call(func=ast.Name(id="typed"), args=[of, ast.Name(id=name)], keywords=[]) if name in self._types:
+                return replace(self.read(of, depth + 1), type=self._types[name])
             case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
                 options = [(k.arg, _option(k.value)) for k in keywords]
                 return self._call(tree, name, [self.read(a, depth + 1) for a in args], options)

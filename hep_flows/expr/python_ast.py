@@ -9,7 +9,7 @@ Operators, leaves (``events.Jet.pt``) and filters of the innermost axis (``x[mas
 the table is a call by its name with its options as keywords: ``pick(x, index=0, at=1)``. Constants are Python's; numpy's are written
 ``float32(0.5)``. An element of a loop is ``element(x, level=1)``, a closed loop ``loop(over, body, level=1)``, a filter of another axis
 ``keep(x, mask, at=0)``. What has no literal form (tables, users' functions, results of tasks) are names, and `PythonForm.names` says
-what they stand for. No step is deep, so neither the expression's depth nor its sharing is limited by Python's parser.
+what they stand for; so are types that a node has only because it stands above the result of a task: ``typed(x[mask], type_1)``. No step is deep, so neither the expression's depth nor its sharing is limited by Python's parser.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Histogram
+from hep_flows.expr.remake import retyped
+from hep_flows.expr.types import Histogram, Type
 from hep_flows.expr.walk import postorder, uses
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from hep_flows.expr.nodes import Constant
 
-Named = Dataset | UserFunction | Input
+Named = Dataset | UserFunction | Input | Type
 DEEPEST = 12
 BINARY: dict[str, type[ast.operator]] = {
     "add": ast.Add,
@@ -55,13 +56,13 @@ COMPARED: dict[str, type[ast.cmpop]] = {
     "greater_equal": ast.GtE,
 }
 UNARY: dict[str, type[ast.unaryop]] = {"negative": ast.USub, "positive": ast.UAdd, "invert": ast.Invert}
-ELEMENT, LOOP, KEEP, RESULT, SPEC = "element", "loop", "keep", "result", "spec_"
+ELEMENT, LOOP, KEEP, TYPED, RESULT, SPEC = "element", "loop", "keep", "typed", "result", "spec_"
 DTYPES = frozenset(
     f"{kind}{bits}"
     for kind, widths in (("float", (16, 32, 64)), ("int", (8, 16, 32, 64)), ("uint", (8, 16, 32, 64)))
     for bits in widths
 )
-_TAKEN = frozenset({ELEMENT, LOOP, KEEP, RESULT, "float", "bool_"}) | DTYPES | frozenset(FUNCTIONS)
+_TAKEN = frozenset({ELEMENT, LOOP, KEEP, TYPED, RESULT, "float", "bool_"}) | DTYPES | frozenset(FUNCTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,12 @@ class _Writer:
         self._written: dict[bytes, tuple[ast.expr, int]] = {}
         self._leaves: set[bytes] = set()
         count = uses(expr)
+        types = retyped(expr)
         for node in postorder(expr):
             form = self._form(node)
+            if node.key in types:
+                kind = self._named(b"type of " + node.key, f"type_{len(self.names) + 1}", node.type)
+                form = ast.Call(ast.Name(TYPED, ast.Load()), [form, kind], [])
             depth = 1 + max([self._written[i.key][1] for i in node.inputs()], default=0)
             if isinstance(node, Literal | Dataset | Input) or (isinstance(node, Field) and node.of.key in self._leaves):
                 self._leaves.add(node.key)

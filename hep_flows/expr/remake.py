@@ -8,12 +8,14 @@ from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Histogram, Record
+from hep_flows.expr.walk import postorder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hep_flows.errors import Where
     from hep_flows.expr.nodes import Constant
+    from hep_flows.expr.types import Item, Type
 
 Options = tuple[tuple[str, "Constant"], ...]
 
@@ -39,6 +41,42 @@ def remade(node: Expr) -> Expr:
             return build.mapped(node.over, node.body, node.level, node.where)
         case Input():
             return build.task_input(node.task, node.type)
+
+
+def retyped(root: Expr) -> dict[bytes, Type]:
+    """Give the nodes, by key, whose types are not those that they would get if they were made anew.
+
+    In a task they may: a filter whose mask holds another task's result keeps the axis of the mask that the user wrote.
+    """
+    nodes = list(postorder(root))
+    if not any(isinstance(n, Input) for n in nodes):
+        return {}
+    return {n.key: n.type for n in nodes if not isinstance(n, Input) and not same_type(remade(n).type, n.type)}
+
+
+def same_type(a: Type, b: Type) -> bool:
+    """Say whether two types are the same; records made by an expression are compared by their members."""
+    return (a.axes, a.loops, a.optional, a.unit) == (b.axes, b.loops, b.optional, b.unit) and same_item(a.item, b.item)
+
+
+def same_item(a: Item, b: Item) -> bool:
+    """Say whether two items are the same."""
+    pairs = [(a, b)]
+    while pairs:
+        left, right = pairs.pop()
+        if left is right:
+            continue
+        if not (isinstance(left, Record) and isinstance(right, Record) and left.model == right.model == "tuple"):
+            if left != right:
+                return False
+            continue
+        if list(left.members) != list(right.members):
+            return False
+        for m, n in zip(left.members.values(), right.members.values(), strict=True):
+            if (m.axes, m.optional, m.unit) != (n.axes, n.optional, n.unit):
+                return False
+            pairs.append((m.item, n.item))
+    return True
 
 
 def made_call(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
+from hep_flows.expr.spelling_fill import fill_arguments
 from hep_flows.expr.types import Loop
 from hep_flows.expr.walk import postorder
 
@@ -78,7 +79,7 @@ def loop_collections(*roots: Expr) -> dict[Loop, Expr]:
     return over
 
 
-def spelled(node: Expr, over: Mapping[Loop, Expr], tables: Mapping[bytes, str] = NO_NAMES) -> Spelling:
+def spelled(node: Expr, over: Mapping[Loop, Expr], names: Mapping[bytes, str] = NO_NAMES) -> Spelling:
     """Give the words of a node.
 
     Parameters
@@ -87,22 +88,34 @@ def spelled(node: Expr, over: Mapping[Loop, Expr], tables: Mapping[bytes, str] =
         Any node.
     over : mapping
         What `loop_collections` found.
-    tables : mapping, optional
-        By key: names of tables that are to be used instead of their own.
+    names : mapping, optional
+        By key: what tables and results of other tasks are to be called.
     """
     match node:
+        case Field() | Filter(at=0):
+            return _event_view(node, names) or stepwise(node, names)
+        case Bound():
+            return _element(node, over) or stepwise(node, names)
+        case _:
+            return stepwise(node, names)
+
+
+def stepwise(node: Expr, names: Mapping[bytes, str] = NO_NAMES) -> Spelling:
+    """Give the words of a node in terms of its own inputs, with nothing between left out."""
+    match node:
         case Dataset():
-            return Spelling(ATOM, (tables.get(node.key, node.name),))
+            return Spelling(ATOM, (names.get(node.key, node.name),))
         case Literal():
             return _literal(node)
         case Input():
-            return Spelling(ATOM, (f"task {node.task.hex()[:8]}",))
+            return Spelling(ATOM, (names.get(node.key, f"task {node.task.hex()[:8]}"),))
         case Field():
-            return _event_view(node, tables) or Spelling(ATOM, ((node.of, ATOM), f".{node.name}"))
+            return Spelling(ATOM, ((node.of, ATOM), f".{node.name}"))
         case Filter():
-            return _filter(node, tables)
+            events = "events: " if node.at == 0 and len(node.of.type.axes) > 1 else ""
+            return Spelling(ATOM, ((node.of, ATOM), f"[{events}", (node.mask, LOOSE), "]"))
         case Bound():
-            return _element(node, over)
+            return Spelling(ATOM, ((node.of, ATOM), f"[{loop_variable(node.level)}]"))
         case Map():
             variable = loop_variable(node.level) if node.level else "_"
             return Spelling(ATOM, ((node.over, ATOM), f".map(lambda {variable}: ", (node.body, LOOSE), ")"))
@@ -125,7 +138,7 @@ def _literal(node: Literal) -> Spelling:
     return Spelling(UNARY if text.startswith("-") else ATOM, (text,))
 
 
-def _event_view(node: Field | Filter, tables: Mapping[bytes, str]) -> Spelling | None:
+def _event_view(node: Field | Filter, called: Mapping[bytes, str]) -> Spelling | None:
     """Write stored leaves of filtered events as the user does: ``events[mask].Jet.pt``; None for anything else."""
     names: list[str] = []
     masks: list[Expr] = []
@@ -142,24 +155,14 @@ def _event_view(node: Field | Filter, tables: Mapping[bytes, str]) -> Spelling |
                 cuts: list[Part] = []
                 for mask in reversed(masks):
                     cuts += ["[", (mask, LOOSE), "]"]
-                return Spelling(ATOM, (tables.get(below.key, below.name), *cuts, "".join(reversed(names))))
+                return Spelling(ATOM, (called.get(below.key, below.name), *cuts, "".join(reversed(names))))
             case _:
                 return None
     return None
 
 
-def _filter(node: Filter, tables: Mapping[bytes, str]) -> Spelling:
-    if node.at == 0:
-        view = _event_view(node, tables)
-        if view is not None:
-            return view
-        if len(node.of.type.axes) > 1:
-            return Spelling(ATOM, ((node.of, ATOM), "[events: ", (node.mask, LOOSE), "]"))
-    return Spelling(ATOM, ((node.of, ATOM), "[", (node.mask, LOOSE), "]"))
-
-
-def _element(node: Bound, over: Mapping[Loop, Expr]) -> Spelling:
-    """Write the current element: ``x1``, ``x1.pt``, or ``something[x1]`` when it is another array on the same axis."""
+def _element(node: Bound, over: Mapping[Loop, Expr]) -> Spelling | None:
+    """Write the current element of the loop's collection as ``x1`` or ``x1.pt``; None for any other array on its axis."""
     variable = loop_variable(node.level)
     collection = over.get(Loop(node.of.type.axes[1], node.level))
     if collection is not None and collection.key == node.of.key:
@@ -169,7 +172,7 @@ def _element(node: Bound, over: Mapping[Loop, Expr]) -> Spelling:
         there, others = _below_axis(collection, 1) if collection is not None else (base, ())
         if there == base and not others:
             return Spelling(ATOM, ("".join([variable, *[f".{n}" for n in names]]),))
-    return Spelling(ATOM, ((node.of, ATOM), f"[{variable}]"))
+    return None
 
 
 def _below_axis(node: Expr, axis: int) -> tuple[bytes | None, tuple[str, ...]]:
@@ -271,9 +274,5 @@ def _histogram(node: Call, name: str) -> Spelling:
         return _named("np.histogram", node)
     if name == "histogram":
         return Spelling(ATOM, ("Histogram(...)",))
-    names = [n for _, value in node.options if isinstance(value, tuple) for n in value if isinstance(n, str)]
-    titles = [f"{n}=" for n in names] if len(names) == len(node.args) - 1 else [""] * (len(node.args) - 1)
-    parts: list[Part] = [(node.args[0], ATOM), ".fill("]
-    for i, (title, arg) in enumerate(zip(titles, node.args[1:], strict=True)):
-        parts += [f"{', ' if i else ''}{title}", (arg, LOOSE)]
-    return Spelling(ATOM, (*parts, ")"))
+    arguments = [a if isinstance(a, str) else (a, LOOSE) for a in fill_arguments(node)]
+    return Spelling(ATOM, ((node.args[0], ATOM), ".fill(", *arguments, ")"))

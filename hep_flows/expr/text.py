@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.nodes import Dataset, Expr
-from hep_flows.expr.spelling import ATOM, LOOSE, Part, Spelling, loop_collections, loop_variable, spelled
+from hep_flows.expr.spelling import ATOM, LOOSE, NO_NAMES, Part, Spelling, loop_collections, loop_variable, spelled
 from hep_flows.expr.walk import postorder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 WIDTH = 100
 SHORT = 24
 
 
-def one_line(expr: Expr, limit: int = 160) -> str:
+def one_line(expr: Expr, limit: int = 160, names: Mapping[bytes, str] = NO_NAMES) -> str:
     """Give the expression as a physicist writes it; what goes beyond ``limit`` characters is cut off with ``...``.
 
-    Loop variables are named by level: ``x1`` is the element of the innermost loop.
+    Loop variables are named by level: ``x1`` is the element of the innermost loop. ``names`` says, by key, what tables and results
+    of other tasks are to be called.
     """
     over = loop_collections(expr)
     written: list[str] = []
@@ -31,7 +32,7 @@ def one_line(expr: Expr, limit: int = 160) -> str:
             length += len(part)
             continue
         node, least = part
-        spelling = spelled(node, over)
+        spelling = spelled(node, over, names)
         parts = spelling.parts if spelling.strength >= least else ("(", *spelling.parts, ")")
         ahead.extend(reversed(parts))
     text = "".join(written)

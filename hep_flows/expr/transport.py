@@ -2,13 +2,15 @@
 
 One object: ``format``, ``key`` (of the last node), ``records``, ``functions``, ``nodes``. Nodes stand in postorder, one row each,
 and name their inputs by number; equal parts are one row. Types are not written but found again by `hep_flows.expr.build`, so bytes
-that were changed by hand cannot make an ill-formed expression. Of the schema of a table goes along what `Needed` says; source lines
+that were changed by hand cannot make an ill-formed expression; only results of other tasks bring their types along, and a node that
+has another type above one of them (``typed``). Of the schema of a table goes along what `Needed` says; source lines
 do not, and of a user's function the declaration without its body.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import RecordError
@@ -16,7 +18,7 @@ from hep_flows.expr import build
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.needed import Needed
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.remake import made_call
+from hep_flows.expr.remake import made_call, retyped
 from hep_flows.expr.transport_types import (
     Malformed,
     RecordReader,
@@ -44,9 +46,13 @@ def encode(expr: Expr) -> bytes:
     functions: dict[UserFunction, int] = {}
     numbers: dict[bytes, int] = {}
     rows = []
+    types = retyped(expr)
     for node in postorder(expr):
         inputs = [numbers[i.key] for i in node.inputs()]
-        rows.append(_row(node, inputs, records, functions))
+        row = _row(node, inputs, records, functions)
+        if node.key in types:
+            row = ["typed", row, written_type(node.type, records)]
+        rows.append(row)
         numbers[node.key] = len(numbers)
     text = {
         "format": FORMAT,
@@ -154,6 +160,8 @@ def _node(row: list[Any], nodes: Sequence[Expr], records: RecordReader, function
             return build.bound(node(of), checked(level, int))
         case ["map", over, body, level]:
             return build.mapped(node(over), node(body), checked(level, int))
+        case ["typed", list(inside), what]:
+            return replace(_node(inside, nodes, records, functions), type=read_type(what, records))
         case ["input", str(task), what]:
             return build.task_input(bytes.fromhex(task), read_type(what, records))
         case _:

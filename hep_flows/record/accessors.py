@@ -10,17 +10,13 @@ from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.types import Record
 from hep_flows.record.members import member_of
 from hep_flows.record.source_line import user_site
+from hep_flows.record.xaod_names import ACCESSORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hep_flows.errors import Where
     from hep_flows.record.dataframe import DataFrame
-
-ACCESSORS = frozenset(
-    "Electrons Muons Photons Jets FatJets TauJets DiTauJets TruthParticles TruthVertices TruthEvents Vertices TrackParticles "
-    "CaloClusters MissingET EventInfo BTagging TrigElectrons Tracks PFOs FlowElements MuonSegments".split()
-)
 
 
 @dataclass(frozen=True, slots=True)

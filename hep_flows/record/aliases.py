@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import LiteralError, RecordError
+from hep_flows.errors import LiteralError, RecordError, with_article
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
@@ -71,8 +71,9 @@ def define_alias(base: str, name: str, definition: Callable[[DataFrame], DataFra
     if not isinstance(base, str) or not isinstance(name, str) or not name:
         raise LiteralError("an alias has a base and a name, both text", where=where, do="define_alias('Jet', 'gev', lambda j: j.pt / 1000)")
     if not callable(definition):
-        kind = type(definition).__name__
-        raise LiteralError(f"an alias is defined by a function, not a {kind}", where=where, do="write lambda j: ...")
+        raise LiteralError(
+            f"an alias is defined by a function, not {with_article(definition)}", where=where, do="write lambda j: ..."
+        )
     _ALIASES.set((*_ALIASES.get(), Alias(base, name, definition, where)))
 
 
@@ -125,7 +126,7 @@ def expand(alias: Alias, frame: DataFrame, path: tuple[str, ...]) -> DataFrame:
         _EXPANDING.reset(token)
     if not isinstance(value, DataFrame):
         raise RecordError(
-            f"alias {alias.name!r} gives a {type(value).__name__}, not an expression",
+            f"alias {alias.name!r} gives {with_article(value)}, not an expression",
             where=alias.where,
             do="return an expression of the argument",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import AxisError, LiteralError
+from hep_flows.errors import AxisError, LiteralError, with_article
 from hep_flows.expr import build
 from hep_flows.expr.types import Bool, Int
 from hep_flows.record.callables import called, name_of
@@ -38,16 +38,15 @@ def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
     if callable(key):
         value = called(key, frame, where)
         if not hasattr(value, "_expr"):
-            kind = type(value).__name__
             raise LiteralError(
-                f"filter function {name_of(key)!r} returned a {kind}, not a mask", where=where, do="return a comparison of its argument"
+                f"filter function {name_of(key)!r} returned {with_article(value)}, not a mask", where=where, do="return a comparison of its argument"
             )
         return _by_expression(of, expr_of(value, frame._table, where), where)  # noqa: SLF001
     index = _integer(key)
     if index is not None:
         return picked(of, index, f"[{index}]", where)
     raise LiteralError(
-        f"a {type(key).__name__} cannot stand in brackets",
+        f"{with_article(key)} cannot stand in brackets",
         where=where,
         do="use a name, a mask, a function, an integer, a slice or a list of names",
     )
@@ -81,5 +80,5 @@ def _integer(value: Any) -> int | None:
 def _bound(value: Any, where: Site | None) -> int | None:
     index = None if value is None else _integer(value)
     if value is not None and index is None:
-        raise LiteralError(f"a slice takes integers, not a {type(value).__name__}", where=where)
+        raise LiteralError(f"a slice takes integers, not {with_article(value)}", where=where)
     return index

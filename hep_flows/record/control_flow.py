@@ -48,6 +48,16 @@ def no_value(site: Site | None, what: str, do: str) -> ControlFlowError:
     )
 
 
+def no_iteration(site: Site | None) -> ControlFlowError:
+    """Say that an expression cannot be looped over, unpacked or searched with ``in``."""
+    line = line_of(site)
+    tree = _asking_part(line) if line else None
+    if tree is not None and any(isinstance(n, ast.In | ast.NotIn) for n in ast.walk(tree)):
+        return no_truth(site)
+    do = "use X.map(lambda x: ...), or loop over make_local(x)"
+    return no_value(site, "iteration (a for loop, unpacking, list())", do)
+
+
 def _advice(site: Site | None) -> str:
     line = line_of(site)
     tree = _asking_part(line) if line else None

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from hep_flows.errors import FieldError, LiteralError, RecordError
-from hep_flows.expr import build
-from hep_flows.expr.types import Record
+from hep_flows.errors import LiteralError, RecordError, with_article
 from hep_flows.record import control_flow
 from hep_flows.record.accessors import accessed, called_leaf
 from hep_flows.record.awkward_hooks import awkward_call
@@ -22,7 +20,7 @@ from hep_flows.record.new_columns import set_column
 from hep_flows.record.numpy_hooks import numpy_function, ufunc_call
 from hep_flows.record.objects import guarded_properties
 from hep_flows.record.operators import Operators
-from hep_flows.record.source_line import user_site
+from hep_flows.record.source_line import site_outside, user_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +60,7 @@ class DataFrame(Operators, Aggregates):
         """Stand for the same expression as ``df``."""
         if not isinstance(df, DataFrame):
             raise LiteralError(
-                f"a DataFrame is made from another, not from a {type(df).__name__}",
+                f"a DataFrame is made from another, not from {with_article(df)}",
                 where=user_site(),
                 do="begin with nanoaod_table, xaod_table, tree_table or parquet_table",
             )
@@ -167,7 +165,7 @@ class DataFrame(Operators, Aggregates):
 
     def __awkward_function__(self, func: Any, arrays: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Record an awkward function."""
-        return awkward_call(self, func, args, kwargs, user_site())
+        return awkward_call(self, func, args, kwargs, site_outside("awkward"))
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: there are no values yet."""

@@ -14,6 +14,7 @@ from hep_flows.expr.select import select
 from hep_flows.expr.types import Record
 from hep_flows.record import aliases
 from hep_flows.record.derived import derived_leaf, derived_names
+from hep_flows.record.xaod_names import ACCESSORS
 
 if TYPE_CHECKING:
     from hep_flows.errors import Where
@@ -126,8 +127,9 @@ def no_member(of: Expr, name: str, table: Table, where: Where) -> RecordError:
         )
     known = known_names(of, table)
     shown = ", ".join(known[:12]) + (f", ... ({len(known)} names)" if len(known) > 12 else "")
+    more = ACCESSORS if isinstance(of, Dataset) and item.model == "xaod" else ()
     return FieldError(
-        f"{_title(of)} has no leaf {name!r}", where=where, why=f"its names are {shown}", do=did_you_mean(name, known)
+        f"{_title(of)} has no leaf {name!r}", where=where, why=f"its names are {shown}", do=did_you_mean(name, [*known, *more])
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import AxisError, LiteralError
+from hep_flows.errors import AxisError, LiteralError, with_article
 from hep_flows.expr import build
 from hep_flows.record.source_line import user_site
 from hep_flows.record.vectors import delta_r
@@ -45,7 +45,7 @@ def aggregated(name: str, of: Expr, axis: int | None, where: Site | None) -> Exp
 
 def _axis_number(axis: int, depth: int, of: Expr, where: Site | None) -> int:
     if not isinstance(axis, int) or isinstance(axis, bool):
-        raise LiteralError(f"an axis is an integer, not a {type(axis).__name__}", where=where)
+        raise LiteralError(f"an axis is an integer, not {with_article(axis)}", where=where)
     at = axis + depth if axis < 0 else axis
     if not 0 <= at < depth:
         raise AxisError(

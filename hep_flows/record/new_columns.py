@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import FieldError, LiteralError
+from hep_flows.errors import FieldError, LiteralError, with_article
 from hep_flows.expr import build
 from hep_flows.expr.axes import misaligned
 from hep_flows.expr.loops import close, provisional_level
@@ -61,7 +61,7 @@ def set_column(frame: DataFrame, name: str, value: Any, where: Where) -> None:
         definition = mapped(frame, value, where)
     else:
         raise LiteralError(
-            f"a column is an expression or a function of one element, not a {type(value).__name__}",
+            f"a column is an expression or a function of one element, not {with_article(value)}",
             where=where,
             do=f"write lambda x: {value!r}" if isinstance(value, bool | int | float | str) else "",
         )

@@ -67,7 +67,8 @@ def numpy_function(frame: DataFrame, func: Any, args: Sequence[Any], kwargs: dic
     name = func.__name__
     record = _FUNCTIONS.get(name)
     if record is None:
-        raise _unknown(name, where)
+        module = str(getattr(func, "__module__", "numpy")).removeprefix("numpy").lstrip(".")
+        raise _unknown(f"{module}.{name}" if module else name, where)
     try:
         return record(_Recorder(frame._table, where), *args, **kwargs)  # noqa: SLF001
     except TypeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import AxisError, LiteralError
+from hep_flows.errors import AxisError, LiteralError, with_article
 from hep_flows.expr import build
 
 if TYPE_CHECKING:
@@ -45,11 +45,17 @@ def expr_of(value: Any, table: Table | None, where: Where) -> Expr:
 def two_tables(a: Table, b: Table, where: Where) -> AxisError:
     """Say that one expression cannot hold two tables."""
     return AxisError(
-        f"two tables in one expression: {a.name} and {b.name}",
+        f"two tables in one expression: {_title(a)} and {_title(b)}",
         where=where,
         why="each table has its own events, also when both read the same dataset or file",
         do="write the expression over one table, or make both local and combine the arrays",
     )
+
+
+def _title(table: Table) -> str:
+    files = table.dataset.files
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return f"the table of {files[0].rsplit('/', 1)[-1]}{more}" if files else table.name
 
 
 def constant_of(value: Any, where: Where) -> tuple[Constant, str]:
@@ -72,7 +78,7 @@ def constant_of(value: Any, where: Where) -> tuple[Constant, str]:
         if kind == "U":
             return str(value), ""
     raise LiteralError(
-        f"a {type(value).__name__} cannot be part of an expression",
+        f"{with_article(value)} cannot be part of an expression",
         where=where,
         why="constants are bool, int, float, str, numpy scalars, and tuples or lists of these as arguments",
         do=_advice(value),

@@ -117,15 +117,10 @@ class Operators:
         """Refuse, and say what to write instead."""
         raise control_flow.no_truth(user_site())
 
-    def __contains__(self, item: Any) -> bool:
-        """Refuse, and say what to write instead."""
-        raise control_flow.no_truth(user_site())
-
     def __iter__(self) -> Any:
         """Refuse, and say what to write instead."""
-        raise control_flow.no_value(
-            user_site(), "iteration (a for loop, unpacking, list())", "use X.map(lambda x: ...), or loop over make_local(x)"
-        )
+        # There is no __contains__ on purpose: with it, this would be a Collection, whose length others ask for. ``in`` comes here.
+        raise control_flow.no_iteration(user_site())
 
     def __len__(self) -> int:
         """Refuse, and say what to write instead."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import FieldError, LiteralError
+from hep_flows.errors import FieldError, LiteralError, with_article
 from hep_flows.expr import build
 from hep_flows.expr.axes import aligned
 from hep_flows.expr.nodes import Call
@@ -31,7 +31,7 @@ def delta_r(a: DataFrame, b: DataFrame, where: Where) -> Expr:
         When the other is not an object.
     """
     if not hasattr(b, "_expr"):
-        raise LiteralError(f"DeltaR needs another object, not a {type(b).__name__}", where=where)
+        raise LiteralError(f"DeltaR needs another object, not {with_article(b)}", where=where)
     parts = [frame[name] for frame in (a, b) for name in ("eta", "phi")]
     from hep_flows.record.operands import expr_of
 

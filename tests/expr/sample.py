@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from hep_flows.expr import build
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.loops import close, provisional_level
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String
+
+SPEC = '{"axes":[{"bins":50,"kind":"Regular","name":"pt","start":0.0,"stop":100.0}],"storage":{"kind":"Double"}}'
 
 
 @lru_cache
@@ -104,6 +107,17 @@ def delta(returns=Float(64), name="DeltaR", code=b"", accepts=(None, Float(64)))
     return UserFunction(name, ("a", "b"), accepts, returns, code)
 
 
+def task_with_result():
+    """A task as cut makes them: a filter of which a part of the mask is the result of another task."""
+    pt = leaf("Jet.pt")
+    mask = call("greater", pt, 30.5)
+    whole = call("multiply", build.filtered(pt, mask, 1), build.filtered(leaf("Jet.eta"), mask, 1))
+    first, second = whole.args
+    here = build.task_input(b"m" * 32, mask.type)
+    there = build.task_input(b"e" * 32, second.type)
+    return replace(whole, args=(replace(first, mask=here), there))
+
+
 def expressions():
     """Expressions of every kind, by name."""
     events, jets, pt, eta = table(), leaf("Jet"), leaf("Jet.pt"), leaf("Jet.eta")
@@ -113,8 +127,8 @@ def expressions():
     hard_pt = build.filtered(pt, hard, 1)
     two = call("greater_equal", call("count", build.filtered(jets, hard, 1)), 2)
     in_two = build.filtered(leaf("MET.pt"), two, 0)
-    axes = (("axes", "Reg(50, 0, 100)"), ("storage", "Double"))
-    empty = build.histogram("histogram", (), axes, "Reg(50, 0, 100)/Double")
+    empty = build.histogram("histogram", (), (("spec", SPEC),), SPEC)
+    weights = (("members", ("pt",)), ("axes", (("member", "pt"),)), ("weight", ("number", 0)), ("sample", None))
     double = hard_pt
     for _ in range(8):
         double = call("add", double, double)
@@ -159,7 +173,8 @@ def expressions():
         "record": build.record(("pt", "eta"), (pt, eta)),
         "pair": build.record(("0", "1"), (pt, eta)),
         "flatten": build.flattened(leaf("Jet.tracks")),
-        "fill": build.histogram("fill", (empty, hard_pt), (("names", ("pt",)),), "Reg(50, 0, 100)/Double"),
+        "histogram": empty,
+        "fill": build.histogram("fill", (empty, build.record(("pt",), (hard_pt,)), lit(2.0)), weights, SPEC),
         "np histogram": build.histogram("np_histogram", (pt,), (("bins", 50), ("range", (0, 203))), "numpy"),
         "user function": call(delta(), pt, 2.0),
         "map": near_jets(),
@@ -172,4 +187,5 @@ def expressions():
         "input": build.task_input(bytes(range(32)), hard_pt.type),
         "input of records": call("count", build.task_input(bytes(32), build.filtered(jets, hard, 1).type)),
         "shared": double,
+        "task": task_with_result(),
     }

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from hep_flows.expr import build
 from hep_flows.expr.loops import close, provisional_level
-from hep_flows.expr.nodes import Call
 from hep_flows.expr.types import Bool, Float, Int, Record, String, Type, is_number
 from hep_flows.expr.walk import postorder
 
@@ -216,12 +215,12 @@ def choice(draw: DrawFn, pool: Pool) -> Made | None:
 
 def missing(draw: DrawFn, pool: Pool) -> Made | None:
     """What replaces missing values, or asks for them."""
-    a = choose(draw, pool, lambda m: number(m) and m.type.optional and not may_miss_lists(m.expr))
+    a = choose(draw, pool, lambda m: number(m) and m.type.optional)
     if a is None:
         return None
     if draw(st.booleans()):
         return call("is_none", a)
-    return call("fill_none", a, partner(draw, pool, a, lambda m: number(m) and not may_miss_lists(m.expr)))
+    return call("fill_none", a, partner(draw, pool, a, number))
 
 
 def angles(draw: DrawFn, pool: Pool) -> Made | None:
@@ -364,14 +363,6 @@ def looped(draw: DrawFn, pool: Pool) -> Made | None:
 def loop_depth(pool: Pool) -> int:
     """Count the loops that are open."""
     return max(len(m.type.loops) for m in pool)
-
-
-def may_miss_lists(expr: Expr) -> bool:
-    """Say whether a whole list may be missing: an outer entry was picked that may not be there."""
-    return any(
-        isinstance(n, Call) and n.function in {"pick", "gather"} and len(n.args[0].type.axes) > n.option("at") + 1  # type: ignore[operator]
-        for n in postorder(expr)
-    )
 
 
 STEPS: tuple[Callable[[DrawFn, Pool], Made | None], ...] = (

@@ -93,10 +93,6 @@ class _Reader:
                 return dict(zip(node.option("names"), [self.number(a) for a in node.args], strict=True))
             case "pick":
                 return picked(self.whole(node.args[0]), node.option("index"))
-            case "gather":
-                of, index = node.args
-                refers_to = index.type.item.refers_to
-                return gathered(self.whole(of), self.number(index), 0, refers_to=bool(refers_to))
             case "count" if isinstance(node.args[0].type.item, Record):
                 return cast(self.length(node.args[0]), node.type.item)
             case str(name):
@@ -144,8 +140,6 @@ class _Reader:
 
     def _map(self, node: Map, i: int, env: Environment) -> Any:
         over = self.value(node.over, i, env)
-        if over is None:
-            return None
         loop = Loop(node.over.type.axes[1], node.level)
         return [self.any_value(node.body, i, {**env, loop: k}) for k in range(len(over))]
 
@@ -159,7 +153,8 @@ class _Reader:
                 names = node.option("names")
                 return self._broadcast(node, i, env, lambda *parts: dict(zip(names, parts, strict=True)))
             case "pick":
-                return deep(self.value(first, i, env), node.option("at") - 1, lambda x: picked(x, node.option("index")))
+                absent = _absent(first, node.option("at"))
+                return deep(self.value(first, i, env), node.option("at") - 1, lambda x: picked(x, node.option("index"), absent))
             case "slice" if node.option("at") == 0:
                 return self.value(first, self.kept(node)[i], env)
             case "slice":
@@ -170,7 +165,7 @@ class _Reader:
             case "flatten":
                 return deep(self.value(first, i, env), depth - 2, flattened)
             case str(name):
-                return deep(self.value(first, i, env), depth - 1, lambda x: reduced(name, x or [], node.type.item))
+                return deep(self.value(first, i, env), depth - 1, lambda x: reduced(name, x, node.type.item))
 
     def _gather(self, node: Call, i: int, env: Environment) -> Any:
         of, index = node.args
@@ -181,8 +176,9 @@ class _Reader:
             every = self.whole(of)
             return deep(indices, len(index.type.axes) - 1, lambda k: gathered(every, k, 0, refers_to=refers_to))
         below = len(index.type.axes) - at
+        absent = _absent(of, at)
         return broadcast(
-            lambda x, k: gathered(x, k, below, refers_to=refers_to),
+            lambda x, k: gathered(x, k, below, refers_to=refers_to, absent=absent),
             [self.value(of, i, env), indices],
             [at - 1, at - 1],
         )
@@ -198,6 +194,11 @@ class _Reader:
             return None if any(a is None for a in args) else cast(node.function.body(*args), node.type.item)
         weak = [isinstance(a, Literal) and not a.dtype for a in node.args]
         return elementwise(node.function, args, weak, node.type.item, dict(node.options))
+
+
+def _absent(of: Expr, at: int) -> Any:
+    """Give what stands for an entry that is not there: a missing value, or an empty list where the entries are lists."""
+    return [] if len(of.type.axes) > at + 1 else None
 
 
 def _axis(node: Expr) -> Any:

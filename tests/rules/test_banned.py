@@ -10,9 +10,9 @@ SOURCES = {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text()) for p in sor
 KEY_MODULES = {"hep_flows/expr/key.py", "hep_flows/plan/task_key.py"}
 MODULES_THAT_RUN_CODE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 
-# Where anything may be caught, and why.
+# Where any error may be taken without being raised again, and why.
 BROAD_HANDLERS = {
-    "hep_flows/execute/run_task.py": "the boundary of a task: whatever a plug-in raises becomes a TaskError, chained",
+    "hep_flows/plugins/__init__.py": "a plug-in that cannot be loaded is a reason to show, whatever foreign code raises",
 }
 
 
@@ -34,8 +34,8 @@ def _imports_code_runner(node: ast.AST) -> bool:
     return False
 
 
-def _catches_everything(node: ast.AST) -> bool:
-    if not isinstance(node, ast.ExceptHandler):
+def _swallows_everything(node: ast.AST) -> bool:
+    if not isinstance(node, ast.ExceptHandler) or isinstance(node.body[-1], ast.Raise):
         return False
     kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
     return any(k is None or (isinstance(k, ast.Name) and k.id in {"Exception", "BaseException"}) for k in kinds)
@@ -63,7 +63,7 @@ def test_keys_do_not_depend_on_the_process():
 
 
 def test_errors_are_caught_by_name():
-    assert not _offenders(_catches_everything, set(SOURCES) - set(BROAD_HANDLERS))
+    assert {o.split(":")[0] for o in _offenders(_swallows_everything)} == set(BROAD_HANDLERS)
 
 
 def test_public_functions_and_classes_say_what_they_give():
@@ -80,7 +80,9 @@ def test_modules_say_what_they_are():
 def test_no_file_names_a_place_of_one_machine():
     place = re.compile(r"(?<![\w.~])/(?:w[o]rk|h[o]me|r[o]ot|U[s]ers|m[n]t)/\w")
     folders = ("hep_flows", "tests", "docs", "flows", "benchmarks", ".ci")
-    files = [p for folder in folders for p in (ROOT / folder).rglob("*") if "__pycache__" not in p.parts]
+    files = [
+        p for folder in folders for p in (ROOT / folder).rglob("*") if "__pycache__" not in p.parts and ".hypothesis" not in p.parts
+    ]
     files += [ROOT / name for name in ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml")]
     texts = [f for f in files if f.is_file() and f.suffix in {"", ".json", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}]
     assert not [f"{f.relative_to(ROOT)}: {m}" for f in texts for m in place.findall(f.read_text(errors="replace"))]

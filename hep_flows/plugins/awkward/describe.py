@@ -15,12 +15,12 @@ from hep_flows.plugins.awkward.schema_nanoaod import nanoaod_record
 from hep_flows.plugins.awkward.schema_parquet import parquet_record
 from hep_flows.plugins.awkward.schema_tree import tree_record
 from hep_flows.plugins.awkward.schema_xaod import xaod_record
-from hep_flows.plugins.awkward.stored import Columns, StoredColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hep_flows.expr.types import Record
+    from hep_flows.plugins.awkward.stored import Columns, StoredColumn
 
 _SCHEMAS: dict[str, Callable[[Columns], Record]] = {
     "nanoaod": nanoaod_record,

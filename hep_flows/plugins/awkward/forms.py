@@ -72,6 +72,8 @@ def _member(form: Form, column: str, name: str, model: str, names: tuple[str, ..
             form = form.content
         elif isinstance(form, IndexedForm | UnmaskedForm):
             form = form.content
+        elif form.parameter("__array__") == "bytestring":
+            raise UnreadableFormError("bytes, which are neither text nor numbers")
         elif isinstance(form, _LISTS):
             # A missing list has no place in the language: reading refuses it, so the option above does not count.
             optional = False
@@ -133,7 +135,7 @@ def is_option(form: Form) -> bool:
 
 def is_text(form: Form) -> bool:
     """Say whether the form is one text."""
-    return form.parameter("__array__") == "string"
+    return bool(form.parameter("__array__") == "string")
 
 
 def _kind(form: Form) -> str:
@@ -175,4 +177,3 @@ def type_text(form: Form | None) -> str:
     if isinstance(form, (*_OPTIONS, IndexedForm, UnmaskedForm)):
         return type_text(form.content)
     return _kind(form)
-

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 # genPartIdx, genPartIdxMother, subJetIdx1, muonIdx3SJ
 _INDEX = re.compile(r"^(?P<target>[A-Za-z]\w*?)Idx(Mother|\d+(SJ)?)?$")
-_GEV = frozenset(
-    "pt mass energy sumet sumpt ht vpt htincoming msoftdrop rawpt pterr energyerr masserr ptcorr tunep_pt".split()
-)
+_GEV = frozenset("pt mass energy sumet sumpt ht vpt htincoming msoftdrop rawpt pterr energyerr masserr ptcorr tunep_pt".split())
 _GEV_ENDS = ("_pt", "_mass", "_energy")
 _CM = frozenset("dxy dxyerr dz dzerr ip3d dxybs dxybserr dlen z0".split())
 _VERTICES = frozenset(("PV", "OtherPV", "SV", "GenVtx", "BeamSpot"))

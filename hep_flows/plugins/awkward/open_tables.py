@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import SourceError, did_you_mean
 from hep_flows.plugins.awkward.root_files import is_url, open_root, tree_named
@@ -31,6 +31,14 @@ def open_table(kind: str, file: str, tree: str) -> StoredTable:
 
         return ParquetTable(file)
     opened = open_root(file)
+    try:
+        return _tree_in(opened, file, tree)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _tree_in(opened: Any, file: str, tree: str) -> StoredTable:
     name = tree_named(opened, file, tree)
     if opened.classname_of(name).startswith("ROOT::"):
         from hep_flows.plugins.awkward.rntuple import RNTupleTable
@@ -82,10 +90,7 @@ class OpenTables:
         key = (kind, file, tree)
         table = self._taken(key) or open_table(*key)
         try:
-            if content and table.content != content:
-                raise SourceError(
-                    f"{file} changed since the table was made", why="its content is not what it was", do="make the table again"
-                )
+            _check_content(file, table.content, content)
             yield table
         except BaseException:
             table.close()
@@ -113,3 +118,10 @@ class OpenTables:
             tables, self._unused = self._unused, []
         for _, table in tables:
             table.close()
+
+
+def _check_content(file: str, found: str, wanted: str) -> None:
+    if wanted and found != wanted:
+        raise SourceError(
+            f"{file} changed since the table was made", why="its content is not what it was", do="make the table again"
+        )

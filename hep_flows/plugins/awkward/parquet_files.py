@@ -15,6 +15,7 @@ from hep_flows.plugins.awkward.stored import StoredColumn, field_of, inside, spl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     import awkward as ak
     from awkward.forms import Form
@@ -34,20 +35,23 @@ class ParquetTable:
         self.file = file
         self.tree = ""
         self._stream = _opened(file)
-        with told_as_source_error(file, "the Parquet file cannot be read"):
-            size, footer = _footer(file, self._stream)
-            self._parquet = pq.ParquetFile(self._stream)
-            self.entries: int = self._parquet.metadata.num_rows
-            parts = [b"%d" % size, footer] + ([] if is_url(file) else [local_sample(file)])
-            self.content = identity(self.entries, parts)
-            self._leaves = _leaves(self._parquet)
+        try:
+            with told_as_source_error(file, "the Parquet file cannot be read"):
+                size, footer = _footer(file, self._stream)
+                self._parquet = pq.ParquetFile(self._stream)
+                self._leaves = _leaves(self._parquet)
+        except BaseException:
+            self._stream.close()
+            raise
+        self.entries: int = self._parquet.metadata.num_rows
+        self.content = identity(self.entries, [b"%d" % size, footer, b"" if is_url(file) else local_sample(file)])
 
     def columns(self) -> Columns:
         """Give every column at the top; the fields of structs are in its form."""
         nulls = _nulls(self._parquet)
         return {f.name: self._column(f, nulls) for f in self._parquet.schema_arrow}
 
-    def _column(self, field: Any, nulls: Mapping[str, int | None]) -> StoredColumn:  # noqa: ANN401
+    def _column(self, field: Any, nulls: Mapping[str, int | None]) -> StoredColumn:
         import awkward as ak
         import pyarrow as pa
 
@@ -55,10 +59,9 @@ class ParquetTable:
         try:
             form = ak.from_arrow_schema(pa.schema([plain])).content(field.name)
         except (ValueError, NotImplementedError, TypeError, KeyError) as error:
-            return StoredColumn(field.name, None, problem=f"{field.name} is a {field.type}: {error or 'not an array of numbers'}")
-        counts = {name: sum(nulls[p] or 0 for p in paths) if all(nulls[p] is not None for p in paths) else None
-                  for name, paths in self._leaves.items()}
-        return StoredColumn(field.name, _settled(form, field.name, counts, missing=False), class_name=str(field.type))
+            return StoredColumn(field.name, None, problem=f"{field.name} is a {field.type}: {error}")
+        may_miss = {name for name, paths in self._leaves.items() if any(nulls[p] != 0 for p in paths)}
+        return StoredColumn(field.name, _settled(form, field.name, may_miss, missing=False), class_name=str(field.type))
 
     def boundaries(self) -> Sequence[int]:
         """Give the first rows of the row groups, and the number of rows."""
@@ -103,7 +106,7 @@ class ParquetTable:
         self._stream.close()
 
 
-def _opened(file: str) -> Any:  # noqa: ANN401
+def _opened(file: str) -> Any:
     with told_as_source_error(file, "the file cannot be opened"):
         if is_url(file):
             check_remote(file)
@@ -140,7 +143,7 @@ def check_parquet_file(file: str) -> None:
         )
 
 
-def _footer(file: str, stream: Any) -> tuple[int, bytes]:  # noqa: ANN401
+def _footer(file: str, stream: Any) -> tuple[int, bytes]:
     """Give the size of the file and the bytes of its footer."""
     size = stream.seek(0, 2)
     stream.seek(max(0, size - _TAIL_BYTES))
@@ -154,7 +157,7 @@ def _footer(file: str, stream: Any) -> tuple[int, bytes]:  # noqa: ANN401
     return size, footer
 
 
-def _leaves(parquet: Any) -> dict[str, list[str]]:  # noqa: ANN401
+def _leaves(parquet: Any) -> dict[str, list[str]]:
     """Give for each column and each field inside the paths of its leaves: the two schemas list leaves in one order."""
     found: dict[str, list[str]] = {}
     number = 0
@@ -166,7 +169,7 @@ def _leaves(parquet: Any) -> dict[str, list[str]]:  # noqa: ANN401
     return found
 
 
-def _leaf_names(kind: Any, prefix: tuple[str, ...]) -> Iterator[tuple[str, ...]]:  # noqa: ANN401
+def _leaf_names(kind: Any, prefix: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Give for each leaf the names under which it is read: itself, and all that it stands in."""
     import pyarrow as pa
 
@@ -184,7 +187,7 @@ def _leaf_names(kind: Any, prefix: tuple[str, ...]) -> Iterator[tuple[str, ...]]
         yield prefix
 
 
-def _nulls(parquet: Any) -> dict[str, int | None]:  # noqa: ANN401
+def _nulls(parquet: Any) -> dict[str, int | None]:
     """Give by leaf path how many values are missing, None where the file does not say; empty lists count too."""
     metadata = parquet.metadata
     found: dict[str, int | None] = {}
@@ -198,22 +201,22 @@ def _nulls(parquet: Any) -> dict[str, int | None]:  # noqa: ANN401
     return found
 
 
-def _settled(form: Form, name: str, nulls: Mapping[str, int | None], *, missing: bool) -> Form:
+def _settled(form: Form, name: str, may_miss: AbstractSet[str], *, missing: bool) -> Form:
     """Give the form with options at leaves only, and only where the file may hold missing values."""
     if is_option(form):
-        return _settled(form.content, name, nulls, missing=True)
+        return _settled(form.content, name, may_miss, missing=True)
     if isinstance(form, IndexedForm | UnmaskedForm):
-        return _settled(form.content, name, nulls, missing=missing)
+        return _settled(form.content, name, may_miss, missing=missing)
     if isinstance(form, RecordForm):
-        parts = [_settled(form.content(f), inside(name, f), nulls, missing=missing) for f in form.fields]
+        parts = [_settled(form.content(f), inside(name, f), may_miss, missing=missing) for f in form.fields]
         return RecordForm(parts, form.fields)
     if isinstance(form, ListForm | ListOffsetForm | RegularForm) and not is_text(form):
         # Missing lists are refused when they are read.
-        return form.copy(content=_settled(form.content, name, nulls, missing=False))
-    return IndexedOptionForm("i64", form) if missing and nulls.get(name) != 0 else form
+        return form.copy(content=_settled(form.content, name, may_miss, missing=False))
+    return IndexedOptionForm("i64", form) if missing and name in may_miss else form
 
 
-def _decoded(table: Any) -> Any:  # noqa: ANN401
+def _decoded(table: Any) -> Any:
     """Give the table with dictionary columns as plain ones."""
     import pyarrow as pa
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class RNTupleTable:
     """An open RNTuple."""
 
-    def __init__(self, file: str, opened: Any, name: str) -> None:  # noqa: ANN401
+    def __init__(self, file: str, opened: Any, name: str) -> None:
         """Read header, footer and page lists; no event data."""
         self.file = file
         self.tree = name
@@ -34,7 +34,7 @@ class RNTupleTable:
         with told_as_source_error(self.file, "the fields of the RNTuple cannot be understood"):
             return {f.name: self._column(f) for f in self._ntuple.fields}
 
-    def _column(self, field: Any) -> StoredColumn:  # noqa: ANN401
+    def _column(self, field: Any) -> StoredColumn:
         """Ask for one field at a time: uproot refuses all of them when one is of a type that it does not know."""
         about = {"title": field.description, "class_name": field.typename}
         try:
@@ -52,7 +52,8 @@ class RNTupleTable:
     def read(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, ak.Array]:
         """Read fields in one pass, only the wanted ones of records."""
         paths = [".".join([split_column(n)[0], *split_column(n)[1]]) for n in names]
-        array = self._ntuple.arrays(filter_name=paths, entry_start=start, entry_stop=stop, array_cache=None)
+        with told_as_source_error(self.file, f"{', '.join(names)} cannot be read, between events {start} and {stop}"):
+            array = self._ntuple.arrays(filter_name=paths, entry_start=start, entry_stop=stop, array_cache=None)
         found: dict[str, ak.Array] = {}
         for name in names:
             column, fields = split_column(name)
@@ -69,7 +70,7 @@ class RNTupleTable:
         self._opened.close()
 
 
-def _records(ntuple: Any) -> list[tuple[int, int]]:  # noqa: ANN401
+def _records(ntuple: Any) -> list[tuple[int, int]]:
     """Give where the header, the footer and the page lists stand in the file."""
     records = []
     for part in ("Header", "Footer"):

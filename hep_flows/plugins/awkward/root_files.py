@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,8 +58,9 @@ def broken() -> tuple[type[Exception], ...]:
         cramjam.DecompressionError,
         uproot.DeserializationError,
     )
-    with contextlib.suppress(ImportError):
-        known = (*known, importlib.import_module("isal.isal_zlib").error)
+    for module, name in (("isal.isal_zlib", "error"), ("aiohttp", "ClientError")):
+        if module in sys.modules:
+            known = (*known, getattr(sys.modules[module], name))
     return known
 
 
@@ -109,7 +111,9 @@ def check_remote(file: str) -> None:
             importlib.import_module("XRootD")
     except ImportError as error:
         name = "xrootd and fsspec-xrootd" if package == "fsspec_xrootd" else package
-        raise SourceError(f"{file} cannot be read without {name}", why=str(error), do=f"pip install {name.replace(' and', '')}") from None
+        raise SourceError(
+            f"{file} cannot be read without {name}", why=str(error), do=f"pip install {name.replace(' and', '')}"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -129,7 +133,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [""])[0]
 
 
-def open_root(file: str) -> Any:  # noqa: ANN401
+def open_root(file: str) -> Any:
     """Open a ROOT file, local or remote; the caller closes it.
 
     Raises
@@ -147,14 +151,12 @@ def open_root(file: str) -> Any:  # noqa: ANN401
         return uproot.open({file: None})
 
 
-def trees_in(opened: Any) -> dict[str, str]:  # noqa: ANN401
+def trees_in(opened: Any) -> dict[str, str]:
     """Give the class of each tree in an open file, by name, those in folders included."""
-    return {
-        name: kind for name, kind in opened.classnames(recursive=True, cycle=False).items() if kind in TREE_CLASSES
-    }
+    return {name: kind for name, kind in opened.classnames(recursive=True, cycle=False).items() if kind in TREE_CLASSES}
 
 
-def tree_named(opened: Any, file: str, tree: str) -> str:  # noqa: ANN401
+def tree_named(opened: Any, file: str, tree: str) -> str:
     """Give the name of the tree to use: the given one, or the only one in the file.
 
     Raises
@@ -177,7 +179,7 @@ def tree_named(opened: Any, file: str, tree: str) -> str:  # noqa: ANN401
     raise SourceError(f"{file} has {len(trees)} trees: say which one", why=listed, do=f"tree={next(iter(trees))!r}")
 
 
-def root_identity(opened: Any, file: str, entries: int, records: list[tuple[int, int]]) -> str:  # noqa: ANN401
+def root_identity(opened: Any, file: str, entries: int, records: list[tuple[int, int]]) -> str:
     """Give the identity of an open file from its identifier and the records that describe the tree.
 
     Parameters

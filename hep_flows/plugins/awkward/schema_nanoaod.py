@@ -53,7 +53,7 @@ def nanoaod_record(columns: Columns) -> Record:
         place = places[column.name]
         top = _branch(column, place, collections)
         if column.name in stored:
-            objects[column.name] = _with_facts(top, column.name, collections)
+            objects[column.name] = dict(_with_facts(top, column.name, collections))
             continue
         branches[column.name] = top
         is_loose = bool(place.prefix) and place.prefix in jagged and not place.axis

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -54,13 +53,10 @@ def _by_counter(columns: Columns) -> dict[str, list[StoredColumn]]:
 
 def _collection(leaves: list[str], counter: str, members: dict[str, Member], columns: Columns) -> tuple[str, Member] | None:
     """Give the name and the record of the collection that the leaves of a counter make, if they share a prefix."""
-    start = os.path.commonprefix(leaves)
-    cut = max(start.rfind("_"), start.rfind("."))
-    if cut < 1:
+    prefix = _shared_prefix(leaves)
+    if not prefix:
         return None
-    prefix, skipped = start[:cut], cut + 1
-    if any(len(name) == skipped for name in leaves):
-        return None
+    skipped = len(prefix) + 1
     inside = {name[skipped:]: replace(members[name], axes=members[name].axes[1:]) for name in leaves}
     for name in leaves:
         # An axis below the collection is the same one however the leaf is reached.
@@ -68,6 +64,15 @@ def _collection(leaves: list[str], counter: str, members: dict[str, Member], col
         members[name] = replace(members[name], axes=(*members[name].axes[:1], *below))
     column = counter if counter in columns else ""
     return prefix, Member(Record(prefix, inside, "tree"), (counter,), column)
+
+
+def _shared_prefix(names: list[str]) -> str:
+    """Give the shortest text before a ``_`` or ``.`` that all names begin with, and go on after."""
+    first = names[0]
+    for cut in range(1, len(first) - 1):
+        if first[cut] in "_." and all(n.startswith(first[: cut + 1]) and len(n) > cut + 1 for n in names):
+            return first[:cut]
+    return ""
 
 
 def with_plain_doc(member: Member) -> Member:

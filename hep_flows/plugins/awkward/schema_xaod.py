@@ -74,5 +74,3 @@ def _unit_of(container: str, leaf: str) -> str:
         return "MeV"
     is_position = name in {"d0", "z0", "vz"} or "Vert" in container or "Vtx" in container
     return "mm" if name in _MM and is_position else ""
-
-

@@ -8,7 +8,7 @@ from uproot.interpretation.grouped import AsGrouped
 from uproot.interpretation.identify import UnknownInterpretation
 from uproot.interpretation.objects import CannotBeAwkward
 
-from hep_flows.errors import SourceError, TaskError
+from hep_flows.errors import SourceError
 from hep_flows.plugins.awkward.root_files import root_identity, told_as_source_error
 from hep_flows.plugins.awkward.stored import StoredColumn, field_of, split_column
 
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from hep_flows.plugins.awkward.stored import Columns
 
 
-
 class TTreeTable:
     """An open TTree."""
 
-    def __init__(self, file: str, opened: Any, name: str) -> None:  # noqa: ANN401
+    def __init__(self, file: str, opened: Any, name: str) -> None:
         """Read the tree's own record; no event data."""
         self.file = file
         self.tree = name
@@ -54,7 +53,7 @@ class TTreeTable:
         branches = {path: branch for path, branch in _branches(self._tree) if path in wanted}
         missing = wanted - set(branches)
         if missing:
-            raise SourceError(f"{self.file} has no branch {sorted(missing)[0]!r}", why="the file changed since its schema was read")
+            raise SourceError(f"{self.file} has no branch {min(missing)!r}", why="the file changed since its schema was read")
         arrays: dict[str, ak.Array] = {}
         while branches:
             by_short = {branch.name: path for path, branch in reversed(branches.items())}
@@ -65,7 +64,7 @@ class TTreeTable:
 
     def _one_pass(self, wanted: dict[str, tuple[str, Any]], start: int, stop: int) -> dict[str, ak.Array]:
         chosen = {branch.cache_key for _, branch in wanted.values()}
-        try:
+        with told_as_source_error(self.file, f"{', '.join(wanted)} cannot be read, between events {start} and {stop}"):
             got = self._tree.arrays(
                 filter_branch=lambda b: b.name in wanted and b.cache_key in chosen,
                 entry_start=start,
@@ -74,8 +73,6 @@ class TTreeTable:
                 how=dict,
                 array_cache=None,
             )
-        except RuntimeError as error:
-            raise TaskError(f"{self.file}: {', '.join(wanted)} cannot be read", why=str(error)) from error
         return {path: got[short] for short, (path, _) in wanted.items()}
 
     def close(self) -> None:
@@ -83,7 +80,7 @@ class TTreeTable:
         self._opened.close()
 
 
-def _branches(tree: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+def _branches(tree: Any) -> Iterator[tuple[str, Any]]:
     """Give every branch by its whole path, parents before children."""
     stack = [(branch.name, branch) for branch in reversed(tree.branches)]
     while stack:
@@ -92,7 +89,7 @@ def _branches(tree: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
         stack.extend([(f"{path}/{b.name}", b) for b in reversed(branch.branches)])
 
 
-def _column(path: str, branch: Any) -> StoredColumn | None:  # noqa: ANN401
+def _column(path: str, branch: Any) -> StoredColumn | None:
     """Give what a branch holds, or None when it only holds other branches, or nothing at all."""
     interpretation = branch.interpretation
     if isinstance(interpretation, AsGrouped):
@@ -114,4 +111,3 @@ def _column(path: str, branch: Any) -> StoredColumn | None:  # noqa: ANN401
     if getattr(form, "fields", None) == [] and form.is_record:
         return None
     return StoredColumn(path, form, **about)
-

@@ -1,0 +1,80 @@
+"""Bring an array that was read to the layout that its member declares: plain lists of numbers or texts, options at the leaf only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import awkward as ak
+import numpy as np
+from awkward.contents import IndexedArray, ListArray, ListOffsetArray, NumpyArray, RegularArray
+from awkward.index import Index64
+
+if TYPE_CHECKING:
+    from awkward.contents import Content
+
+    from hep_flows.expr.types import Member
+
+
+class NotAsDeclaredError(Exception):
+    """The array is not what the schema says; the text says how."""
+
+
+def plain(array: ak.Array, member: Member, depth: int) -> ak.Array:
+    """Give the array as the member declares it, with ``depth`` list axes below the events.
+
+    Raises
+    ------
+    NotAsDeclaredError
+        When a list is missing, or a value that the schema promised.
+    """
+    return ak.Array(_plain(ak.to_layout(array), depth, optional=member.optional))
+
+
+def _plain(layout: Content, depth: int, *, optional: bool) -> Content:
+    if isinstance(layout, IndexedArray):
+        layout = layout.project()
+    if layout.is_option and not (optional and depth == 0):
+        layout = _without_option(layout, "a list" if depth else "a value")
+    if depth == 0:
+        return _leaf(layout)
+    if isinstance(layout, NumpyArray):
+        layout = layout.to_RegularArray()
+    if not isinstance(layout, ListArray | ListOffsetArray | RegularArray):
+        raise NotAsDeclaredError("it is not a list where the schema says so")
+    lists = layout.to_ListOffsetArray64(start_at_zero=True)
+    content = lists.content[: lists.offsets[-1]]
+    return ListOffsetArray(Index64(np.asarray(lists.offsets)), _plain(content, depth - 1, optional=optional))
+
+
+def _without_option(layout: Content, what: str) -> Content:
+    if np.any(layout.mask_as_bool(valid_when=False)):
+        raise NotAsDeclaredError(f"{what} is missing in it")
+    made = layout.project()
+    return made.project() if isinstance(made, IndexedArray) else made
+
+
+def _leaf(layout: Content) -> Content:
+    if isinstance(layout, NumpyArray) and not layout.data.dtype.isnative:
+        return NumpyArray(layout.data.astype(layout.data.dtype.newbyteorder("=")))
+    return layout
+
+
+def offsets_at(array: ak.Array, level: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Give the offsets of list axis number ``level`` (0: the outermost below the events) of a plain array."""
+    layout = ak.to_layout(array)
+    for _ in range(level):
+        layout = layout.content
+    return np.asarray(layout.offsets)
+
+
+def counts_at(array: ak.Array, level: int) -> ak.Array:
+    """Give the number of entries of list axis number ``level`` of a plain array, as int64, nested in the axes above."""
+    layout = ak.to_layout(array)
+    above = []
+    for _ in range(level):
+        above.append(layout.offsets)
+        layout = layout.content
+    counts: Content = NumpyArray(np.diff(np.asarray(layout.offsets)).astype(np.int64))
+    for offsets in reversed(above):
+        counts = ListOffsetArray(offsets, counts)
+    return ak.Array(counts)

@@ -1,0 +1,70 @@
+"""A histogram that was asked for: what it is to be, and the expressions that fill it. It has no value and no operators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from hep_flows.errors import ControlFlowError, RecordError
+from hep_flows.record.source_line import user_site
+
+if TYPE_CHECKING:
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.record.table import Table
+
+
+class HistogramRequest:
+    """A histogram of expressions; `hep_flows.make_local` gives its value.
+
+    ``np.histogram(x)`` gives one; its value is numpy's pair of counts and edges. `hep_flows.Histogram` is the one with hist's axes.
+    """
+
+    __slots__ = ("_expr", "_table")
+    _expr: Expr
+    _table: Table | None
+
+    def __init__(self) -> None:
+        """Refuse: requests are made by np.histogram and Histogram."""
+        raise RecordError("a histogram is asked for with np.histogram(x) or Histogram.new", where=user_site())
+
+    @classmethod
+    def _of(cls, expr: Expr, table: Table | None) -> HistogramRequest:
+        new = object.__new__(cls)
+        object.__setattr__(new, "_expr", expr)
+        object.__setattr__(new, "_table", table)
+        return new
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse: a request never changes."""
+        raise RecordError(f"{name!r} cannot be set: a histogram request never changes", where=user_site())
+
+    def __iter__(self) -> NoReturn:
+        """Refuse to be unpacked: there are no counts yet."""
+        raise ControlFlowError(
+            "a histogram that is not local yet cannot be unpacked",
+            where=user_site(),
+            do="write counts, edges = make_local(np.histogram(x))",
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether it asks for the same histogram of the same table."""
+        if not isinstance(other, HistogramRequest):
+            return NotImplemented
+        return self._expr == other._expr and self._table is other._table
+
+    def __hash__(self) -> int:
+        """Hash by the expression's key."""
+        return hash(self._expr)
+
+    def __copy__(self) -> HistogramRequest:
+        """Give itself: it never changes."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HistogramRequest:
+        """Give itself: it never changes."""
+        return self
+
+    def __repr__(self) -> str:
+        """Show what is asked for."""
+        from hep_flows.expr.text import one_line
+
+        return f"<{type(self).__name__} {one_line(self._expr)}>"

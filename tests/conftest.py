@@ -1,0 +1,27 @@
+"""Real files for tests: found by ``HEP_FLOWS_DATA``, else beside the project."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def data() -> Callable[[str], str]:
+    """Give the path of a real file by its name; the test is skipped when there are none."""
+    folder = Path(os.environ.get("HEP_FLOWS_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder}: set HEP_FLOWS_DATA to the folder of the real files")
+
+    def path(name: str) -> str:
+        return str(folder / name)
+
+    return path
