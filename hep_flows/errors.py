@@ -12,7 +12,8 @@
     ├── PlanError
     │   └── NoPluginError           no plug-in can run a node; holds every refusal
     ├── PluginError                 a plug-in broke its contract
-    └── TaskError                   a task failed while it ran; the original is chained
+    ├── TaskError                   a task failed while it ran; the original is chained
+    └── StoreError                  a result that cannot be stored, or a folder that cannot hold it
 
 Each says *what* is wrong, *where* in the user's code, *why*, and what to *do*.
 """
@@ -173,6 +174,10 @@ class PluginError(HepFlowsError):
 
 class TaskError(HepFlowsError):
     """A task failed while it ran."""
+
+
+class StoreError(HepFlowsError):
+    """A result that cannot be stored, or a cache folder that cannot hold it."""
 
 
 def with_article(value: object) -> str:

@@ -14,7 +14,6 @@ from hep_flows.demo.generate import Recipe
 from hep_flows.demo.listings import LISTINGS
 from hep_flows.demo.sample_files import sample_files
 from hep_flows.show.histogram_plot import save_histogram_plot
-from hep_flows.show.text_picture import save_text_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +81,9 @@ def _show_listing(console: Console, watch: Stopwatch, recorded: Listing, start: 
     console.print(table)
     with watch.time("draw"):
         plot = save_histogram_plot(result["histogram"], start.with_name(f"{start.name}.png"), recorded.title)
-        return [plot, save_text_picture(str(planned), start.with_name(f"{start.name}_plan.png"))]
+        drawn = start.with_name(f"{start.name}_plan.svg")
+        planned.save(drawn)
+    return [plot, drawn]
 
 
 def _times(seconds: dict[str, float]) -> Table:

@@ -36,7 +36,7 @@ class Listing:
 
     title: str
     values: DataFrame
-    histogram: DataFrame
+    histogram: Histogram
     yields: dict[str, DataFrame]
 
 

@@ -39,19 +39,27 @@ class _Stop:
         return number > self._from
 
 
-def in_order(work: Callable[[Item, Callable[[], bool]], Done], items: Sequence[Item], workers: int) -> Iterator[Done]:
+def in_order(
+    work: Callable[[Item, Callable[[], bool]], Done],
+    items: Sequence[Item],
+    workers: int,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[Done]:
     """Give ``work(item, cancelled)`` for each item, in the order of the items.
 
-    The error that comes out is that of the first item in order that failed, whichever failed first in time. Items after it stop
+    When the caller's own ``cancelled`` turns true, all items stop. The error that comes out is that of the first item in order that failed, whichever failed first in time. Items after it stop
     as soon as they ask ``cancelled()``; those before it are finished first.
     """
     stop = _Stop()
 
     def one(number: int, item: Item) -> Done:
-        if stop.holds_for(number):
+        def no_more() -> bool:
+            return stop.holds_for(number) or cancelled()
+
+        if no_more():
             raise Stopped
         try:
-            return work(item, lambda: stop.holds_for(number))
+            return work(item, no_more)
         except BaseException:
             stop.after(number)
             raise
@@ -72,9 +80,7 @@ def in_order(work: Callable[[Item, Callable[[], bool]], Done], items: Sequence[I
         pool.shutdown(wait=wait, cancel_futures=True)
 
 
-def _windowed(
-    pool: ThreadPoolExecutor, one: Callable[[int, Item], Done], items: Sequence[Item], window: int
-) -> Iterator[Done]:
+def _windowed(pool: ThreadPoolExecutor, one: Callable[[int, Item], Done], items: Sequence[Item], window: int) -> Iterator[Done]:
     waiting = iter(enumerate(items))
     flying: deque[Future[Done]] = deque([pool.submit(one, n, item) for n, item in islice(waiting, window)])
     while flying:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import PluginError
@@ -34,6 +34,7 @@ def run_plan(
     workers: int | None = None,
     chunk_events: int = 200_000,
     progress: Callable[[Step], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> dict[Key, Result]:
     """Give the results of the plan's targets, by task key.
 
@@ -49,13 +50,15 @@ def run_plan(
         About how many events one partition has.
     progress : callable, optional
         Gets a `Step` whenever a partition is merged, in this thread.
+    cancelled : callable, optional
+        Asked now and then; once it is true the run ends with `Stopped`.
 
     Raises
     ------
     TaskError
         When a plug-in fails; the original is chained. Errors of hep_flows come out as they are.
     """
-    return run_and_report(plan, plugins, workers=workers, chunk_events=chunk_events, progress=progress)[0]
+    return run_and_report(plan, plugins, workers=workers, chunk_events=chunk_events, progress=progress, cancelled=cancelled)[0]
 
 
 def run_and_report(
@@ -65,9 +68,10 @@ def run_and_report(
     workers: int | None = None,
     chunk_events: int = 200_000,
     progress: Callable[[Step], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[dict[Key, Result], RunReport]:
     """Give the results as `run_plan` does, and what the run did."""
-    run = _Run(plan, plugins, workers or _processors(), chunk_events, progress)
+    run = _Run(plan, plugins, Limits(workers or _processors(), chunk_events, cancelled), progress)
     start = time.perf_counter()
     rounds = schedule(plan)
     for number, this in enumerate(rounds):
@@ -82,21 +86,22 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a run is to use the machine, and whether it is still wanted."""
+
+    workers: int
+    chunk_events: int
+    cancelled: Callable[[], bool]
+
+
 class _Run:
     """The state of one run: merged results, and how long what took."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        plugins: Sequence[Plugin],
-        workers: int,
-        chunk_events: int,
-        progress: Callable[[Step], None] | None,
-    ) -> None:
+    def __init__(self, plan: Plan, plugins: Sequence[Plugin], limits: Limits, progress: Callable[[Step], None] | None) -> None:
         self.plugins: Mapping[str, Plugin] = {p.name: p for p in plugins}
         self.programs: dict[Key, Program] = {t.key: self.plugin(t.plugin).translate(t) for t in plan.tasks}
-        self.workers = workers
-        self.chunk_events = chunk_events
+        self.limits = limits
         self.progress = progress
         self.merged: dict[Key, Result] = {}
         self.split: dict[Key, tuple[Partition | None, ...]] = {}
@@ -119,7 +124,9 @@ class _Run:
             self.over_partitions(one, number, rounds)
         for stage in this.whole:
             keys = [t.key for t in stage.tasks]
-            parts, seconds = run_stages([stage], self.plugins, self.programs, self.merged, RunContext(), keys)
+            parts, seconds = run_stages(
+                [stage], self.plugins, self.programs, self.merged, RunContext(cancelled=self.limits.cancelled), keys
+            )
             self._took([stage], seconds)
             for key in keys:
                 self._merge(key, [parts[key]])
@@ -131,10 +138,10 @@ class _Run:
         done = 0
 
         def work(partition: Partition | None, cancelled: Callable[[], bool]) -> tuple[dict[Key, Result], list[float]]:
-            context = replace(RunContext(), partition=partition, cancelled=cancelled)
+            context = RunContext(partition=partition, cancelled=cancelled)
             return run_stages(one.stages, self.plugins, self.programs, self.merged, context, one.merged)
 
-        results = in_order(work, partitions, self.workers)
+        results = in_order(work, partitions, self.limits.workers, self.limits.cancelled)
         for i, (partition, (parts, seconds)) in enumerate(zip(partitions, results, strict=True)):
             for key, merge in merging.items():
                 merge.add(parts[key])
@@ -153,7 +160,7 @@ class _Run:
         dataset = one.dataset
         if dataset.key not in self.split:
             splitting = next((p for s in one.stages if isinstance(p := self.plugins[s.plugin], Splitting)), None)
-            found = splitting.partitions(dataset, self.chunk_events) if splitting is not None else (None,)
+            found = splitting.partitions(dataset, self.limits.chunk_events) if splitting is not None else (None,)
             self.split[dataset.key] = found or (_empty(dataset),)
         return self.split[dataset.key]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _KINDS: Mapping[Output, type] = {"columns": Columns, "scalar": Scalar, "histogram": HistogramResult}
 
 
-def run_stages(  # noqa: PLR0913
+def run_stages(
     stages: Sequence[Stage],
     plugins: Mapping[str, Plugin],
     programs: Mapping[Key, Program],
@@ -72,7 +72,7 @@ def _called(
 
 def _checked(stage: Stage, task: Task, results: Mapping[Key, Result]) -> Result:
     result = results.get(task.key)
-    if not isinstance(result, _KINDS[task.output]):
+    if result is None or not isinstance(result, _KINDS[task.output]):
         raise PluginError(
             f"the plug-in {stage.plugin!r} gave {type(result).__name__} for a task whose output is {task.output}",
             where=task.expr.where,

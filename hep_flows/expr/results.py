@@ -63,14 +63,21 @@ def bitwise(items: Sequence[Item], weak: Sequence[bool]) -> Item:
                 "comparisons need parentheses: (a > 1) & (b < 2)"
             )
     _numbers(items)
-    return _common(items, weak)
+    return _integer(_common(items, weak), items)
+
+
+def _integer(item: Item, items: Sequence[Item]) -> Item:
+    """Refuse integers that only a float could hold together: uint64 beside a signed one."""
+    if isinstance(item, Float):
+        raise TypeError(f"no integer type holds both {items[0]} and {items[1]}")
+    return item
 
 
 def whole(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """Functions of integers only."""
     if any(isinstance(i, Float) for i in items):
         raise TypeError("it needs integers")
-    return arithmetic(items, weak)
+    return _integer(arithmetic(items, weak), items)
 
 
 def truth(items: Sequence[Item], weak: Sequence[bool]) -> Item:
@@ -98,9 +105,16 @@ def widest_or_text(items: Sequence[Item], weak: Sequence[bool]) -> Item:
 
 
 def real(items: Sequence[Item], weak: Sequence[bool]) -> Item:
-    """Functions with real values: integers become floats that can hold them."""
+    """Functions with real values: every argument becomes a float that can hold it, and the widest decides."""
     _numbers(items)
-    return promotion.as_float(_common(items, weak))
+    strong = [i for i, is_weak in zip(items, weak, strict=True) if not is_weak] or items
+    beyond = [i for i, is_weak in zip(items, weak, strict=True) if is_weak and _kind(i) > max([_kind(j) for j in strong])]
+    return Float(max([promotion.as_float(i).bits for i in [*strong, *beyond]]))
+
+
+def _kind(item: Item) -> int:
+    """Order numbers by kind: a constant of a higher kind than all arrays brings its own width."""
+    return 0 if isinstance(item, Bool) else 1 if isinstance(item, Int) else 2
 
 
 def double(items: Sequence[Item], weak: Sequence[bool]) -> Item:

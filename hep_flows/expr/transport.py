@@ -132,7 +132,13 @@ def _decoded(text: object) -> Expr:
     functions = [_function(checked(f, list), records) for f in checked(top["functions"], list)]
     nodes: list[Expr] = []
     for row in checked(top["nodes"], list):
-        nodes.append(_node(checked(row, list), nodes, records, functions))
+        match row:
+            case ["typed", list(inside), what]:
+                nodes.append(replace(_node(inside, nodes, records, functions), type=read_type(what, records)))
+            case list():
+                nodes.append(_node(row, nodes, records, functions))
+            case _:
+                raise Malformed(f"{str(row)[:40]} is no row")
     if not nodes or nodes[-1].key.hex() != top["key"]:
         raise Malformed("the content does not have the key that it was stored with")
     return nodes[-1]
@@ -160,8 +166,6 @@ def _node(row: list[Any], nodes: Sequence[Expr], records: RecordReader, function
             return build.bound(node(of), checked(level, int))
         case ["map", over, body, level]:
             return build.mapped(node(over), node(body), checked(level, int))
-        case ["typed", list(inside), what]:
-            return replace(_node(inside, nodes, records, functions), type=read_type(what, records))
         case ["input", str(task), what]:
             return build.task_input(bytes.fromhex(task), read_type(what, records))
         case _:

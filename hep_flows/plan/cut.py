@@ -88,7 +88,7 @@ def cut(exprs: Sequence[Expr], borders: Borders, versions: Mapping[Label, str]) 
     return tuple(tasks.values()), targets
 
 
-def _task(node: Expr, expr: Expr, plugin: Label, version: str, reach: Reach, table: Dataset | None) -> Task:  # noqa: PLR0913, PLR0917
+def _task(node: Expr, expr: Expr, plugin: Label, version: str, reach: Reach, table: Dataset | None) -> Task:
     output = output_of(node)
     inputs = tuple([n.task for n in postorder(expr) if isinstance(n, Input)])
     by_partition = reach == "partitions"

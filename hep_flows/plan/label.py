@@ -18,6 +18,7 @@ from hep_flows.plugin import No, Yes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hep_flows.errors import Where
     from hep_flows.expr.nodes import Expr
     from hep_flows.plan.task import Key
     from hep_flows.plugin import Label, Plugin
@@ -57,7 +58,12 @@ def label(exprs: Sequence[Expr], plugins: Sequence[Plugin], pins: Mapping[Key, L
         inputs = ["" if isinstance(i, Literal) else names[i.key] for i in node.inputs()]
         yes, no = _asked(node, inputs, plugins)
         pin = pins.get(node.key) if pins else None
-        names[node.key] = _pinned(node, pin, yes, no) if pin is not None else _chosen(node, inputs, yes, no)
+        if pin is not None:
+            names[node.key] = _pinned(node, pin, yes, no)
+        elif yes:
+            names[node.key] = _chosen(inputs, yes)
+        else:
+            raise _nobody(node, no, _line(node, exprs))
         if no:
             refusals[node.key] = no
         for i in node.inputs():
@@ -77,10 +83,8 @@ def _asked(node: Expr, inputs: Sequence[Label], plugins: Sequence[Plugin]) -> tu
     return yes, no
 
 
-def _chosen(node: Expr, inputs: Sequence[Label], yes: Mapping[str, float], no: Mapping[str, str]) -> Label:
+def _chosen(inputs: Sequence[Label], yes: Mapping[str, float]) -> Label:
     able = [n for n in inputs if n in yes] or list(yes)
-    if not able:
-        raise _nobody(node, no)
     return min(able, key=lambda name: (yes[name], name))
 
 
@@ -96,19 +100,26 @@ def _pinned(node: Expr, pin: Label, yes: Mapping[str, float], no: Mapping[str, s
     )
 
 
-def _nobody(node: Expr, no: Mapping[str, str]) -> NoPluginError:
+def _line(node: Expr, exprs: Sequence[Expr]) -> Where:
+    """Give the line of a node; a table has none, so that of the expression that it is in."""
+    if node.where is not None:
+        return node.where
+    return next((e.where for e in exprs if node in set(postorder(e))), None)
+
+
+def _nobody(node: Expr, no: Mapping[str, str], where: Where) -> NoPluginError:
     why = "; ".join([f"{name}: {reason}" for name, reason in sorted(no.items())])
     if isinstance(node, Call) and isinstance(node.function, UserFunction) and node.function.body is None:
         name = node.function.name
         return NoPluginError(
             f"the function {name!r} has no body here, and no plug-in knows it",
-            where=node.where,
+            where=where,
             why=why,
             do=f"write the body of {name}, or install a plug-in that offers it",
         )
     return NoPluginError(
         f"no plug-in can run {_title(node)}",
-        where=node.where,
+        where=where,
         why=why or "there are no plug-ins",
         do="hep-flows plugins lists what is installed, and why something is not",
     )

@@ -44,9 +44,14 @@ def _reach(node: Expr, found: Mapping[Key, Reach]) -> Reach:
         return "whole"
     if "partitions" in over_events:
         return "partitions"
-    if any(found[i.key] != "anywhere" for i in node.inputs()):
+    if any(found[i.key] != "anywhere" for i in node.inputs()) or _fills(node):
         return "whole"
     return "anywhere"
+
+
+def _fills(node: Expr) -> bool:
+    """Say whether the node fills a histogram: what it adds is added once, not once for each range of events."""
+    return isinstance(node, Call) and node.function == "fill"
 
 
 def _orders_events(node: Expr) -> bool:

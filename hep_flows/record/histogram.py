@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from hep_flows.errors import AxisError, LiteralError, did_you_mean
 from hep_flows.expr import build
-from hep_flows.expr.nodes import Literal
 from hep_flows.expr.types import Histogram as HistogramItem
-from hep_flows.record.histogram_fill import Fill, check_item
+from hep_flows.record.histogram_fill import Fill, by_axis
 from hep_flows.record.histogram_new import NewHistogram
 from hep_flows.record.histogram_request import HistogramRequest
 from hep_flows.record.histogram_spec import axes_of, storage_of
 from hep_flows.record.histogram_template import spec_of
-from hep_flows.record.numpy_histogram import numpy_histogram as numpy_histogram
-from hep_flows.record.operands import expr_of, two_tables
+from hep_flows.record.numpy_histogram import numpy_histogram
+from hep_flows.record.operands import two_tables
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
     from hep_flows.errors import Where
-    from hep_flows.expr.nodes import Expr
-    from hep_flows.record.histogram_spec import AxisSpec
     from hep_flows.record.table import Table
+
+__all__ = ["Histogram", "numpy_histogram"]
 
 
 class _New:
@@ -45,7 +43,7 @@ class Histogram(HistogramRequest):
     __slots__ = ()
     new = _New()
 
-    def __new__(cls, template: Any) -> Histogram:
+    def __new__(cls, template: Any) -> Self:
         """Give a histogram with the axes and the storage of an empty one."""
         where = user_site()
         return cls._empty(spec_of(template, where), where)
@@ -54,12 +52,10 @@ class Histogram(HistogramRequest):
         """Nothing is left to do."""
 
     @classmethod
-    def _empty(cls, spec: str, where: Where) -> Histogram:
-        made = cls._of(build.histogram("histogram", (), (("spec", spec),), spec, where), None)
-        assert isinstance(made, Histogram)
-        return made
+    def _empty(cls, spec: str, where: Where) -> Self:
+        return cls._of(build.histogram("histogram", (), (("spec", spec),), spec, where), None)
 
-    def fill(self, *values: Any, weight: Any = None, sample: Any = None, **named: Any) -> Histogram:
+    def fill(self, *values: Any, weight: Any = None, sample: Any = None, **named: Any) -> Self:
         """Give the histogram with one more fill.
 
         Parameters
@@ -82,16 +78,14 @@ class Histogram(HistogramRequest):
         where = user_site()
         spec = self._spec
         axes = axes_of(spec)
-        given = _by_axis(axes, values, named, where)
+        given = by_axis(axes, values, named, where)
         table = self._common_table([*given, sample, *(weight if isinstance(weight, tuple | list) else [weight])], where)
         new = Fill(table, where)
         sources = tuple([new.axis(v, a) for v, a in zip(given, axes, strict=True)])
         weights, samples = new.weight(weight, storage_of(spec)), new.sample(sample, storage_of(spec))
         args, members = new.arguments()
         options = (("members", members), ("axes", sources), ("weight", weights), ("sample", samples))
-        made = self._of(build.histogram("fill", (self._expr, *args), options, spec, where), table)
-        assert isinstance(made, Histogram)
-        return made
+        return self._of(build.histogram("fill", (self._expr, *args), options, spec, where), table)
 
     @property
     def _spec(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hep_flows.errors import ControlFlowError, RecordError
 from hep_flows.record.source_line import user_site
@@ -27,7 +27,7 @@ class HistogramRequest:
         raise RecordError("a histogram is asked for with np.histogram(x) or Histogram.new", where=user_site())
 
     @classmethod
-    def _of(cls, expr: Expr, table: Table | None) -> HistogramRequest:
+    def _of(cls, expr: Expr, table: Table | None) -> Self:
         new = object.__new__(cls)
         object.__setattr__(new, "_expr", expr)
         object.__setattr__(new, "_table", table)
@@ -55,11 +55,11 @@ class HistogramRequest:
         """Hash by the expression's key."""
         return hash(self._expr)
 
-    def __copy__(self) -> HistogramRequest:
+    def __copy__(self) -> Self:
         """Give itself: it never changes."""
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> HistogramRequest:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Give itself: it never changes."""
         return self
 

@@ -10,6 +10,7 @@ import json
 import math
 import operator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import LiteralError
@@ -65,7 +66,9 @@ def storage_of(spec: str) -> dict[str, Any]:
     return storage
 
 
-def regular(bins: Any, start: Any, stop: Any, transform: Mapping[str, Any] | None, about: Mapping[str, Any], where: Where) -> AxisSpec:  # noqa: PLR0913, PLR0917
+def regular(
+    bins: Any, start: Any, stop: Any, transform: Mapping[str, Any] | None, about: Mapping[str, Any], where: Where
+) -> AxisSpec:
     """Give an axis of bins of equal width, or of equal width after a transform."""
     values = {"bins": whole(bins, "bins", where), "start": real(start, "start", where), "stop": real(stop, "stop", where)}
     if values["bins"] < 1:
@@ -84,7 +87,7 @@ def variable(edges: Any, about: Mapping[str, Any], where: Where) -> AxisSpec:
     given = tuple([real(e, "an edge", where, finite=False) for e in several(edges, "edges", where)])
     if len(given) < 2:
         raise LiteralError(f"an axis needs at least two edges, not {len(given)}", where=where)
-    for low, high in zip(given, given[1:], strict=False):
+    for low, high in pairwise(given):
         _check_ascending(low, high, where)
     flow = _flow(about, where)
     _check_flow(flow, "Variable", where)
@@ -116,7 +119,7 @@ def categories(kind: str, given: Any, about: Mapping[str, Any], where: Where) ->
     growth = flag(about.get("growth", False), "growth", where)
     overflow = about.get("overflow")
     kept = flag(about.get("flow", True) if overflow is None else overflow, "overflow", where)
-    return _axis(kind, about, {"categories": names, "growth": growth, "overflow": kept}, where)
+    return _axis(kind, about, {"categories": names, "growth": growth, "overflow": kept and not growth}, where)
 
 
 def boolean(about: Mapping[str, Any], where: Where) -> AxisSpec:

@@ -80,7 +80,7 @@ def _axis(axis: Any, where: Where) -> AxisSpec:
 
 
 def _regular(axis: Any, about: dict[str, Any], where: Where) -> AxisSpec:
-    transform = _transform(axis.transform, where)
+    transform = transform_of(axis.transform, where)
     start, stop = _ends(axis)
     return regular(axis.size, start, stop, transform, about, where)
 
@@ -96,7 +96,8 @@ def _ends(axis: Any) -> tuple[float, float]:
     return found
 
 
-def _transform(transform: Any, where: Where) -> dict[str, Any] | None:
+def transform_of(transform: Any, where: Where) -> dict[str, Any] | None:
+    """Give the transform of an axis as plain data."""
     if transform is None:
         return None
     if hasattr(transform, "power"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import AxisError, LiteralError
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
 
 
 def numpy_histogram(  # noqa: PLR0913
-    a: Any, *, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None, table: Table | None, where: Where
+    a: Any,
+    *,
+    bins: Any = 10,
+    range: Any = None,  # noqa: A002 - numpy's name
+    density: Any = None,
+    weights: Any = None,
+    table: Table | None,
+    where: Where,
 ) -> HistogramRequest:
     """Give the request for numpy's histogram of all values, jagged ones flattened, missing ones left out.
 
@@ -41,7 +49,7 @@ def numpy_histogram(  # noqa: PLR0913
         parts["weight"] = weight
     options = [*_bins(bins, range, where), ("density", bool(density)), ("weighted", weights is not None)]
     filled = build.record(list(parts), list(parts.values()), where)
-    args = [filled]
+    args: list[Expr] = [filled]
     if dict(options)["edges"] is None and range is None:
         args += [_over_all("min", x, where), _over_all("max", x, where)]
     made = build.histogram("np_histogram", args, tuple(options), "", where)
@@ -110,7 +118,7 @@ def _edges(bins: Any, where: Where) -> tuple[tuple[Constant, ...], str]:
     values = [v for v, _ in found]
     if len(values) < 2:
         raise LiteralError(f"np.histogram needs at least two edges, not {len(values)}", where=where)
-    for low, high in zip(values, values[1:], strict=False):
+    for low, high in pairwise(values):
         if not low <= high:
             raise LiteralError(f"edges must increase, and {low} comes before {high}", where=where)
     dtype = str(getattr(bins, "dtype", "")) or ("float64" if any(isinstance(v, float) for v in values) else "int64")

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import assume
 from hypothesis import strategies as st
+from oracle.tables import Table, tables
 
 from hep_flows.expr import build
 from hep_flows.expr.loops import close, provisional_level
+from hep_flows.expr.text import one_line
 from hep_flows.expr.types import Bool, Float, Int, Record, String, Type, is_number
 from hep_flows.expr.walk import postorder
 
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from hypothesis.strategies import DrawFn
-    from oracle.tables import Table
-
     from hep_flows.expr.nodes import Expr
 
 
@@ -304,7 +304,7 @@ def gathered(draw: DrawFn, pool: Pool) -> Made | None:
 
     def fits(m: Made) -> bool:
         at = _gather_axis(m, index)
-        if not at:
+        if not at or not set(m.type.loops) <= set(index.type.loops):
             return False
         axis = m.type.axes[at]
         return not item.refers_to or (axis.name == item.refers_to and axis.key == axis.root)
@@ -333,7 +333,7 @@ def flattened(draw: DrawFn, pool: Pool) -> Made | None:
 
 def recorded(draw: DrawFn, pool: Pool) -> Made | None:
     """A record of two parts."""
-    a = choose(draw, pool, lambda m: not isinstance(m.type.item, Record))
+    a = choose(draw, pool, lambda m: not isinstance(m.type.item, Record) and bool(m.type.axes))
     if a is None:
         return None
     b = partner(draw, pool, a)
@@ -399,11 +399,28 @@ def grown(draw: DrawFn, pool: Pool, steps: int) -> Pool:
     return pool
 
 
+@dataclass(frozen=True)
+class Case:
+    """A table and an expression over it; ``steady`` says whether every bit of the value is determined."""
+
+    table: Table
+    expr: Expr
+    steady: bool
+
+    def __repr__(self) -> str:
+        """Show the expression's text and the events."""
+        return f"{one_line(self.expr)}: {self.expr.type}\n  over {self.table!r}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
+
+
 @st.composite
-def expressions(draw: DrawFn, table: Table, max_steps: int = 7) -> Expr:
-    """Give an expression without open loops over a table."""
+def cases(draw: DrawFn, max_steps: int = 7, max_events: int = 4) -> Case:
+    """Give a table and an expression without open loops over it."""
+    table = draw(tables(max_events=max_events))
     pool = leaves(table)
-    n = len(pool)
-    made = grown(draw, pool, draw(st.integers(2, max_steps)))[n:]
+    made = grown(draw, pool, draw(st.integers(2, max_steps)))[len(pool) :]
     assume(made)
-    return max(made, key=lambda m: len(list(postorder(m.expr)))).expr
+    best = max(made, key=lambda m: len(list(postorder(m.expr))))
+    return Case(table, best.expr, best.steady)

@@ -32,6 +32,18 @@ class Table:
         """The node; the content is the number of events, which the plug-ins' identities begin with too."""
         return build.dataset("memory", (f"{len(self.events)}:drawn",), "", self.record)
 
+    def __repr__(self) -> str:
+        """Show the kinds of the leaves, and the events."""
+        return f"{_kinds(self.record)} {list(self.events)}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))
+
+
+def _kinds(record: Record) -> str:
+    inner = [f"{n}: {_kinds(m.item) if isinstance(m.item, Record) else m.item}" for n, m in record.members.items()]
+    return f"{{{', '.join(inner)}}}"
+
 
 _INTEGERS = [Int(16), Int(32), Int(64), Int(16, signed=False), Int(32, signed=False)]
 

@@ -167,7 +167,7 @@ def type_text(form: Form | None) -> str:
     if is_text(form):
         return "string"
     if isinstance(form, NumpyForm):
-        return "".join([f"{n} * " for n in form.inner_shape]) + form.primitive
+        return "".join([f"{n} * " for n in form.inner_shape]) + str(form.primitive)
     if isinstance(form, RegularForm):
         return f"{form.size} * {type_text(form.content)}"
     if isinstance(form, _LISTS):

@@ -85,10 +85,14 @@ class Frames:
                 _check(other.axes[0], structure.axes[0], loop)
                 return
         known.append(structure)
-        for frame in list(self._frames.values()):
-            if frame.events == events and frame.loops[-1] == loop and frame.parent is not None and frame.lists is not None:
-                if set(frame.parent.loops).issuperset(structure.frame.loops):
-                    _check(frame.lists, self.lifted(structure, frame.parent).axes[0], loop)
+        for frame in self._frames.values():
+            inside = frame.events == events and frame.loops[-1] == loop
+            if inside and frame.parent is not None and frame.lists is not None:
+                self._check_against(structure, frame.parent, frame.lists, loop)
+
+    def _check_against(self, collection: Value, parent: Frame, lists: Lists, loop: Loop) -> None:
+        if set(parent.loops).issuperset(collection.frame.loops):
+            _check(lists, self.lifted(collection, parent).axes[0], loop)
 
     def lifted(self, value: Value, to: Frame) -> Value:
         """Give the value in a frame with at least its loops."""

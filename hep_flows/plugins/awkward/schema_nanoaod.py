@@ -43,7 +43,7 @@ class _Place:
 def nanoaod_record(columns: Columns) -> Record:
     """Give the record of events: collections and groups first, then every branch by its full name."""
     counters = _counters(columns)
-    places = {c.name: _place(c, counters) for c in columns.values()}
+    places = {c.name: _place(c, counters, columns) for c in columns.values()}
     stored = {c.name for c in columns.values() if _is_record(c)}
     collections = {p.axis for p in places.values() if p.axis} | stored
     jagged = {p.prefix for p in places.values() if p.axis and p.prefix}
@@ -71,28 +71,31 @@ def _object(name: str, leaves: Mapping[str, Member], counter: str | None) -> Mem
 
 
 def _counters(columns: Columns) -> Mapping[str, str]:
-    """Give the branch ``nJet`` that may count each ``Jet``."""
-    return {n[1:]: n for n, c in columns.items() if n[:1] == "n" and n[1:2] not in {"", "_"} and c.form and depth_of(c) == 0}
+    """Give the branch ``nJet`` that may count each ``Jet``, but not one that counts a single branch, as uproot writes them."""
+    return {n[1:]: n for n, c in columns.items() if _is_count(n) and n[1:] not in columns and c.form and depth_of(c) == 0}
 
 
-def _place(column: StoredColumn, counters: Mapping[str, str]) -> _Place:
+def _is_count(name: str) -> bool:
+    return name[:1] == "n" and name[1:2] not in {"", "_"}
+
+
+def _place(column: StoredColumn, counters: Mapping[str, str], columns: Columns) -> _Place:
     """Give where a branch belongs: by its own counter, else by the longest prefix with a counter, else by what precedes the _."""
     name = column.name
     prefix, _, leaf = name.partition("_")
     if depth_of(column) == 0:
-        return _Place(prefix, leaf) if prefix and leaf else _Place("", name)
+        counts_a_branch = _is_count(name) and name[1:] in columns
+        return _Place(prefix, leaf) if prefix and leaf and not counts_a_branch else _Place("", name)
     owned = column.counter.removeprefix("n")
-    if owned:
+    if owned and owned != name:
         fits = name.startswith(f"{owned}_") and len(name) > len(owned) + 1
         return _Place(owned, name[len(owned) + 1 :], owned) if fits else _Place("", name, owned)
-    if name in counters:
-        return _Place("", name, name)
     parts = name.split("_")
     for i in range(len(parts) - 1, 0, -1):
         known = "_".join(parts[:i])
         if known in counters:
             return _Place(known, "_".join(parts[i:]), known)
-    return _Place(prefix, leaf, prefix) if prefix and leaf else _Place("", name)
+    return _Place(prefix, leaf, prefix) if prefix and leaf else _Place("", name, owned)
 
 
 def _branch(column: StoredColumn, place: _Place, collections: Collection[str]) -> Member:

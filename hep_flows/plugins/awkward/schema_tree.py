@@ -14,7 +14,7 @@ from hep_flows.expr.types import Member, Record
 from hep_flows.plugins.awkward.forms import depth_of, member_of
 
 if TYPE_CHECKING:
-    from hep_flows.plugins.awkward.stored import Columns, StoredColumn
+    from hep_flows.plugins.awkward.stored import Columns
 
 # Titles like "Jet_pt[nJet]/F" repeat what the type says.
 _LEAF_LIST = re.compile(r"^[\w.]+(\[\w*\])*(/[A-Za-z])?(:[\w.]+(\[\w*\])*/[A-Za-z])*$")
@@ -28,10 +28,9 @@ def tree_record(columns: Columns) -> Record:
         name = names[column.name]
         outer = (column.counter,) if column.counter and depth_of(column) else ()
         members[name] = with_plain_doc(member_of(column, name, "tree", outer))
-    for counter, group in _by_counter(columns).items():
-        made = _collection([names[c.name] for c in group], counter, members, columns)
-        if made is not None and made[0] not in members:
-            members[made[0]] = made[1]
+    for prefix, counter, leaves in _collections(columns, names):
+        if prefix not in members:
+            members[prefix] = _collection(prefix, leaves, counter, members, columns)
     return Record("event", members, "tree")
 
 
@@ -43,27 +42,27 @@ def member_names(columns: Columns) -> dict[str, str]:
     return {c.name: c.short if seen[c.short] == 1 else c.name for c in columns.values()}
 
 
-def _by_counter(columns: Columns) -> dict[str, list[StoredColumn]]:
-    groups: dict[str, list[StoredColumn]] = {}
+def _collections(columns: Columns, names: dict[str, str]) -> list[tuple[str, str, list[str]]]:
+    """Give the prefix, the counter and the leaves of each counter whose leaves share a prefix that no other counter's have."""
+    groups: dict[str, list[str]] = {}
     for column in columns.values():
-        if column.counter and depth_of(column):
-            groups.setdefault(column.counter, []).append(column)
-    return groups
+        # uproot writes a counter of its own for each branch: that makes no collection.
+        if column.counter and depth_of(column) and column.counter != f"n{column.name}":
+            groups.setdefault(column.counter, []).append(names[column.name])
+    prefixes = {counter: _shared_prefix(leaves) for counter, leaves in groups.items()}
+    claimed = list(prefixes.values())
+    return [(p, counter, groups[counter]) for counter, p in prefixes.items() if p and claimed.count(p) == 1]
 
 
-def _collection(leaves: list[str], counter: str, members: dict[str, Member], columns: Columns) -> tuple[str, Member] | None:
-    """Give the name and the record of the collection that the leaves of a counter make, if they share a prefix."""
-    prefix = _shared_prefix(leaves)
-    if not prefix:
-        return None
-    skipped = len(prefix) + 1
-    inside = {name[skipped:]: replace(members[name], axes=members[name].axes[1:]) for name in leaves}
+def _collection(prefix: str, leaves: list[str], counter: str, members: dict[str, Member], columns: Columns) -> Member:
+    """Give the collection that the leaves of a counter make."""
+    inside: dict[str, Member] = {}
     for name in leaves:
+        found = members[name]
+        inside[name[len(prefix) + 1 :]] = replace(found, axes=found.axes[1:])
         # An axis below the collection is the same one however the leaf is reached.
-        below = tuple([f"{prefix}.{a}" for a in members[name].axes[1:]])
-        members[name] = replace(members[name], axes=(*members[name].axes[:1], *below))
-    column = counter if counter in columns else ""
-    return prefix, Member(Record(prefix, inside, "tree"), (counter,), column)
+        members[name] = replace(found, axes=(*found.axes[:1], *[f"{prefix}.{a}" for a in found.axes[1:]]))
+    return Member(Record(prefix, inside, "tree"), (counter,), counter if counter in columns else "")
 
 
 def _shared_prefix(names: list[str]) -> str:

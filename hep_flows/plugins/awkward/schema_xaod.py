@@ -36,10 +36,17 @@ def xaod_record(columns: Columns) -> Record:
             containers.setdefault(found["container"], {}).setdefault(found["leaf"], column)
     members = {name: _container(name, leaves) for name, leaves in containers.items()}
     for column in loose:
-        # The interface objects of the containers hold nothing themselves.
-        if column.short not in members and not (column.form is None and "xAOD::" in column.class_name):
-            members[column.short] = member_of(column, column.short, _MODEL)
+        if column.short not in members:
+            members[column.short] = _loose(column)
     return Record("event", members, _MODEL)
+
+
+def _loose(column: StoredColumn) -> Member:
+    """Give a value that belongs to no container; a container's own object holds nothing, so without leaves it is empty."""
+    if column.form is None and "xAOD::" in column.class_name:
+        name = column.short
+        return Member(Record(name, {}, _MODEL), (name,), column.name, unreadable=f"the file stores no leaves of {name}")
+    return member_of(column, column.short, _MODEL)
 
 
 def _container(name: str, columns: dict[str, StoredColumn]) -> Member:

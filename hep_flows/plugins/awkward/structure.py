@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from hep_flows.plugins.awkward.values import (
-    Indices,
-    Lists,
-    Mask,
-    Selection,
-    composed,
-    kept_lists,
-    offsets_of,
-    take,
-)
+from hep_flows.plugins.awkward.values import Lists, Selection, composed, kept_lists, offsets_of, take
+
+if TYPE_CHECKING:
+    from hep_flows.plugins.awkward.values import Indices, Mask
 
 Axes = tuple[Lists, ...]
 Bounds = tuple[int | None, int | None, int | None]
@@ -68,7 +64,7 @@ def _bound(bound: int | None, counts: Indices, lowest: int, highest: Indices, de
     return np.maximum(counts + max(bound, np.iinfo(np.int64).min // 2), lowest)
 
 
-def gathered(  # noqa: PLR0913, PLR0917
+def gathered(
     axes: Axes, at: int, index_axes: Axes, index: Indices, valid: Mask | None, *, negative_is_missing: bool
 ) -> Selection:
     """Take, for each index, that item of the list of own axis ``at`` that the index lies in."""

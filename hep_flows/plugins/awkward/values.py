@@ -208,8 +208,7 @@ def blanks(like: Any, size: int) -> Any:
 
 def texts(strings: Sequence[str]) -> Any:
     """Give an array of text."""
-    found = ak.from_iter(strings, highlevel=True) if len(strings) else ak.from_iter(["x"])[:0]
-    return found
+    return ak.from_iter(strings) if len(strings) else ak.from_iter(["x"])[:0]
 
 
 def both(first: Mask | None, second: Mask | None) -> Mask | None:

@@ -122,10 +122,10 @@ class FillSum:
     def histogram(self) -> hist.Hist[Any]:
         """Give the sum."""
         total = template(self._spec) if self._total is None else self._total
-        return _with_variances(total, self._weighted) if self._parts > 1 else total
+        return _with_variances(total, weighted=self._weighted) if self._parts > 1 else total
 
 
-def _with_variances(total: hist.Hist[Any], weighted: bool) -> hist.Hist[Any]:
+def _with_variances(total: hist.Hist[Any], *, weighted: bool) -> hist.Hist[Any]:
     """Give the sum as one fill would have left it.
 
     Adding histograms of plain counts makes boost-histogram forget that their variance is known; the same counts in a new one keep it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.types import Histogram
@@ -72,12 +72,12 @@ class HistPlugin:
         return HistogramResult(total)
 
 
-def _is_numpy(expr: Expr) -> bool:
+def _is_numpy(expr: Expr) -> TypeGuard[Call]:
     return isinstance(expr, Call) and expr.function == "np_histogram"
 
 
 def _part(expr: Expr, inputs: Mapping[Key, Result]) -> object:
-    if isinstance(expr, Call) and expr.function == "np_histogram":
+    if _is_numpy(expr):
         from hep_flows.plugins.hist.numpy_histogram import counts_part
 
         return counts_part(expr, inputs)
@@ -90,7 +90,7 @@ def _text(expr: Expr) -> str:
     """Give one line for the axes and storage, and one for each fill."""
     fills: list[str] = []
     while isinstance(expr, Call) and expr.function != "histogram":
-        given = [f"{name}: {value}" for name, value in expr.options if value not in (None, (), False)]
+        given = [f"{name}: {value!r}" for name, value in expr.options if value not in (None, (), False)]
         fills.append(f"{expr.function}({', '.join(given)})")
         if expr.function == "np_histogram":
             break

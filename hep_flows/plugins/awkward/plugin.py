@@ -1,0 +1,103 @@
+"""The reference plug-in: reads local and remote files, and executes every node of the language with numpy."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hep_flows.expr.functions import FUNCTIONS, UserFunction
+from hep_flows.expr.nodes import Call, Dataset, Expr
+from hep_flows.expr.types import Histogram
+from hep_flows.plugin import No, Program, Yes
+from hep_flows.plugins.awkward.known_functions import is_known
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hep_flows.plan.task import Key, Task
+    from hep_flows.plugin import Description, Label, Partition, Result, RunContext
+    from hep_flows.plugins.awkward.open_tables import OpenTables
+
+KINDS = frozenset({"nanoaod", "tree", "parquet", "xaod"})
+
+
+class AwkwardPlugin:
+    """Reads NanoAOD, xAOD, flat trees and Parquet, and executes everything but histograms."""
+
+    name = "awkward"
+    result_version = "1"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open_tables: OpenTables | None = None
+
+    def can_run(self, node: Expr, inputs: Sequence[Label]) -> Yes | No:
+        """Say yes to all of the language but histograms, and to tables in files."""
+        if isinstance(node.type.item, Histogram):
+            return No("it makes arrays and numbers, not histograms")
+        match node:
+            case Dataset(kind=kind) if kind not in KINDS:
+                return No(f"it reads {', '.join(sorted(KINDS))}, not {kind}")
+            case Call(function=UserFunction() as function):
+                return Yes() if function.body is not None or is_known(function) else No(f"{function.name} has no body here")
+            case Call(function=str(name)) if name not in FUNCTIONS or FUNCTIONS[name].kind == "histogram":
+                return No(f"it has no function {name}")
+        return Yes()
+
+    def translate(self, task: Task) -> Program:
+        """Give the expression as a physicist writes it, and the columns that it reads."""
+        from hep_flows.expr.text import one_line
+        from hep_flows.plugins.awkward.members import output_of
+        from hep_flows.plugins.awkward.needed_leaves import columns_of, leaves_of
+
+        paths = leaves_of(list(output_of(task.expr).exprs()))
+        columns = columns_of(task.dataset, paths) if task.dataset is not None else ()
+        return Program(task, one_line(task.expr), "awkward", columns)
+
+    def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
+        """Evaluate the tasks together: one read, and each part that they share once.
+
+        Raises
+        ------
+        TaskError
+            When something cannot be computed; it names the user's line.
+        SourceError
+            When a file cannot be read.
+        """
+        from hep_flows.plugins.awkward.read_files import read_columns
+        from hep_flows.plugins.awkward.run_tasks import run_tasks
+
+        return run_tasks([p.task for p in programs], inputs, context, partial(read_columns, tables=self._tables()))
+
+    def merge(self, program: Program, parts: Sequence[Result]) -> Result:
+        """Give one array of all events in order, or one plain Python value."""
+        from hep_flows.plugins.awkward.run_tasks import merge_parts
+
+        return merge_parts(program.task, parts)
+
+    def describe(self, kind: str, files: Sequence[str], tree: str = "") -> Description:
+        """Give the schema and the identity of files.
+
+        Raises
+        ------
+        SourceError
+            When a file is missing, damaged, of another kind, or has no such tree.
+        """
+        from hep_flows.plugins.awkward.describe import describe
+
+        return describe(kind, files, tree)
+
+    def partitions(self, dataset: Dataset, chunk_events: int) -> tuple[Partition, ...]:
+        """Give ranges of about that many events, in dataset order."""
+        from hep_flows.plugins.awkward.partitions import partitions
+
+        return partitions(dataset, chunk_events, self._tables())
+
+    def _tables(self) -> OpenTables:
+        from hep_flows.plugins.awkward.open_tables import OpenTables
+
+        with self._lock:
+            if self._open_tables is None:
+                self._open_tables = OpenTables()
+            return self._open_tables

@@ -1,0 +1,59 @@
+"""What a plan has to say beyond its tasks: assumptions, parts that cannot be stored, and why a plug-in was not taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hep_flows.expr.nodes import Call
+from hep_flows.expr.text import one_line
+from hep_flows.expr.units import mixed_units
+from hep_flows.expr.walk import postorder
+
+if TYPE_CHECKING:
+    from hep_flows.expr.functions import UserFunction
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.plan.task import Plan
+
+MOST = 12
+
+
+def notes(plan: Plan) -> list[str]:
+    """Give the notes on the expressions of a plan, each once, in order of use."""
+    found: dict[str, None] = {}
+    for node in postorder(*plan.exprs):
+        if isinstance(node, Call):
+            found.update(dict.fromkeys(_of_call(node)))
+    return _first(list(found))
+
+
+def _of_call(node: Call) -> list[str]:
+    if isinstance(node.function, str):
+        mixed = mixed_units(node.function, [a.type for a in node.args])
+        return [f"{one_line(node, 80)} mixes {mixed[0]} and {mixed[1]}; nothing is converted"] if mixed else []
+    return _of_function(node.function)
+
+
+def _of_function(function: UserFunction) -> list[str]:
+    found = [f"{function.name}: {function.note}"] if function.note else []
+    if not function.portable:
+        found.append(f"{function.name} holds values that have no content key: what depends on it is computed, never stored")
+    return found
+
+
+def refusals(plan: Plan) -> list[str]:
+    """Give why plug-ins did not take steps, one line for each plug-in and reason."""
+    first: dict[tuple[str, str], Expr] = {}
+    count: dict[tuple[str, str], int] = {}
+    for node in postorder(*plan.exprs):
+        for plugin, reason in sorted(plan.refusals.get(node.key, {}).items()):
+            first.setdefault((plugin, reason), node)
+            count[plugin, reason] = count.get((plugin, reason), 0) + 1
+    lines = []
+    for (plugin, reason), node in first.items():
+        more = count[plugin, reason] - 1
+        lines.append(f"not {plugin}: {reason}: {one_line(node, 60)}{f', and {more:,} more' if more else ''}")
+    return _first(lines)
+
+
+def _first(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= MOST else [*lines[:MOST], f"... and {len(lines) - MOST:,} more"]

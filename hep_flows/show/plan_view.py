@@ -1,0 +1,105 @@
+"""What ``plan(x)`` gives: a plan that prints, shows and saves itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import LiteralError
+from hep_flows.expr.nodes import Dataset
+from hep_flows.expr.walk import postorder
+from hep_flows.record.source_line import user_site
+
+if TYPE_CHECKING:
+    import os
+
+    from hep_flows.plan.task import Plan, Task
+
+
+class PlanView:
+    """A plan, to look at.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan itself, kept as ``raw``.
+    """
+
+    __slots__ = ("raw",)
+
+    def __init__(self, plan: Plan) -> None:
+        """Keep the plan."""
+        self.raw = plan
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks, producers first."""
+        return self.raw.tasks
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is read, by the names that the files use, ordered by name."""
+        return tuple(sorted({c for t in self.raw.tasks for c in t.columns}))
+
+    @property
+    def bytes(self) -> int | None:
+        """About how many compressed bytes the columns have in the files; None when that cannot be told."""
+        from hep_flows.plugins.awkward.describe import column_bytes
+
+        total = 0
+        columns: dict[Dataset, set[str]] = {}
+        for task in self.raw.tasks:
+            for table in [n for n in postorder(task.expr) if isinstance(n, Dataset)]:
+                columns.setdefault(table, set()).update(task.columns)
+        if any(not table.files for table in columns):
+            return None
+        for table, names in columns.items():
+            total += column_bytes(table, tuple(sorted(names)))
+        return total
+
+    def __str__(self) -> str:
+        """Give the labelled tree, the tasks and what they read."""
+        from hep_flows.show.plan_text import plan_text
+
+        return plan_text(self.raw)
+
+    def __repr__(self) -> str:
+        """Give the same text: a plan is looked at."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        from hep_flows.show.plan_graph import plan_html
+
+        return plan_html(self.raw)
+
+    def show(self) -> None:
+        """Print the plan."""
+        print(self)  # noqa: T201
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan as a picture (``.svg``), a page (``.html``) or text (``.txt``).
+
+        Raises
+        ------
+        LiteralError
+            For another ending.
+        """
+        target = Path(path)
+        match target.suffix.lower():
+            case ".svg":
+                from hep_flows.show.plan_graph import plan_svg
+
+                text = plan_svg(self.raw)
+            case ".html" | ".htm":
+                from hep_flows.show.plan_graph import plan_html
+
+                text = plan_html(self.raw)
+            case ".txt":
+                text = f"{self}\n"
+            case ending:
+                raise LiteralError(
+                    f"a plan cannot be saved as {ending or 'a file without an ending'!r}",
+                    where=user_site(),
+                    do="use .svg, .html or .txt",
+                )
+        target.write_text(text, encoding="utf-8")

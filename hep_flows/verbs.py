@@ -1,0 +1,186 @@
+"""The verbs: they join the steps from a recorded expression to its values, its plan or its text."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import LiteralError
+from hep_flows.record.source_line import user_site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hep_flows.errors import Where
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.plugin import Result
+    from hep_flows.show.plan_view import PlanView
+
+_DEEPEST = 100
+
+
+def make_local(x: Any, *, workers: int | None = None, chunk_events: int | None = None) -> Any:
+    """Give the values of expressions: this is where data is read and computed.
+
+    Parameters
+    ----------
+    x : DataFrame, histogram, or a tuple, list or dict of these, nested
+        Several expressions are computed together, each part once, and come back in the same containers. They may be over several
+        tables.
+    workers : int, optional
+        Threads; the result does not depend on it.
+    chunk_events : int, optional
+        About how many events are worked on at a time by a thread.
+
+    Returns
+    -------
+    ak.Array, number, text, hist.Hist, or numpy's pair of counts and edges
+        Missing values are ``None``.
+
+    Raises
+    ------
+    LiteralError
+        When ``x`` holds anything else.
+    TaskError
+        When the computation fails; the original error is chained.
+    """
+    return _made_local(x, user_site(), lambda: False, workers=workers, chunk_events=chunk_events)
+
+
+async def make_local_async(x: Any, *, workers: int | None = None, chunk_events: int | None = None) -> Any:
+    """Give the values of expressions without blocking the event loop; the arguments are those of `make_local`.
+
+    When the task is cancelled, the threads stop after what they are doing.
+    """
+    where = user_site()
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(_made_local, x, where, stop.is_set, workers=workers, chunk_events=chunk_events)
+    finally:
+        stop.set()
+
+
+def plan(x: Any) -> PlanView:
+    """Give what make_local would do: tasks, plug-ins, and the columns that are read. Nothing runs.
+
+    Parameters
+    ----------
+    x : DataFrame, histogram, or a tuple, list or dict of these, nested
+        What is asked for.
+    """
+    from hep_flows.normalise import normalise
+    from hep_flows.plan.make_plan import make_plan
+    from hep_flows.plugins import installed
+    from hep_flows.settings import read_settings
+    from hep_flows.show.plan_view import PlanView
+
+    exprs, _ = _asked(x, user_site())
+    return PlanView(make_plan(normalise(exprs), installed(read_settings().plugins)))
+
+
+def render(x: Any) -> Any:
+    """Give the expression with names, columns and functions resolved, in its normal form. Nothing runs.
+
+    Equal expressions give equal results, however they were written.
+
+    Parameters
+    ----------
+    x : DataFrame, histogram, or a tuple, list or dict of these, nested
+        What is asked for; containers come back as containers.
+    """
+    from hep_flows.normalise import normalise
+
+    exprs, rebuilt = _asked(x, user_site())
+    return rebuilt(iter(normalise(exprs)))
+
+
+def dumps(x: Any) -> str:
+    """Give the expression as readable text, one line for each step; a part that is used twice is written once. Nothing runs.
+
+    Parameters
+    ----------
+    x : DataFrame, histogram, or a tuple, list or dict of these, nested
+        Several expressions are separated by an empty line.
+    """
+    from hep_flows.expr.text import tree_text
+    from hep_flows.normalise import normalise
+
+    exprs, _ = _asked(x, user_site())
+    return "\n\n".join([tree_text(e) for e in normalise(exprs)])
+
+
+def _made_local(x: Any, where: Where, cancelled: Callable[[], bool], *, workers: int | None, chunk_events: int | None) -> Any:
+    from hep_flows.execute.run_plan import run_plan
+    from hep_flows.normalise import normalise
+    from hep_flows.plan.make_plan import make_plan
+    from hep_flows.plugins import installed
+    from hep_flows.settings import read_settings
+
+    exprs, rebuilt = _asked(x, where)
+    if not exprs:
+        return rebuilt(iter(()))
+    given = {k: v for k, v in (("workers", workers), ("chunk_events", chunk_events)) if v is not None}
+    settings = read_settings(**given)
+    plugins = installed(settings.plugins)
+    made = make_plan(normalise(exprs), plugins)
+    results = run_plan(made, plugins, workers=settings.workers, chunk_events=settings.chunk_events, cancelled=cancelled)
+    return rebuilt(iter([_value(results[key]) for key in made.targets]))
+
+
+def _value(result: Result) -> Any:
+    from hep_flows.plugin import Columns, HistogramResult, Scalar
+
+    match result:
+        case Columns(array):
+            return array
+        case Scalar(value):
+            return value
+        case HistogramResult(histogram):
+            return histogram
+
+
+def _asked(x: Any, where: Where) -> tuple[list[Expr], Callable[[Iterator[Any]], Any]]:
+    """Give the expressions in containers, in order, and how to put values in their place."""
+    exprs: list[Expr] = []
+    rebuilt = _rebuilding(x, exprs, where, 0)
+    return exprs, rebuilt
+
+
+def _rebuilding(x: Any, exprs: list[Expr], where: Where, depth: int) -> Callable[[Iterator[Any]], Any]:
+    from hep_flows.record.dataframe import DataFrame
+    from hep_flows.record.histogram_request import HistogramRequest
+
+    if isinstance(x, DataFrame | HistogramRequest):
+        exprs.append(x._expr)  # noqa: SLF001
+        return next
+    if depth > _DEEPEST:
+        raise LiteralError(f"containers are nested more than {_DEEPEST} deep, or hold themselves", where=where)
+    if isinstance(x, dict):
+        parts = {k: _rebuilding(v, exprs, where, depth + 1) for k, v in x.items()}
+        return lambda values: {k: part(values) for k, part in parts.items()}
+    if isinstance(x, tuple | list):
+        items = [_rebuilding(v, exprs, where, depth + 1) for v in x]
+        return lambda values: _like(x, [item(values) for item in items])
+    raise LiteralError(
+        f"a {type(x).__name__} is no expression",
+        where=where,
+        why="expressions are DataFrames and histograms, and tuples, lists or dicts of them",
+        do=_advice(x),
+    )
+
+
+def _like(x: tuple[Any, ...] | list[Any], values: list[Any]) -> Any:
+    if isinstance(x, list):
+        return values
+    return type(x)(*values) if hasattr(x, "_fields") else tuple(values)
+
+
+def _advice(x: Any) -> str:
+    from hep_flows.record.histogram_new import NewHistogram
+
+    if isinstance(x, NewHistogram):
+        return "end the histogram with a storage, .Double() or .Weight(), and fill it"
+    if callable(x):
+        return "call it, and pass what it returns"
+    return "did a function forget its return?" if x is None else "what is a value already needs no make_local"
