@@ -49,7 +49,7 @@ docs: setup
 	$(BIN)/hep-flows demo --out docs/images
 
 golden: setup
-	$(BIN)/python -m pytest -q tests --golden
+	HEP_FLOWS_GOLDEN=1 $(BIN)/python -m pytest -q tests/expr tests/record tests/rules
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench,isal]"

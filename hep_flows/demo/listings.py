@@ -104,7 +104,7 @@ def associate_particles(source: DataFrame, pick_from: DataFrame) -> DataFrame:
 
 
 def _spectrum(title: str, df: DataFrame, eles: DataFrame, good_eles: DataFrame, pt: DataFrame) -> Listing:
-    histogram = Histogram.new.Reg(50, 0, 200, name="pt", label="Electron $p_T$ [GeV]").Double().fill(pt=pt)
+    histogram = Histogram.new.Reg(60, 0, 150, name="pt", label="Electron $p_T$ [GeV]").Double().fill(pt=pt)
     yields = {"events": df.Count(), "electrons": eles.Count().Sum(), "good electrons": good_eles.Count().Sum()}
     return Listing(title, pt, histogram, yields)
 
@@ -113,7 +113,7 @@ def _resolution(title: str, df: DataFrame, good_eles: DataFrame, good_mc_ele: Da
     matched = associate_particles(good_eles, good_mc_ele)
     difference = matched.ptgev - matched.mc.ptgev
     label = "Electron $p_T$ measured - true [GeV]"
-    histogram = Histogram.new.Reg(60, -6, 6, name="resolution", label=label).Double().fill(resolution=difference)
+    histogram = Histogram.new.Reg(80, -4, 4, name="resolution", label=label).Double().fill(resolution=difference)
     yields = {
         "events": df.Count(),
         "good true electrons": good_mc_ele.Count().Sum(),

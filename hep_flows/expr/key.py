@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from hashlib import sha256
 
 FORMAT = b"hf-expr/1"
@@ -25,26 +26,45 @@ def frame(value: object) -> bytes:
     TypeError
         For any other kind of value.
     """
-    kind = type(value)
-    if kind is bytes:
-        return b"k%d:" % len(value) + value  # type: ignore[arg-type,operator]
-    if kind is str:
-        text = value.encode()  # type: ignore[attr-defined]
-        return b"s%d:" % len(text) + text
-    if kind is int:
-        digits = b"%d" % value
-        return b"i%d:" % len(digits) + digits
-    if kind is tuple:
-        return b"t%d:" % len(value) + b"".join([frame(v) for v in value])  # type: ignore[arg-type,attr-defined]
-    if kind is float:
-        return b"f8:" + struct.pack(">d", math.nan if value != value else value)
-    if value is None:
-        return b"n0:"
-    if kind is bool:
-        return b"b1:1" if value else b"b1:0"
-    raise TypeError(f"a {kind.__name__} cannot be part of a content key")
+    encode = _FRAMES.get(type(value))
+    if encode is None:
+        raise TypeError(f"a value of type {type(value).__name__} cannot be part of a content key")
+    return encode(value)
 
 
 def digest(tag: str, *fields: object) -> bytes:
     """Give the SHA-256 of a kind word and its identity fields, in declared order."""
-    return sha256(FORMAT + frame(tag) + b"".join([frame(f) for f in fields])).digest()
+    return sha256(b"".join([FORMAT, frame(tag), *[frame(f) for f in fields]])).digest()
+
+
+def _bytes(value: bytes) -> bytes:
+    return b"k%d:%b" % (len(value), value)
+
+
+def _text(value: str) -> bytes:
+    encoded = value.encode()
+    return b"s%d:%b" % (len(encoded), encoded)
+
+
+def _int(value: int) -> bytes:
+    digits = b"%d" % value
+    return b"i%d:%b" % (len(digits), digits)
+
+
+def _float(value: float) -> bytes:
+    return b"f8:" + struct.pack(">d", value if value == value else math.nan)  # noqa: PLR0124 - NaN differs from itself
+
+
+def _tuple(value: tuple[object, ...]) -> bytes:
+    return b"t%d:%b" % (len(value), b"".join([frame(v) for v in value]))
+
+
+_FRAMES: dict[type, Callable[..., bytes]] = {
+    bytes: _bytes,
+    str: _text,
+    int: _int,
+    float: _float,
+    tuple: _tuple,
+    bool: lambda value: b"b1:1" if value else b"b1:0",
+    type(None): lambda value: b"n0:",
+}

@@ -14,11 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self, final
 
+from hep_flows.expr.functions import UserFunction, call_identity
 from hep_flows.expr.key import digest
 
 if TYPE_CHECKING:
     from hep_flows.errors import Where
-    from hep_flows.expr.functions import UserFunction
     from hep_flows.expr.types import Type
 
 Constant = None | bool | int | float | str | bytes | tuple["Constant", ...]
@@ -49,7 +49,10 @@ class Node:
 
     def loop_height(self) -> int:
         """Give the number of loops nested inside."""
-        return max([i.height for i in self.inputs()], default=0)
+        height = 0
+        for i in self.inputs():
+            height = max(height, i.height)
+        return height
 
     def __eq__(self, other: object) -> bool:
         """Compare by content key."""
@@ -163,8 +166,6 @@ class Call(Node):
 
         The order of arguments does not count where it cannot change a bit of the result, and ``a > b`` is ``b < a``.
         """
-        from hep_flows.expr.functions import call_identity
-
         return call_identity(self.function, [a.key for a in self.args], self.options)
 
     def inputs(self) -> tuple[Expr, ...]:

@@ -36,7 +36,7 @@ def one_line(expr: Expr, limit: int = 160, names: Mapping[bytes, str] = NO_NAMES
         parts = spelling.parts if spelling.strength >= least else ("(", *spelling.parts, ")")
         ahead.extend(reversed(parts))
     text = "".join(written)
-    return text if length <= limit else f"{text[: max(limit - 4, 0)]} ..."
+    return text if length <= limit else f"{text[: max(limit - 4, 0)].rstrip()} ..."
 
 
 def tree_text(expr: Expr) -> str:

@@ -45,7 +45,7 @@ def spec_of(template: Any, where: Where) -> str:
             do="pass h.copy().reset(), and add the two histograms when both are local",
         )
     axes = [_axis(a, where) for a in template.axes]
-    about = {k: plain(getattr(template, k, None), k, where) for k in ("name", "label", "metadata")}
+    about = {k: plain(vars(template).get(k), k, where) for k in ("name", "label", "metadata")}
     return spec_text(axes, _storage(template, where), about)
 
 
@@ -53,7 +53,7 @@ def _storage(template: Any, where: Where) -> dict[str, Any]:
     kind = template.storage_type.__name__
     if kind not in STORAGES:
         raise LiteralError(f"the storage {kind} is not known", where=where, do=f"use one of {', '.join(STORAGES)}")
-    return {"kind": kind, "cells": template.view().shape[-1]} if kind == "MultiCell" else {"kind": kind}
+    return {"kind": kind, "cells": template.view().shape[0]} if kind == "MultiCell" else {"kind": kind}
 
 
 def _axis(axis: Any, where: Where) -> AxisSpec:

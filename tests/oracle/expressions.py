@@ -276,7 +276,7 @@ def filtered(draw: DrawFn, pool: Pool) -> Made | None:
 def picked(draw: DrawFn, pool: Pool) -> Made | None:
     """One entry of an axis."""
     a = choose(draw, pool, reducible)
-    if a is None:
+    if a is None or (len(a.type.axes) == 1 and isinstance(a.type.item, Record)):
         return None
     last = len(a.type.axes) - 1
     at = draw(st.sampled_from(list(range(last, 0, -1)) or [0]))

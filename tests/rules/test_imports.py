@@ -1,11 +1,13 @@
 """``import hep_flows`` is cheap: it loads nothing heavy, and gives every name when it is asked for."""
 
+import inspect
 import subprocess
 import sys
 
 import pytest
 
 import hep_flows
+from golden_files import assert_golden
 
 HEAVY = (
     "awkward", "boost_histogram", "coffea", "dask", "fsspec", "hist", "matplotlib", "mplhep", "numba", "numpy", "pandas",
@@ -48,6 +50,12 @@ def test_public_names_are_pinned():
     assert set(hep_flows.__all__) == PUBLIC
     assert len(hep_flows.__all__) == len(PUBLIC)
     assert dir(hep_flows) == sorted(PUBLIC)
+
+
+def test_signatures_of_the_public_functions_are_pinned():
+    functions = [(name, getattr(hep_flows, name)) for name in hep_flows.__all__]
+    lines = [f"{name}{inspect.signature(f)}\n" for name, f in functions if inspect.isfunction(f)]
+    assert_golden("public_functions.txt", "".join(lines))
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import cramjam
 import uproot
+from uproot.source.file import MultithreadedFileSource
 
 from hep_flows.errors import SourceError, did_you_mean
 from hep_flows.plugins.awkward.file_identity import identity, local_sample
@@ -147,8 +148,10 @@ def open_root(file: str) -> Any:
             check_remote(file)
         else:
             check_root_file(file)
-        # As a mapping, or uproot would take what follows a colon in the path for the name of an object.
-        return uproot.open({file: None})
+        # As a mapping, or uproot would take what follows a colon in the path for the name of an object. Local files are read
+        # without the event loop that uproot runs by default: it costs as much as a small branch.
+        options = {} if is_url(file) else {"handler": MultithreadedFileSource}
+        return uproot.open({file: None}, **options)
 
 
 def trees_in(opened: Any) -> dict[str, str]:

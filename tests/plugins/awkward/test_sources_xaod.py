@@ -6,8 +6,8 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
-from described import axes_of, described, leaves, member, one, read
 
+from described import axes_of, described, leaves, member, one, read
 from hep_flows.errors import FieldError
 from hep_flows.expr import build
 from hep_flows.expr.types import Float, Int, Record, String
@@ -119,7 +119,10 @@ def test_a_list_valued_leaf_adds_an_axis(phys, tree):
 def test_links_are_records_of_a_key_and_an_index(phys, tree):
     link = member(phys, "AnalysisElectrons", "truthParticleLink")
     assert link.axes == ()
-    assert {n: m.item for n, m in link.item.members.items()} == {"m_persKey": Int(32, signed=False), "m_persIndex": Int(32, signed=False)}
+    assert {n: m.item for n, m in link.item.members.items()} == {
+        "m_persKey": Int(32, signed=False),
+        "m_persIndex": Int(32, signed=False),
+    }
     base = "AnalysisElectronsAuxDyn.truthParticleLink"
     want = tree[f"{base}/{base}.m_persIndex"].array()
     assert one(phys, ("AnalysisElectrons", "truthParticleLink", "m_persIndex")).tolist() == want.tolist()
@@ -178,7 +181,9 @@ def test_records_follow_the_xaod_model_and_the_accessor_finds_its_container(phys
 def test_an_rntuple_with_colons_is_read_the_same_way(tmp_path):
     pt = ak.values_astype(ak.Array([[1.0, 2.0], []]), np.float32)
     with uproot.recreate(tmp_path / "phys.root") as file:
-        file.mkrntuple("CollectionTree", {"AnalysisElectronsAuxDyn:pt": pt, "EventInfoAuxDyn:runNumber": np.array([1, 2], np.uint32)})
+        file.mkrntuple(
+            "CollectionTree", {"AnalysisElectronsAuxDyn:pt": pt, "EventInfoAuxDyn:runNumber": np.array([1, 2], np.uint32)}
+        )
     dataset = described("xaod", tmp_path / "phys.root")
     assert one(dataset, ("AnalysisElectrons", "pt")).tolist() == [[1.0, 2.0], []]
     assert one(dataset, ("EventInfo", "runNumber")).tolist() == [1, 2]

@@ -1,0 +1,225 @@
+"""The user's language, executed at once: a frame of plain Python lists that the same source text runs on as on a `DataFrame`.
+
+It knows nothing of expressions. Objects are dicts, and a column is one more entry of them: filtering selects dicts, so a column is
+a property of the element. A lambda is called once for each element of each event.
+
+Besides the events of the table each frame holds one phantom event, in which every list has one element, filters keep everything and
+an index always finds something. It tells how deep the result of a lambda is nested where no event has an element to call it with.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from oracle.lists import broadcast, deep, picked
+from oracle.naive_items import aggregate, applied, item_of, prototype
+
+from hep_flows.expr.types import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oracle.tables import Table
+
+PHANTOM = -1
+_NO_EVENT = -2
+_AGGREGATES = ("Count", "Sum", "Prod", "Max", "Min", "Any", "All", "Mean")
+_DUNDERS = {
+    **{"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide", "mod": "remainder"},
+    **{"pow": "power", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"},
+    **{"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal"},
+}
+
+
+class Naive:
+    """Values by event number, nested ``depth`` lists deep; ``element`` marks what a lambda holds: one event's part."""
+
+    def __init__(self, values: dict[int, Any], depth: int, levels: dict[str, int], *, element: bool = False) -> None:
+        self.values = values
+        self.depth = depth
+        self.levels = levels
+        self.element = element
+
+    @classmethod
+    def of(cls, table: Table) -> Naive:
+        """Give the frame of a table."""
+        events = {i: item_of(table.record, e) for i, e in enumerate(table.events)}
+        levels: dict[str, int] = {}
+        _note_levels(table.record, levels)
+        return cls({**events, PHANTOM: prototype(table.record)}, 0, levels)
+
+    def result(self) -> Any:
+        """Give the value as plain data, without the phantom."""
+        if _NO_EVENT in self.values:
+            return self.values[_NO_EVENT]
+        return [v for i, v in self.values.items() if i != PHANTOM]
+
+    # ------------------------------------------------------------------------------------------------- names and columns
+
+    def __getattr__(self, name: str) -> Any:
+        synonym = {"count": "Count", "first": "First", "sum": "Sum", "max": "Max", "min": "Min", "any": "Any", "all": "All"}
+        if name in synonym:
+            return getattr(self, synonym[name])
+        if name in _AGGREGATES:
+            return lambda: self._aggregate(name.lower())
+        if name.startswith("_"):
+            raise AttributeError(name)
+        added = self.levels[name]
+        absent: Any = [] if added else None
+        found = {i: deep(v, self.depth, lambda x: absent if x is None else x[name]) for i, v in self.values.items()}
+        return Naive(found, self.depth + added, self.levels, element=self.element)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if callable(value):
+            value = self.map(value) if self.depth else value(self)
+        self.levels[name] = max(value.depth - self.depth, 0)
+        for i, objects in self.values.items():
+            # A column that is shallower than the objects is the same for each of them.
+            broadcast(
+                lambda x, v: x.__setitem__(name, copy.copy(v)) if x is not None else None,
+                [objects, value.values[i] if i in value.values else value.values[_NO_EVENT]],
+                [self.depth, min(value.depth, self.depth)],
+            )
+
+    # -------------------------------------------------------------------------------------------------------- selections
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            return getattr(self, key)
+        if isinstance(key, slice):
+            return self._sliced(key)
+        if isinstance(key, Naive):
+            return self._masked(key)
+        return self._picked(key) if isinstance(key, int) else self[key(self)]
+
+    def Where(self, condition: Any) -> Any:
+        return self[condition]
+
+    def First(self) -> Naive:
+        return self[0]
+
+    def _masked(self, key: Naive) -> Naive:
+        here, masks = self._beside(key)
+        if not here.depth:
+            return Naive({i: v for i, v in here.values.items() if i == PHANTOM or masks.values[i] is True}, 0, self.levels)
+
+        def keep(values: list[Any], mask: Any) -> list[Any]:
+            each = mask if masks.depth >= here.depth else [mask] * len(values)
+            return [v for v, m in zip(values, each, strict=True) if m is True]
+
+        depths = [here.depth - 1, min(masks.depth, here.depth - 1)]
+        found = {i: v if i == PHANTOM else broadcast(keep, [v, masks.values[i]], depths) for i, v in here.values.items()}
+        return Naive(found, here.depth, self.levels, element=here.element)
+
+    def _sliced(self, key: slice) -> Naive:
+        if not self.depth:
+            numbers = [i for i in self.values if i != PHANTOM][key]
+            return Naive({i: self.values[i] for i in [*numbers, PHANTOM]}, 0, self.levels)
+        found = {i: v if i == PHANTOM else deep(v, self.depth - 1, lambda x: x[key]) for i, v in self.values.items()}
+        return Naive(found, self.depth, self.levels, element=self.element)
+
+    def _picked(self, index: int) -> Naive:
+        found = {i: deep(v, self.depth - 1, lambda x, k=0 if i == PHANTOM else index: picked(x, k)) for i, v in self.values.items()}
+        return Naive(found, self.depth - 1, self.levels, element=self.element)
+
+    # --------------------------------------------------------------------------------------------------------- functions
+
+    def map(self, f: Callable[[Naive], Any]) -> Naive:
+        depth = 0
+
+        def one(i: int, x: Any) -> Any:
+            nonlocal depth
+            body = f(Naive({i: x}, self.depth - 1, self.levels, element=True))
+            if isinstance(body, tuple):
+                return {str(k): _in_event(b, i) for k, b in enumerate(body)}
+            depth = body.depth if isinstance(body, Naive) else 0
+            return _in_event(body, i)
+
+        found = {i: [one(i, x) for x in v] for i, v in self.values.items()}
+        return Naive(found, 1 + depth, self.levels, element=self.element)
+
+    def _aggregate(self, name: str) -> Naive:
+        if self.depth:
+            found = {i: deep(v, self.depth - 1, lambda x: aggregate(name, x)) for i, v in self.values.items()}
+            return Naive(found, self.depth - 1, self.levels, element=self.element)
+        assert not self.element, f"{name} requires a sequence"
+        return Naive({_NO_EVENT: aggregate(name, self.result(), self.values.get(PHANTOM))}, 0, self.levels)
+
+    def DeltaR(self, other: Naive) -> Naive:
+        return _call("delta_r", self.eta, self.phi, other.eta, other.phi)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Naive:
+        return _call({"divide": "true_divide"}.get(ufunc.__name__, ufunc.__name__), *inputs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Naive:
+        return _call(func.__name__, *args)
+
+    def __abs__(self) -> Naive:
+        return _call("absolute", self)
+
+    def __neg__(self) -> Naive:
+        return _call("negative", self)
+
+    def __invert__(self) -> Naive:
+        return _call("invert", self)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _beside(self, other: Naive) -> tuple[Naive, Naive]:
+        """Give both over the events that both have: those of the element where one of them is one."""
+        numbers = next((list(f.values) for f in (self, other) if f.element), None) or next(
+            (list(f.values) for f in (self, other) if _NO_EVENT not in f.values), [_NO_EVENT]
+        )
+        return self._over(numbers), other._over(numbers)
+
+    def _over(self, numbers: list[int]) -> Naive:
+        only = self.values.get(_NO_EVENT)
+        assert _NO_EVENT in self.values or set(numbers) <= set(self.values), "two selections of events meet"
+        found = {i: only if _NO_EVENT in self.values else self.values[i] for i in numbers}
+        element = self.element or len(numbers) == 1 < len(self.values)
+        return Naive(found, self.depth, self.levels, element=element)
+
+
+def _forward(name: str) -> Any:
+    return lambda self, other: _call(name, self, other)
+
+
+def _backward(name: str) -> Any:
+    return lambda self, other: _call(name, other, self)
+
+
+for _dunder, _name in _DUNDERS.items():
+    setattr(Naive, f"__{_dunder}__", _forward(_name))
+    setattr(Naive, f"__r{_dunder}__", _backward(_name))
+
+
+def _call(name: str, *args: Any) -> Naive:
+    """Apply a function of single values to frames and constants."""
+    frames = [a for a in args if isinstance(a, Naive)]
+    first = frames[0]
+    for f in frames:
+        first = first._beside(f)[0] if f.element or _NO_EVENT in first.values else first
+    numbers = list(max(frames, key=lambda f: (f.element, _NO_EVENT not in f.values)).values)
+    over = [a._over(numbers) if isinstance(a, Naive) else a for a in args]
+    depths = [a.depth if isinstance(a, Naive) else 0 for a in over]
+
+    def one(*items: Any) -> Any:
+        return applied(name, items)
+
+    found = {i: broadcast(one, [a.values[i] if isinstance(a, Naive) else a for a in over], depths) for i in numbers}
+    return Naive(found, max(depths), first.levels, element=any(f.element for f in frames))
+
+
+def _in_event(value: Any, i: int) -> Any:
+    if not isinstance(value, Naive):
+        return value
+    return value.values[i] if i in value.values else value.values[_NO_EVENT]
+
+
+def _note_levels(record: Record, levels: dict[str, int]) -> None:
+    for name, member in record.members.items():
+        levels[name] = len(member.axes)
+        if isinstance(member.item, Record):
+            _note_levels(member.item, levels)

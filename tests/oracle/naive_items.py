@@ -1,0 +1,95 @@
+"""Single values in the naive frames: numpy scalars that follow numpy's own promotion, dicts for objects, None for what is missing."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from oracle.scalars import cast
+
+from hep_flows.expr.types import Bool, Record, String
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hep_flows.expr.types import Item, Member
+
+_OF_BOOLS = {"add", "subtract", "multiply", "floor_divide", "remainder", "power"}
+
+
+def item_of(item: Item, value: Any) -> Any:
+    """Give a stored value with numbers of the declared width."""
+    if isinstance(item, Record):
+        return {name: _member_of(m, value[name], len(m.axes)) for name, m in item.members.items()}
+    return cast(value, item)
+
+
+def _member_of(member: Member, value: Any, depth: int) -> Any:
+    return [_member_of(member, v, depth - 1) for v in value] if depth else item_of(member.item, value)
+
+
+def prototype(item: Item) -> Any:
+    """Give an object with one element in each list."""
+    if isinstance(item, Record):
+        return {name: _wrapped(prototype(m.item), len(m.axes)) for name, m in item.members.items()}
+    return "" if isinstance(item, String) else cast(1, item)
+
+
+def _wrapped(value: Any, depth: int) -> Any:
+    return [_wrapped(value, depth - 1)] if depth else value
+
+
+def applied(name: str, items: Sequence[Any]) -> Any:
+    """Give a function of single values; plain Python numbers adapt to numpy's."""
+    if name == "where":
+        return _chosen(*items)
+    if any(i is None for i in items):
+        return None
+    if name == "delta_r":
+        eta1, phi1, eta2, phi2 = items
+        return np.float64(math.hypot(float(eta1) - float(eta2), math.remainder(float(phi1) - float(phi2), 2 * math.pi)))
+    if all(isinstance(i, str) for i in items):
+        return (items[0] == items[1]) == (name == "equal")
+    if name in _OF_BOOLS and all(isinstance(i, bool) for i in items):
+        items = [np.int64(i) for i in items]
+    with np.errstate(all="ignore"):
+        return _plain(getattr(np, name)(*[np.bool_(i) if isinstance(i, bool) else i for i in items]))
+
+
+def _chosen(condition: Any, yes: Any, no: Any) -> Any:
+    if condition is None:
+        return None
+    found, other = (yes, no) if condition else (no, yes)
+    if found is None or other is None or isinstance(found, str | bool):
+        return found
+    return np.result_type(found, other).type(found) if isinstance(found, np.generic) or isinstance(other, np.generic) else found
+
+
+def _plain(value: Any) -> Any:
+    return bool(value) if isinstance(value, np.bool_) else value
+
+
+def aggregate(name: str, values: Sequence[Any], like: Any = None) -> Any:
+    """Give the aggregate of one list; ``like`` tells the kind where the list is empty."""
+    if name == "count":
+        return len(values)
+    present = [v for v in values if v is not None]
+    match name:
+        case "any":
+            return any(present)
+        case "all":
+            return all(present)
+        case "max" | "min":
+            return (max(present) if name == "max" else min(present)) if present else None
+        case "mean":
+            return math.fsum(float(v) for v in present) / len(present) if present else None
+    kinds = [v for v in [*present, like] if isinstance(v, np.floating)]
+    if kinds:
+        total = math.fsum(float(v) for v in present) if name == "sum" else math.prod(float(v) for v in present)
+        return kinds[0].dtype.type(total)
+    whole = sum(int(v) for v in present) if name == "sum" else math.prod(int(v) for v in present)
+    return (whole + 2**63) % 2**64 - 2**63
+
+
+__all__ = ["Bool", "aggregate", "applied", "item_of", "prototype"]

@@ -1,0 +1,248 @@
+"""Hypothesis strategies of analyses as a user writes them: source text over ``df`` and ``np``, ending with ``result = ...``.
+
+The same text runs on a `DataFrame` and on a naive frame. Only forms of the specification are written, and only such operations in
+masks whose every bit is determined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import DrawFn
+
+_LEAVES = {"Jet": ("pt", "eta", "phi", "n"), "Muon": ("pt", "eta", "phi", "charge")}
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A collection (or, inside a lambda, one element) that the text can name, and the columns that it has."""
+
+    name: str
+    kind: str
+    columns: tuple[str, ...] = ()
+    element: bool = False
+
+
+@dataclass
+class Scope:
+    """What may be named at a place in the text."""
+
+    draw: DrawFn
+    root: str = "df"
+    things: list[Thing] = field(default_factory=lambda: [Thing("df.Jet", "Jet"), Thing("df.Muon", "Muon")])
+    numbers: list[str] = field(default_factory=lambda: ["df.MET.pt", "df.run", "df.weight", "df.MET.sig"])
+    lines: list[str] = field(default_factory=list)
+    n_names: int = 0
+
+    def one_of(self, *options: str) -> str:
+        return self.draw(st.sampled_from(options))
+
+    def small(self) -> str:
+        return self.one_of("1", "0.5", "2", "3.0", "-1.25", "np.float32(0.5)", "np.int64(2)")
+
+    def fresh(self, prefix: str) -> str:
+        self.n_names += 1
+        return f"{prefix}{self.n_names}"
+
+    def collection(self) -> Thing:
+        return self.draw(st.sampled_from([t for t in self.things if not t.element][::-1]))
+
+    # --------------------------------------------------------------------------------------------------------- numbers
+
+    def leaf(self, of: Thing) -> str:
+        name = self.draw(st.sampled_from([*_LEAVES[of.kind], *of.columns, *of.columns]))
+        return self.one_of(f"{of.name}.{name}", f"{of.name}.{name}", f'{of.name}["{name}"]')
+
+    def number(self, of: Thing, budget: int = 2) -> str:
+        """Give a number for each element of a collection (or of the element that a lambda holds)."""
+        if budget <= 0:
+            return self.leaf(of)
+        a = self.number(of, budget - 1)
+        match self.draw(st.integers(0, 11)):
+            case 0 | 1 | 2:
+                return a
+            case 3 | 4:
+                b = self.one_of(self.number(of, budget - 1), self.small(), self.per_event(budget - 1))
+                return f"({a} {self.one_of('+', '-', '*')} {b})"
+            case 5:
+                return f"({self.small()} {self.one_of('+', '-', '*')} {a})"
+            case 6:
+                return f"{self.one_of('abs', 'np.abs', 'np.negative', '-')}({a})"
+            case 7:
+                return f"({a} / (abs({self.number(of, budget - 1)}) + 1))"
+            case 8:
+                return f"np.where({self.mask(of, budget - 1)}, {a}, {self.one_of(self.small(), self.number(of, budget - 1))})"
+            case 9:
+                return f"np.{self.one_of('maximum', 'minimum')}({a}, {self.one_of(self.small(), self.number(of, 0))})"
+            case 10 if of.kind == "Jet":
+                return f"{of.name}.hits.{self.one_of('Sum', 'Count', 'Max', 'First', 'count')}()"
+            case _:
+                return self.related(of, budget - 1) if of.element else f"np.sqrt(abs({a}))"
+
+    def per_event(self, budget: int = 1) -> str:
+        """Give a number for each event."""
+        c = self.collection()
+        values = self.one_of(f"{c.name}.pt", f"{c.name}.eta", self.number(c, budget - 1))
+        return self.one_of(
+            self.draw(st.sampled_from(self.numbers)),
+            f"{c.name}.Count()",
+            f"{self.leaf(c)}.{self.one_of('Sum', 'Max', 'Min', 'max', 'Count')}()",
+            f"{values}.{self.one_of('Max', 'Min', 'Count')}()",
+            f"{c.name}.First().{self.one_of(*_LEAVES[c.kind])}",
+            f"{c.name}[{self.one_of('0', '1', '-1', '-2')}].{self.one_of(*_LEAVES[c.kind])}",
+            f"{self.leaf(c)}[{self.one_of('0', '1', '-1')}]",
+            f"({self.mask(c, budget - 1)}).{self.one_of('Sum', 'Count')}()",
+            f"{c.name}[{self.mask(c, budget - 1)}].{self.one_of('Count()', 'pt.Sum()', 'eta.Max()', 'First().pt', 'pt.First()')}",
+        )
+
+    def related(self, element: Thing, budget: int) -> str:
+        """Give a number for the element of a lambda that depends on a whole collection."""
+        c = self.collection()
+        near = self.pair_mask(c, element)
+        return self.one_of(
+            f"{c.name}[{near}].{self.one_of('Count()', 'pt.Sum()', 'eta.Max()', 'First().pt', 'pt.First()')}",
+            f"({near}).{self.one_of('Sum', 'Count')}()",
+            f"({c.name}.{self.one_of('pt', 'eta')} - {self.leaf(element)}).{self.one_of('Max', 'Min')}()",
+            self.per_event(budget),
+        )
+
+    # ----------------------------------------------------------------------------------------------------------- masks
+
+    def pair_mask(self, c: Thing, element: Thing) -> str:
+        """Give a mask of a collection that depends on an element."""
+        return self.one_of(
+            f"{c.name}.pt {self.one_of('>', '<=', '==')} {element.name}.pt",
+            f"abs({c.name}.eta - {element.name}.eta) < {self.one_of('1', '2.5')}",
+            f"{c.name}.DeltaR({element.name}) < {self.one_of('0.7', '1.3')}",
+            f"{element.name}.DeltaR({c.name}) > 1.1",
+            f"({c.name}.pt > {element.name}.pt) & ({self.mask(c, 0)})",
+        )
+
+    def mask(self, of: Thing, budget: int = 1) -> str:
+        """Give a truth value for each element of a collection."""
+        a, sign = self.number(of, budget - 1), self.one_of(">", "<", ">=", "<=", "==", "!=")
+        b = self.one_of(self.small(), self.small(), self.number(of, 0), self.per_event(budget - 1))
+        simple = self.one_of(f"{a} {sign} {b}", f"{self.small()} {sign} {a}", *([f"{of.name}.tight"] if of.kind == "Jet" else []))
+        if budget <= 0:
+            return simple
+        options = [
+            simple,
+            f"({simple}) {self.one_of('&', '|', '^')} ({self.mask(of, budget - 1)})",
+            f"~({simple})",
+            f"({simple}) & {self.root}.good",
+        ]
+        if of.element:
+            c = self.collection()
+            options.append(f"({self.pair_mask(c, of)}).{self.one_of('Any', 'All')}()")
+        return self.one_of(*options)
+
+    def event_mask(self) -> str:
+        c = self.collection()
+        return self.one_of(
+            f"{self.per_event()} {self.one_of('>', '<=', '!=')} {self.small()}",
+            f"{self.root}.good",
+            f'{self.root}.kind {self.one_of("==", "!=")} "a"',
+            f"({self.mask(c)}).{self.one_of('Any', 'All')}()",
+            f"({self.per_event()} > 1) | ~{self.root}.good",
+        )
+
+    # --------------------------------------------------------------------------------------------------------- lambdas
+
+    def element_of(self, c: Thing) -> Thing:
+        return replace(c, name=self.fresh("x"), element=True)
+
+    def mapped(self, c: Thing, depth: int = 2) -> str:
+        """Give a map over a collection."""
+        x = self.element_of(c)
+        d = self.collection()
+        body = self.one_of(
+            self.number(x),
+            self.related(x, 1),
+            f"{d.name}[{self.pair_mask(d, x)}].{self.one_of('pt', 'eta')}",
+            f"{d.name}.pt {self.one_of('-', '*', '>')} {self.leaf(x)}",
+            f"({self.number(x)}, {self.related(x, 1)})" if depth == 2 else self.mask(x),
+            self.pair(d, x) if depth else self.number(x),
+            *([f"{x.name}.hits[{x.name}.hits > {self.leaf(x)}]"] if c.kind == "Jet" else []),
+        )
+        return f"{c.name}.map(lambda {x.name}: {body})"
+
+    def pair(self, d: Thing, x: Thing) -> str:
+        y = self.element_of(d)
+        body = self.one_of(f"{self.leaf(x)} - {self.leaf(y)}", f"{x.name}.DeltaR({y.name})", f"{self.number(x, 1)} * {self.number(y, 1)}")
+        return f"{d.name}.map(lambda {y.name}: {body}){self.one_of('', '.Max()', '.Count()')}"
+
+    # ------------------------------------------------------------------------------------------------------ statements
+
+    def add_line(self) -> None:
+        c = self.collection()
+        match self.draw(st.integers(0, 7)):
+            case 0 | 1 | 2:
+                self.add_view(c)
+            case 3 | 4 | 5:
+                self.add_column(c)
+            case 6:
+                name = self.fresh("s")
+                self.lines.append(f'{self.root}["{name}"] = {self.per_event(2)}')
+                self.numbers.append(f"{self.root}.{name}")
+            case _:
+                self.drop_events()
+
+    def add_view(self, c: Thing) -> None:
+        x = self.element_of(c)
+        selection = self.one_of(
+            self.mask(c),
+            f"lambda {x.name}: {self.mask(replace(x, element=False))}",
+            f"{c.name}.map(lambda {x.name}: {self.mask(x)})",
+            self.one_of(":2", "1:", "::-1", "-1:"),
+        )
+        name = self.fresh("v")
+        if self.draw(st.booleans()):
+            self.lines.append(f"{name} = {c.name}[{selection}]")
+            self.things.append(replace(c, name=name))
+        else:
+            self.lines.append(f'{self.root}["{name}"] = {c.name}[{selection}]')
+            self.things.append(replace(c, name=f"{self.root}.{name}"))
+
+    def add_column(self, c: Thing) -> None:
+        name = self.fresh("c")
+        x = self.element_of(c)
+        value = self.one_of(
+            self.number(c), f"lambda {x.name}: {self.number(x)}", f"lambda {x.name}: {self.related(x, 1)}", self.number(c, 1)
+        )
+        self.lines.append(f'{c.name}["{name}"] = {value}')
+        self.things = [replace(t, columns=(*t.columns, name)) if t.name == c.name else t for t in self.things]
+
+    def drop_events(self) -> None:
+        if self.root != "df":
+            return
+        self.lines.append(f"ev = df[{self.event_mask()}]")
+        self.root = "ev"
+        self.numbers = [n.replace("df.", "ev.") for n in self.numbers]
+        self.things = [replace(t, name=t.name.replace("df.", "ev.")) for t in self.things if t.name.startswith("df.")]
+
+    def result(self) -> str:
+        c = self.collection()
+        return self.one_of(
+            self.number(c, 3),
+            self.mapped(c),
+            self.mapped(c),
+            self.per_event(2),
+            self.mask(c, 2),
+            f"{self.per_event(2)}.{self.one_of('Max', 'Min', 'Count')}()",
+            f"{self.root}.Count()",
+            f"np.{self.one_of('sin', 'arctan', 'tanh')}({self.number(c, 2)})",
+            f"{self.leaf(c)}.{self.one_of('Mean', 'Sum', 'Prod')}()",
+        )
+
+
+@st.composite
+def programs(draw: DrawFn, max_lines: int = 4) -> str:
+    """Give the text of an analysis."""
+    scope = Scope(draw)
+    for _ in range(draw(st.integers(0, max_lines))):
+        scope.add_line()
+    return "\n".join([*scope.lines, f"result = {scope.result()}"])
