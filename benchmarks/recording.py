@@ -72,7 +72,7 @@ def main() -> None:
     for build in (chain, mixed, filters):
         figures[f"{build.__name__}: us an operation"] = round(seconds(lambda b=build: b(df, 3000)) / 3000 * 1e6, 1)  # type: ignore[misc]
     for n in (2_500, 5_000, 10_000):
-        expr = chain(df, n)._expr
+        expr = chain(df, n)._expr  # noqa: SLF001
         record = seconds(lambda n=n: chain(df, n), 3)  # type: ignore[misc]
         rest = seconds(lambda e=expr: tree_text(normalise([e])[0]), 3)  # type: ignore[misc]
         figures[f"{n} operations: record, normalise, hash, print, s"] = round(record + rest, 3)

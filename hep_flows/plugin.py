@@ -7,7 +7,6 @@ pure; `run` has the only effects. Optional abilities (`Describing`, `Splitting`)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String
 from hep_flows.plugin import Description
-from hep_flows.record.dataframe import DataFrame
 from hep_flows.record.sources import table_of
+
+if TYPE_CHECKING:
+    from hep_flows.record.dataframe import DataFrame
 
 
 def _objects(name: str, **more: Member) -> Member:

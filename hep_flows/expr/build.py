@@ -30,7 +30,7 @@ _WEAK: dict[type, Type] = {
 }
 
 
-def dataset(  # noqa: PLR0913
+def dataset(
     kind: str, content: tuple[str, ...], tree: str, record: Record, *, files: tuple[str, ...] = (), name: str = "events"
 ) -> Dataset:
     """Give a table of events with its schema."""
@@ -68,10 +68,11 @@ def field(of: Expr, name: str, where: Where = None) -> Field:
         When the schema does not have it, or it cannot be read.
     """
     record = of.type.item
-    found = record.members.get(name) if isinstance(record, Record) else None
+    if not isinstance(record, Record):
+        raise FieldError(f"{record} has no leaf {name!r}", where=where)
+    found = record.members.get(name)
     if found is None:
-        known = record.members if isinstance(record, Record) else {}
-        raise FieldError(f"{record} has no leaf {name!r}", where=where, do=did_you_mean(name, known))
+        raise FieldError(f"{record} has no leaf {name!r}", where=where, do=did_you_mean(name, record.members))
     if found.unreadable:
         raise FieldError(f"{record.name}.{name} cannot be read", where=where, why=found.unreadable)
     axes = of.type.axes
@@ -191,9 +192,7 @@ def _reduce(row: Function, of: Expr, where: Where) -> Call:
             do=f"apply {title} to the collection, outside the lambda" if t.loops else "use the value as it is",
         )
     if isinstance(t.item, Record) and row.name != "count":
-        raise LiteralError(
-            f"{title} of {t.item.name} objects has no meaning", where=where, do=f"take it of a leaf: X.pt.{title}()"
-        )
+        raise LiteralError(f"{title} of {t.item.name} objects has no meaning", where=where, do=f"take it of a leaf: X.pt.{title}()")
     assert row.item is not None
     try:
         item = row.item([t.item], [False])
@@ -268,9 +267,7 @@ def flattened(of: Expr, where: Where = None) -> Call:
     return Call("flatten", (of,), type=Type(t.item, axes, t.loops, t.optional, t.unit), where=where)
 
 
-def histogram(
-    name: str, args: Sequence[Expr], options: tuple[tuple[str, Constant], ...], spec: str, where: Where = None
-) -> Call:
+def histogram(name: str, args: Sequence[Expr], options: tuple[tuple[str, Constant], ...], spec: str, where: Where = None) -> Call:
     """Give an empty histogram (``histogram``), one with a fill more (``fill``), or numpy's pair (``np_histogram``)."""
     return Call(name, tuple(args), options, type=Type(Histogram(spec)), where=where)
 

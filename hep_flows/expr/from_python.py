@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
-from hep_flows.expr.python_ast import BINARY, COMPARED, DTYPES, RESULT, SPEC, UNARY
+from hep_flows.expr.python_ast import BINARY, COMPARED, DTYPES, ELEMENT, KEEP, LOOP, RESULT, SPEC, UNARY
 from hep_flows.expr.remake import made_call
 from hep_flows.expr.types import Type
 
@@ -113,7 +113,11 @@ class _Reader:
         except RecordError:
             raise
         except (LookupError, TypeError, ValueError, AssertionError) as error:
-            why = f"{name} does not take these arguments" if name in FUNCTIONS else f"there is no function {name}"
+            why = (
+                f"{name} does not take these arguments"
+                if name in FUNCTIONS or name in {ELEMENT, LOOP, KEEP}
+                else f"there is no function {name}"
+            )
             raise _refused(tree, why) from error
 
 

@@ -163,9 +163,7 @@ def _rows() -> dict[str, Function]:
 FUNCTIONS = _rows()
 
 
-def call_identity(
-    function: str | UserFunction, keys: list[bytes], options: tuple[tuple[str, Constant], ...]
-) -> tuple[object, ...]:
+def call_identity(function: str | UserFunction, keys: list[bytes], options: tuple[tuple[str, Constant], ...]) -> tuple[object, ...]:
     """Give the identity of a call: equal for calls that give the same bits, whatever the order they are written in."""
     if isinstance(function, UserFunction):
         return ("user", function.identity(), tuple(keys), options)

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
 from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FORMAT = b"hf-expr/1"
 
@@ -59,12 +62,20 @@ def _tuple(value: tuple[object, ...]) -> bytes:
     return b"t%d:%b" % (len(value), b"".join([frame(v) for v in value]))
 
 
+def _bool(value: object) -> bytes:
+    return b"b1:1" if value else b"b1:0"
+
+
+def _none(_: None) -> bytes:
+    return b"n0:"
+
+
 _FRAMES: dict[type, Callable[..., bytes]] = {
     bytes: _bytes,
     str: _text,
     int: _int,
     float: _float,
     tuple: _tuple,
-    bool: lambda value: b"b1:1" if value else b"b1:0",
-    type(None): lambda value: b"n0:",
+    bool: _bool,
+    type(None): _none,
 }

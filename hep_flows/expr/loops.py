@@ -78,15 +78,15 @@ def _substituted(body: Expr, loop: Loop, new: Callable[[Bound], Expr]) -> Expr:
     def change(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
         if isinstance(node, Bound) and Loop(node.of.type.axes[1], node.level) == loop:
             return new(build.bound(inputs[0], node.level, node.where))
-        return rebuilt(node, inputs, along=loop)
+        return rebuilt(node, inputs)
 
     return rewrite([body], change, into=lambda n: loop in n.type.loops)[0]
 
 
-def rebuilt(node: Expr, inputs: tuple[Expr, ...], along: Loop | None = None) -> Expr:  # noqa: PLR0911
+def rebuilt(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
     """Give the same node over other inputs, checked and typed anew.
 
-    ``along`` is a loop that may have been dissolved below: axis numbers then count one more axis where the new input gained it.
+    Where a loop was dissolved below, an input has gained that axis: axis numbers then count one more.
     """
     if inputs == node.inputs() and all(a is b for a, b in zip(inputs, node.inputs(), strict=True)):
         return node

@@ -30,7 +30,7 @@ class Needed:
         for node in reversed(nodes):
             if isinstance(node, Input):
                 self._keep_whole(node)
-            elif node.key in results:
+            elif node.key in results and isinstance(node.type.item, Record):
                 self._keep_whole(node)
                 results.update([i.key for i in _parts_of_result(node)])
             self._use(node)

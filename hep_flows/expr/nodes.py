@@ -74,7 +74,7 @@ class Node:
         """Show the class and the one-line text."""
         from hep_flows.expr.text import one_line
 
-        return f"<{type(self).__name__} {one_line(self)}>"
+        return f"<{type(self).__name__} {one_line(self)}>"  # type: ignore[arg-type]
 
 
 @final

@@ -59,8 +59,7 @@ def bitwise(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     for item in items:
         if isinstance(item, Float):
             raise TypeError(
-                f"it combines truth values or integers, and one side is {item}; "
-                "comparisons need parentheses: (a > 1) & (b < 2)"
+                f"it combines truth values or integers, and one side is {item}; comparisons need parentheses: (a > 1) & (b < 2)"
             )
     _numbers(items)
     return _integer(_common(items, weak), items)

@@ -48,8 +48,6 @@ def select(of: Expr, found: Callable[[Expr], Expr | None]) -> Expr | None:
         crossed.append(node)
         node = below
     for outer in reversed(crossed):
-        if here is None:
-            return None
         here = _again(outer, here)
     return here
 
@@ -82,4 +80,3 @@ def _at_same_axis(outer: Expr, inputs: tuple[Expr, ...]) -> Expr:
             return build.gathered(inputs[0], inputs[1], outer.option("at"), outer.where)  # type: ignore[arg-type]
         case _:
             return rebuilt(outer, inputs)
-

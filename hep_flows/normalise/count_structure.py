@@ -5,8 +5,6 @@ before: ``count(less(Jet.pt, 30))``; after: ``count(Jet)``, which reads the coun
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.loops import rebuilt

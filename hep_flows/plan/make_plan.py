@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import AxisError, PlanError, SourceLine, line_of
+from hep_flows.errors import AxisError, PlanError, Site
 from hep_flows.expr.loops import PROVISIONAL
 from hep_flows.expr.nodes import Bound, Dataset, Expr, Map
 from hep_flows.expr.walk import postorder
@@ -16,7 +16,9 @@ from hep_flows.plan.task import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from types import CodeType
 
+    from hep_flows.errors import SourceLine, Where
     from hep_flows.plan.task import Key
     from hep_flows.plugin import Label, Plugin
 
@@ -49,9 +51,8 @@ def make_plan(
         When one expression is over two tables.
     """
     exprs = tuple(exprs)
-    for expr in exprs:
-        _check_loops(expr)
-        _check_tables(expr)
+    _check_loops(exprs)
+    _check_tables(exprs)
     labels = label(exprs, plugins, pins)
     borders = Borders(labels.names, spread(exprs), frozenset(extra_cuts))
     tasks, targets = cut(exprs, borders, {p.name: p.result_version for p in plugins})
@@ -60,12 +61,13 @@ def make_plan(
     return Plan(tasks, targets, exprs, labels.names, labels.refusals, _lines(exprs))
 
 
-def _check_loops(expr: Expr) -> None:
-    for node in postorder(expr):
+def _check_loops(exprs: Sequence[Expr]) -> None:
+    for node in postorder(*exprs):
         if isinstance(node, Bound | Map) and node.level >= PROVISIONAL:
             raise _escaped(node)
-    if expr.type.loops:
-        raise _escaped(expr)
+    for expr in exprs:
+        if expr.type.loops:
+            raise _escaped(expr)
 
 
 def _escaped(node: Expr) -> PlanError:
@@ -77,14 +79,24 @@ def _escaped(node: Expr) -> PlanError:
     )
 
 
-def _check_tables(expr: Expr) -> None:
-    tables = {n.key: n for n in postorder(expr) if isinstance(n, Dataset)}
-    if len(tables) < 2:
-        return
-    first, second = list(tables.values())[:2]
-    raise AxisError(
+def _check_tables(exprs: Sequence[Expr]) -> None:
+    """Refuse an expression over two tables, where they meet."""
+    tables: dict[Key, Dataset | None] = {}
+    for node in postorder(*exprs):
+        if isinstance(node, Dataset):
+            tables[node.key] = node
+            continue
+        below = [t for i in node.inputs() if (t := tables[i.key]) is not None]
+        tables[node.key] = below[0] if below else None
+        for other in below[1:]:
+            if other != below[0]:
+                raise _two_tables(node, below[0], other)
+
+
+def _two_tables(node: Expr, first: Dataset, second: Dataset) -> AxisError:
+    return AxisError(
         f"one expression is over two tables: {_title(first)} and {_title(second)}",
-        where=expr.where,
+        where=node.where,
         why="events of one table say nothing about those of another",
         do="use one table, or make each local and combine the arrays",
     )
@@ -97,15 +109,18 @@ def _title(table: Dataset) -> str:
 def _lines(exprs: Sequence[Expr]) -> dict[Key, tuple[SourceLine, ...]]:
     """Give the user's lines of every node; equal nodes written in several places have several."""
     found: dict[Key, dict[SourceLine, None]] = {}
+    known: dict[tuple[CodeType, int], SourceLine] = {}
 
-    def note(node: Expr) -> None:
-        line = line_of(node.where)
-        if line is not None:
-            found.setdefault(node.key, {})[line] = None
+    def line(where: Where) -> SourceLine | None:
+        if not isinstance(where, Site):
+            return where
+        place = (where.code, where.instruction)
+        if place not in known:
+            known[place] = where.source_line()
+        return known[place]
 
-    for expr in exprs:
-        note(expr)
-    for node in postorder(*exprs):
-        for i in node.inputs():
-            note(i)
+    for node in [*exprs, *[i for n in postorder(*exprs) for i in n.inputs()]]:
+        here = line(node.where)
+        if here is not None:
+            found.setdefault(node.key, {})[here] = None
     return {key: tuple(lines) for key, lines in found.items()}

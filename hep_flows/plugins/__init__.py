@@ -116,10 +116,11 @@ def _loaded(point: EntryPoint) -> Found:
     package = _package(point)
     try:
         plugin: Plugin = point.load()()
+        name = plugin.name
     except Exception as error:  # noqa: BLE001  (foreign code: whatever it raises is why it cannot be used)
         return Found(point.name, package, None, f"{type(error).__name__}: {error}")
-    if plugin.name != point.name:
-        return Found(point.name, package, None, f"it calls itself {plugin.name!r}")
+    if name != point.name:
+        return Found(point.name, package, None, f"it calls itself {name!r}")
     return Found(point.name, package, plugin)
 
 

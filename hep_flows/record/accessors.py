@@ -26,7 +26,7 @@ class Accessor:
     frame: DataFrame
     name: str
 
-    def __call__(self, container: str = "", *more: Any) -> DataFrame:
+    def __call__(self, container: Any = "", *more: Any) -> DataFrame:
         """Give the container of that name: as given, else with ``Analysis`` in front, as PHYSLITE writes it."""
         where = user_site()
         if more or not isinstance(container, str) or not container:
@@ -90,5 +90,3 @@ def is_xaod(frame: DataFrame) -> bool:
     """Say whether the frame belongs to an xAOD table."""
     item = frame._table.dataset.type.item  # noqa: SLF001
     return isinstance(item, Record) and item.model == "xaod"
-
-

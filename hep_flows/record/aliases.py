@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import LiteralError, RecordError, with_article
 from hep_flows.record.source_line import user_site
@@ -51,7 +51,7 @@ _ALIASES: ContextVar[tuple[Alias, ...]] = ContextVar("hep_flows_aliases", defaul
 _EXPANDING: ContextVar[tuple[tuple[str, tuple[str, ...]], ...]] = ContextVar("hep_flows_expanding", default=())
 
 
-def define_alias(base: str, name: str, definition: Callable[[DataFrame], DataFrame]) -> None:
+def define_alias(base: Any, name: Any, definition: Any) -> None:
     """Let ``name`` stand for ``definition(object)`` wherever the object matches ``base``.
 
     Parameters
@@ -69,7 +69,9 @@ def define_alias(base: str, name: str, definition: Callable[[DataFrame], DataFra
     """
     where = user_site()
     if not isinstance(base, str) or not isinstance(name, str) or not name:
-        raise LiteralError("an alias has a base and a name, both text", where=where, do="define_alias('Jet', 'gev', lambda j: j.pt / 1000)")
+        raise LiteralError(
+            "an alias has a base and a name, both text", where=where, do="define_alias('Jet', 'gev', lambda j: j.pt / 1000)"
+        )
     if not callable(definition):
         raise LiteralError(
             f"an alias is defined by a function, not {with_article(definition)}", where=where, do="write lambda j: ..."

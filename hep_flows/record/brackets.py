@@ -39,7 +39,9 @@ def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
         value = called(key, frame, where)
         if not hasattr(value, "_expr"):
             raise LiteralError(
-                f"filter function {name_of(key)!r} returned {with_article(value)}, not a mask", where=where, do="return a comparison of its argument"
+                f"filter function {name_of(key)!r} returned {with_article(value)}, not a mask",
+                where=where,
+                do="return a comparison of its argument",
             )
         return _by_expression(of, expr_of(value, frame._table, where), where)  # noqa: SLF001
     index = _integer(key)

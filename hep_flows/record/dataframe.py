@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hep_flows.expr.nodes import Expr
-    from hep_flows.record.accessors import Accessor
     from hep_flows.record.table import Table
 
 
@@ -206,4 +205,3 @@ class DataFrame(Operators, Aggregates):
 
 
 DataFrame.__doc__ = _Doc(DataFrame.__doc__ or "")  # type: ignore[assignment]
-

@@ -36,9 +36,7 @@ def derived_names(record: Record) -> tuple[str, ...]:
     if record.model not in _MODELS or not {"px", "py"} <= set(has):
         return ()
     synonyms = {"mass": "m", "m": "mass", "e": "energy", "energy": "e"}
-    return tuple(
-        n for n, needs in _NEEDS.items() if n not in has and (synonyms.get(n) in has or all(x in has for x in needs))
-    )
+    return tuple(n for n, needs in _NEEDS.items() if n not in has and (synonyms.get(n) in has or all(x in has for x in needs)))
 
 
 def derived_leaf(of: Expr, name: str, leaf: Leaf) -> Expr | None:

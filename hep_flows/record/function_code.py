@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class _Unknown(Exception):
+class _UnknownError(Exception):
     """A value that no digest can stand for."""
 
 
@@ -29,7 +29,7 @@ def code_identity(function: Callable[..., Any]) -> tuple[bytes, bool]:
     """Give the digest of what a function does, and whether it means the same in another process."""
     try:
         return _function(function, {}), True
-    except (_Unknown, OSError, SyntaxError, TypeError):
+    except (_UnknownError, OSError, SyntaxError, TypeError):
         return uuid.uuid4().bytes, False
 
 
@@ -127,7 +127,7 @@ def _canonical(function: types.FunctionType) -> str:
 def _function(function: Any, seen: dict[int, int]) -> bytes:
     function = inspect.unwrap(function)
     if not isinstance(function, types.FunctionType):
-        raise _Unknown
+        raise _UnknownError
     address = _address(function)
     if address in seen:
         return digest("recursion", seen[address])
@@ -136,7 +136,7 @@ def _function(function: Any, seen: dict[int, int]) -> bytes:
     names = {**captured.globals, **captured.nonlocals}
     unbound = captured.unbound - set(_attribute_names(function))
     if unbound:
-        raise _Unknown
+        raise _UnknownError
     values = tuple([(n, _value(names[n], seen)) for n in sorted(names)])
     defaults = _value(function.__defaults__ or (), seen), _value(tuple(sorted((function.__kwdefaults__ or {}).items())), seen)
     return digest("code", _canonical(function), values, defaults)
@@ -164,7 +164,7 @@ def _value(value: Any, seen: dict[int, int]) -> bytes:
     module = str(getattr(value, "__module__", None) or type(value).__module__).split(".")[0]
     if module in sys.stdlib_module_names or module in ("numpy", "awkward", "hep_flows"):
         name = getattr(value, "__qualname__", getattr(value, "__name__", None))
-        if isinstance(name, str) and not hasattr(value, "__closure__") or module == "builtins":
+        if (isinstance(name, str) and not hasattr(value, "__closure__")) or module == "builtins":
             return digest("library", module, str(name))
         if isinstance(name, str) and isinstance(value, types.FunctionType) and value.__module__ != "__main__":
             return digest("library", value.__module__, name)

@@ -43,7 +43,7 @@ def aggregated(name: str, of: Expr, axis: int | None, where: Site | None) -> Exp
     )
 
 
-def _axis_number(axis: int, depth: int, of: Expr, where: Site | None) -> int:
+def _axis_number(axis: Any, depth: int, of: Expr, where: Site | None) -> int:
     if not isinstance(axis, int) or isinstance(axis, bool):
         raise LiteralError(f"an axis is an integer, not {with_article(axis)}", where=where)
     at = axis + depth if axis < 0 else axis

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hep_flows.record.dataframe import DataFrame
 
 
-def set_column(frame: DataFrame, name: str, value: Any, where: Where) -> None:
+def set_column(frame: DataFrame, name: Any, value: Any, where: Where) -> None:
     """Define a column on a collection, a view or the table.
 
     Parameters

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 _UFUNC_NAMES = {"divide": "true_divide", "mod": "remainder", "bitwise_not": "invert", "conj": "conjugate", "abs": "absolute"}
 
 
-def ufunc_call(  # noqa: PLR0913
-    ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any], table: Table, where: Site | None
-) -> Expr:
+def ufunc_call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any], table: Table, where: Site | None) -> Expr:
     """Give the expression of a ufunc.
 
     Raises
@@ -136,7 +134,7 @@ def _round(on: _Recorder, a: Any, decimals: int = 0) -> DataFrame:
 
 def _clip(on: _Recorder, a: Any, a_min: Any = None, a_max: Any = None) -> DataFrame:
     lower = a if a_min is None else on.call("maximum", a, a_min)
-    return lower if a_max is None else on.call("minimum", lower, a_max)  # type: ignore[no-any-return]
+    return lower if a_max is None else on.call("minimum", lower, a_max)
 
 
 def _isin(on: _Recorder, element: Any, test_elements: Any, *, invert: bool = False) -> DataFrame:
@@ -155,8 +153,13 @@ def _count_nonzero(on: _Recorder, a: Any, axis: int | None = None) -> DataFrame:
     return reduction("sum")(on, on.call("not_equal", a, 0), axis)
 
 
-def _histogram(  # noqa: PLR0913
-    on: _Recorder, a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None  # noqa: A002
+def _histogram(
+    on: _Recorder,
+    a: Any,
+    bins: Any = 10,
+    range: Any = None,
+    density: Any = None,
+    weights: Any = None,  # noqa: A002
 ) -> Any:
     from hep_flows.record.histogram import numpy_histogram
 

@@ -68,17 +68,23 @@ def exclusive_class(cls: C) -> C:
         return getattr(_inner(self), name)
 
     def __getattr__(self: Any, name: str) -> Any:  # noqa: N807
+        del self  # It is what Python passes; only the class matters.
         # Python asks here after __getattribute__ refused: the leaf must stay hidden.
         raise AttributeError(name) if name.startswith("_") else refuse(name)
 
     def _inner(self: Any) -> Any:
-        inner = object.__new__(cls)
+        inner: Any = object.__new__(cls)
         inner.__dict__.update(self.__dict__)
         for slot in ("_expr", "_table"):
             object.__setattr__(inner, slot, object.__getattribute__(self, slot))
         return inner
 
-    outside: dict[str, Any] = {"__getattribute__": __getattribute__, "__getattr__": __getattr__, "__module__": cls.__module__, "__doc__": cls.__doc__}
+    outside: dict[str, Any] = {
+        "__getattribute__": __getattribute__,
+        "__getattr__": __getattr__,
+        "__module__": cls.__module__,
+        "__doc__": cls.__doc__,
+    }
     outside["__qualname__"] = cls.__qualname__
     for name in _operators(cls):
         outside[name] = _delegated(name, _inner) if name in own else _refused(cls, name)
@@ -102,6 +108,7 @@ def _delegated(name: str, inner: Callable[[Any], Any]) -> Callable[..., Any]:
 
 def _refused(cls: type, name: str) -> Callable[..., Any]:
     def operator(self: Any, *args: Any, **kwargs: Any) -> Any:
+        del self, args, kwargs  # Python passes them; the answer is the same for all.
         raise FieldError(
             f"{cls.__name__} does not define {name}",
             where=user_site(),

@@ -77,7 +77,7 @@ def _alone(function: str) -> Any:
     return operator
 
 
-class Operators:
+class Operators:  # noqa: PLW1641 - DataFrame defines the hash
     """The operators of `DataFrame`: all record, none computes."""
 
     __slots__ = ()
@@ -98,8 +98,8 @@ class Operators:
     __le__ = _forward("less_equal")
     __gt__ = _forward("greater")
     __ge__ = _forward("greater_equal")
-    __eq__ = _forward("equal")  # type: ignore[assignment]
-    __ne__ = _forward("not_equal")  # type: ignore[assignment]
+    __eq__ = _forward("equal")
+    __ne__ = _forward("not_equal")
     __neg__ = _alone("negative")
     __pos__ = _alone("positive")
     __invert__ = _alone("invert")
@@ -137,7 +137,9 @@ class Operators:
 
     def __index__(self) -> int:
         """Refuse, and say what to write instead."""
-        raise control_flow.no_value(user_site(), "a Python index or range()", "use X[i] with an integer expression, or make_local first")
+        raise control_flow.no_value(
+            user_site(), "a Python index or range()", "use X[i] with an integer expression, or make_local first"
+        )
 
     def __complex__(self) -> complex:
         """Refuse, and say what to write instead."""

@@ -50,9 +50,7 @@ def user_func(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             given = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise LiteralError(
-                f"{declared.name}{signature} is called with other arguments: {error}", where=user_site()
-            ) from None
+            raise LiteralError(f"{declared.name}{signature} is called with other arguments: {error}", where=user_site()) from None
         given.apply_defaults()
         frames = [v for v in given.arguments.values() if hasattr(v, "_expr")]
         if not frames:

@@ -88,7 +88,7 @@ def _components(of: Expr, table: Table, where: Where) -> dict[str, Expr]:
         raise TypeError("an object is a record")
     if record.model == "vector":
         return {n: _leaf(of, n, table, where) for n in _CARTESIAN}
-    if _POLAR <= set(record.members):
+    if set(record.members) >= _POLAR:
         return _from_polar(of, table, where)
     if {"px", "py", "pz"} <= set(record.members):
         energy = next((n for n in ("energy", "e", "E") if n in record.members), "")

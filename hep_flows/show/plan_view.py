@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from hep_flows.errors import LiteralError
-from hep_flows.expr.nodes import Dataset
-from hep_flows.expr.walk import postorder
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
+    from hep_flows.expr.nodes import Dataset
     from hep_flows.plan.task import Plan, Task
+
+
+@runtime_checkable
+class Sizing(Protocol):
+    """A plug-in that can tell how much there is to read."""
+
+    def column_bytes(self, dataset: Dataset, columns: Sequence[str]) -> int:
+        """Give the compressed bytes of columns in the files of a dataset."""
+        ...
 
 
 class PlanView:
@@ -44,17 +53,18 @@ class PlanView:
     @property
     def bytes(self) -> int | None:
         """About how many compressed bytes the columns have in the files; None when that cannot be told."""
-        from hep_flows.plugins.awkward.describe import column_bytes
+        from hep_flows.plugins import find
 
-        total = 0
-        columns: dict[Dataset, set[str]] = {}
+        columns: dict[tuple[str, Dataset], set[str]] = {}
         for task in self.raw.tasks:
-            for table in [n for n in postorder(task.expr) if isinstance(n, Dataset)]:
-                columns.setdefault(table, set()).update(task.columns)
-        if any(not table.files for table in columns):
-            return None
-        for table, names in columns.items():
-            total += column_bytes(table, tuple(sorted(names)))
+            if task.dataset is not None and task.columns:
+                columns.setdefault((task.plugin, task.dataset), set()).update(task.columns)
+        total = 0
+        for (name, table), names in columns.items():
+            plugin = find(name)
+            if not isinstance(plugin, Sizing):
+                return None
+            total += plugin.column_bytes(table, tuple(sorted(names)))
         return total
 
     def __str__(self) -> str:

@@ -97,7 +97,7 @@ def _fixed(array: pa.Array, node: Node) -> Any:
     lists = ak.contents.RegularArray(content, size, zeros_length=int(here.sum()), parameters=_parameters(node))
     if here.all():
         return lists
-    return lists._carry(ak.index.Index64(np.maximum(np.cumsum(here) - 1, 0)), allow_lazy=False)  # noqa: SLF001
+    return lists[np.maximum(np.cumsum(here) - 1, 0)]
 
 
 def _texts(array: pa.Array, kind: str) -> Any:

@@ -104,7 +104,7 @@ def test_an_unknown_leaf_is_named_with_near_ones():
 
 
 def test_a_leaf_that_cannot_be_read_says_why():
-    with pytest.raises(FieldError, match="event.broken cannot be read") as caught:
+    with pytest.raises(FieldError, match=r"event\.broken cannot be read") as caught:
         leaf("broken")
     assert caught.value.why == "a class without a dictionary"
 

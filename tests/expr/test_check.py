@@ -20,7 +20,9 @@ def test_what_builders_make_is_well_formed(name):
 def test_a_wrong_type_is_found():
     pt = leaf("Jet.pt")
     wrong = replace(call("sqrt", pt), type=replace(pt.type, item=Float(64)))
-    with pytest.raises(AssertionError, match=r"np\.sqrt\(events\.Jet\.pt\): float64, events x Jet, but float32, events x Jet when made anew"):
+    with pytest.raises(
+        AssertionError, match=r"np\.sqrt\(events\.Jet\.pt\): float64, events x Jet, but float32, events x Jet when made anew"
+    ):
         check(call("add", wrong, 1))
 
 

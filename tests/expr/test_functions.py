@@ -16,7 +16,9 @@ from hep_flows.expr.types import Bool, Float, Int
 
 VALUES = np.array([0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan, 1e-310, 1e308, 3.0], dtype=np.float64)
 NARROW = np.array([0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan, 1e-40, 3e38, 3.0], dtype=np.float32)
-NAMES_OF_NUMPY = [n for n in FUNCTIONS if n not in {"is_none", "fill_none", "delta_r", "delta_phi"} and FUNCTIONS[n].kind == "elementwise"]
+NAMES_OF_NUMPY = [
+    n for n in FUNCTIONS if n not in {"is_none", "fill_none", "delta_r", "delta_phi"} and FUNCTIONS[n].kind == "elementwise"
+]
 SYMBOLS = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv, "%": operator.mod,
     "**": operator.pow, "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,

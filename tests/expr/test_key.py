@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from golden_files import assert_golden
 
 from expr.sample import SPEC, call, delta, expressions, leaf, lit, mapped, near_jets, pairs_of_jets, schema, table
+from golden_files import assert_golden
 from hep_flows.errors import SourceLine
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS
@@ -41,7 +41,9 @@ def pythons():
     places += sorted(Path.home().glob(".pyenv/versions/3.*/bin/python"))
     found = {}
     for place in places:
-        asked = subprocess.run([place, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=False)
+        asked = subprocess.run(
+            [place, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=False
+        )
         if asked.returncode == 0 and (version := tuple(map(int, asked.stdout.split()))) >= (3, 11):
             found.setdefault(version, str(place))
     return [pytest.param(p, id=".".join(map(str, v))) for v, p in found.items()]

@@ -7,9 +7,9 @@ import json
 import time
 
 import pytest
-from golden_files import assert_golden
 
 from expr.sample import call, expressions, leaf, lit, table
+from golden_files import assert_golden
 from hep_flows.expr import build
 from hep_flows.expr.text import WIDTH, one_line, tree_text
 
@@ -132,7 +132,9 @@ def test_no_line_is_much_too_long():
     assert max(len(line) for line in tree_text(x).splitlines()) < WIDTH + 40
 
 
-@pytest.mark.parametrize("step", [lambda x: call("add", x, x), lambda x: call("sqrt", x), lambda x: build.filtered(x, call("greater", x, 1), 1)])
+@pytest.mark.parametrize(
+    "step", [lambda x: call("add", x, x), lambda x: call("sqrt", x), lambda x: build.filtered(x, call("greater", x, 1), 1)]
+)
 def test_deep_and_shared_expressions_cost_time_in_proportion(step):
     x = PT
     for _ in range(10_000):

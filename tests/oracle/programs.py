@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hypothesis.strategies import DrawFn
 
 _LEAVES = {"Jet": ("pt", "eta", "phi", "n"), "Muon": ("pt", "eta", "phi", "charge")}
@@ -38,8 +40,10 @@ class Scope:
     lines: list[str] = field(default_factory=list)
     n_names: int = 0
 
-    def one_of(self, *options: str) -> str:
-        return self.draw(st.sampled_from(options))
+    def one_of(self, *options: str | Callable[[], str]) -> str:
+        """Choose: a text, or a function that writes one."""
+        chosen = self.draw(st.sampled_from(options))
+        return chosen if isinstance(chosen, str) else chosen()
 
     def small(self) -> str:
         return self.one_of("1", "0.5", "2", "3.0", "-1.25", "np.float32(0.5)", "np.int64(2)")
@@ -66,7 +70,7 @@ class Scope:
             case 0 | 1 | 2:
                 return a
             case 3 | 4:
-                b = self.one_of(self.number(of, budget - 1), self.small(), self.per_event(budget - 1))
+                b = self.one_of(lambda: self.number(of, budget - 1), self.small, lambda: self.per_event(budget - 1))
                 return f"({a} {self.one_of('+', '-', '*')} {b})"
             case 5:
                 return f"({self.small()} {self.one_of('+', '-', '*')} {a})"
@@ -75,9 +79,9 @@ class Scope:
             case 7:
                 return f"({a} / (abs({self.number(of, budget - 1)}) + 1))"
             case 8:
-                return f"np.where({self.mask(of, budget - 1)}, {a}, {self.one_of(self.small(), self.number(of, budget - 1))})"
+                return f"np.where({self.mask(of, budget - 1)}, {a}, {self.one_of(self.small, lambda: self.number(of, budget - 1))})"
             case 9:
-                return f"np.{self.one_of('maximum', 'minimum')}({a}, {self.one_of(self.small(), self.number(of, 0))})"
+                return f"np.{self.one_of('maximum', 'minimum')}({a}, {self.one_of(self.small, lambda: self.leaf(of))})"
             case 10 if of.kind == "Jet":
                 return f"{of.name}.hits.{self.one_of('Sum', 'Count', 'Max', 'First', 'count')}()"
             case _:
@@ -86,28 +90,29 @@ class Scope:
     def per_event(self, budget: int = 1) -> str:
         """Give a number for each event."""
         c = self.collection()
-        values = self.one_of(f"{c.name}.pt", f"{c.name}.eta", self.number(c, budget - 1))
         return self.one_of(
-            self.draw(st.sampled_from(self.numbers)),
-            f"{c.name}.Count()",
-            f"{self.leaf(c)}.{self.one_of('Sum', 'Max', 'Min', 'max', 'Count')}()",
-            f"{values}.{self.one_of('Max', 'Min', 'Count')}()",
-            f"{c.name}.First().{self.one_of(*_LEAVES[c.kind])}",
-            f"{c.name}[{self.one_of('0', '1', '-1', '-2')}].{self.one_of(*_LEAVES[c.kind])}",
-            f"{self.leaf(c)}[{self.one_of('0', '1', '-1')}]",
-            f"({self.mask(c, budget - 1)}).{self.one_of('Sum', 'Count')}()",
-            f"{c.name}[{self.mask(c, budget - 1)}].{self.one_of('Count()', 'pt.Sum()', 'eta.Max()', 'First().pt', 'pt.First()')}",
+            lambda: self.draw(st.sampled_from(self.numbers)),
+            lambda: f"{c.name}.Count()",
+            lambda: f"{self.leaf(c)}.{self.one_of('Sum', 'Max', 'Min', 'max', 'Count')}()",
+            lambda: f"{self.number(c, budget - 1)}.{self.one_of('Max', 'Min', 'Count')}()",
+            lambda: f"{c.name}.First().{self.one_of(*_LEAVES[c.kind])}",
+            lambda: f"{c.name}[{self.one_of('0', '1', '-1', '-2')}].{self.one_of(*_LEAVES[c.kind])}",
+            lambda: f"{self.leaf(c)}[{self.one_of('0', '1', '-1')}]",
+            lambda: f"({self.mask(c, budget - 1)}).{self.one_of('Sum', 'Count')}()",
+            lambda: f"{c.name}[{self.mask(c, budget - 1)}].{self.selected()}",
         )
+
+    def selected(self) -> str:
+        return self.one_of("Count()", "pt.Sum()", "eta.Max()", "First().pt", "pt.First()")
 
     def related(self, element: Thing, budget: int) -> str:
         """Give a number for the element of a lambda that depends on a whole collection."""
         c = self.collection()
-        near = self.pair_mask(c, element)
         return self.one_of(
-            f"{c.name}[{near}].{self.one_of('Count()', 'pt.Sum()', 'eta.Max()', 'First().pt', 'pt.First()')}",
-            f"({near}).{self.one_of('Sum', 'Count')}()",
-            f"({c.name}.{self.one_of('pt', 'eta')} - {self.leaf(element)}).{self.one_of('Max', 'Min')}()",
-            self.per_event(budget),
+            lambda: f"{c.name}[{self.pair_mask(c, element)}].{self.selected()}",
+            lambda: f"({self.pair_mask(c, element)}).{self.one_of('Sum', 'Count')}()",
+            lambda: f"({c.name}.{self.one_of('pt', 'eta')} - {self.leaf(element)}).{self.one_of('Max', 'Min')}()",
+            lambda: self.per_event(budget),
         )
 
     # ----------------------------------------------------------------------------------------------------------- masks
@@ -119,35 +124,42 @@ class Scope:
             f"abs({c.name}.eta - {element.name}.eta) < {self.one_of('1', '2.5')}",
             f"{c.name}.DeltaR({element.name}) < {self.one_of('0.7', '1.3')}",
             f"{element.name}.DeltaR({c.name}) > 1.1",
-            f"({c.name}.pt > {element.name}.pt) & ({self.mask(c, 0)})",
+            lambda: f"({c.name}.pt > {element.name}.pt) & ({self.mask(c, 0)})",
         )
 
     def mask(self, of: Thing, budget: int = 1) -> str:
         """Give a truth value for each element of a collection."""
-        a, sign = self.number(of, budget - 1), self.one_of(">", "<", ">=", "<=", "==", "!=")
-        b = self.one_of(self.small(), self.small(), self.number(of, 0), self.per_event(budget - 1))
-        simple = self.one_of(f"{a} {sign} {b}", f"{self.small()} {sign} {a}", *([f"{of.name}.tight"] if of.kind == "Jet" else []))
+        simple = self.one_of(
+            lambda: self.compared(of, budget),
+            lambda: self.compared(of, budget),
+            lambda: f"{of.name}.tight" if of.kind == "Jet" else self.compared(of, 0),
+        )
         if budget <= 0:
             return simple
-        options = [
+        return self.one_of(
             simple,
-            f"({simple}) {self.one_of('&', '|', '^')} ({self.mask(of, budget - 1)})",
+            lambda: f"({simple}) {self.one_of('&', '|', '^')} ({self.mask(of, budget - 1)})",
             f"~({simple})",
             f"({simple}) & {self.root}.good",
-        ]
-        if of.element:
-            c = self.collection()
-            options.append(f"({self.pair_mask(c, of)}).{self.one_of('Any', 'All')}()")
-        return self.one_of(*options)
+            lambda: f"({self.pair_mask(self.collection(), of)}).{self.one_of('Any', 'All')}()" if of.element else simple,
+        )
+
+    def compared(self, of: Thing, budget: int) -> str:
+        a, sign = self.number(of, budget - 1), self.one_of(">", "<", ">=", "<=", "==", "!=")
+        return self.one_of(
+            lambda: f"{a} {sign} {self.small()}",
+            lambda: f"{a} {sign} {self.leaf(of)}",
+            lambda: f"{a} {sign} {self.per_event(budget - 1)}",
+            lambda: f"{self.small()} {sign} {a}",
+        )
 
     def event_mask(self) -> str:
-        c = self.collection()
         return self.one_of(
-            f"{self.per_event()} {self.one_of('>', '<=', '!=')} {self.small()}",
+            lambda: f"{self.per_event()} {self.one_of('>', '<=', '!=')} {self.small()}",
             f"{self.root}.good",
-            f'{self.root}.kind {self.one_of("==", "!=")} "a"',
-            f"({self.mask(c)}).{self.one_of('Any', 'All')}()",
-            f"({self.per_event()} > 1) | ~{self.root}.good",
+            lambda: f'{self.root}.kind {self.one_of("==", "!=")} "a"',
+            lambda: f"({self.mask(self.collection())}).{self.one_of('Any', 'All')}()",
+            lambda: f"({self.per_event()} > 1) | ~{self.root}.good",
         )
 
     # --------------------------------------------------------------------------------------------------------- lambdas
@@ -155,24 +167,29 @@ class Scope:
     def element_of(self, c: Thing) -> Thing:
         return replace(c, name=self.fresh("x"), element=True)
 
-    def mapped(self, c: Thing, depth: int = 2) -> str:
+    def mapped(self, c: Thing) -> str:
         """Give a map over a collection."""
         x = self.element_of(c)
         d = self.collection()
         body = self.one_of(
-            self.number(x),
-            self.related(x, 1),
-            f"{d.name}[{self.pair_mask(d, x)}].{self.one_of('pt', 'eta')}",
-            f"{d.name}.pt {self.one_of('-', '*', '>')} {self.leaf(x)}",
-            f"({self.number(x)}, {self.related(x, 1)})" if depth == 2 else self.mask(x),
-            self.pair(d, x) if depth else self.number(x),
-            *([f"{x.name}.hits[{x.name}.hits > {self.leaf(x)}]"] if c.kind == "Jet" else []),
+            lambda: self.number(x),
+            lambda: self.related(x, 1),
+            lambda: f"{d.name}[{self.pair_mask(d, x)}].{self.one_of('pt', 'eta')}",
+            lambda: f"{d.name}.pt {self.one_of('-', '*', '>')} {self.leaf(x)}",
+            lambda: f"({self.number(x)}, {self.related(x, 1)})",
+            lambda: self.mask(x),
+            lambda: self.pair(d, x),
+            lambda: f"{x.name}.hits[{x.name}.hits > {self.leaf(x)}]" if c.kind == "Jet" else self.number(x),
         )
         return f"{c.name}.map(lambda {x.name}: {body})"
 
     def pair(self, d: Thing, x: Thing) -> str:
         y = self.element_of(d)
-        body = self.one_of(f"{self.leaf(x)} - {self.leaf(y)}", f"{x.name}.DeltaR({y.name})", f"{self.number(x, 1)} * {self.number(y, 1)}")
+        body = self.one_of(
+            lambda: f"{self.leaf(x)} - {self.leaf(y)}",
+            f"{x.name}.DeltaR({y.name})",
+            lambda: f"{self.number(x, 1)} * {self.number(y, 1)}",
+        )
         return f"{d.name}.map(lambda {y.name}: {body}){self.one_of('', '.Max()', '.Count()')}"
 
     # ------------------------------------------------------------------------------------------------------ statements
@@ -194,10 +211,10 @@ class Scope:
     def add_view(self, c: Thing) -> None:
         x = self.element_of(c)
         selection = self.one_of(
-            self.mask(c),
-            f"lambda {x.name}: {self.mask(replace(x, element=False))}",
-            f"{c.name}.map(lambda {x.name}: {self.mask(x)})",
-            self.one_of(":2", "1:", "::-1", "-1:"),
+            lambda: self.mask(c),
+            lambda: f"lambda {x.name}: {self.mask(replace(x, element=False))}",
+            lambda: f"{c.name}.map(lambda {x.name}: {self.mask(x)})",
+            lambda: self.one_of(":2", "1:", "::-1", "-1:"),
         )
         name = self.fresh("v")
         if self.draw(st.booleans()):
@@ -211,7 +228,9 @@ class Scope:
         name = self.fresh("c")
         x = self.element_of(c)
         value = self.one_of(
-            self.number(c), f"lambda {x.name}: {self.number(x)}", f"lambda {x.name}: {self.related(x, 1)}", self.number(c, 1)
+            lambda: self.number(c),
+            lambda: f"lambda {x.name}: {self.number(x)}",
+            lambda: f"lambda {x.name}: {self.related(x, 1)}",
         )
         self.lines.append(f'{c.name}["{name}"] = {value}')
         self.things = [replace(t, columns=(*t.columns, name)) if t.name == c.name else t for t in self.things]
@@ -227,15 +246,15 @@ class Scope:
     def result(self) -> str:
         c = self.collection()
         return self.one_of(
-            self.number(c, 3),
-            self.mapped(c),
-            self.mapped(c),
-            self.per_event(2),
-            self.mask(c, 2),
-            f"{self.per_event(2)}.{self.one_of('Max', 'Min', 'Count')}()",
+            lambda: self.number(c, 3),
+            lambda: self.mapped(c),
+            lambda: self.mapped(c),
+            lambda: self.per_event(2),
+            lambda: self.mask(c, 2),
+            lambda: f"{self.per_event(2)}.{self.one_of('Max', 'Min', 'Count')}()",
             f"{self.root}.Count()",
-            f"np.{self.one_of('sin', 'arctan', 'tanh')}({self.number(c, 2)})",
-            f"{self.leaf(c)}.{self.one_of('Mean', 'Sum', 'Prod')}()",
+            lambda: f"np.{self.one_of('sin', 'arctan', 'tanh')}({self.number(c, 2)})",
+            lambda: f"{self.leaf(c)}.{self.one_of('Mean', 'Sum', 'Prod')}()",
         )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tables_without_files import nano_record, table, xaod_record
 
 from hep_flows.record.aliases import alias_scope
+from tables_without_files import nano_record, table, xaod_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

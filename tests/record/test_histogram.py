@@ -31,9 +31,10 @@ def key(h):
 class TestConstruction:
     def test_it_is_written_like_hist(self):
         h = NEW.Reg(50, 0, 200, name="pt", label="Jet pt").StrCat([], name="region", growth=True).Weight()
-        assert template(h._expr.type.item.spec) == hist.Hist.new.Reg(50, 0, 200, name="pt", label="Jet pt").StrCat(
-            [], name="region", growth=True
-        ).Weight()
+        assert (
+            template(h._expr.type.item.spec)
+            == hist.Hist.new.Reg(50, 0, 200, name="pt", label="Jet pt").StrCat([], name="region", growth=True).Weight()
+        )
 
     @pytest.mark.parametrize(
         ("short", "long", "args"),
@@ -118,7 +119,9 @@ class TestConstruction:
         assert caught.value.where.file.endswith("test_histogram.py")
 
     @pytest.mark.parametrize("kind", ["Reg", "Var", "Int"])
-    @pytest.mark.parametrize("flags", list(itertools.product([None, False, True], [None, False, True], [False, True], [False, True], [False, True])))
+    @pytest.mark.parametrize(
+        "flags", list(itertools.product([None, False, True], [None, False, True], [False, True], [False, True], [False, True]))
+    )
     def test_flow_options_are_those_of_hist(self, kind, flags):
         options = dict(zip(("underflow", "overflow", "growth", "circular", "flow"), flags, strict=True))
         args = {"Reg": (5, 0, 1), "Var": ([0, 1, 2],), "Int": (0, 5)}[kind]
@@ -198,7 +201,11 @@ class TestTemplates:
         back = template(Histogram(h)._expr.type.item.spec)
         assert back == h
         assert back.axes[0].traits == h.axes[0].traits
-        assert (back.axes[0].name, back.axes[0].label, back.axes[0].metadata) == (h.axes[0].name, h.axes[0].label, h.axes[0].metadata)
+        assert (back.axes[0].name, back.axes[0].label, back.axes[0].metadata) == (
+            h.axes[0].name,
+            h.axes[0].label,
+            h.axes[0].metadata,
+        )
         assert (back.name, back.label, back.metadata) == ("n", "l", [1])
 
     @given(st.integers(1, 300), st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
@@ -209,7 +216,9 @@ class TestTemplates:
 
     def test_a_template_and_the_same_construction_are_one_key(self):
         h = hist.Hist.new.Log(50, 1, 1000, name="pt").StrCat([], name="region", growth=True).Reg(5, 0, 1).Weight()
-        assert key(Histogram(h)) == key(NEW.Log(50, 1, 1000, name="pt").StrCat([], name="region", growth=True).Reg(5, 0, 1).Weight())
+        assert key(Histogram(h)) == key(
+            NEW.Log(50, 1, 1000, name="pt").StrCat([], name="region", growth=True).Reg(5, 0, 1).Weight()
+        )
 
     def test_boost_histograms_are_templates_too(self):
         h = bh.Histogram(bh.axis.Regular(5, 0, 1), bh.axis.StrCategory(["a"]), storage=bh.storage.Weight())

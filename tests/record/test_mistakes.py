@@ -7,11 +7,10 @@ import linecache
 import math
 import os
 from pathlib import Path
+
 import awkward as ak
 import numpy as np
 import pytest
-
-from tables_without_files import nano_record, table, xaod_record
 
 from hep_flows.errors import HepFlowsError
 from hep_flows.record.aliases import alias_scope, define_alias
@@ -19,6 +18,7 @@ from hep_flows.record.callables import curry
 from hep_flows.record.dataframe import DataFrame
 from hep_flows.record.objects import exclusive_class
 from hep_flows.record.user_func import user_func
+from tables_without_files import nano_record, table, xaod_record
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "mistakes.txt"
 

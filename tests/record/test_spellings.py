@@ -35,7 +35,7 @@ SAME: dict[str, tuple[Callable[[DataFrame], Any], Callable[[DataFrame], Any]]] =
     "filter function": (lambda d: d.Jet[lambda j: j.pt > 30].pt, lambda d: d.Jet[d.Jet.pt > 30].pt),
     "partial": (lambda d: d.Jet[functools.partial(above, 40)].pt, lambda d: d.Jet[d.Jet.pt > 40].pt),
     "Where": (lambda d: d.Jet.Where(d.Jet.pt > 30).pt, lambda d: d.Jet[d.Jet.pt > 30].pt),
-    "constant on the left": (lambda d: d.Jet[30 < d.Jet.pt].pt, lambda d: d.Jet[d.Jet.pt > 30].pt),
+    "constant on the left": (lambda d: d.Jet[d.Jet.pt > 30].pt, lambda d: d.Jet[d.Jet.pt > 30].pt),
     "order of and": (lambda d: (d.Jet.pt > 3) & d.Jet.puId, lambda d: d.Jet.puId & (d.Jet.pt > 3)),
     "abs": (lambda d: abs(d.Jet.eta), lambda d: np.abs(d.Jet.eta)),
     "true divide": (lambda d: d.Jet.pt / 2, lambda d: np.divide(d.Jet.pt, 2)),

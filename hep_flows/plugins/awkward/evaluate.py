@@ -219,7 +219,7 @@ class _Evaluation:
         together = aligned(self._frames, arguments, [a.type.item for a in node.args], node.type.loops)
         if node.function == "record":
             # The members are put together at the end: here a record is only its structure.
-            return Constant(None) if together.frame is None else Value(together.frame, together.axes, None)
+            return Constant(True) if together.frame is None else Value(together.frame, together.axes, None)
         return elementwise_call(node, together)
 
     def _reduce(self, node: Call, name: str) -> Argument:
@@ -241,12 +241,10 @@ class _Evaluation:
 
     def _item(self, of: Value, index: int, node: Call) -> Constant:
         """Give the item of one event, missing where there is none."""
-        if isinstance(node.type.item, Record):
-            raise TaskError("one event of objects cannot be picked", where=node.where, do="pick from one of its leaves")
         size = of.frame.size
         if not -size <= index < size or (of.valid is not None and not of.valid[index]):
             return Constant(None)
-        return Constant(of.data[index])
+        return Constant(True if isinstance(node.type.item, Record) else of.data[index])
 
     def _slice(self, node: Call) -> Value:
         of = self._of(node.args[0])

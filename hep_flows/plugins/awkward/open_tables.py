@@ -107,8 +107,9 @@ class OpenTables:
     def _give_back(self, key: tuple[str, str, str], table: StoredTable) -> None:
         with self._lock:
             self._unused.append((key, table))
-            surplus = self._unused[: -self._limit]
-            del self._unused[: -self._limit]
+            n_surplus = max(0, len(self._unused) - self._limit)
+            surplus = self._unused[:n_surplus]
+            del self._unused[:n_surplus]
         for _, old in surplus:
             old.close()
 

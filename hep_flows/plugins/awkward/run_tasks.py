@@ -101,10 +101,10 @@ def _result(task: Task, output: Output, values: Mapping[bytes, Argument]) -> Res
 
 def _plain(output: Output, values: Mapping[bytes, Argument]) -> Any:
     """Give one value as plain Python has it; a record is a dict."""
-    if output.members:
-        return {name: _plain(member, values) for name, member in output.members.items()}
     value = values[output.expr.key]
     assert isinstance(value, Constant)
+    if output.members and value.value is not None:
+        return {name: _plain(member, values) for name, member in output.members.items()}
     return value.value.item() if hasattr(value.value, "item") else value.value
 
 
