@@ -157,9 +157,9 @@ def _histogram(
     on: _Recorder,
     a: Any,
     bins: Any = 10,
-    range: Any = None,
+    range: Any = None,  # noqa: A002 - numpy's name
     density: Any = None,
-    weights: Any = None,  # noqa: A002
+    weights: Any = None,
 ) -> Any:
     from hep_flows.record.histogram import numpy_histogram
 
