@@ -53,7 +53,7 @@ golden: setup
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench,isal]"
-	$(BIN)/python benchmarks/run.py
+	for benchmark in benchmarks/*.py; do echo "$$benchmark" && $(BIN)/python "$$benchmark" || exit 1; done
 
 clean:
 	rm -rf demo-data demo-output build dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

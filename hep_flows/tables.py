@@ -145,8 +145,9 @@ def _expanded(name: str, kind: str) -> list[str]:
     if name.startswith(("rucio://", "did://")):
         raise _remote_dataset(name)
     if "://" in name:
-        if _PATTERN.search(name.split("?", 1)[0]):
-            raise SourceError(f"{name}: a pattern works for local files only", do="list the URLs")
+        address = name.split("?", 1)[0]
+        if _PATTERN.search(address):
+            raise SourceError(f"{address}: a pattern works for local files only", do="list the URLs")
         return [name]
     path = os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111 - URLs and patterns are texts, so paths are too
     if os.path.exists(path):  # noqa: PTH110

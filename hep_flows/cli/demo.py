@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ def run_demo(data: Path, out: Path, events: int) -> None:
     with watch.time("sample"):
         files = sample_files(data, Recipe(events=events))
     _say_files(console, files)
+    with watch.time("load the plotting library"):
+        importlib.import_module("mplhep")
     pictures = []
     for name, layout, listing in LISTINGS:
         with watch.time("record"):

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from concurrent.futures import Future
 
 Item = TypeVar("Item")
@@ -44,7 +44,7 @@ def in_order(
     items: Sequence[Item],
     workers: int,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[Done]:
+) -> Generator[Done, None, None]:
     """Give ``work(item, cancelled)`` for each item, in the order of the items.
 
     When the caller's own ``cancelled`` turns true, all items stop. The error that comes out is that of the first item in order that failed, whichever failed first in time. Items after it stop

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from hep_flows.plugin import Columns
+
 if TYPE_CHECKING:
     from hep_flows.plan.task import Task
     from hep_flows.plugin import Plugin, Program, Result
@@ -28,6 +30,13 @@ class Merging:
         The plug-in that made the parts.
     program : Program
         The program of the task.
+
+    Attributes
+    ----------
+    events : int
+        How many events the parts have, where they are columns.
+    seconds : float
+        What merging took.
     """
 
     def __init__(self, plugin: Plugin, program: Program) -> None:
@@ -36,6 +45,7 @@ class Merging:
         self._program = program
         self._parts: list[Result] = []
         self.seconds = 0.0
+        self.events = 0
 
     @property
     def task(self) -> Task:
@@ -45,6 +55,8 @@ class Merging:
     def add(self, part: Result) -> None:
         """Take the part of the next partition."""
         start = time.perf_counter()
+        if isinstance(part, Columns):
+            self.events += len(part.array)
         if isinstance(self._plugin, Folding):
             before = self._parts[0] if self._parts else None
             self._parts = [self._plugin.fold(self._program, before, part)]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import PluginError
-from hep_flows.execute.in_order import in_order
+from hep_flows.execute.in_order import Done, Item, in_order
 from hep_flows.execute.merge import Merging
 from hep_flows.execute.report import RunReport, StageTime, Step
 from hep_flows.execute.run_stages import run_stages
@@ -19,7 +20,7 @@ from hep_flows.execute.schedule import schedule
 from hep_flows.plugin import Partition, RunContext, Splitting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 
     from hep_flows.execute.schedule import Pass, Round, Stage
     from hep_flows.expr.nodes import Dataset
@@ -76,6 +77,7 @@ def run_and_report(
     rounds = schedule(plan)
     for number, this in enumerate(rounds):
         run.round(this, number, len(rounds))
+        run.keep_only({*plan.targets, *_inputs(rounds[number + 1 :])})
     targets = {k: run.merged[k] for k in plan.targets}
     stages = tuple([StageTime(plugin, tasks, seconds) for (plugin, tasks), seconds in run.stages.items()])
     seconds = time.perf_counter() - start
@@ -131,6 +133,10 @@ class _Run:
             for key in keys:
                 self._merge(key, [parts[key]])
 
+    def keep_only(self, keys: Collection[Key]) -> None:
+        """Let go of merged results that nothing needs any more."""
+        self.merged = {k: r for k, r in self.merged.items() if k in keys}
+
     def over_partitions(self, one: Pass, number: int, rounds: int) -> None:
         partitions = self.partitions_of(one)
         merging = {k: Merging(self.plugins[self.programs[k].task.plugin], self.programs[k]) for k in one.merged}
@@ -141,19 +147,29 @@ class _Run:
             context = RunContext(partition=partition, cancelled=cancelled)
             return run_stages(one.stages, self.plugins, self.programs, self.merged, context, one.merged)
 
-        results = in_order(work, partitions, self.limits.workers, self.limits.cancelled)
-        for i, (partition, (parts, seconds)) in enumerate(zip(partitions, results, strict=True)):
-            for key, merge in merging.items():
-                merge.add(parts[key])
-            self._took(one.stages, seconds)
-            done += _events(partition)
-            if self.progress is not None:
-                self.progress(Step(one.dataset.name, number + 1, rounds, i + 1, len(partitions), done, total))
-        self.events += total
-        self.partitions += len(partitions)
+        alone = 1 if one.enough else 0
+        with closing(self.results(work, partitions, alone)) as results:
+            for i, (partition, (parts, seconds)) in enumerate(zip(partitions, results, strict=True)):
+                for key, merge in merging.items():
+                    merge.add(parts[key])
+                self._took(one.stages, seconds)
+                done += _events(partition)
+                if self.progress is not None:
+                    self.progress(Step(one.dataset.name, number + 1, rounds, i + 1, len(partitions), done, total))
+                self.partitions += 1
+                if one.enough and all(merging[k].events >= n for k, n in one.enough.items()):
+                    break
+        self.events += done
         for key, merge in merging.items():
             self.merged[key] = merge.outcome()
             self.merging[key] = merge.seconds
+
+    def results(
+        self, work: Callable[[Item, Callable[[], bool]], Done], items: Sequence[Item], alone: int
+    ) -> Generator[Done, None, None]:
+        """Work on a few first items one by one (they may be all that is needed), then on the others on threads."""
+        yield from in_order(work, items[:alone], 1, self.limits.cancelled)
+        yield from in_order(work, items[alone:], self.limits.workers, self.limits.cancelled)
 
     def partitions_of(self, one: Pass) -> tuple[Partition | None, ...]:
         """Give the partitions of a table, at least one: an empty table has empty results of the right type."""
@@ -175,6 +191,13 @@ class _Run:
         for stage, s in zip(stages, seconds, strict=True):
             name = (stage.plugin, tuple([t.key for t in stage.tasks]))
             self.stages[name] = self.stages.get(name, 0.0) + s
+
+
+def _inputs(rounds: Sequence[Round]) -> Iterator[Key]:
+    for this in rounds:
+        for stage in [*[s for p in this.passes for s in p.stages], *this.whole]:
+            for task in stage.tasks:
+                yield from task.inputs
 
 
 def _events(partition: Partition | None) -> int:

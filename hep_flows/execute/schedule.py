@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hep_flows.execute.first_events import events_needed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -31,12 +33,14 @@ class Stage:
 class Pass:
     """One pass over the partitions of a table.
 
-    ``merged`` are the keys whose parts are merged and kept; everything else lives as long as its partition.
+    ``merged`` are the keys whose parts are merged and kept; everything else lives as long as its partition. ``enough`` says how
+    many events of each of them are looked at; it is empty when one needs all.
     """
 
     dataset: Dataset
     stages: tuple[Stage, ...]
     merged: frozenset[Key]
+    enough: Mapping[Key, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,11 @@ def schedule(plan: Plan) -> tuple[Round, ...]:
     wanted = set(plan.targets)
     for user in plan.tasks:
         wanted.update([k for k in user.inputs if not by_parts(tasks[k], user)])
+    needed = events_needed(plan)
     rounds: list[Round] = []
     for number in range(max(level.values(), default=-1) + 1):
         here = [t for t in plan.tasks if level[t.key] == number and t.key in wanted]
-        passes = _passes([t for t in here if t.spread == "partitions"], tasks)
+        passes = _passes([t for t in here if t.spread == "partitions"], tasks, needed)
         rounds.append(Round(passes, stages([t for t in here if t.spread == "whole"])))
     return tuple(rounds)
 
@@ -77,7 +82,7 @@ def _levels(tasks: Mapping[Key, Task]) -> dict[Key, int]:
     return level
 
 
-def _passes(wanted: Sequence[Task], tasks: Mapping[Key, Task]) -> tuple[Pass, ...]:
+def _passes(wanted: Sequence[Task], tasks: Mapping[Key, Task], needed: Mapping[Key, int]) -> tuple[Pass, ...]:
     tables: dict[Key, list[Task]] = {}
     for task in wanted:
         if task.dataset is not None:
@@ -86,7 +91,9 @@ def _passes(wanted: Sequence[Task], tasks: Mapping[Key, Task]) -> tuple[Pass, ..
     for asked in tables.values():
         dataset = asked[0].dataset
         assert dataset is not None
-        passes.append(Pass(dataset, stages(_with_parts(asked, tasks)), frozenset([t.key for t in asked])))
+        merged = frozenset([t.key for t in asked])
+        enough = {k: needed[k] for k in merged} if merged <= set(needed) else {}
+        passes.append(Pass(dataset, stages(_with_parts(asked, tasks)), merged, enough))
     return tuple(passes)
 
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def check(*exprs: Expr, closed: bool = True) -> None:
     """Assert that expressions are well formed.
 
-    Every node has the key and the type that it gets when it is made anew (the same up to views, above results of other tasks); a leaf is taken of a stored record; loops are numbered
-    from the inside; and where ``closed``, no element is outside its loop.
+    Every node has the key and the type that it gets when it is made anew; a leaf is taken of a stored record; loops are numbered
+    from the inside; and where ``closed``, no element is outside its loop. Above the results of other tasks axes need only have the
+    same names, and levels may have been counted before the task was cut.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def check(*exprs: Expr, closed: bool = True) -> None:
             _require(isinstance(record, Record) and record.model != "tuple", node, "a leaf of something that is not stored")
         if isinstance(node, Bound):
             _require(0 < node.level < PROVISIONAL, node, f"an element with the level {node.level}, which no closed loop has")
-        if isinstance(node, Map):
+        if isinstance(node, Map) and node.key not in in_task:
             _check_loop(node)
     for root in exprs if closed else ():
         _require(not root.type.loops, root, "an element outside its loop")
@@ -55,9 +56,9 @@ def _check_anew(node: Expr, *, exactly: bool) -> None:
 
 
 def _alike(a: Type, b: Type) -> bool:
-    """Compare types where results of other tasks stand for parts: views keep the identity that they had without."""
+    """Compare types where results of other tasks stand for parts: axes keep the identity that they had without."""
     kinds = (a.optional, a.unit, len(a.loops)) == (b.optional, b.unit, len(b.loops))
-    return kinds and [x.root for x in a.axes] == [x.root for x in b.axes] and same_item(a.item, b.item)
+    return kinds and [x.name for x in a.axes] == [x.name for x in b.axes] and same_item(a.item, b.item)
 
 
 def _check_loop(node: Map) -> None:

@@ -136,7 +136,7 @@ class _Writer:
     def _form(self, node: Expr) -> ast.expr:  # noqa: PLR0911
         match node:
             case Dataset():
-                return self._named(node.key, node.name, node)
+                return self._named(node.key, "events", node)
             case Input():
                 return self._named(node.key, f"task_{node.task.hex()[:8]}", node)
             case Literal():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hep_flows.expr.nodes import Constant
 
 LOOSE, UNARY, POWER, ATOM = 0, 8, 9, 10
+EVENTS = "events"
 FAR = 16  # how many nodes below it a spelling looks at, so that a long chain costs time in proportion to its length
 NO_NAMES: Mapping[bytes, str] = MappingProxyType({})
 _COMPARISON = 1
@@ -89,7 +90,7 @@ def spelled(node: Expr, over: Mapping[Loop, Expr], names: Mapping[bytes, str] = 
     over : mapping
         What `loop_collections` found.
     names : mapping, optional
-        By key: what tables and results of other tasks are to be called.
+        By key: what tables (``events``) and results of other tasks are to be called.
     """
     match node:
         case Field() | Filter(at=0):
@@ -104,7 +105,7 @@ def stepwise(node: Expr, names: Mapping[bytes, str] = NO_NAMES) -> Spelling:
     """Give the words of a node in terms of its own inputs, with nothing between left out."""
     match node:
         case Dataset():
-            return Spelling(ATOM, (names.get(node.key, node.name),))
+            return Spelling(ATOM, (names.get(node.key, EVENTS),))
         case Literal():
             return _literal(node)
         case Input():
@@ -155,7 +156,7 @@ def _event_view(node: Field | Filter, called: Mapping[bytes, str]) -> Spelling |
                 cuts: list[Part] = []
                 for mask in reversed(masks):
                     cuts += ["[", (mask, LOOSE), "]"]
-                return Spelling(ATOM, (called.get(below.key, below.name), *cuts, "".join(reversed(names))))
+                return Spelling(ATOM, (called.get(below.key, EVENTS), *cuts, "".join(reversed(names))))
             case _:
                 return None
     return None

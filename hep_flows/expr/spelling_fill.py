@@ -60,4 +60,4 @@ def _member(record: Expr, name: str) -> list[str | Expr]:
         names = record.option("names")
         assert isinstance(names, tuple)
         return [record.args[names.index(name)]]
-    return [record, f".{name}"]
+    return [record, f".{name}" if name.isidentifier() else f"[{name!r}]"]

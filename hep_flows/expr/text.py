@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.nodes import Dataset, Expr
-from hep_flows.expr.spelling import ATOM, LOOSE, NO_NAMES, Part, Spelling, loop_collections, loop_variable, spelled
+from hep_flows.expr.spelling import ATOM, EVENTS, LOOSE, NO_NAMES, Part, Spelling, loop_collections, loop_variable, spelled
 from hep_flows.expr.walk import postorder
 
 if TYPE_CHECKING:
@@ -50,17 +50,9 @@ def tree_text(expr: Expr) -> str:
 
 
 def _table_names(expr: Expr) -> dict[bytes, str]:
-    """Name the tables; two of one name get numbers."""
-    names: dict[bytes, str] = {}
-    taken: set[str] = set()
-    for node in postorder(expr):
-        if isinstance(node, Dataset):
-            name, number = node.name, 2
-            while name in taken:
-                name, number = f"{node.name}_{number}", number + 1
-            taken.add(name)
-            names[node.key] = name
-    return names
+    """Name the tables: ``events``, and if there are more ``events_2``, ``events_3``, ..."""
+    keys = [n.key for n in postorder(expr) if isinstance(n, Dataset)]
+    return {key: EVENTS if i == 0 else f"{EVENTS}_{i + 1}" for i, key in enumerate(keys)}
 
 
 def _table_lines(expr: Expr, names: dict[bytes, str]) -> list[str]:
@@ -69,7 +61,7 @@ def _table_lines(expr: Expr, names: dict[bytes, str]) -> list[str]:
         if isinstance(node, Dataset):
             count = len(node.content)
             tree = f", tree {node.tree}" if node.tree else ""
-            lines.append(f"{names[node.key]}: {node.kind} table of {count} file{'' if count == 1 else 's'}{tree}")
+            lines.append(f"{names[node.key]}: {node.name}, {node.kind}, {count} file{'' if count == 1 else 's'}{tree}")
     return lines
 
 

@@ -14,6 +14,7 @@ from hep_flows.expr.select import select
 from hep_flows.expr.types import Record
 from hep_flows.record import aliases
 from hep_flows.record.derived import derived_leaf, derived_names
+from hep_flows.record.spread import spread
 from hep_flows.record.xaod_names import ACCESSORS
 
 if TYPE_CHECKING:
@@ -42,8 +43,7 @@ def leaf_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
         if known is not None:
             return known
         if isinstance(node, Call) and node.function == "record":
-            names: tuple[str, ...] = node.option("names")  # type: ignore[assignment]
-            return node.args[names.index(name)] if name in names else None
+            return _member_of_record(node, name, where)
         if isinstance(node, Field | Dataset) and isinstance(node.type.item, Record) and name in node.type.item.members:
             return build.field(node, name, where)
         return None
@@ -52,6 +52,16 @@ def leaf_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
     if leaf is not None:
         table.leaves[of.key, name] = leaf
     return leaf
+
+
+def _member_of_record(record: Call, name: str, where: Where) -> Expr | None:
+    """Give a member with the axes of its record: the event's value beside a jet's is one for each jet."""
+    names: tuple[str, ...] = record.option("names")  # type: ignore[assignment]
+    if name not in names:
+        return None
+    member = record.args[names.index(name)]
+    deepest = next(a for a in record.args if a.type.axes == record.type.axes)
+    return member if member.type.axes == record.type.axes else spread(member, deepest, where)
 
 
 def path_of(of: Expr) -> tuple[str, ...]:

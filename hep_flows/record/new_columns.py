@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import FieldError, LiteralError, with_article
-from hep_flows.expr import build
-from hep_flows.expr.axes import misaligned
-from hep_flows.expr.loops import close, provisional_level
 from hep_flows.expr.types import Record
 from hep_flows.record.callables import mapped
 from hep_flows.record.members import leaf_of, path_of
 from hep_flows.record.operands import expr_of
+from hep_flows.record.spread import spread
 
 if TYPE_CHECKING:
     from hep_flows.errors import Where
-    from hep_flows.expr.nodes import Expr
     from hep_flows.record.dataframe import DataFrame
 
 
@@ -66,29 +63,3 @@ def set_column(frame: DataFrame, name: Any, value: Any, where: Where) -> None:
             do=f"write lambda x: {value!r}" if isinstance(value, bool | int | float | str) else "",
         )
     table.add_column(of, name, spread(definition, of, where), where)
-
-
-def spread(value: Expr, over: Expr, where: Where) -> Expr:
-    """Give a column's value with the axes of its collection first; what is not per element is repeated for each.
-
-    Raises
-    ------
-    AxisError
-        When the value belongs to another selection of the same collection, or to other events.
-    """
-    v, o = value.type.axes, over.type.axes
-    if v[: len(o)] == o or len(o) < 2:
-        if v and o and v[0] != o[0]:
-            raise misaligned(v, o, "a column", where)
-        return value
-    shared = v[: len(o)] == o[: len(v)]
-    if not shared:
-        own = {a.root for a in o}
-        if (v and v[0] != o[0]) or any(a.root in own for a in v[1:]):
-            raise misaligned(v, o, "a column", where)
-    if len(o) == 2:
-        return build.mapped(over, value, 0, where)
-    level = provisional_level(1)
-    element = build.bound(over, level, where)
-    inside = build.bound(value, level, where) if shared and len(v) > 1 else value
-    return close(over, spread(inside, element, where), level, where)

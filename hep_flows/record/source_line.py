@@ -8,6 +8,7 @@ import sys
 from hep_flows.errors import Site
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH100, PTH120
+_LISTINGS = _PACKAGE + "demo" + os.sep  # The paper's listings are written as a user writes them, and shown as such.
 
 
 def site_outside(library: str) -> Site | None:
@@ -24,7 +25,7 @@ def user_site(skip: int = 1) -> Site | None:
     Frames are walked one by one: this runs at every recorded operation.
     """
     frame = sys._getframe(skip)  # noqa: SLF001
-    while frame.f_code.co_filename.startswith(_PACKAGE):
+    while (file := frame.f_code.co_filename).startswith(_PACKAGE) and not file.startswith(_LISTINGS):
         outer = frame.f_back
         if outer is None:
             return None

@@ -93,9 +93,22 @@ def declaration_of(function: Callable[..., Any]) -> UserFunction:
         returns, note = _ITEMS[inferred_return(function)], f"{name} declares no return type; taken from its body"
         if not has_body(function):
             returns, note = Float(64), f"{name} declares no return type and has no body; taken as float"
-    body = function if has_body(function) else None
+    body = _by_place(function, signature) if has_body(function) else None
     code, portable = code_identity(function) if body else (b"", True)
     return UserFunction(name, tuple(signature.parameters), accepts, returns, code, portable, body, note)
+
+
+def _by_place(function: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
+    """Give the function with every parameter taken by its place, as plug-ins call it: those after ``*`` too."""
+    named = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if not named:
+        return function
+    first = len(signature.parameters) - len(named)
+
+    def body(*values: Any) -> Any:
+        return function(*values[:first], **dict(zip(named, values[first:], strict=True)))
+
+    return body
 
 
 def _item(hint: object, name: str, parameter: str) -> Item | None:

@@ -50,8 +50,9 @@ def refusals(plan: Plan) -> list[str]:
             count[plugin, reason] = count.get((plugin, reason), 0) + 1
     lines = []
     for (plugin, reason), node in first.items():
-        more = count[plugin, reason] - 1
-        lines.append(f"not {plugin}: {reason}: {one_line(node, 60)}{f', and {more:,} more' if more else ''}")
+        number = count[plugin, reason]
+        which = one_line(node, 60) if number == 1 else f"{number:,} steps, the first is {one_line(node, 40)}"
+        lines.append(f"not {plugin}: {reason} ({which})")
     return _first(lines)
 
 

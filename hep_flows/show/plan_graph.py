@@ -97,7 +97,7 @@ def _frame(task: Task, number: int, names: Mapping[Key, str]) -> Frame:
         titles[key] = step.title
         hints[key] = f"{one_line(step.node, 400, names)}\n{step.node.type}"
         edges += [(i.key, key) for i in step.below if i.key in shown]
-        hidden = [i for i in step.below if i.key not in shown]
+        hidden = {i.key for i in step.below if i.key not in shown}
         if hidden:
             titles[MORE + key], hints[MORE + key] = "...", f"{counted(len(hidden), 'part')} not drawn"
             edges.append((MORE + key, key))

@@ -73,9 +73,9 @@ def columns_read(task: Task) -> str:
 
 def _heading(plan: Plan) -> str:
     plugins = sorted({t.plugin for t in plan.tasks})
-    files = {f for t in plan.tasks if t.dataset is not None for f in t.dataset.content}
-    data = f", {counted(len(files), 'file')}" if files else ""
-    return f"plan: {counted(len(plan.exprs), 'result')}, {counted(len(plan.tasks), 'task')} ({', '.join(plugins)}){data}"
+    tables = {t.dataset.key: t.dataset for t in plan.tasks if t.dataset is not None}.values()
+    data = [f"\nevents: {d.name}, {d.kind}, {counted(len(d.content), 'file')}" for d in list(tables)[:MOST_RESULTS]]
+    return f"plan: {counted(len(plan.exprs), 'result')}, {counted(len(plan.tasks), 'task')} ({', '.join(plugins)}){''.join(data)}"
 
 
 def _results(plan: Plan) -> list[str]:

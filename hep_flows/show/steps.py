@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from hep_flows.plan.task import Key
 
-TITLE, LEAF = 64, 24
+TITLE, LEAF = 64, 32
 PLACE = "·"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: its words, and the steps that it works on."""
+    """One step: its words, and the steps that it works on, in order; ``x + x`` works on one twice."""
 
     node: Expr
     title: str
@@ -54,7 +54,7 @@ def steps(roots: Sequence[Expr], labels: Mapping[Key, str] | None = None, names:
         if labels is not None and _mixed(node, {i.key for i in spelling.inputs()}, labels):
             spelling = stepwise(node, names)
         words = [p if isinstance(p, str) else _short(p[0], spelled(p[0], over, names)) for p in spelling.parts]
-        below = tuple(dict.fromkeys([i for i in spelling.inputs() if not isinstance(i, Literal)]))
+        below = tuple([i for i in spelling.inputs() if not isinstance(i, Literal)])
         wanted.update([i.key for i in below])
         found[node.key] = Step(node, _cut("".join(words)), below)
     return found

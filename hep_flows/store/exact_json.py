@@ -25,25 +25,32 @@ def encoded(value: object) -> Any:
         For a value of any other kind than None, bool, int, float, complex, str, bytes, list, tuple, dict, and numpy's
         numbers, texts, times and arrays of these.
     """
+    kind = type(value)
+    if value is None or kind is bool or kind is str:
+        return value
+    if kind in {int, float, complex}:
+        return _encoded_number(value)
     match value:
-        case None | bool() | str() if type(value) in {type(None), bool, str}:
-            return value
-        case int() if type(value) is int:
-            return value if -(2**63) <= value < 2**64 else {"$int": hex(value)}
-        case float() if type(value) is float:
-            return value if math.isfinite(value) else {"$float": struct.pack(">d", value).hex()}
-        case list() if type(value) is list:
+        case list() if kind is list:
             return [encoded(v) for v in value]
-        case dict() if type(value) is dict:
-            return _encoded_dict(value)
-        case tuple() if type(value) is tuple:
+        case tuple() if kind is tuple:
             return {"$tuple": [encoded(v) for v in value]}
-        case bytes() if type(value) is bytes:
+        case dict() if kind is dict:
+            return _encoded_dict(value)
+        case bytes() if kind is bytes:
             return {"$bytes": base64.b64encode(value).decode()}
-        case complex() if type(value) is complex:
-            return {"$complex": [encoded(value.real), encoded(value.imag)]}
         case _:
             return _encoded_numpy(value)
+
+
+def _encoded_number(value: Any) -> Any:
+    match value:
+        case int():
+            return value if -(2**63) <= value < 2**64 else {"$int": hex(value)}
+        case float():
+            return value if math.isfinite(value) else {"$float": struct.pack(">d", value).hex()}
+        case _:
+            return {"$complex": [encoded(value.real), encoded(value.imag)]}
 
 
 def _encoded_dict(value: dict[Any, Any]) -> Any:
@@ -52,7 +59,7 @@ def _encoded_dict(value: dict[Any, Any]) -> Any:
     return {"$dict": [[encoded(k), encoded(v)] for k, v in value.items()]}
 
 
-def _encoded_numpy(value: object) -> Any:
+def _encoded_numpy(value: Any) -> Any:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.generic) and value.dtype.kind in _KINDS:
         return {"$number": [value.dtype.str, base64.b64encode(value.tobytes()).decode()]}

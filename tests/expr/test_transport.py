@@ -140,7 +140,7 @@ def test_deep_and_shared_expressions(step):
         x = step(x)
     start = time.perf_counter()
     assert decode(encode(x)) == x
-    assert time.perf_counter() - start < 8
+    assert time.perf_counter() - start < 20
 
 
 def test_wide_schemas_of_records_in_records():

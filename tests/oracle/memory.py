@@ -8,10 +8,12 @@ import awkward as ak
 import numpy as np
 
 from hep_flows.execute.run_plan import run_plan
-from hep_flows.expr.types import Record, String
+from hep_flows.expr.types import Histogram, Record, String
+from hep_flows.expr.walk import postorder
 from hep_flows.plan.make_plan import make_plan
-from hep_flows.plugin import Columns, No, Partition, Program, Scalar, Yes
+from hep_flows.plugin import Columns, HistogramResult, No, Partition, Program, Scalar, Yes
 from hep_flows.plugins.awkward.run_tasks import merge_parts, run_tasks
+from hep_flows.plugins.hist.plugin import HistPlugin
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -65,13 +67,23 @@ def evaluated(
 
     ``cuts`` are nodes that become tasks of their own; with two plug-ins they are what changes hands.
     """
-    plugins = [MemoryPlugin(table, f"memory{k}", refused=cuts if k else ()) for k in range(n_plugins)]
+    others = {n.key for n in postorder(expr)} - set(cuts)
+    plugins = [MemoryPlugin(table, f"memory{k}", refused=(cuts, others)[k] if n_plugins > 1 else ()) for k in range(n_plugins)]
     plan = make_plan([expr], plugins, extra_cuts=cuts if n_plugins == 1 else ())
     result = run_plan(plan, plugins, workers=workers, chunk_events=chunk_events)[plan.targets[0]]
     if isinstance(result, Scalar):
         return result.value, ""
     assert isinstance(result, Columns)
     return ak.to_list(result.array), str(result.array.type.content)
+
+
+def filled(expr: Expr, table: Table, *, chunk_events: int) -> Any:
+    """Give a histogram, filled by the plug-in that does it."""
+    plugins = [MemoryPlugin(table, refused={n.key for n in postorder(expr) if isinstance(n.type.item, Histogram)}), HistPlugin()]
+    plan = make_plan([expr], plugins)
+    result = run_plan(plan, plugins, workers=1, chunk_events=chunk_events)[plan.targets[0]]
+    assert isinstance(result, HistogramResult)
+    return result.histogram
 
 
 def _arrays(record: Record, objects: list[Any], path: Path = (), depth: int = 0) -> Iterator[tuple[Path, ak.Array]]:

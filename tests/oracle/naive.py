@@ -10,16 +10,17 @@ an index always finds something. It tells how deep the result of a lambda is nes
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from oracle.lists import broadcast, deep, picked
+from oracle.lists import broadcast, deep, gathered, picked
 from oracle.naive_items import aggregate, applied, item_of, prototype
 
 from hep_flows.expr.types import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from oracle.tables import Table
 
@@ -33,22 +34,33 @@ _DUNDERS = {
 }
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What all frames of a table know: how many lists each name adds, the events of the lambdas that are
+    being called, and the aliases."""
+
+    levels: dict[str, int]
+    inside: list[int]
+    aliases: dict[str, Callable[[Naive], Naive]]
+
+
 class Naive:
     """Values by event number, nested ``depth`` lists deep; ``element`` marks what a lambda holds: one event's part."""
 
-    def __init__(self, values: dict[int, Any], depth: int, levels: dict[str, int], *, element: bool = False) -> None:
+    def __init__(self, values: dict[int, Any], depth: int, shared: Shared, *, element: bool = False) -> None:
         self.values = values
         self.depth = depth
-        self.levels = levels
+        self.shared = shared
         self.element = element
+        self.is_reference = False
 
     @classmethod
     def of(cls, table: Table) -> Naive:
         """Give the frame of a table."""
         events = {i: item_of(table.record, e) for i, e in enumerate(table.events)}
-        levels: dict[str, int] = {}
-        _note_levels(table.record, levels)
-        return cls({**events, PHANTOM: prototype(table.record)}, 0, levels)
+        shared = Shared({}, [], {})
+        _note_levels(table.record, shared.levels)
+        return cls({**events, PHANTOM: prototype(table.record)}, 0, shared)
 
     def result(self) -> Any:
         """Give the value as plain data, without the phantom."""
@@ -66,15 +78,19 @@ class Naive:
             return lambda: self._aggregate(name.lower())
         if name.startswith("_"):
             raise AttributeError(name)
-        added = self.levels[name]
+        if name in self.shared.aliases:
+            return self.shared.aliases[name](self)
+        added = self.shared.levels[name]
         absent: Any = [] if added else None
         found = {i: deep(v, self.depth, lambda x: absent if x is None else x[name]) for i, v in self.values.items()}
-        return Naive(found, self.depth + added, self.levels, element=self.element)
+        new = Naive(found, self.depth + added, self.shared, element=self.element)
+        new.is_reference = name == "muon"
+        return new
 
     def __setitem__(self, name: str, value: Any) -> None:
         if callable(value):
             value = self.map(value) if self.depth else value(self)
-        self.levels[name] = max(value.depth - self.depth, 0)
+        self.shared.levels[name] = max(value.depth - self.depth, 0)
         for i, objects in self.values.items():
             # A column that is shallower than the objects is the same for each of them.
             broadcast(
@@ -102,8 +118,10 @@ class Naive:
 
     def _masked(self, key: Naive) -> Naive:
         here, masks = self._beside(key)
+        if isinstance(_any_item(key.values), np.integer):
+            return here._gathered(masks, refers_to=key.is_reference)
         if not here.depth:
-            return Naive({i: v for i, v in here.values.items() if i == PHANTOM or masks.values[i] is True}, 0, self.levels)
+            return Naive({i: v for i, v in here.values.items() if i == PHANTOM or masks.values[i] is True}, 0, self.shared)
 
         def keep(values: list[Any], mask: Any) -> list[Any]:
             each = mask if masks.depth >= here.depth else [mask] * len(values)
@@ -111,41 +129,56 @@ class Naive:
 
         depths = [here.depth - 1, min(masks.depth, here.depth - 1)]
         found = {i: v if i == PHANTOM else broadcast(keep, [v, masks.values[i]], depths) for i, v in here.values.items()}
-        return Naive(found, here.depth, self.levels, element=here.element)
+        return Naive(found, here.depth, self.shared, element=here.element)
+
+    def _gathered(self, key: Naive, *, refers_to: bool) -> Naive:
+        around = self.depth - 1
+        found = {}
+        for i, v in self.values.items():
+            index = deep(key.values[i], key.depth, lambda k: 0 if k is not None else None) if i == PHANTOM else key.values[i]
+            found[i] = broadcast(
+                lambda x, k: gathered(x, k, key.depth - around, refers_to=refers_to), [v, index], [around, around]
+            )
+        return Naive(found, key.depth, self.shared, element=self.element)
 
     def _sliced(self, key: slice) -> Naive:
         if not self.depth:
             numbers = [i for i in self.values if i != PHANTOM][key]
-            return Naive({i: self.values[i] for i in [*numbers, PHANTOM]}, 0, self.levels)
+            return Naive({i: self.values[i] for i in [*numbers, PHANTOM]}, 0, self.shared)
         found = {i: v if i == PHANTOM else deep(v, self.depth - 1, lambda x: x[key]) for i, v in self.values.items()}
-        return Naive(found, self.depth, self.levels, element=self.element)
+        return Naive(found, self.depth, self.shared, element=self.element)
 
     def _picked(self, index: int) -> Naive:
         found = {i: deep(v, self.depth - 1, lambda x, k=0 if i == PHANTOM else index: picked(x, k)) for i, v in self.values.items()}
-        return Naive(found, self.depth - 1, self.levels, element=self.element)
+        return Naive(found, self.depth - 1, self.shared, element=self.element)
 
     # --------------------------------------------------------------------------------------------------------- functions
 
     def map(self, f: Callable[[Naive], Any]) -> Naive:
         depth = 0
+        shared = self.shared
 
         def one(i: int, x: Any) -> Any:
             nonlocal depth
-            body = f(Naive({i: x}, self.depth - 1, self.levels, element=True))
+            shared.inside.append(i)
+            body = f(Naive({i: x}, self.depth - 1, shared, element=True))
+            shared.inside.pop()
             if isinstance(body, tuple):
                 return {str(k): _in_event(b, i) for k, b in enumerate(body)}
             depth = body.depth if isinstance(body, Naive) else 0
             return _in_event(body, i)
 
-        found = {i: [one(i, x) for x in v] for i, v in self.values.items()}
-        return Naive(found, 1 + depth, self.levels, element=self.element)
+        # A whole collection in another lambda is that of the lambda's event.
+        numbers = shared.inside[-1:] or list(self.values)
+        found = {i: [one(i, x) for x in self.values[i]] for i in numbers}
+        return Naive(found, 1 + depth, shared, element=bool(shared.inside))
 
     def _aggregate(self, name: str) -> Naive:
         if self.depth:
             found = {i: deep(v, self.depth - 1, lambda x: aggregate(name, x)) for i, v in self.values.items()}
-            return Naive(found, self.depth - 1, self.levels, element=self.element)
+            return Naive(found, self.depth - 1, self.shared, element=self.element)
         assert not self.element, f"{name} requires a sequence"
-        return Naive({_NO_EVENT: aggregate(name, self.result(), self.values.get(PHANTOM))}, 0, self.levels)
+        return Naive({_NO_EVENT: aggregate(name, self.result())}, 0, self.shared)
 
     def DeltaR(self, other: Naive) -> Naive:
         return _call("delta_r", self.eta, self.phi, other.eta, other.phi)
@@ -169,17 +202,20 @@ class Naive:
 
     def _beside(self, other: Naive) -> tuple[Naive, Naive]:
         """Give both over the events that both have: those of the element where one of them is one."""
-        numbers = next((list(f.values) for f in (self, other) if f.element), None) or next(
-            (list(f.values) for f in (self, other) if _NO_EVENT not in f.values), [_NO_EVENT]
-        )
+        numbers = _events_of([self, other])
         return self._over(numbers), other._over(numbers)
 
     def _over(self, numbers: list[int]) -> Naive:
         only = self.values.get(_NO_EVENT)
         assert _NO_EVENT in self.values or set(numbers) <= set(self.values), "two selections of events meet"
         found = {i: only if _NO_EVENT in self.values else self.values[i] for i in numbers}
-        element = self.element or len(numbers) == 1 < len(self.values)
-        return Naive(found, self.depth, self.levels, element=element)
+        return Naive(found, self.depth, self.shared, element=self.element or bool(self.shared.inside))
+
+
+def _events_of(frames: Sequence[Naive]) -> list[int]:
+    """Give the events of an operation: that of an element, else those of the table, else none."""
+    ranked = max(frames, key=lambda f: (f.element, _NO_EVENT not in f.values))
+    return list(ranked.values)
 
 
 def _forward(name: str) -> Any:
@@ -195,13 +231,10 @@ for _dunder, _name in _DUNDERS.items():
     setattr(Naive, f"__r{_dunder}__", _backward(_name))
 
 
-def _call(name: str, *args: Any) -> Naive:
+def _call(name: str | Callable[..., Any], *args: Any) -> Naive:
     """Apply a function of single values to frames and constants."""
     frames = [a for a in args if isinstance(a, Naive)]
-    first = frames[0]
-    for f in frames:
-        first = first._beside(f)[0] if f.element or _NO_EVENT in first.values else first
-    numbers = list(max(frames, key=lambda f: (f.element, _NO_EVENT not in f.values)).values)
+    numbers = _events_of(frames)
     over = [a._over(numbers) if isinstance(a, Naive) else a for a in args]
     depths = [a.depth if isinstance(a, Naive) else 0 for a in over]
 
@@ -209,7 +242,20 @@ def _call(name: str, *args: Any) -> Naive:
         return applied(name, items)
 
     found = {i: broadcast(one, [a.values[i] if isinstance(a, Naive) else a for a in over], depths) for i in numbers}
-    return Naive(found, max(depths), first.levels, element=any(f.element for f in frames))
+    return Naive(found, max(depths), frames[0].shared, element=any(f.element for f in frames))
+
+
+def _any_item(values: Any) -> Any:
+    """Give one of the items; the phantom has one."""
+    while isinstance(values, dict | list):
+        found = [v for v in (values.values() if isinstance(values, dict) else values) if v is not None and (v or not isinstance(v, list))]
+        values = found[-1] if found else None
+    return values
+
+
+def lifted(f: Callable[..., Any]) -> Callable[..., Naive]:
+    """Give what `user_func` makes of a function of floats."""
+    return lambda *args: _call(f, *args)
 
 
 def _in_event(value: Any, i: int) -> Any:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from oracle.scalars import cast
 
-from hep_flows.expr.types import Bool, Record, String
+from hep_flows.expr.types import Record, String
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hep_flows.expr.types import Item, Member
 
@@ -40,15 +40,18 @@ def _wrapped(value: Any, depth: int) -> Any:
     return [_wrapped(value, depth - 1)] if depth else value
 
 
-def applied(name: str, items: Sequence[Any]) -> Any:
+def applied(name: str | Callable[..., Any], items: Sequence[Any]) -> Any:
     """Give a function of single values; plain Python numbers adapt to numpy's."""
     if name == "where":
         return _chosen(*items)
     if any(i is None for i in items):
         return None
+    if callable(name):
+        return np.float64(name(*items))
     if name == "delta_r":
         eta1, phi1, eta2, phi2 = items
-        return np.float64(math.hypot(float(eta1) - float(eta2), math.remainder(float(phi1) - float(phi2), 2 * math.pi)))
+        distance = math.hypot(float(eta1) - float(eta2), math.remainder(float(phi1) - float(phi2), 2 * math.pi))
+        return np.result_type(*items).type(distance)
     if all(isinstance(i, str) for i in items):
         return (items[0] == items[1]) == (name == "equal")
     if name in _OF_BOOLS and all(isinstance(i, bool) for i in items):
@@ -70,10 +73,10 @@ def _plain(value: Any) -> Any:
     return bool(value) if isinstance(value, np.bool_) else value
 
 
-def aggregate(name: str, values: Sequence[Any], like: Any = None) -> Any:
-    """Give the aggregate of one list; ``like`` tells the kind where the list is empty."""
+def aggregate(name: str, values: Sequence[Any]) -> Any:
+    """Give the aggregate of one list; a sum of nothing is a plain 0, whose kind only the schema would tell."""
     if name == "count":
-        return len(values)
+        return np.int64(len(values))
     present = [v for v in values if v is not None]
     match name:
         case "any":
@@ -83,13 +86,12 @@ def aggregate(name: str, values: Sequence[Any], like: Any = None) -> Any:
         case "max" | "min":
             return (max(present) if name == "max" else min(present)) if present else None
         case "mean":
-            return math.fsum(float(v) for v in present) / len(present) if present else None
-    kinds = [v for v in [*present, like] if isinstance(v, np.floating)]
-    if kinds:
+            kind = type(present[0]) if present and isinstance(present[0], np.floating) else np.float64
+            return kind(math.fsum(float(v) for v in present) / len(present)) if present else None
+    if not present:
+        return 0 if name == "sum" else 1
+    if isinstance(present[0], np.floating):
         total = math.fsum(float(v) for v in present) if name == "sum" else math.prod(float(v) for v in present)
-        return kinds[0].dtype.type(total)
+        return type(present[0])(total)
     whole = sum(int(v) for v in present) if name == "sum" else math.prod(int(v) for v in present)
-    return (whole + 2**63) % 2**64 - 2**63
-
-
-__all__ = ["Bool", "aggregate", "applied", "item_of", "prototype"]
+    return np.int64((whole + 2**63) % 2**64 - 2**63)

@@ -21,12 +21,17 @@ _LEAVES = {"Jet": ("pt", "eta", "phi", "n"), "Muon": ("pt", "eta", "phi", "charg
 
 @dataclass(frozen=True)
 class Thing:
-    """A collection (or, inside a lambda, one element) that the text can name, and the columns that it has."""
+    """A collection (or, inside a lambda, one element) that the text can name, and the columns that it has.
+
+    ``links`` are columns that hold a collection of some kind for each element, ``matches`` such that hold one object or none.
+    """
 
     name: str
     kind: str
     columns: tuple[str, ...] = ()
     element: bool = False
+    links: tuple[tuple[str, str], ...] = ()
+    matches: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -82,10 +87,20 @@ class Scope:
                 return f"np.where({self.mask(of, budget - 1)}, {a}, {self.one_of(self.small, lambda: self.number(of, budget - 1))})"
             case 9:
                 return f"np.{self.one_of('maximum', 'minimum')}({a}, {self.one_of(self.small, lambda: self.leaf(of))})"
+            case 10 if of.links or of.matches:
+                return self.linked(of)
             case 10 if of.kind == "Jet":
                 return f"{of.name}.hits.{self.one_of('Sum', 'Count', 'Max', 'First', 'count')}()"
             case _:
                 return self.related(of, budget - 1) if of.element else f"np.sqrt(abs({a}))"
+
+    def linked(self, of: Thing) -> str:
+        """Give a number of the objects that an element is linked to."""
+        name, kind = self.draw(st.sampled_from([*of.links, *of.matches]))
+        leaf = self.one_of(*_LEAVES[kind])
+        if (name, kind) in of.matches:
+            return f"{of.name}.{name}.{leaf}"
+        return f"{of.name}.{name}.{self.one_of('Count()', f'{leaf}.Sum()', f'{leaf}.Max()', f'First().{leaf}', f'{leaf}.First()')}"
 
     def per_event(self, budget: int = 1) -> str:
         """Give a number for each event."""
@@ -98,6 +113,7 @@ class Scope:
             lambda: f"{c.name}.First().{self.one_of(*_LEAVES[c.kind])}",
             lambda: f"{c.name}[{self.one_of('0', '1', '-1', '-2')}].{self.one_of(*_LEAVES[c.kind])}",
             lambda: f"{self.leaf(c)}[{self.one_of('0', '1', '-1')}]",
+            lambda: f"{self.leaf(c)}[{self.collection().name}.Count()]",
             lambda: f"({self.mask(c, budget - 1)}).{self.one_of('Sum', 'Count')}()",
             lambda: f"{c.name}[{self.mask(c, budget - 1)}].{self.selected()}",
         )
@@ -113,7 +129,14 @@ class Scope:
             lambda: f"({self.pair_mask(c, element)}).{self.one_of('Sum', 'Count')}()",
             lambda: f"({c.name}.{self.one_of('pt', 'eta')} - {self.leaf(element)}).{self.one_of('Max', 'Min')}()",
             lambda: self.per_event(budget),
+            lambda: self.closest(c, element),
+            lambda: f"near({c.name}, {element.name}).{self.selected()}",
+            lambda: f"affine({c.name}.pt, {self.leaf(element)}).Max()",
         )
+
+    def closest(self, c: Thing, element: Thing) -> str:
+        distance = f"abs({c.name}.pt - {element.name}.pt)"
+        return f"{c.name}[{distance} == {distance}.Min()].First().{self.one_of(*_LEAVES[c.kind])}"
 
     # ----------------------------------------------------------------------------------------------------------- masks
 
@@ -183,6 +206,12 @@ class Scope:
         )
         return f"{c.name}.map(lambda {x.name}: {body})"
 
+    def mapped_number(self, c: Thing) -> str:
+        """Give a number for each pair of two collections, or for each element."""
+        x, d = self.element_of(c), self.collection()
+        body = self.one_of(lambda: self.number(x), lambda: f"{d.name}.pt - {self.leaf(x)}")
+        return f"{c.name}.map(lambda {x.name}: {body})"
+
     def pair(self, d: Thing, x: Thing) -> str:
         y = self.element_of(d)
         body = self.one_of(
@@ -196,9 +225,13 @@ class Scope:
 
     def add_line(self) -> None:
         c = self.collection()
-        match self.draw(st.integers(0, 7)):
+        match self.draw(st.integers(0, 10)):
             case 0 | 1 | 2:
                 self.add_view(c)
+            case 7 | 8:
+                self.add_link(c)
+            case 9:
+                self.add_alias()
             case 3 | 4 | 5:
                 self.add_column(c)
             case 6:
@@ -235,6 +268,29 @@ class Scope:
         self.lines.append(f'{c.name}["{name}"] = {value}')
         self.things = [replace(t, columns=(*t.columns, name)) if t.name == c.name else t for t in self.things]
 
+    def add_link(self, c: Thing) -> None:
+        """Match two collections, as the paper does: all candidates, whether there is one, and the first."""
+        d, x = self.collection(), self.element_of(c)
+        every, match, has = self.fresh("all"), self.fresh("first"), self.fresh("has")
+        chosen = self.one_of(lambda: f"{d.name}[{self.pair_mask(d, x)}]", f"near({d.name}, {x.name})")
+        self.lines.append(f'{c.name}["{every}"] = {self.one_of(f"lambda {x.name}: {chosen}", f"{c.name}.map(lambda {x.name}: {chosen})")}')
+        self.lines.append(f'{c.name}["{has}"] = lambda {x.name}: {x.name}.{every}.Count() > 0')
+        links, found = (*c.links, (every, d.kind)), c
+        if self.draw(st.booleans()):
+            view = self.fresh("v")
+            self.lines.append(f"{view} = {c.name}[{self.one_of('', '~')}{c.name}.{has}]")
+            found = replace(c, name=view)
+            self.things.append(found)
+        self.lines.append(f'{found.name}["{match}"] = lambda {x.name}: {x.name}.{every}.First()')
+        self.things = [replace(t, links=links) if t.name in {c.name, found.name} else t for t in self.things]
+        matches = (*c.matches, (match, d.kind))
+        self.things = [replace(t, matches=matches) if t.name == found.name else t for t in self.things]
+
+    def add_alias(self) -> None:
+        name, o = self.fresh("a"), self.fresh("o")
+        self.lines.append(f'define_alias("", "{name}", lambda {o}: {o}.{self.one_of("pt * 2", "eta - 1", "pt / 4")})')
+        self.things = [replace(t, columns=(*t.columns, name)) for t in self.things]
+
     def drop_events(self) -> None:
         if self.root != "df":
             return
@@ -255,6 +311,11 @@ class Scope:
             f"{self.root}.Count()",
             lambda: f"np.{self.one_of('sin', 'arctan', 'tanh')}({self.number(c, 2)})",
             lambda: f"{self.leaf(c)}.{self.one_of('Mean', 'Sum', 'Prod')}()",
+            lambda: f"affine({self.number(c)}, {self.per_event()})",
+            lambda: f"{c.name}.map(near({self.collection().name})).{self.one_of('pt', 'eta')}",
+            lambda: f"{self.root}.Muon[{c.name}.muon].pt" if c.kind == "Jet" else self.number(c),
+            lambda: f"{c.name}.{c.links[-1][0]}.{self.one_of('pt', 'eta')}" if c.links else self.mapped(c),
+            lambda: f"{self.linked(c)}" if c.links or c.matches else self.mapped(c),
         )
 
 
@@ -265,3 +326,15 @@ def programs(draw: DrawFn, max_lines: int = 4) -> str:
     for _ in range(draw(st.integers(0, max_lines))):
         scope.add_line()
     return "\n".join([*scope.lines, f"result = {scope.result()}"])
+
+
+@st.composite
+def fills(draw: DrawFn, max_lines: int = 2) -> str:
+    """Give the text of an analysis that ends with values ``x`` and weights ``w`` for them."""
+    scope = Scope(draw)
+    for _ in range(draw(st.integers(0, max_lines))):
+        scope.add_line()
+    c = scope.collection()
+    x = scope.one_of(lambda: scope.number(c), lambda: scope.mapped_number(c), lambda: scope.per_event())
+    w = scope.one_of(lambda: scope.per_event(), lambda: scope.number(c, 1) if f"{c.name}." in x and ".map" not in x else "2")
+    return "\n".join([*scope.lines, f"x = {x} * 1", f"w = {scope.root}.MET.pt * 0 + {scope.one_of('1', '0.5')} * {w}"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_plugin import TinyPlugin, tiny_table
 
 from hep_flows import Histogram, user_func
 from hep_flows.errors import AxisError, NoPluginError, PlanError
@@ -14,6 +13,7 @@ from hep_flows.expr.walk import postorder
 from hep_flows.plan.make_plan import make_plan
 from hep_flows.plan.spread import spread
 from hep_flows.plugins.hist.plugin import HistPlugin
+from tiny_plugin import TinyPlugin, tiny_table
 
 
 def tiny(**more):
@@ -211,7 +211,7 @@ def test_an_element_outside_of_its_lambda_is_an_error_with_the_line():
 def test_two_tables_in_one_expression_are_named():
     a, b = tiny_table("first"), tiny_table("second")
     expr = build.call("add", (a.x.Sum()._expr, b.x.Sum()._expr))
-    with pytest.raises(AxisError, match="'first'.*'second'"):
+    with pytest.raises(AxisError, match=r"'first'.*'second'"):
         make_plan([expr], [tiny()])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle.canonical import canonical
@@ -10,6 +12,8 @@ from oracle.respell import respelled
 from oracle.tables import tables
 
 from hep_flows.expr.check import check
+from hep_flows.expr.from_python import from_python
+from hep_flows.expr.python_ast import to_python
 from hep_flows.expr.text import one_line
 from hep_flows.expr.transport import decode, encode
 from hep_flows.expr.walk import postorder
@@ -48,3 +52,13 @@ def test_bytes_keep_the_expression(case):
     assert again == case.expr
     assert str(again.type) == str(case.expr.type)
     assert encode(again) == encode(case.expr)
+
+
+@given(cases(max_events=0))
+def test_python_keeps_the_expression(case):
+    form = to_python(case.expr)
+    text = ast.unparse(form.module)
+    again = from_python(ast.parse(text), form.names)
+    assert again == case.expr, text
+    assert from_python(form.module, form.names) == case.expr
+    assert ast.unparse(to_python(again).module) == text

@@ -10,7 +10,7 @@ import hep_flows
 from golden_files import assert_golden
 
 HEAVY = (
-    "awkward", "boost_histogram", "coffea", "dask", "fsspec", "hist", "matplotlib", "mplhep", "numba", "numpy", "pandas",
+    "awkward", "boost_histogram", "coffea", "dask", "diskcache", "fsspec", "hist", "matplotlib", "mplhep", "numba", "numpy", "pandas",
     "prefect", "pyarrow", "pydantic", "pydantic_settings", "rich", "servicex", "typer", "uproot",
 )  # fmt: skip
 PUBLIC = {

@@ -177,7 +177,7 @@ ROWS = [
             r.sm["Jet_pt"] / ak.sum(r.sm["Jet_pt"], axis=1),
             ak.max(r.sm["Jet_pt"], axis=1) - ak.min(r.sm["Jet_pt"], axis=1),
             ak.max(r.sm["Jet_pt"], axis=1) + ak.max(r.sm["Muon_pt"], axis=1),
-            r.sm["Jet_pt"] - ak.firsts(r.sm["Jet_pt"]),
+            r.sm["Jet_pt"] - ak.fill_none(ak.firsts(r.sm["Jet_pt"]), np.float32(0)),
         ],
         rel=1e-6,
     ),

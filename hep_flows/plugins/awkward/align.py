@@ -47,17 +47,18 @@ def aligned(frames: Frames, arguments: Sequence[Argument], items: Sequence[Item]
     TaskError
         When lists that stand for the same axis have different lengths.
     """
-    values = [a for a in arguments if isinstance(a, Value)]
-    if not values:
-        return Aligned(None, (), 1, tuple([constant(a, t, 1) for a, t in zip(arguments, items, strict=True)]))
-    frame = frames.frame(values[0].frame.events, loops)
+    first = next((a for a in arguments if isinstance(a, Value)), None)
+    if first is None:
+        return Aligned(None, (), 1, tuple([_flat(a, t, (), 1) for a, t in zip(arguments, items, strict=True)]))
+    frame = frames.frame(first.frame.events, loops)
     lifted = [frames.lifted(a, frame) if isinstance(a, Value) else a for a in arguments]
     longest = max([a for a in lifted if isinstance(a, Value)], key=lambda a: len(a.axes))
-    size = longest.n_items
-    flats = [
-        spread(a, longest.axes) if isinstance(a, Value) else constant(a, t, size) for a, t in zip(lifted, items, strict=True)
-    ]
-    return Aligned(frame, longest.axes, size, tuple(flats))
+    flats = [_flat(a, t, longest.axes, longest.n_items) for a, t in zip(lifted, items, strict=True)]
+    return Aligned(frame, longest.axes, longest.n_items, tuple(flats))
+
+
+def _flat(argument: Argument, item: Item, axes: tuple[Lists, ...], size: int) -> Flat:
+    return spread(argument, axes) if isinstance(argument, Value) else constant(argument, item, size)
 
 
 def spread(value: Value, axes: tuple[Lists, ...]) -> Flat:

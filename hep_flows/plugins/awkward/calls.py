@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hep_flows.plugins.awkward.align import Aligned, Flat
     from hep_flows.plugins.awkward.values import Mask
 
+
 def elementwise_call(node: Call, arguments: Aligned) -> Value | Constant:
     """Give the value of a call whose arguments are aligned."""
     data, valid = _computed(node, arguments)

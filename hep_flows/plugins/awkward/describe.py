@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from hep_flows.errors import SourceError
 from hep_flows.plugin import Description
+from hep_flows.plugins.awkward.file_names import shown
 from hep_flows.plugins.awkward.forms import type_text
 from hep_flows.plugins.awkward.open_tables import open_table
-from hep_flows.plugins.awkward.root_files import is_url
 from hep_flows.plugins.awkward.schema_nanoaod import nanoaod_record
 from hep_flows.plugins.awkward.schema_parquet import parquet_record
 from hep_flows.plugins.awkward.schema_tree import tree_record
@@ -60,7 +60,7 @@ def describe(kind: str, files: Sequence[str], tree: str = "") -> Description:
     others = _look_at_all(kind, tuple(dict.fromkeys(files[1:])), first.tree)
     by_name = {f.name: f for f in [*others, first]}
     distinct = list(dict.fromkeys([first.name, *files[1:]]))
-    record = _SCHEMAS[kind](merged_columns([(f, by_name[f].columns) for f in distinct]))
+    record = _SCHEMAS[kind](merged_columns([(shown(f), by_name[f].columns) for f in distinct]))
     return Description(record, tuple(files), tuple([by_name[f].content for f in files]), first.tree, _title(files))
 
 
@@ -111,5 +111,5 @@ def _joined(one: StoredColumn, file: str, other: StoredColumn, other_file: str) 
 
 
 def _title(files: Sequence[str]) -> str:
-    name = files[0].split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1] if is_url(files[0]) else files[0].rsplit("/", 1)[-1]
+    name = shown(files[0]).rstrip("/").rsplit("/", 1)[-1]
     return name if len(files) == 1 else f"{name} and {len(files) - 1} more"

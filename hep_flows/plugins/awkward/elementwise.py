@@ -93,11 +93,8 @@ def _delta_phi(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[s
 def _delta_r(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str, Any]) -> Any:  # noqa: ARG001
     eta1, phi1, eta2, phi2 = [np.asarray(o, dtype=dtype) for o in operands]
     d_eta, d_phi = eta1 - eta2, wrapped(phi1 - phi2)
-    # In place: new memory costs more than the arithmetic.
-    d_eta *= d_eta
-    d_phi *= d_phi
-    d_phi += d_eta
-    return np.sqrt(d_phi, out=d_phi)
+    square = d_eta * d_eta + d_phi * d_phi
+    return np.sqrt(square, out=square)
 
 
 def wrapped(angle: NDArray[Any]) -> NDArray[Any]:
@@ -105,7 +102,7 @@ def wrapped(angle: NDArray[Any]) -> NDArray[Any]:
     angle = np.atleast_1d(angle)
     pi, turn = angle.dtype.type(np.pi), angle.dtype.type(2 * np.pi)
     turns = np.floor((angle + pi) / turn)
-    near = np.subtract(angle, np.multiply(turns, turn, out=turns), out=turns)
+    near: NDArray[Any] = np.subtract(angle, np.multiply(turns, turn, out=turns), out=turns)
     # Next to the borders the rounded quotient may be off by one turn.
     off = np.flatnonzero(~((near >= -pi) & (near < pi)))
     if len(off):

@@ -288,7 +288,5 @@ class _Evaluation:
             return self._item(of, int(index.value), node)
         events = (Lists(np.asarray([0, of.frame.size], dtype=np.int64)), *of.axes)
         everything = (Lists(np.asarray([0, index.n_items], dtype=np.int64)),)
-        found = structure.gathered(
-            events, 0, everything, index.data, index.valid, negative_is_missing=negative_is_missing
-        )
+        found = structure.gathered(events, 0, everything, index.data, index.valid, negative_is_missing=negative_is_missing)
         return selected(of, replace(found, axes=found.axes[1:]), index.frame, index.axes)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import SourceError, did_you_mean
-from hep_flows.plugins.awkward.root_files import is_url, open_root, tree_named
+from hep_flows.plugins.awkward.file_names import is_url
+from hep_flows.plugins.awkward.root_files import open_root, tree_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,13 +70,16 @@ def check_exists(file: str) -> None:
     raise SourceError(f"{file} does not exist", do=near)
 
 
+_Key = tuple[str, str, str, tuple[int, ...]]
+
+
 class OpenTables:
     """A few open tables. A table is lent to one thread at a time; closing this object closes them all."""
 
     def __init__(self, limit: int = 8) -> None:
         """Start with none; at most ``limit`` unused ones are kept."""
         self._limit = limit
-        self._unused: list[tuple[tuple[str, str, str], StoredTable]] = []
+        self._unused: list[tuple[_Key, StoredTable]] = []
         self._lock = threading.Lock()
 
     @contextmanager
@@ -87,8 +91,9 @@ class OpenTables:
         SourceError
             When the file is not what ``content`` says it was.
         """
-        key = (kind, file, tree)
-        table = self._taken(key) or open_table(*key)
+        # A file that was written again since it was opened is another file.
+        key = (kind, file, tree, _stamp(file))
+        table = self._taken(key) or open_table(kind, file, tree)
         try:
             _check_content(file, table.content, content)
             yield table
@@ -97,14 +102,14 @@ class OpenTables:
             raise
         self._give_back(key, table)
 
-    def _taken(self, key: tuple[str, str, str]) -> StoredTable | None:
+    def _taken(self, key: _Key) -> StoredTable | None:
         with self._lock:
             for i in reversed(range(len(self._unused))):
                 if self._unused[i][0] == key:
                     return self._unused.pop(i)[1]
         return None
 
-    def _give_back(self, key: tuple[str, str, str], table: StoredTable) -> None:
+    def _give_back(self, key: _Key, table: StoredTable) -> None:
         with self._lock:
             self._unused.append((key, table))
             n_surplus = max(0, len(self._unused) - self._limit)
@@ -119,6 +124,14 @@ class OpenTables:
             tables, self._unused = self._unused, []
         for _, table in tables:
             table.close()
+
+
+def _stamp(file: str) -> tuple[int, ...]:
+    """Give what the file system changes when a local file is written again; nothing for others."""
+    if is_url(file) or not Path(file).exists():
+        return ()
+    found = Path(file).stat()
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _check_content(file: str, found: str, wanted: str) -> None:

@@ -46,7 +46,9 @@ def _within(output: Output, record: Value, values: Mapping[bytes, Argument]) -> 
     item = output.expr.type.item
     if not isinstance(found, Value):
         flat = constant(found, item, record.n_items)
-        return _of_constant(flat, record, is_text=isinstance(item, String), dtype=None if isinstance(item, String) else dtype_of(item))
+        return _of_constant(
+            flat, record, is_text=isinstance(item, String), dtype=None if isinstance(item, String) else dtype_of(item)
+        )
     if len(found.axes) >= len(record.axes):
         spread(record, found.axes)
         return found

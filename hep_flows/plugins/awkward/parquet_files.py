@@ -9,8 +9,9 @@ from awkward.forms import IndexedForm, IndexedOptionForm, ListForm, ListOffsetFo
 
 from hep_flows.errors import SourceError
 from hep_flows.plugins.awkward.file_identity import identity, local_sample
+from hep_flows.plugins.awkward.file_names import is_url, shown
 from hep_flows.plugins.awkward.forms import is_option, is_text
-from hep_flows.plugins.awkward.root_files import check_remote, is_url, told_as_source_error
+from hep_flows.plugins.awkward.root_files import check_remote, told_as_source_error
 from hep_flows.plugins.awkward.stored import StoredColumn, field_of, inside, split_column
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class ParquetTable:
 
         unknown = [n for n in names if n not in self._leaves]
         if unknown:
-            raise SourceError(f"{self.file} has no column {unknown[0]!r}", why="the file changed since its schema was read")
+            raise SourceError(f"{shown(self.file)} has no column {unknown[0]!r}", why="the file changed since its schema was read")
         groups, skipped = self._groups(start, stop)
         paths = list(dict.fromkeys(p for n in names for p in self._leaves[n]))
         with told_as_source_error(self.file, f"{', '.join(names)} cannot be read"):
@@ -150,7 +151,7 @@ def _footer(file: str, stream: Any) -> tuple[int, bytes]:
     tail = stream.read(_TAIL_BYTES)
     length = int.from_bytes(tail[:4], "little")
     if tail[4:] != b"PAR1" or length + _TAIL_BYTES > size:
-        raise SourceError(f"{file} is not a complete Parquet file", why="the footer at its end is missing or damaged")
+        raise SourceError(f"{shown(file)} is not a complete Parquet file", why="the footer at its end is missing or damaged")
     stream.seek(size - _TAIL_BYTES - length)
     footer = stream.read(length)
     stream.seek(0)

@@ -27,23 +27,23 @@ def plain(array: ak.Array, member: Member, depth: int) -> ak.Array:
     NotAsDeclaredError
         When a list is missing, or a value that the schema promised.
     """
-    return ak.Array(_plain(ak.to_layout(array), depth, optional=member.optional))
+    return ak.Array(_plain(ak.to_layout(array), depth, member))
 
 
-def _plain(layout: Content, depth: int, *, optional: bool) -> Content:
+def _plain(layout: Content, depth: int, member: Member) -> Content:
     if isinstance(layout, IndexedArray):
         layout = layout.project()
-    if layout.is_option and not (optional and depth == 0):
+    if layout.is_option and not (member.optional and depth == 0):
         layout = _without_option(layout, "a list" if depth else "a value")
     if depth == 0:
-        return _leaf(layout)
+        return _leaf(layout, member)
     if isinstance(layout, NumpyArray):
         layout = layout.to_RegularArray()
     if not isinstance(layout, ListArray | ListOffsetArray | RegularArray):
         raise NotAsDeclaredError("it is not a list where the schema says so")
     lists = layout.to_ListOffsetArray64(start_at_zero=True)
     content = lists.content[: lists.offsets[-1]]
-    return ListOffsetArray(Index64(np.asarray(lists.offsets)), _plain(content, depth - 1, optional=optional))
+    return ListOffsetArray(Index64(np.asarray(lists.offsets)), _plain(content, depth - 1, member))
 
 
 def _without_option(layout: Content, what: str) -> Content:
@@ -53,9 +53,13 @@ def _without_option(layout: Content, what: str) -> Content:
     return made.project() if isinstance(made, IndexedArray) else made
 
 
-def _leaf(layout: Content) -> Content:
-    if isinstance(layout, NumpyArray) and not layout.data.dtype.isnative:
-        return NumpyArray(layout.data.astype(layout.data.dtype.newbyteorder("=")))
+def _leaf(layout: Content, member: Member) -> Content:
+    values = layout.content if layout.is_option else layout
+    if isinstance(values, IndexedArray):
+        values = values.project()
+    found = "string" if values.parameter("__array__") == "string" else str(getattr(values, "dtype", type(values).__name__))
+    if found != str(member.item):
+        raise NotAsDeclaredError(f"it holds {found} where the schema says {member.item}")
     return layout
 
 

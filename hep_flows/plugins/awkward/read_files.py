@@ -9,15 +9,16 @@ import awkward as ak
 import numpy as np
 
 from hep_flows.errors import SourceError
-from hep_flows.expr.types import Bool, Int, Member, Record
+from hep_flows.expr.types import Bool, Int, Record
+from hep_flows.plugins.awkward.file_names import shown
 from hep_flows.plugins.awkward.open_tables import OpenTables
 from hep_flows.plugins.awkward.plain_layout import NotAsDeclaredError, counts_at, offsets_at, plain
-from hep_flows.plugins.awkward.stored import INSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hep_flows.expr.nodes import Dataset
+    from hep_flows.expr.types import Member
     from hep_flows.plugin import Partition
 
 Path = tuple[str, ...]
@@ -88,8 +89,9 @@ def _counting_leaf(record: Record, collection: _Leaf, read_anyway: Iterable[_Lea
     inside = collection.member.item
     assert isinstance(inside, Record)
     column = collection.member.column
-    if column and depth == 1 and not any(m.column.startswith(f"{column}{INSIDE}") for m in inside.members.values()):
-        return _Leaf(collection.path, Member(Int(64), column=column), ())
+    counter = record.members.get(column)
+    if counter is not None and isinstance(counter.item, Int) and depth == 1 and not counter.axes and not counter.unreadable:
+        return _Leaf(collection.path, counter, ())
     leaves = sorted(_readable_leaves(record, collection.path, inside), key=_cost)
     if not leaves:
         raise SourceError(f"{'.'.join(collection.path)} cannot be counted", why="none of its leaves can be read")
@@ -119,7 +121,8 @@ def _read(dataset: Dataset, partition: Partition, wanted: Mapping[str, _Leaf], t
             made[column] = plain(arrays[column], leaf.member, len(leaf.axes))
         except NotAsDeclaredError as error:
             raise SourceError(
-                f"{partition.file}: {column} cannot be used", why=f"{error}, between events {partition.start} and {partition.stop}"
+                f"{shown(partition.file)}: {column} cannot be used",
+                why=f"{error}, between events {partition.start} and {partition.stop}",
             ) from None
     return made
 
@@ -132,7 +135,7 @@ def _check_counts(file: str, leaves: Sequence[_Leaf], arrays: Mapping[str, ak.Ar
             column, seen = first.setdefault(axis, (leaf.member.column, offsets))
             if seen is not offsets and not np.array_equal(seen, offsets):
                 raise SourceError(
-                    f"{file}: {column} and {leaf.member.column} have different numbers of entries",
+                    f"{shown(file)}: {column} and {leaf.member.column} have different numbers of entries",
                     why=f"they are leaves of one collection, {axis}",
                     do="read one of them without the other, or repair the file",
                 )

@@ -34,6 +34,12 @@ def reduced(name: str, lists: Lists, data: Any, valid: Mask | None, item: Item) 
             return _truth(name, lists, truth_of(data)), None
         case "sum" | "prod":
             return _folded(name, lists, data).astype(dtype, copy=False), None
+        case _:
+            return _of_filled(name, lists, data, dtype)
+
+
+def _of_filled(name: str, lists: Lists, data: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], Mask | None]:
+    """Give what an empty list does not have."""
     filled = lists.counts > 0
     present = None if filled.all() else filled
     result = _mean(lists, data) if name == "mean" else _extreme(name, lists, data)
@@ -44,7 +50,8 @@ def truth_of(data: Any) -> Mask:
     """Say which items count as true."""
     if is_text(data):
         return is_filled(data)
-    return data if data.dtype == np.bool_ else data != 0
+    mask: Mask = data if data.dtype == np.bool_ else data != 0
+    return mask
 
 
 def _n_true(lists: Lists, mask: Mask) -> NDArray[Any]:

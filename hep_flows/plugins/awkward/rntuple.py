@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import SourceError
+from hep_flows.plugins.awkward.file_names import shown
 from hep_flows.plugins.awkward.root_files import root_identity, told_as_source_error
 from hep_flows.plugins.awkward.stored import StoredColumn, split_column
 
@@ -60,7 +61,7 @@ class RNTupleTable:
             value = array
             for field in (column, *fields):
                 if field not in value.fields:
-                    raise SourceError(f"{self.file} has no field {name!r}", why="the file changed since its schema was read")
+                    raise SourceError(f"{shown(self.file)} has no field {name!r}", why="the file changed since its schema was read")
                 value = value[field]
             found[name] = value
         return found

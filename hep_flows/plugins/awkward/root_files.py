@@ -16,6 +16,7 @@ from uproot.source.file import MultithreadedFileSource
 
 from hep_flows.errors import SourceError, did_you_mean
 from hep_flows.plugins.awkward.file_identity import identity, local_sample
+from hep_flows.plugins.awkward.file_names import is_url, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
 TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 _HEADER_BYTES = 20
 _BIG_FILE_VERSION = 1_000_000
-
-
-def is_url(file: str) -> bool:
-    """Say whether the name is a URL and not a local path."""
-    return "://" in file
 
 
 def speed_up_zlib() -> None:
@@ -105,7 +101,7 @@ def check_remote(file: str) -> None:
     packages = {"http": "aiohttp", "https": "aiohttp", "root": "fsspec_xrootd", "roots": "fsspec_xrootd", "s3": "s3fs"}
     package = packages.get(scheme)
     if package is None:
-        raise SourceError(f"{file}: files cannot be read by {scheme}://", do="use a local path, http(s):// or root://")
+        raise SourceError(f"{shown(file)}: files cannot be read by {scheme}://", do="use a local path, http(s):// or root://")
     try:
         importlib.import_module(package)
         if package == "fsspec_xrootd":
@@ -113,7 +109,7 @@ def check_remote(file: str) -> None:
     except ImportError as error:
         name = "xrootd and fsspec-xrootd" if package == "fsspec_xrootd" else package
         raise SourceError(
-            f"{file} cannot be read without {name}", why=str(error), do=f"pip install {name.replace(' and', '')}"
+            f"{shown(file)} cannot be read without {name}", why=str(error), do=f"pip install {name.replace(' and', '')}"
         ) from None
 
 
@@ -125,13 +121,13 @@ def told_as_source_error(file: str, what: str) -> Iterator[None]:
     except SourceError:
         raise
     except FileNotFoundError as error:
-        raise SourceError(f"{file} does not exist", why=_first_line(error)) from error
+        raise SourceError(f"{shown(file)} does not exist", why=_first_line(error, file)) from error
     except broken() as error:
-        raise SourceError(f"{file}: {what}", why=f"{type(error).__name__}: {_first_line(error)}") from error
+        raise SourceError(f"{shown(file)}: {what}", why=f"{type(error).__name__}: {_first_line(error, file)}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
+def _first_line(error: Exception, file: str) -> str:
+    return (str(error).strip().splitlines() or [""])[0].replace(file, shown(file))
 
 
 def open_root(file: str) -> Any:
@@ -168,6 +164,7 @@ def tree_named(opened: Any, file: str, tree: str) -> str:
         When there is no such tree, or several to choose from; the trees of the file are listed.
     """
     trees = trees_in(opened)
+    file = shown(file)
     listed = f"its trees are {', '.join(trees)}" if trees else "there is no TTree or RNTuple in it"
     if tree:
         if tree in trees:

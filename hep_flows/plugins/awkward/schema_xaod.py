@@ -29,7 +29,7 @@ def xaod_record(columns: Columns) -> Record:
     containers: dict[str, dict[str, StoredColumn]] = {}
     loose: list[StoredColumn] = []
     for column in columns.values():
-        found = _LEAF.match(column.short)
+        found = _LEAF.match(column.short) or _LEAF.match(column.name.replace("/", ".").replace("..", "."))
         if found is None:
             loose.append(column)
         elif found["leaf"] and not found["leaf"].startswith("xAOD::"):

@@ -64,9 +64,7 @@ def _bound(bound: int | None, counts: Indices, lowest: int, highest: Indices, de
     return np.maximum(counts + max(bound, np.iinfo(np.int64).min // 2), lowest)
 
 
-def gathered(
-    axes: Axes, at: int, index_axes: Axes, index: Indices, valid: Mask | None, *, negative_is_missing: bool
-) -> Selection:
+def gathered(axes: Axes, at: int, index_axes: Axes, index: Indices, valid: Mask | None, *, negative_is_missing: bool) -> Selection:
     """Take, for each index, that item of the list of own axis ``at`` that the index lies in."""
     lists = axes[at]
     counts, starts = lists.counts, lists.starts

@@ -9,7 +9,8 @@ from uproot.interpretation.identify import UnknownInterpretation
 from uproot.interpretation.objects import CannotBeAwkward
 
 from hep_flows.errors import SourceError
-from hep_flows.plugins.awkward.root_files import is_url, root_identity, told_as_source_error
+from hep_flows.plugins.awkward.file_names import is_url, shown
+from hep_flows.plugins.awkward.root_files import root_identity, told_as_source_error
 from hep_flows.plugins.awkward.stored import StoredColumn, field_of, split_column
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ class TTreeTable:
         branches = {path: branch for path, branch in _branches(self._tree) if path in wanted}
         missing = wanted - set(branches)
         if missing:
-            raise SourceError(f"{self.file} has no branch {min(missing)!r}", why="the file changed since its schema was read")
+            raise SourceError(
+                f"{shown(self.file)} has no branch {min(missing)!r}", why="the file changed since its schema was read"
+            )
         arrays = self._in_one_request(branches, start, stop) if is_url(self.file) else self._one_by_one(branches, start, stop)
         return {n: field_of(arrays, n) for n in names}
 

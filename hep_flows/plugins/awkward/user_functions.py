@@ -80,13 +80,15 @@ def _read_only(operand: Any) -> Any:
 def _on_element(function: UserFunction, operands: Sequence[Any], i: int, where: Where) -> object:
     assert function.body is not None
     try:
-        return function.body(*[o[i] if isinstance(o, np.ndarray | ak.Array) else o for o in operands])
+        result = function.body(*[o[i] if isinstance(o, np.ndarray | ak.Array) else o for o in operands])
     except Exception as error:
         raise TaskError(
             f"the function {function.name!r} failed: {type(error).__name__}: {error}",
             where=where,
             why=f"it was called with {_shown(function, operands, i)}",
         ) from error
+    # np.where and its like give arrays without axes for single numbers.
+    return result[()] if isinstance(result, np.ndarray) and result.ndim == 0 else result
 
 
 def _shown(function: UserFunction, operands: Sequence[Any], i: int) -> str:
@@ -102,11 +104,11 @@ def _agrees(function: UserFunction, whole: Any, operands: Sequence[Any], size: i
 
 
 def _equal(one: Any, other: Any) -> bool:
-    if not isinstance(other, bool | int | float | np.generic) or np.ndim(other):
+    if isinstance(other, str) or not np.isscalar(other):
         return False
     if one == other:
         return True
-    if not isinstance(one, np.floating):
+    if not isinstance(one, np.floating) or np.isinf(one):
         return False
     if np.isnan(one):
         return bool(np.isnan(other))

@@ -143,16 +143,18 @@ def _in_order_only(histogram: hist.Hist[Any]) -> bool:
 
 
 def _entries(call: Call, empty: hist.Hist[Any], inputs: Mapping[Key, Result]) -> Entries | None:
-    """Give the arguments of one fill; None when a number that all entries share is missing."""
+    """Give the arguments of one fill; None when there is nothing to fill, or a number that all entries share is missing."""
     names = call.option("members")
+    sources = call.option("axes")
     assert isinstance(names, tuple)
+    assert isinstance(sources, tuple)
     columns: dict[str, Any] = {}
     numbers = list(call.args[1:])
     if names:
-        record = numbers.pop(0)
-        columns = entries(_given(record, inputs), names)  # type: ignore[arg-type]
+        columns = entries(_given(numbers.pop(0), inputs), names)  # type: ignore[arg-type]
     shared = [_given(n, inputs) for n in numbers]
-    if any(s is None for s in shared):
+    size = len(next(iter(columns.values()))) if columns else 1
+    if size == 0 or any(s is None for s in shared):
         return None
 
     def value(source: Any) -> Any:
@@ -163,15 +165,15 @@ def _entries(call: Call, empty: hist.Hist[Any], inputs: Mapping[Key, Result]) ->
                 return shared[position]
             case ("constant", constant):
                 return constant
-            case ("cells", sources):
-                return np.stack(np.broadcast_arrays(*[np.asarray(value(s), float) for s in sources]), axis=-1)
+            case ("cells", parts):
+                return np.stack([np.broadcast_to(np.asarray(value(p), float), size) for p in parts], axis=-1)
             case _:
                 return None
 
-    given = call.option("axes")
-    assert isinstance(given, tuple)
-    axes = tuple([_fitted(value(s), a) for s, a in zip(given, empty.axes, strict=True)])
-    return Entries(axes, _plain(value(call.option("weight"))), _plain(value(call.option("sample"))))
+    axes = [_fitted(value(s), a) for s, a in zip(sources, empty.axes, strict=True)]
+    if columns and not any(isinstance(a, np.ndarray) and a.ndim for a in axes):
+        axes[0] = np.full(size, axes[0])
+    return Entries(tuple(axes), _plain(value(call.option("weight"))), _plain(value(call.option("sample"))))
 
 
 def _given(node: Expr, inputs: Mapping[Key, Result]) -> Any:

@@ -87,20 +87,16 @@ def _part(expr: Expr, inputs: Mapping[Key, Result]) -> object:
 
 
 def _text(expr: Expr) -> str:
-    """Give one line for the axes and storage, and one for each fill."""
-    fills: list[str] = []
-    while isinstance(expr, Call) and expr.function != "histogram":
-        given = [f"{name}: {value!r}" for name, value in expr.options if value not in (None, (), False)]
-        fills.append(f"{expr.function}({', '.join(given)})")
-        if expr.function == "np_histogram":
-            break
-        expr = expr.args[0]
+    """Give the axes and the storage, and what is filled."""
+    from hep_flows.expr.text import one_line
+
     assert isinstance(expr.type.item, Histogram)
-    head = [_axes_text(expr.type.item.spec)] if expr.type.item.spec else []
-    return "\n".join([*head, *reversed(fills)])
+    return "\n".join([*_axes_text(expr.type.item.spec), one_line(expr)])
 
 
-def _axes_text(spec: str) -> str:
+def _axes_text(spec: str) -> list[str]:
+    if not spec:
+        return []
     read = json.loads(spec)
     axes = ", ".join([f"{a['kind']} {a['name']}".strip() for a in read["axes"]])
-    return f"Hist({axes}, {read['storage']['kind']})"
+    return [f"Hist({axes}, {read['storage']['kind']})"]

@@ -72,10 +72,11 @@ def test_every_branch_has_its_own_name_at_the_top_and_its_own_type(whole):
     file, dataset, arrays = whole
     with uproot.open(file) as opened:
         tree = opened["Events"]
-        assert set(tree.keys()) <= set(dataset.type.item.members)
-        for name in [p[0] for p in arrays if p[0] in tree and len(p) == 1]:
+        branches = {b.name: b for b in tree.branches}
+        assert set(branches) <= set(dataset.type.item.members)
+        for name in [p[0] for p in arrays if p[0] in branches and len(p) == 1]:
             got = arrays[(name,)]
-            assert ak.array_equal(got, tree[name].array(), dtype_exact=True, equal_nan=True), name
+            assert ak.array_equal(got, branches[name].array(), dtype_exact=True, equal_nan=True), name
             assert str(member(dataset, name).item) == str(ak.to_layout(ak.ravel(got)).dtype), name
 
 
@@ -85,9 +86,9 @@ def test_every_collection_has_the_counts_of_its_counter(whole):
     assert {"Jet", "Muon", "Electron"} <= set(collections)
     assert all(m.column == f"n{n}" for n, m in collections.items())
     with uproot.open(file) as opened:
-        tree = opened["Events"]
+        branches = {b.name: b for b in opened["Events"].branches}
         for collection in collections:
-            assert arrays[(collection,)].tolist() == tree[f"n{collection}"].array().tolist()
+            assert arrays[(collection,)].tolist() == branches[f"n{collection}"].array().tolist()
             assert ak.to_numpy(arrays[(collection,)]).dtype == np.int64
 
 

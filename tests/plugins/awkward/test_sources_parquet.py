@@ -8,14 +8,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from described import axes_of, described, member, one, read
 
+from described import axes_of, described, member, one, read
 from hep_flows.errors import SourceError
 from hep_flows.plugins.awkward.partitions import partitions
 from hep_flows.plugins.awkward.read_files import read_columns
 
 EVENTS = [
-    {"x": 1, "jets": [{"pt": 1.5, "tags": [1, 2]}, {"pt": 2.5, "tags": []}], "s": "a", "o": None, "l": [1.0], "g": {"a": 1, "b": True}},
+    {
+        "x": 1,
+        "jets": [{"pt": 1.5, "tags": [1, 2]}, {"pt": 2.5, "tags": []}],
+        "s": "a",
+        "o": None,
+        "l": [1.0],
+        "g": {"a": 1, "b": True},
+    },
     {"x": 2, "jets": [], "s": "", "o": 3, "l": [], "g": {"a": 2, "b": False}},
     {"x": 3, "jets": [{"pt": 3.5, "tags": [3]}], "s": "c", "o": None, "l": [2.0, 3.0], "g": {"a": 3, "b": True}},
 ]
@@ -62,7 +69,9 @@ def test_ranges_lie_on_row_groups(nested):
 
 
 def test_a_nullable_column_is_optional_only_where_something_is_missing(tmp_path):
-    dataset = table(tmp_path / "a.parquet", {"full": pa.array([1, 2]), "gaps": pa.array([1, None]), "l": pa.array([[1.0], [2.0, None]])})
+    dataset = table(
+        tmp_path / "a.parquet", {"full": pa.array([1, 2]), "gaps": pa.array([1, None]), "l": pa.array([[1.0], [2.0, None]])}
+    )
     assert not member(dataset, "full").optional
     assert member(dataset, "gaps").optional
     assert member(dataset, "l").optional
@@ -139,5 +148,7 @@ def test_reading_parquet_does_not_load_pandas(tmp_path):
         "d = described('parquet', sys.argv[1]); read(d, 'x', 'j.pt', 'j', 's'); print('pandas' in sys.modules)"
     )
     tests = __file__.rsplit("/plugins/", 1)[0]
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.parquet"), tests], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.parquet"), tests], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "False"

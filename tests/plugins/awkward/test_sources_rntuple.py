@@ -4,15 +4,22 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
-from described import axes_of, described, leaves, member, one, read
 
+from described import axes_of, described, leaves, member, one, read
 from hep_flows.expr.types import Float, Int, Record, String
 from hep_flows.plugins.awkward.partitions import partitions
 from hep_flows.plugins.awkward.read_files import read_columns
 
 SM = "Run2012B_SingleMu_1000.root"
 EVENTS = [
-    {"x": 1, "jets": [{"pt": 1.5, "tags": [1, 2]}, {"pt": 2.5, "tags": []}], "s": "a", "o": None, "l": ["b"], "g": {"a": 1, "b": True}},
+    {
+        "x": 1,
+        "jets": [{"pt": 1.5, "tags": [1, 2]}, {"pt": 2.5, "tags": []}],
+        "s": "a",
+        "o": None,
+        "l": ["b"],
+        "g": {"a": 1, "b": True},
+    },
     {"x": 2, "jets": [], "s": "", "o": 3, "l": [], "g": {"a": 2, "b": False}},
     {"x": 3, "jets": [{"pt": 3.5, "tags": [3]}], "s": "c", "o": None, "l": ["d", "e"], "g": {"a": 3, "b": True}},
 ]

@@ -4,8 +4,8 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
-from described import axes_of, described, leaves, member, one, read
 
+from described import axes_of, described, leaves, member, one, read
 from hep_flows.expr.types import Bool, Float, Int, String
 
 ZMM, HZZ = "uproot-Zmumu.root", "uproot-HZZ.root"
@@ -136,5 +136,3 @@ def test_the_only_tree_is_found_and_named(tmp_path):
     dataset = described("tree", tmp_path / "a.root")
     assert dataset.tree == "folder/mine"
     assert one(dataset, "x").tolist() == [1, 1]
-
-

@@ -187,3 +187,16 @@ def test_an_rntuple_with_colons_is_read_the_same_way(tmp_path):
     dataset = described("xaod", tmp_path / "phys.root")
     assert one(dataset, ("AnalysisElectrons", "pt")).tolist() == [[1.0, 2.0], []]
     assert one(dataset, ("EventInfo", "runNumber")).tolist() == [1, 2]
+
+
+def test_a_static_store_without_prefixes_on_its_branches_is_a_container_too():
+    from awkward.forms import ListOffsetForm, NumpyForm
+
+    from hep_flows.plugins.awkward.schema_xaod import xaod_record
+    from hep_flows.plugins.awkward.stored import StoredColumn
+
+    form = ListOffsetForm("i64", NumpyForm("float32"))
+    names = ["JetsAux./pt", "MuonsAux/pt", "TausAux./TausAux.pt"]
+    record = xaod_record({n: StoredColumn(n, form) for n in names})
+    assert {n: list(m.item.members) for n, m in record.members.items()} == {"Jets": ["pt"], "Muons": ["pt"], "Taus": ["pt"]}
+    assert [m.item.members["pt"].column for m in record.members.values()] == names

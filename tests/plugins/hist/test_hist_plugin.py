@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_plugin import TinyPlugin, tiny_events, tiny_table
 
 from hep_flows import Histogram
 from hep_flows.execute.run_plan import run_plan
@@ -19,6 +18,7 @@ from hep_flows.plan.make_plan import make_plan
 from hep_flows.plugin import No, Yes
 from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.plugins.hist.template import template
+from tiny_plugin import TinyPlugin, tiny_events, tiny_table
 
 EVENTS = tiny_events(400)
 PT, ETA, JN, TAG = (ak.to_numpy(ak.flatten(EVENTS.Jet[n])) for n in ("pt", "eta", "n", "tag"))
@@ -163,7 +163,8 @@ class TestAxes:
     def test_labels_names_and_metadata_stay(self, df):
         new = (Histogram.new, hist.Hist.new)
         ours, theirs = [
-            n.Reg(3, 0, 1, metadata={"a": [1, None]}).Bool(name="b", label="B").Weight(name="n", label="l", metadata="m") for n in new
+            n.Reg(3, 0, 1, metadata={"a": [1, None]}).Bool(name="b", label="B").Weight(name="n", label="l", metadata="m")
+            for n in new
         ]
         got = filled(ours.fill(df.x, df.good))
         assert_same(got, theirs.fill(X, GOOD))
@@ -214,6 +215,32 @@ class TestArguments:
     def test_one_number_stands_for_every_entry(self, df):
         got = filled(Histogram.new.Reg(10, 0, 1000, name="n").Reg(5, 0, 100, name="pt").Double().fill(n=df.Count(), pt=df.Jet.pt))
         assert_same(got, hist.Hist.new.Reg(10, 0, 1000, name="n").Reg(5, 0, 100, name="pt").Double().fill(n=400, pt=PT))
+
+    @pytest.mark.parametrize("weight", [None, 2.0, "x"])
+    def test_a_place_that_is_constant_is_filled_once_for_each_weight_or_sample(self, df, weight):
+        new = (Histogram.new, hist.Hist.new)
+        ours, theirs = [n.Reg(4, 0, 1, name="v").StrCat([], name="c", growth=True).WeightedMean() for n in new]
+        got = filled(ours.fill(v=0.3, c="a", sample=df.k, weight=df.x if weight == "x" else weight))
+        theirs.fill(np.full(400, 0.3), "a", sample=K, weight=X if weight == "x" else weight)
+        assert_same(got, theirs, rtol=1e-9)
+
+    def test_a_constant_text_is_filled_once_for_each_weight(self, df):
+        got = filled(Histogram.new.StrCat([], name="c", growth=True).Weight().fill(c="a", weight=df.x))
+        assert_same(got, hist.Hist.new.StrCat([], name="c", growth=True).Weight().fill(c=["a"] * 400, weight=X))
+
+    @pytest.mark.parametrize("storage", ["Double", "Weight", "Mean"])
+    def test_partitions_without_entries_add_nothing(self, df, storage):
+        h = getattr(Histogram.new.Reg(4, 0, 1, name="v").StrCat([], name="c", growth=True), storage)()
+        none = df[df.x > 1e9]
+        got = filled(h.fill(v=0.3, c="a", weight=none.x, **({"sample": none.x} if storage == "Mean" else {})))
+        assert not np.any(got.values(flow=True))
+
+    def test_several_weights_that_are_all_constant(self, df):
+        got = filled(Histogram.new.Reg(10, 0, 10, name="v").MultiCell(2).fill(v=df.k, weight=(1, 2)).fill(v=3.5, weight=(10, 20)))
+        want = np.histogram(K, bins=10, range=(0, 10))[0]
+        want[3] += 10
+        np.testing.assert_allclose(got.view()[0], want)
+        np.testing.assert_allclose(got.view()[1], 2 * want)
 
     def test_a_global_weight(self, df):
         got = filled(Histogram.new.Reg(5, 0, 100, name="pt").Weight().fill(pt=df.Jet.pt, weight=1 / df.Count()))
@@ -271,7 +298,9 @@ def test_partitions_and_threads_do_not_matter(chunk_events, workers, kind):
         "both": lambda n: n.StrCat([], name="t", growth=True).Reg(8, 0, 60, name="v", circular=True),
     }[kind]
     got = filled(
-        new(Histogram.new).Weight().fill(t=df.Jet.tag, v=df.Jet.pt, weight=df.k), chunk_events=max(chunk_events, 20), workers=workers
+        new(Histogram.new).Weight().fill(t=df.Jet.tag, v=df.Jet.pt, weight=df.k),
+        chunk_events=max(chunk_events, 20),
+        workers=workers,
     )
     assert_same(got, new(hist.Hist.new).Weight().fill(t=TAG, v=PT, weight=KJ))
 
@@ -313,5 +342,7 @@ class TestPlugin:
 def test_the_template_is_what_boost_histogram_calls_equal():
     h = Histogram.new.Reg(10, 0, 10, name="v").IntCat([1, 2], name="i").Mean()
     made = template(h._expr.type.item.spec)
-    assert boost_histogram.Histogram(made) == boost_histogram.Histogram(hist.Hist.new.Reg(10, 0, 10, name="v").IntCat([1, 2], name="i").Mean())
+    assert boost_histogram.Histogram(made) == boost_histogram.Histogram(
+        hist.Hist.new.Reg(10, 0, 10, name="v").IntCat([1, 2], name="i").Mean()
+    )
     assert json.loads(h._expr.type.item.spec)["storage"] == {"kind": "Mean"}

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_plugin import TinyPlugin, tiny_events, tiny_table
 
 from hep_flows.errors import TaskError
 from hep_flows.execute.run_plan import run_plan
 from hep_flows.plan.make_plan import make_plan
 from hep_flows.plugins.hist.plugin import HistPlugin
+from tiny_plugin import TinyPlugin, tiny_events, tiny_table
 
 EVENTS = tiny_events(300)
 PT = ak.to_numpy(ak.flatten(EVENTS.Jet.pt))

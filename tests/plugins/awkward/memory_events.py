@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import awkward as ak
 import numpy as np
 
@@ -82,7 +84,7 @@ class Events:
         self.arrays = {
             ("run",): ak.Array(rng.integers(1, 9, n_events).astype("i4")),
             ("weight",): ak.Array(rng.normal(1, 1, n_events)),
-            ("kind",): ak.Array(rng.choice(["GT", "sim", ""], n_events).tolist() + ["x"])[:-1],
+            ("kind",): ak.Array([*rng.choice(["GT", "sim", ""], n_events).tolist(), "x"])[:-1],
             ("perhaps",): ak.Array([*[None if x < 0 else int(x) for x in rng.integers(-3, 9, n_events)], 1, None])[:-2],
             ("MET", "pt"): ak.Array(rng.exponential(30, n_events).astype("f4")),
             ("MET", "phi"): ak.Array(rng.uniform(-np.pi, np.pi, n_events).astype("f4")),
@@ -126,10 +128,9 @@ class Events:
         edges = [0, *cuts, self.n_events]
         tasks = [task_of(e) for e in exprs]
         parts = []
-        for i, (start, stop) in enumerate(zip(edges, edges[1:], strict=False)):
+        for start, stop in pairwise(edges):
             context = RunContext(Partition("memory", 0, start, stop, start))
             parts.append(run_tasks(tasks, inputs or {}, context, self.read))
-            del i
         results = [merge_parts(t, [p[t.key] for p in parts]) for t in tasks]
         found = [r.value if isinstance(r, Scalar) else r.array for r in results]
         return found[0] if len(exprs) == 1 else found

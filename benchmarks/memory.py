@@ -1,0 +1,66 @@
+"""Memory against the number of events: a selection and a fill over 1, 3 and 10 million events. Prints JSON.
+
+The sample of a million events is written once into the folder given as argument (default: a temporary one); a table of ten million
+is the file ten times over. Each size runs in a process of its own, which reports its peak resident memory.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+_MEASURE = """
+import json, resource, sys, time
+from hep_flows import Histogram, make_local, nanoaod_table
+
+df = nanoaod_table([sys.argv[1]] * int(sys.argv[2]))
+jets = df.Jet[(df.Jet.pt > 30) & (abs(df.Jet.eta) < 2.4)]
+events = df[df.Electron.Count() >= 2]
+start = time.perf_counter()
+pt, ht, n = make_local([
+    Histogram.new.Reg(100, 0, 200, name="pt").Double().fill(pt=jets.pt),
+    Histogram.new.Reg(100, 0, 500, name="ht").Double().fill(ht=jets.pt.Sum()),
+    events.Count(),
+])
+print(json.dumps({
+    "seconds": round(time.perf_counter() - start, 2),
+    "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    "entries": int(pt.sum(flow=True)), "selected events": n,
+}))
+"""
+
+
+def sample(folder: Path, n_events: int) -> Path:
+    """Give a NanoAOD file of that many events, written on first use."""
+    from hep_flows.demo.generate import Recipe, generate
+    from hep_flows.demo.write_nanoaod import write_nanoaod
+
+    path = folder / f"sample_{n_events}.root"
+    if not path.exists():
+        recipe = Recipe(events=n_events)
+        write_nanoaod(generate(recipe), recipe, path)
+    return path
+
+
+def main(folder: Path) -> None:
+    """Measure and print."""
+    start = time.perf_counter()
+    path = sample(folder, 1_000_000)
+    figures: dict[str, object] = {"sample, s": round(time.perf_counter() - start, 1), "file MB": path.stat().st_size >> 20}
+    for copies in (1, 3, 10):
+        command = [sys.executable, "-c", _MEASURE, str(path), str(copies)]
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        figures[f"{copies} million events"] = json.loads(out)
+    print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            main(Path(scratch))

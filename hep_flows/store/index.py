@@ -1,0 +1,170 @@
+"""What is in a cache folder: sizes, last uses, tags and pins, without opening every sidecar each time.
+
+The index is a copy of what the sidecars say, kept in diskcache. It is brought up to date whenever it is asked, and made again when
+it is missing or damaged. Nothing else relies on it: it may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import warnings
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.store.paths import is_key_name
+from hep_flows.store.pins import pins
+from hep_flows.store.sidecar import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from hep_flows.store.paths import Folder
+    from hep_flows.store.store import Store
+
+INDEX_FAULTS = (sqlite3.Error, OSError, ValueError, LookupError, TypeError, AttributeError)
+SIDECAR_FAULTS = (OSError, ValueError, LookupError, TypeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One committed result.
+
+    Parameters
+    ----------
+    key, kind, type, created : str
+        As in the sidecar.
+    rows, nbytes : int
+        Of the object.
+    about : mapping
+        Provenance in short: name, plugin, text, tags, inputs, events, seconds.
+    used : float
+        When it was last used or made, in seconds since 1970.
+    pinned : bool
+        Whether it is kept for ever.
+    stamp : tuple of int
+        What identifies the sidecar's file.
+    """
+
+    key: str
+    kind: str
+    type: str
+    rows: int
+    nbytes: int
+    created: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+    used: float = 0.0
+    pinned: bool = False
+    stamp: tuple[int, int] = (0, 0)
+
+
+def listed(store: Store, place: str | None = None) -> dict[str, Row]:
+    """Give what is committed in the store's own folder, by key.
+
+    Parameters
+    ----------
+    store : Store
+        The store.
+    place : str, optional
+        Where the index is kept, on a local disk; inside the cache folder when left out.
+    """
+    where = place or store.folder.index
+    known = _read_index(where) if store.writable else {}
+    pinned = pins(store)
+    rows: dict[str, Row] = {}
+    for name, stat in sidecars(store.folder):
+        stamp = (stat.st_ino, stat.st_size)
+        row = known.get(name)
+        if row is None or row.stamp != stamp:
+            row = _row(store.folder, name, stamp)
+        if row is not None:
+            rows[name] = _now(row, stat.st_mtime, pinned=name in pinned)
+    if store.writable and rows != known:
+        _write_index(where, known, rows)
+    return rows
+
+
+def rebuild(store: Store, place: str | None = None) -> dict[str, Row]:
+    """Give what is committed, from the sidecars alone, and make the index anew."""
+    if store.writable:
+        _discard(place or store.folder.index)
+    return listed(store, place)
+
+
+def sidecars(folder: Folder) -> Iterator[tuple[str, os.stat_result]]:
+    """Give the key and the state of every sidecar, in the order of the keys."""
+    for entry in entries(folder):
+        name, _, ending = entry.name.partition(".")
+        if ending == "json" and is_key_name(name):
+            with suppress(FileNotFoundError):
+                yield name, entry.stat(follow_symlinks=False)
+
+
+def entries(folder: Folder) -> Iterator[os.DirEntry[str]]:
+    """Give every file on the shelves of objects, in the order of their names."""
+    try:
+        shelves = sorted(s.path for s in os.scandir(folder.objects) if s.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return
+    for shelf in shelves:
+        yield from sorted(os.scandir(shelf), key=lambda e: e.name)
+
+
+def _row(folder: Folder, name: str, stamp: tuple[int, int]) -> Row | None:
+    with suppress(*SIDECAR_FAULTS), open(folder.sidecar(name), "rb") as file:
+        s = parse(file.read(), name)
+        return Row(s.key, s.kind, s.type, s.rows, s.nbytes, s.created, dict(s.about), stamp=stamp)
+    return None
+
+
+def _now(row: Row, used: float, *, pinned: bool) -> Row:
+    return Row(row.key, row.kind, row.type, row.rows, row.nbytes, row.created, row.about, used, pinned, row.stamp)
+
+
+def _read_index(where: str) -> dict[str, Row]:
+    if not os.path.exists(f"{where}/cache.db"):
+        return {}
+    try:
+        with _opened(where) as cache:
+            return {name: _of_json(name, cache[name]) for name in cache}
+    except INDEX_FAULTS as error:
+        warnings.warn(f"the index {where} is damaged and is made again: {error}", UserWarning, stacklevel=3)
+        _discard(where)
+        return {}
+
+
+def _of_json(name: str, written: Any) -> Row:
+    row = Row(**written | {"stamp": tuple(written["stamp"])})
+    if row.key != name or not is_key_name(name) or type(row.nbytes) is not int or not isinstance(row.about, dict):
+        raise ValueError("the index has a row of something else")
+    return row
+
+
+def _write_index(where: str, known: Mapping[str, Row], rows: Mapping[str, Row]) -> None:
+    try:
+        with _opened(where) as cache, cache.transact():
+            for name in known.keys() - rows.keys():
+                del cache[name]
+            for name, row in rows.items():
+                if known.get(name) != row:
+                    cache[name] = asdict(row)
+    except INDEX_FAULTS as error:
+        warnings.warn(f"the index {where} cannot be written, which costs time only: {error}", UserWarning, stacklevel=3)
+
+
+def _opened(where: str) -> Any:
+    from diskcache import Cache
+
+    from hep_flows.store.no_pickle_disk import NoPickleDisk
+
+    return Cache(where, timeout=5, disk=NoPickleDisk, eviction_policy="none", cull_limit=0, statistics=0)
+
+
+def _discard(where: str) -> None:
+    """Remove the files of an index, and nothing else that may stand there."""
+    for name in ("cache.db", "cache.db-wal", "cache.db-shm", "cache.db-journal"):
+        with suppress(OSError):
+            os.unlink(f"{where}/{name}")
+    with suppress(OSError):
+        os.rmdir(where)

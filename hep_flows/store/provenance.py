@@ -1,0 +1,87 @@
+"""How a result came about: written beside it, never part of its key."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.store.exact_json import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIBRARIES = ("hep_flows", "awkward", "numpy", "uproot", "hist", "boost_histogram", "pyarrow")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What is known about a result when it is stored.
+
+    Parameters
+    ----------
+    name : str
+        What a physicist calls it; the name of the column of an array that is no record.
+    plugin, result_version : str
+        Who computed it.
+    expression, text : str
+        The expression, encoded and as one line.
+    dataset : mapping
+        The snapshot of the data: name, files and their identities.
+    inputs : tuple of str
+        The keys of the results that it was made from, as 64 hexadecimal digits.
+    events_processed, events_expected : int, optional
+        How many events it stands for, and how many there are.
+    sumw : float, optional
+        The sum of the generator's weights over these events.
+    seconds : float, optional
+        How long it took.
+    tags : tuple of str
+        Words to find it by.
+    versions : mapping
+        Of the libraries; those that are loaded when left out.
+    """
+
+    name: str = ""
+    plugin: str = ""
+    result_version: str = ""
+    expression: str = ""
+    text: str = ""
+    dataset: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    events_processed: int | None = None
+    events_expected: int | None = None
+    sumw: float | None = None
+    seconds: float | None = None
+    tags: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give everything, for the footer of the object."""
+        found = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return found | {"versions": dict(self.versions) or loaded_versions()}
+
+    def summary(self) -> dict[str, Any]:
+        """Give what is shown in lists, for the sidecar: without the encoded expression and the list of files."""
+        full = self.as_json()
+        short = {k: v for k, v in full.items() if k not in {"expression", "dataset", "versions"} and v not in (None, "", [])}
+        dataset = self.dataset.get("name")
+        return short | ({"dataset": str(dataset)} if dataset else {})
+
+
+def _plain(value: Any) -> Any:
+    return encoded(list(value) if isinstance(value, tuple) else dict(value) if hasattr(value, "keys") else value)
+
+
+def loaded_versions() -> dict[str, str]:
+    """Give the versions of the libraries that this process uses."""
+    loaded = {n: sys.modules[n] for n in LIBRARIES if n in sys.modules}
+    versions = {n: str(getattr(m, "__version__", "")) for n, m in loaded.items()}
+    return {"python": platform.python_version()} | {n: v for n, v in versions.items() if v}
+
+
+def now() -> str:
+    """Give the time as it is written down: UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

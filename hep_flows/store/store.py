@@ -1,0 +1,291 @@
+"""Results by key: what was computed before is here, or it was not computed.
+
+A key is committed when its sidecar stands in its place. Whatever is missing, cut short or altered counts as not there, with a
+warning, and is computed again. Nothing that is read here can run code.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+from contextlib import contextmanager, suppress
+from hashlib import file_digest
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import StoreError
+from hep_flows.store.memory import Memory
+from hep_flows.store.paths import Folder, key_name
+from hep_flows.store.sidecar import Sidecar, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
+
+    from hep_flows.plugin import Result
+    from hep_flows.store.provenance import Provenance
+
+# What reading a damaged file can raise, whichever library finds the damage.
+DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError)
+MEMORY_BYTES = 256 * 2**20
+USE_S = 60.0
+
+
+class DamagedResultWarning(UserWarning):
+    """A stored result cannot be used, and is computed again."""
+
+
+class Store:
+    """The results in a cache folder, and below it in read-only folders of others.
+
+    Parameters
+    ----------
+    root : str or Path
+        The user's own folder; made when the first result is put.
+    layers : sequence of str or Path
+        Folders that are read where the own one has nothing, in this order; never written.
+    memory_bytes : int
+        How much of the latest results is kept in this process.
+    allow_foreign : bool
+        Whether a folder that belongs to another user may be written.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        layers: Sequence[str | os.PathLike[str]] = (),
+        *,
+        memory_bytes: int = MEMORY_BYTES,
+        allow_foreign: bool = False,
+    ) -> None:
+        self.folder = Folder(os.path.abspath(root))
+        self.layers = tuple([Folder(os.path.abspath(layer)) for layer in layers])
+        self.why_read_only = _why_read_only(self.folder.root, allow_foreign=allow_foreign)
+        self._memory = Memory(memory_bytes)
+        self._verified: set[tuple[int, ...]] = set()
+        self._held: dict[str, int] = {}
+
+    @property
+    def writable(self) -> bool:
+        """Whether results can be put; if not, ``why_read_only`` says why."""
+        return not self.why_read_only
+
+    def get(self, key: bytes | str) -> Result | None:
+        """Give the result of a key, or None when it has to be computed.
+
+        Parameters
+        ----------
+        key : bytes or str
+            32 bytes, or 64 hexadecimal digits.
+
+        Warns
+        -----
+        DamagedResultWarning
+            When there is a result that cannot be used.
+        """
+        name = key_name(key)
+        for folder in (self.folder, *self.layers):
+            result = self._look_up(folder, name)
+            if result is not None:
+                return result
+        return None
+
+    def has(self, keys: Iterable[bytes | str]) -> set[bytes | str]:
+        """Give those of the keys that are committed, with an object of the right size; checksums are verified by `get`."""
+        return {k for k in keys if self.sidecar(k) is not None}
+
+    def __contains__(self, key: bytes | str) -> bool:
+        """Say whether a key is committed."""
+        return self.sidecar(key) is not None
+
+    def sidecar(self, key: bytes | str) -> Sidecar | None:
+        """Give what is known about the result of a key without reading it."""
+        name = key_name(key)
+        for folder in (self.folder, *self.layers):
+            with suppress(*DAMAGE):
+                found = parse(_content(folder.sidecar(name)), name, check=False)
+                if os.stat(folder.object(name)).st_size == found.nbytes:
+                    return found
+        return None
+
+    def path(self, key: bytes | str) -> str | None:
+        """Give the Parquet file of a committed key."""
+        name = key_name(key)
+        places = [f.object(name) for f in (self.folder, *self.layers) if os.path.exists(f.sidecar(name))]
+        return next((p for p in places if os.path.exists(p)), None)
+
+    def put(
+        self,
+        key: bytes | str,
+        result: Result,
+        provenance: Provenance | None = None,
+        *,
+        step: Callable[[str], None] | None = None,
+    ) -> Sidecar:
+        """Commit the result of a key, in place of any that is there; waits while another process writes it.
+
+        Parameters
+        ----------
+        key : bytes or str
+            The key.
+        result : Result
+            What to store.
+        provenance : Provenance, optional
+            How it came about.
+        step : callable, optional
+            Called after each step of the commit with its name.
+
+        Raises
+        ------
+        StoreError
+            When the folder is read-only or full, or the result cannot be stored exactly. The folder is then as it was before.
+        """
+        name = key_name(key)
+        if not self.writable:
+            raise StoreError(
+                f"the cache folder {self.folder.root} cannot be written",
+                why=self.why_read_only,
+                do="give a folder of your own as the cache, and this one as a layer below it",
+            )
+        from hep_flows.store.put import put
+
+        with self.claim(key):
+            written = put(self.folder, name, result, provenance, step)
+        stamp = _stamp(self.folder, name)
+        self._verified.add(stamp)
+        self._memory.put(name, stamp, result)
+        return written
+
+    @contextmanager
+    def claim(
+        self, key: bytes | str, *, timeout_s: float | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> Iterator[bool]:
+        """Be the only one, of all processes and threads, who computes a key; gives whether somebody else did before.
+
+        Ask the store again inside: another may have put the result meanwhile. The thread that holds a claim can claim again.
+        In a folder that cannot be written there is nothing to protect, and no lock.
+
+        Parameters
+        ----------
+        key : bytes or str
+            The key.
+        timeout_s : float, optional
+            How long to wait; for ever when left out.
+        cancelled : callable, optional
+            Asked while waiting; true ends it.
+
+        Raises
+        ------
+        StoreError
+            When the wait ended without the claim.
+        """
+        name, thread = key_name(key), threading.get_ident()
+        if not self.writable or self._held.get(name) == thread:
+            yield False
+            return
+        from hep_flows.store.claims import claimed
+
+        with claimed(self.folder.lock(name), timeout_s=timeout_s, cancelled=cancelled) as waited:
+            self._held[name] = thread
+            try:
+                yield waited
+            finally:
+                del self._held[name]
+
+    def remove(self, key: bytes | str) -> None:
+        """Remove the result of a key from the user's own folder; nothing happens when it is not there."""
+        name = key_name(key)
+        if not self.writable:
+            raise StoreError(f"the cache folder {self.folder.root} cannot be written", why=self.why_read_only)
+        from hep_flows.store.commit import remove
+
+        with self.claim(key):
+            remove(self.folder, name)
+        self._memory.forget(name)
+
+    def _look_up(self, folder: Folder, name: str) -> Result | None:
+        text = b""
+        while True:
+            before = text
+            try:
+                text = _content(folder.sidecar(name))
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                _warn(folder, name, error)
+                return None
+            try:
+                return self._read(folder, name, text)
+            except DAMAGE as error:
+                if text == before:  # else it was being replaced while we read
+                    _warn(folder, name, error)
+                    return None
+
+    def _read(self, folder: Folder, name: str, text: bytes) -> Result:
+        stamp = _stamp(folder, name)
+        result = self._memory.get(name, stamp)
+        if result is None:
+            sidecar = parse(text, name)
+            self._verify(folder.object(name), sidecar, stamp)
+            result = _decoded(folder, sidecar)
+            self._memory.put(name, stamp, result)
+        if folder is self.folder and self.writable:
+            _note_use(folder.sidecar(name))
+        return result
+
+    def _verify(self, path: str, sidecar: Sidecar, stamp: tuple[int, ...]) -> None:
+        """Check size and, once in this process and for this file, the checksum."""
+        if stamp in self._verified:
+            return
+        with open(path, "rb") as file:
+            n_bytes = os.fstat(file.fileno()).st_size
+            if n_bytes != sidecar.nbytes:
+                raise ValueError(f"it has {n_bytes} bytes instead of {sidecar.nbytes}")
+            if file_digest(file, "sha256").hexdigest() != sidecar.sha256:
+                raise ValueError("its checksum is wrong")
+        self._verified.add(stamp)
+
+
+def _decoded(folder: Folder, sidecar: Sidecar) -> Result:
+    if sidecar.inline is not None:
+        from hep_flows.store.results import from_inline
+
+        return from_inline(sidecar.inline)
+    from hep_flows.store.parquet import read_parquet
+
+    return read_parquet(folder.object(sidecar.key), sidecar.key)
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
+
+
+def _stamp(folder: Folder, name: str) -> tuple[int, ...]:
+    """Give what changes when the files of a key are replaced or written to. The sidecar's time tells its last use, no more."""
+    object_, sidecar = os.stat(folder.object(name)), os.stat(folder.sidecar(name))
+    return object_.st_dev, object_.st_ino, object_.st_size, object_.st_mtime_ns, sidecar.st_ino, sidecar.st_size
+
+
+def _note_use(sidecar: str) -> None:
+    """Note the use of a result in the time of its sidecar, not more than once a minute."""
+    now = time.time()
+    with suppress(OSError):
+        if not 0 <= now - os.stat(sidecar).st_mtime < USE_S:
+            os.utime(sidecar)
+
+
+def _why_read_only(root: str, *, allow_foreign: bool) -> str:
+    try:
+        owner: Any = os.stat(root).st_uid
+    except OSError:
+        return ""
+    if owner != os.geteuid() and not allow_foreign:
+        return "it belongs to another user"
+    return "" if os.access(root, os.W_OK | os.X_OK) else "this user may not write there"
+
+
+def _warn(folder: Folder, name: str, error: BaseException) -> None:
+    text = f"the stored result {name} in {folder.root} counts as missing: {str(error) or type(error).__name__}"
+    warnings.warn(text, DamagedResultWarning, stacklevel=5)

@@ -1,0 +1,43 @@
+"""What the drawn analyses may use besides ``df`` and ``np``, for recorded and for naive frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from oracle.naive import Naive, lifted
+
+from hep_flows import alias_scope, curry, define_alias, user_func
+from hep_flows.record.dataframe import DataFrame
+from hep_flows.record.table import Table as Columns
+
+
+def near(objects, x):
+    return objects[abs(objects.eta - x.eta) < 2]
+
+
+def affine(x: float, y: float) -> float:
+    return 2 * x + y
+
+
+def run_naive(program: str, table: Any) -> dict[str, Any]:
+    """Give what an analysis names, computed at once."""
+    df = Naive.of(table)
+
+    def alias(base: str, name: str, definition: Any) -> None:
+        df.shared.aliases[name] = definition
+
+    return _run(program, df, affine=lifted(affine), define_alias=alias)
+
+
+def record(program: str, table: Any) -> dict[str, Any]:
+    """Give what an analysis names, recorded."""
+    dataset = table.dataset
+    with alias_scope():
+        return _run(program, DataFrame._of(dataset, Columns(dataset)), affine=user_func(affine), define_alias=define_alias)
+
+
+def _run(program: str, df: Any, **names: Any) -> dict[str, Any]:
+    everything = {"df": df, "np": np, "near": curry(near), **names}
+    exec(program, everything)
+    return everything
