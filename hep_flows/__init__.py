@@ -5,9 +5,7 @@ The names here are what a physicist types. Each is imported when it is first use
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -88,18 +86,3 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """List the public names."""
     return sorted(__all__)
-
-
-class _Package(ModuleType):
-    """The kind of this module: a folder never hides a public name.
-
-    Python sets a folder as an attribute of its package when it is imported, and ``plan`` is a verb here as well as a folder.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in _HOMES and isinstance(value, ModuleType):
-            return
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hep_flows.expr.nodes import Dataset, Expr
     from hep_flows.expr.types import Record
-    from hep_flows.plan.task import Key, Task
+    from hep_flows.planning.task import Key, Task
 
 Label = str
 

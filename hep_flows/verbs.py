@@ -70,7 +70,7 @@ def plan(x: Any) -> PlanView:
         What is asked for.
     """
     from hep_flows.normalise import normalise
-    from hep_flows.plan.make_plan import make_plan
+    from hep_flows.planning.make_plan import make_plan
     from hep_flows.plugins import installed
     from hep_flows.settings import read_settings
     from hep_flows.show.plan_view import PlanView
@@ -113,7 +113,7 @@ def dumps(x: Any) -> str:
 def _made_local(x: Any, where: Where, cancelled: Callable[[], bool], *, workers: int | None, chunk_events: int | None) -> Any:
     from hep_flows.execute.run_plan import run_plan
     from hep_flows.normalise import normalise
-    from hep_flows.plan.make_plan import make_plan
+    from hep_flows.planning.make_plan import make_plan
     from hep_flows.plugins import installed
     from hep_flows.settings import read_settings
 

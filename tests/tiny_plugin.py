@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hep_flows.expr.nodes import Expr
-    from hep_flows.plan.task import Task
+    from hep_flows.planning.task import Task
     from hep_flows.plugin import RunContext
     from hep_flows.record.dataframe import DataFrame
 

@@ -9,7 +9,7 @@ from hep_flows.expr.walk import postorder
 
 if TYPE_CHECKING:
     from hep_flows.expr.nodes import Expr
-    from hep_flows.plan.task import Key, Plan
+    from hep_flows.planning.task import Key, Plan
 
 
 def events_needed(plan: Plan) -> dict[Key, int]:

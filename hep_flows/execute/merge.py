@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from hep_flows.plugin import Columns
 
 if TYPE_CHECKING:
-    from hep_flows.plan.task import Task
+    from hep_flows.planning.task import Task
     from hep_flows.plugin import Plugin, Program, Result
 
 

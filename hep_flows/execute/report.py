@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hep_flows.plan.task import Key
+    from hep_flows.planning.task import Key
 
 
 @dataclass(frozen=True, slots=True)

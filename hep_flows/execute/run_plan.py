@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hep_flows.execute.schedule import Pass, Round, Stage
     from hep_flows.expr.nodes import Dataset
-    from hep_flows.plan.task import Key, Plan
+    from hep_flows.planning.task import Key, Plan
     from hep_flows.plugin import Plugin, Program, Result
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from hep_flows.execute.schedule import Stage
-    from hep_flows.plan.task import Key, Output, Task
+    from hep_flows.planning.task import Key, Output, Task
     from hep_flows.plugin import Plugin, Program, Result, RunContext
 
 _KINDS: Mapping[Output, type] = {"columns": Columns, "scalar": Scalar, "histogram": HistogramResult}

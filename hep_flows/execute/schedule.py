@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from hep_flows.expr.nodes import Dataset
-    from hep_flows.plan.task import Key, Plan, Task
+    from hep_flows.planning.task import Key, Plan, Task
 
 
 @dataclass(frozen=True, slots=True)

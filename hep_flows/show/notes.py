@@ -12,7 +12,7 @@ from hep_flows.expr.walk import postorder
 if TYPE_CHECKING:
     from hep_flows.expr.functions import UserFunction
     from hep_flows.expr.nodes import Expr
-    from hep_flows.plan.task import Plan
+    from hep_flows.planning.task import Plan
 
 MOST = 12
 

@@ -17,7 +17,7 @@ from hep_flows.show.tree import nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hep_flows.plan.task import Key, Plan, Task
+    from hep_flows.planning.task import Key, Plan, Task
     from hep_flows.show.layout import Name, Point
 
 MOST_TASKS = 30

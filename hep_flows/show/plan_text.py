@@ -13,7 +13,7 @@ from hep_flows.show.tree import MOST_LINES, tree_lines
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hep_flows.plan.task import Key, Plan, Task
+    from hep_flows.planning.task import Key, Plan, Task
 
 MOST_TASKS = 40
 MOST_RESULTS = 12
@@ -30,7 +30,7 @@ def plan_text(plan: Plan, status: Mapping[Key, str] | None = None) -> str:
     Parameters
     ----------
     plan : Plan
-        What `hep_flows.plan` made.
+        What `hep_flows.planning` made.
     status : mapping, optional
         By task key: what is known of it, for example ``stored``.
     """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hep_flows.expr.nodes import Dataset
-    from hep_flows.plan.task import Plan, Task
+    from hep_flows.planning.task import Plan, Task
 
 
 @runtime_checkable

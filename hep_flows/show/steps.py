@@ -17,7 +17,7 @@ from hep_flows.expr.walk import postorder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hep_flows.plan.task import Key
+    from hep_flows.planning.task import Key
 
 TITLE, LEAF = 64, 32
 PLACE = "·"

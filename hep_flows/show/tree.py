@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hep_flows.expr.nodes import Expr
-    from hep_flows.plan.task import Key
+    from hep_flows.planning.task import Key
     from hep_flows.show.steps import Step
 
 MOST_LINES = 120

@@ -20,7 +20,7 @@ from hep_flows.expr.nodes import Literal
 from hep_flows.expr.types import Histogram as HistogramItem
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
-from hep_flows.plan.make_plan import make_plan
+from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugin import Columns, HistogramResult
 from hep_flows.plugins.hist.plugin import HistPlugin
 from tiny_plugin import TinyPlugin, tiny_events, tiny_table

@@ -10,7 +10,7 @@ import numpy as np
 from hep_flows.execute.run_plan import run_plan
 from hep_flows.expr.types import Histogram, Record, String
 from hep_flows.expr.walk import postorder
-from hep_flows.plan.make_plan import make_plan
+from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugin import Columns, HistogramResult, No, Partition, Program, Scalar, Yes
 from hep_flows.plugins.awkward.run_tasks import merge_parts, run_tasks
 from hep_flows.plugins.hist.plugin import HistPlugin
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hep_flows.expr.nodes import Dataset, Expr
     from hep_flows.expr.types import Member
-    from hep_flows.plan.task import Key, Task
+    from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Label, Result, RunContext
 
 Path = tuple[str, ...]

@@ -16,9 +16,9 @@ from hep_flows.expr.python_ast import to_python
 from hep_flows.expr.text import one_line, tree_text
 from hep_flows.expr.transport import decode, encode
 from hep_flows.expr.walk import postorder
-from hep_flows.plan.cut import Borders, cut
-from hep_flows.plan.spread import spread
-from hep_flows.plan.task import Plan
+from hep_flows.planning.cut import Borders, cut
+from hep_flows.planning.spread import spread
+from hep_flows.planning.task import Plan
 from hep_flows.show.plan_graph import plan_svg
 from hep_flows.show.plan_text import plan_text
 from oracle.expressions import cases

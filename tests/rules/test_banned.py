@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text()) for p in sorted((ROOT / "hep_flows").rglob("*.py"))}
-KEY_MODULES = {"hep_flows/expr/key.py", "hep_flows/plan/task_key.py"}
+KEY_MODULES = {"hep_flows/expr/key.py", "hep_flows/planning/task_key.py"}
 MODULES_THAT_RUN_CODE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 
 # Where any error may be taken without being raised again, and why.

@@ -9,9 +9,9 @@ from hep_flows.errors import SourceLine
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Call, Dataset, Field
 from hep_flows.expr.walk import postorder
-from hep_flows.plan.cut import Borders, cut
-from hep_flows.plan.spread import spread
-from hep_flows.plan.task import Plan
+from hep_flows.planning.cut import Borders, cut
+from hep_flows.planning.spread import spread
+from hep_flows.planning.task import Plan
 
 
 def by_kind(node):

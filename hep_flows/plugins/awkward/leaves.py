@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hep_flows.expr.types import Axis, Type
-    from hep_flows.plan.task import Key
+    from hep_flows.planning.task import Key
     from hep_flows.plugin import Result
     from hep_flows.plugins.awkward.frames import Frames
     from hep_flows.plugins.awkward.needed_leaves import Path

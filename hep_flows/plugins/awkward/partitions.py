@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CHUNK_EVENTS = 200_000
 # A range may be this much longer than asked for, so that no short one is left over.
 _SLACK = 1.25
+# A cluster of up to this many ranges is read in one: each cut inside would decompress all of its baskets once more.
+_LONGEST_CLUSTER = 6
 
 
 def partitions(dataset: Dataset, chunk_events: int = CHUNK_EVENTS, tables: OpenTables | None = None) -> tuple[Partition, ...]:
@@ -48,16 +50,17 @@ def partitions(dataset: Dataset, chunk_events: int = CHUNK_EVENTS, tables: OpenT
 
 
 def chosen_cuts(boundaries: Sequence[int], entries: int, chunk_events: int) -> tuple[int, ...]:
-    """Give the entries at which to cut: of the boundaries those nearest to equal ranges, and between them where they are far apart."""
+    """Give the entries at which to cut: of the boundaries those nearest to equal ranges, and inside of very long clusters."""
+    ends = [0, *sorted({int(b) for b in boundaries if 0 < b < entries}), entries]
+    inner = ends[1:-1]
+    for a, b in pairwise(ends):
+        if b - a > chunk_events * _LONGEST_CLUSTER:
+            n_parts = round((b - a) / chunk_events)
+            inner += [a + (b - a) * i // n_parts for i in range(1, n_parts)]
+    inner.sort()
     n_ranges = max(1, round(entries / chunk_events))
-    inner = sorted({int(b) for b in boundaries if 0 < b < entries})
-    cuts = {0, entries}
-    for i in range(1, n_ranges):
-        ideal = entries * i // n_ranges
-        near = _nearest(inner, ideal)
-        # Clusters longer than a range are cut inside: reading their baskets twice is cheaper than too much at once.
-        cuts.add(near if near is not None and abs(near - ideal) <= chunk_events // 2 else ideal)
-    return tuple(sorted(cuts))
+    nearest = [_nearest(inner, entries * i // n_ranges) for i in range(1, n_ranges)]
+    return tuple(sorted({0, entries, *(n for n in nearest if n is not None)}))
 
 
 def _nearest(sorted_values: Sequence[int], wanted: int) -> int | None:

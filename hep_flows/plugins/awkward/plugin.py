@@ -15,7 +15,7 @@ from hep_flows.plugins.awkward.known_functions import is_known
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hep_flows.plan.task import Key, Task
+    from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Description, Label, Partition, Result, RunContext
     from hep_flows.plugins.awkward.open_tables import OpenTables
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hep_flows.expr.nodes import Expr
-    from hep_flows.plan.task import Key, Task
+    from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Partition, Result, RunContext
     from hep_flows.plugins.awkward.align import Argument
     from hep_flows.plugins.awkward.needed_leaves import Path

@@ -104,7 +104,7 @@ def _agrees(function: UserFunction, whole: Any, operands: Sequence[Any], size: i
 
 
 def _equal(one: Any, other: Any) -> bool:
-    if isinstance(other, str) or not np.isscalar(other):
+    if not isinstance(other, int | float | np.number | np.bool_):
         return False
     if one == other:
         return True
@@ -113,7 +113,7 @@ def _equal(one: Any, other: Any) -> bool:
     if np.isnan(one):
         return bool(np.isnan(other))
     # Vector instructions may round the last bits of a function in another way.
-    return bool(abs(one - other) <= 64 * np.finfo(one.dtype).eps * abs(one))
+    return bool(abs(float(one) - float(other)) <= 64 * np.finfo(one.dtype).eps * abs(one))
 
 
 def _typed(found: Any, function: UserFunction, where: Where) -> Any:

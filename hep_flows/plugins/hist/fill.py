@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hep_flows.expr.nodes import Expr
-    from hep_flows.plan.task import Key
+    from hep_flows.planning.task import Key
     from hep_flows.plugin import Result
 
 _INT32 = np.iinfo(np.int32)

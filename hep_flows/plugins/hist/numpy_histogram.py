@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from hep_flows.plan.task import Key
+    from hep_flows.planning.task import Key
     from hep_flows.plugin import Result
 
 

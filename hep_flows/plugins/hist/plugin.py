@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hep_flows.expr.nodes import Expr
-    from hep_flows.plan.task import Key, Task
+    from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Label, Result, RunContext
 
 FUNCTIONS = frozenset({"histogram", "fill", "np_histogram"})

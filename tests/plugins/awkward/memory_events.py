@@ -9,7 +9,7 @@ import numpy as np
 
 from hep_flows.expr import build
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String
-from hep_flows.plan.task import Task
+from hep_flows.planning.task import Task
 from hep_flows.plugin import Partition, RunContext, Scalar
 from hep_flows.plugins.awkward.run_tasks import merge_parts, run_tasks
 
@@ -141,9 +141,9 @@ class Events:
         return found.to_list() if isinstance(found, ak.Array) else found
 
 
-def task_of(expr, spread="partitions"):
+def task_of(expr, spread="partitions", dataset=DS):
     output = "columns" if expr.type.axes else "scalar"
-    return Task(b"task" + expr.key, "awkward", expr, (), output, spread, DS if spread == "partitions" else None)
+    return Task(b"task" + expr.key, "awkward", expr, (), output, spread, dataset if spread == "partitions" else None)
 
 
 def whole(expr, **inputs):

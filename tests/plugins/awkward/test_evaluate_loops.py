@@ -200,7 +200,7 @@ def test_loops_inside_filtered_events(events):
 
 def test_two_elements_never_share_their_lists_by_position():
     sample = SAMPLES["crowded"]
-    with pytest.raises((TaskError, AxisError), match="different lengths|does not align"):
+    with pytest.raises((TaskError, AxisError), match=r"different lengths|does not align"):
         sample.value(map_(JET, lambda a: map_(JET, lambda b: call("add", a(HITS), b(HITS)), 1)))
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hep_flows import Histogram
 from hep_flows.execute.run_plan import run_plan
-from hep_flows.plan.make_plan import make_plan
+from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugin import No, Yes
 from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.plugins.hist.template import template

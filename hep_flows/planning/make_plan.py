@@ -9,17 +9,17 @@ from hep_flows.errors import AxisError, PlanError, Site
 from hep_flows.expr.loops import PROVISIONAL
 from hep_flows.expr.nodes import Bound, Dataset, Expr, Map
 from hep_flows.expr.walk import postorder
-from hep_flows.plan.cut import Borders, cut
-from hep_flows.plan.label import label
-from hep_flows.plan.spread import spread
-from hep_flows.plan.task import Plan
+from hep_flows.planning.cut import Borders, cut
+from hep_flows.planning.label import label
+from hep_flows.planning.spread import spread
+from hep_flows.planning.task import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from types import CodeType
 
     from hep_flows.errors import SourceLine, Where
-    from hep_flows.plan.task import Key
+    from hep_flows.planning.task import Key
     from hep_flows.plugin import Label, Plugin
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hep_flows.expr.nodes import Expr
-    from hep_flows.plan.task import Key
+    from hep_flows.planning.task import Key
 
 Reach = Literal["partitions", "whole", "anywhere"]
 

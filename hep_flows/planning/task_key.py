@@ -13,7 +13,7 @@ from hep_flows.expr.key import digest
 
 if TYPE_CHECKING:
     from hep_flows.expr.nodes import Expr
-    from hep_flows.plan.task import Key, Output
+    from hep_flows.planning.task import Key, Output
 
 
 def task_key(plugin: str, result_version: str, expr: Expr, output: Output) -> Key:

@@ -16,14 +16,14 @@ from hep_flows.expr import build
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Histogram
 from hep_flows.expr.walk import postorder
-from hep_flows.plan.task import Task
-from hep_flows.plan.task_key import task_key
+from hep_flows.planning.task import Task
+from hep_flows.planning.task_key import task_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from hep_flows.plan.spread import Reach
-    from hep_flows.plan.task import Key, Output
+    from hep_flows.planning.spread import Reach
+    from hep_flows.planning.task import Key, Output
     from hep_flows.plugin import Label
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hep_flows.errors import Where
     from hep_flows.expr.nodes import Expr
-    from hep_flows.plan.task import Key
+    from hep_flows.planning.task import Key
     from hep_flows.plugin import Label, Plugin
 
 
