@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import LiteralError
+from hep_flows.errors import LiteralError, with_article
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _rebuilding(x: Any, exprs: list[Expr], where: Where, depth: int) -> Callable
         items = [_rebuilding(v, exprs, where, depth + 1) for v in x]
         return lambda values: _like(x, [item(values) for item in items])
     raise LiteralError(
-        f"a {type(x).__name__} is no expression",
+        f"{with_article(x)} is no expression",
         where=where,
         why="expressions are DataFrames and histograms, and tuples, lists or dicts of them",
         do=_advice(x),

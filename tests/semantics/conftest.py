@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from semantics.files import Datasets, Raw, Tables
 
 from hep_flows import alias_scope
+from semantics.files import Datasets, Raw, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

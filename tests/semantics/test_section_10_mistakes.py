@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from semantics.rows import Mistake, table
 
 from hep_flows import HepFlowsError, make_local, nanoaod_table, parquet_table, tree_table, xaod_table
+from semantics.rows import Mistake, table
 
 if TYPE_CHECKING:
     from semantics.files import Tables
@@ -84,13 +84,20 @@ def escaped_element(t: Tables) -> Any:
 
 TRUTH = ("&", "|", "~")
 ROWS = [
-    Mistake("10.1", "an unknown leaf with its near matches", lambda t: t.sm.Muon.pfRelIso03_al, ("pfRelIso03_al", "pfRelIso03_all")),
+    Mistake(
+        "10.1", "an unknown leaf with its near matches", lambda t: t.sm.Muon.pfRelIso03_al, ("pfRelIso03_al", "pfRelIso03_all")
+    ),
     Mistake("10.1", "an unknown collection with its near matches", lambda t: t.sm.Muons, ("Muons", "'Muon'")),
     Mistake("10.1", "an unknown name by key", lambda t: t.sm["Jet"]["ptt"], ("ptt", "'pt'")),
     Mistake("10.1", "an unknown leaf in a filter function", lambda t: t.sm.Jet[lambda j: j.ptt > 3], ("ptt", "'pt'")),
     Mistake("10.1", "an unknown leaf in a nested lambda", later_mistake, ("ptt",)),
     Mistake("10.1", "an unknown leaf of a column's view", lambda t: t.sm[t.sm.MET.pt > 3].Jet.First().ptt, ("ptt",)),
-    Mistake("10.1, R16", "an unknown container lists both tries", lambda t: t.phys.Electrons("Elektrons"), ("'Elektrons'", "AnalysisElektrons", "Electrons")),
+    Mistake(
+        "10.1, R16",
+        "an unknown container lists both tries",
+        lambda t: t.phys.Electrons("Elektrons"),
+        ("'Elektrons'", "AnalysisElektrons", "Electrons"),
+    ),
     Mistake("10.2", "a chained comparison", chained, ("(1 < x) & (x < 3)",)),
     Mistake("10.2", "and", both_and, ("&",)),
     Mistake("10.2", "or", either_or, ("|",)),

@@ -9,10 +9,11 @@ import awkward as ak
 import hist
 import numpy as np
 import pytest
-from semantics.equal import assert_same_histogram
-from semantics.rows import Mistake, Row, table
 
 from hep_flows import Histogram, make_local
+from semantics.equal import assert_same, assert_same_histogram
+from semantics.files import delta_r, pairs
+from semantics.rows import Mistake, Row, table
 
 if TYPE_CHECKING:
     from semantics.files import Raw, Tables
@@ -33,7 +34,9 @@ def each_jet(r: Raw, x: Any) -> Any:
 def categories(t: Tables) -> Any:
     j = t.sm.Jet
     h = H.Reg(50, 0, 200, name="pt", label="$p_T$").StrCat([], name="region", growth=True).Weight()
-    return h.fill(pt=j.pt, region=np.where(t.sm.MET.pt > 20, "high", "low"), weight=t.sm.PV.npvs / 10).fill(pt=t.sm.Muon.pt, region="muons", weight=2.0)
+    return h.fill(pt=j.pt, region=np.where(t.sm.MET.pt > 20, "high", "low"), weight=t.sm.PV.npvs / 10).fill(
+        pt=t.sm.Muon.pt, region="muons", weight=2.0
+    )
 
 
 def want_categories(r: Raw) -> Any:
@@ -123,8 +126,6 @@ def pairs_in_two_axes(t: Tables) -> Any:
 
 
 def want_pairs_in_two_axes(r: Raw) -> Any:
-    from semantics.files import delta_r, pairs
-
     d = delta_r(*pairs(r.sm.objects("Jet_", "eta", "phi"), r.sm.objects("Muon_", "eta", "phi")))
     met = ak.broadcast_arrays(r.sm["MET_pt"], d)[0]
     return W.Reg(30, 0, 6, name="dr").Reg(10, 0, 200, name="met").Double().fill(dr=flat(d), met=flat(met))
@@ -140,17 +141,24 @@ ROWS = [
     Row(
         "R7, 11.11",
         "an entry of which any value is missing is left out",
-        lambda t: H.Reg(20, 0, 100, name="pt").Reg(10, 0, 200, name="met").Double().fill(pt=t.sm.Electron.First().pt, met=t.sm.MET.pt),
-        lambda r: W.Reg(20, 0, 100, name="pt")
-        .Reg(10, 0, 200, name="met")
-        .Double()
-        .fill(pt=flat(r.sm["Electron_pt"][:, :1]), met=flat(r.sm["MET_pt"][ak.num(r.sm["Electron_pt"]) > 0])),
+        lambda t: (
+            H.Reg(20, 0, 100, name="pt").Reg(10, 0, 200, name="met").Double().fill(pt=t.sm.Electron.First().pt, met=t.sm.MET.pt)
+        ),
+        lambda r: (
+            W.Reg(20, 0, 100, name="pt")
+            .Reg(10, 0, 200, name="met")
+            .Double()
+            .fill(pt=flat(r.sm["Electron_pt"][:, :1]), met=flat(r.sm["MET_pt"][ak.num(r.sm["Electron_pt"]) > 0]))
+        ),
     ),
     Row(
         "R14",
         "numpy's last bin is closed, hist's is open",
         lambda t: [np.histogram(t.sm.PV.npvs, bins=5, range=(0, 10)), H.Reg(5, 0, 10, name="n").Double().fill(n=t.sm.PV.npvs)],
-        lambda r: [np.histogram(r.sm["PV_npvs"].to_numpy(), bins=5, range=(0, 10)), W.Reg(5, 0, 10, name="n").Double().fill(n=r.sm["PV_npvs"].to_numpy())],
+        lambda r: [
+            np.histogram(r.sm["PV_npvs"].to_numpy(), bins=5, range=(0, 10)),
+            W.Reg(5, 0, 10, name="n").Double().fill(n=r.sm["PV_npvs"].to_numpy()),
+        ],
     ),
 ]
 
@@ -179,21 +187,35 @@ def test_partial_fills_merge_to_the_same_bits(chunk_events: int, t: Tables) -> N
     assert_same_histogram(one, make_local(h), rel=1e-12)
 
 
-def test_mev_and_gev_in_one_expression_warn(t: Tables) -> None:  # 11.14
-    e = t.phys.Electrons("Electrons")
+def test_units_that_do_not_go_together_warn_and_nothing_is_converted(t: Tables, raw: Raw) -> None:  # 11.14
+    e, mu = t.phys.Electrons("Electrons"), t.sm.Muon
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _ = e.pt + e.m, e.pt / 1000 > 50, e.pt / e.m > 2, e.eta + e.phi
-    with pytest.warns(UserWarning, match="MeV"):
-        _ = e.pt + t.phys.EventInfo.mcEventWeights.Sum() if False else e.pt > np.hypot(e.pt, e.m) / 1000 + e.pt / 1000
+        _ = e.pt + e.m, e.pt / 1000 > 50, e.pt / e.m > 2, e.eta + e.phi, mu.pt + mu.mass, mu.dxy * mu.pt
+    with pytest.warns(UserWarning, match="GeV"):
+        mixed = mu.pt + mu.dxy
+    with pytest.warns(UserWarning, match="cm"):
+        _ = mu[lambda m: m.pt > m.dz]
+    assert_same(make_local([mixed, e.pt]), [raw.sm["Muon_pt"] + raw.sm["Muon_dxy"], raw.phys["AnalysisElectronsAuxDyn.pt"]])
+    assert "MeV" in e.pt.__doc__
+    assert "GeV" in mu.pt.__doc__
 
 
 MISTAKES = [
     Mistake("11.11", "an unknown axis", lambda t: H.Reg(5, 0, 1, name="pt").Double().fill(ptt=t.sm.Jet.pt), ("ptt", "'pt'")),
-    Mistake("11.11", "two collections", lambda t: H.Reg(5, 0, 1, name="a").Reg(5, 0, 1, name="b").Double().fill(a=t.sm.Jet.pt, b=t.sm.Muon.pt), ("Jet", "Muon")),
-    Mistake("11.11", "two tables", lambda t: H.Reg(5, 0, 1, name="a").Double().fill(a=t.sm.MET.pt).fill(a=t.zmm.M), ("two tables",)),
+    Mistake(
+        "11.11",
+        "two collections",
+        lambda t: H.Reg(5, 0, 1, name="a").Reg(5, 0, 1, name="b").Double().fill(a=t.sm.Jet.pt, b=t.sm.Muon.pt),
+        ("Jet", "Muon"),
+    ),
+    Mistake(
+        "11.11", "two tables", lambda t: H.Reg(5, 0, 1, name="a").Double().fill(a=t.sm.MET.pt).fill(a=t.zmm.M), ("two tables",)
+    ),
     Mistake("11.11", "objects in place of a leaf", lambda t: H.Reg(5, 0, 1, name="a").Double().fill(a=t.sm.Jet), ("Jet",), ("pt",)),
-    Mistake("11.11", "text on a regular axis", lambda t: H.Reg(5, 0, 1, name="a").Double().fill(a=t.zmm["Type"]), ("text",), ("StrCat",)),
+    Mistake(
+        "11.11", "text on a regular axis", lambda t: H.Reg(5, 0, 1, name="a").Double().fill(a=t.zmm["Type"]), ("text",), ("StrCat",)
+    ),
 ]
 
 

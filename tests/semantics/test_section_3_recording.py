@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 import pytest
-from semantics.equal import assert_same
-from semantics.rows import Row, table
 
 from hep_flows import HepFlowsError, alias_scope, define_alias, dumps, make_local, plan, render, user_func
+from semantics.equal import assert_same
+from semantics.rows import Row, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,12 @@ ROWS = [
     Row(
         "3.5",
         "two lambdas on one line are two, and so are two closures of one factory",
-        lambda t: [t.sm.Jet[lambda j: j.pt > 30].pt, t.sm.Jet[lambda j: j.pt > 60].pt, t.sm.Jet[cut_at(20)].pt, t.sm.Jet[cut_at(70)].pt],
+        lambda t: [
+            t.sm.Jet[lambda j: j.pt > 30].pt,
+            t.sm.Jet[lambda j: j.pt > 60].pt,
+            t.sm.Jet[cut_at(20)].pt,
+            t.sm.Jet[cut_at(70)].pt,
+        ],
         lambda r: [r.sm["Jet_pt"][r.sm["Jet_pt"] > c] for c in (30, 60, 20, 70)],
     ),
     Row("3.5", "functions with other captured values are others (R13)", two_user_functions, want_two_user_functions, rel=1e-6),

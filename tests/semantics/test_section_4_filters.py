@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 import pytest
+
 from semantics.rows import Mistake, Row, table
 
 if TYPE_CHECKING:
@@ -125,14 +126,16 @@ ROWS = [
         "4.7",
         "one function serves several collections",
         lambda t: (t.sm.Muon[good].pt, t.sm.Electron[good].pt),
-        lambda r: tuple(
-            r.sm[f"{c}_pt"][(r.sm[f"{c}_pt"] > 20) & (abs(r.sm[f"{c}_eta"]) < 1.5)] for c in ("Muon", "Electron")
-        ),
+        lambda r: tuple(r.sm[f"{c}_pt"][(r.sm[f"{c}_pt"] > 20) & (abs(r.sm[f"{c}_eta"]) < 1.5)] for c in ("Muon", "Electron")),
     ),
     Row(
         "4.8",
         "partial functions and default arguments",
-        lambda t: [t.sm.Jet[functools.partial(above, 40)].pt, t.sm.Jet[above_by_default].eta, t.sm.Jet[functools.partial(above_by_default, cut=60)].pt],
+        lambda t: [
+            t.sm.Jet[functools.partial(above, 40)].pt,
+            t.sm.Jet[above_by_default].eta,
+            t.sm.Jet[functools.partial(above_by_default, cut=60)].pt,
+        ],
         lambda r: [r.sm["Jet_pt"][r.sm["Jet_pt"] > 40], r.sm["Jet_eta"][r.sm["Jet_pt"] > 40], r.sm["Jet_pt"][r.sm["Jet_pt"] > 60]],
     ),
     Row(
@@ -164,7 +167,7 @@ ROWS = [
     Row(
         "4.12",
         "arithmetic in the filter and the constant on the left",
-        lambda t: [t.sm.Jet[30 < t.sm.Jet.pt].eta, t.sm.Jet[t.sm.Jet.pt / 2 - 5 > abs(t.sm.Jet.eta) * 10].pt],
+        lambda t: [t.sm.Jet[t.sm.Jet.pt > 30].eta, t.sm.Jet[t.sm.Jet.pt / 2 - 5 > abs(t.sm.Jet.eta) * 10].pt],
         lambda r: [r.sm["Jet_eta"][r.sm["Jet_pt"] > 30], r.sm["Jet_pt"][r.sm["Jet_pt"] / 2 - 5 > abs(r.sm["Jet_eta"]) * 10]],
     ),
     Row(
@@ -188,7 +191,12 @@ ROWS = [
             ak.num(r.sm["Jet_pt"]) * r.sm["HLT_IsoMu24"],
         ],
     ),
-    Row("4.18", "an aggregate of a view is over the view, and an empty event stays an empty list", aggregate_of_a_view, want_aggregate_of_a_view),
+    Row(
+        "4.18",
+        "an aggregate of a view is over the view, and an empty event stays an empty list",
+        aggregate_of_a_view,
+        want_aggregate_of_a_view,
+    ),
     Row(
         "4.19",
         "Where is the brackets",
@@ -237,9 +245,19 @@ def mask_of_filtered_events(t: Tables) -> Any:
 
 MISTAKES = [
     Mistake("4.16", "a mask deeper than what it filters", lambda t: t.sm[t.sm.Jet.pt > 30], ("Jet",), ("Any", "Count")),
-    Mistake("4.16", "a mask of objects on a value of the event", lambda t: t.sm.MET.pt[t.sm.Jet.pt > 30], ("Jet",), ("Any", "Count")),
-    Mistake("4.17", "a mask of the whole collection on its view", mask_of_another_view, ("Jet",), ("view", "selection", "elements")),
-    Mistake("4.17", "a mask of a view on the whole collection", mask_of_a_view_on_its_parent, ("Jet",), ("view", "selection", "elements")),
+    Mistake(
+        "4.16", "a mask of objects on a value of the event", lambda t: t.sm.MET.pt[t.sm.Jet.pt > 30], ("Jet",), ("Any", "Count")
+    ),
+    Mistake(
+        "4.17", "a mask of the whole collection on its view", mask_of_another_view, ("Jet",), ("view", "selection", "elements")
+    ),
+    Mistake(
+        "4.17",
+        "a mask of a view on the whole collection",
+        mask_of_a_view_on_its_parent,
+        ("Jet",),
+        ("view", "selection", "elements"),
+    ),
     Mistake("4.17", "a mask of selected events on all events", mask_of_filtered_events, ("event",)),
     Mistake("4.17", "a mask of another collection", lambda t: t.sm.Jet[t.sm.Muon.pt > 3], ("Jet", "Muon")),
     Mistake(

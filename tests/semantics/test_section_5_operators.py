@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 import pytest
-from semantics.equal import assert_same
-from semantics.rows import Mistake, Row, table
 
 from hep_flows import make_local
+from semantics.equal import assert_same
+from semantics.rows import Mistake, Row, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

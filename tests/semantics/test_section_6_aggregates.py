@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 import pytest
+
 from semantics.rows import Mistake, Row, table
 
 if TYPE_CHECKING:
@@ -43,7 +44,13 @@ ROWS = [
     Row(
         "6.1",
         "an aggregate removes the innermost axis",
-        lambda t: [t.sm.Jet.Count(), t.sm.Jet.pt.Count(), t.sm.Jet.pt.Max(), t.sm.Jet.eta.Min(), t.phys.AnalysisJets.NumTrkPt500.Count()],
+        lambda t: [
+            t.sm.Jet.Count(),
+            t.sm.Jet.pt.Count(),
+            t.sm.Jet.pt.Max(),
+            t.sm.Jet.eta.Min(),
+            t.phys.AnalysisJets.NumTrkPt500.Count(),
+        ],
         lambda r: [
             ak.num(r.sm["Jet_pt"]),
             ak.num(r.sm["Jet_pt"]),
@@ -55,7 +62,13 @@ ROWS = [
     Row(
         "6.1",
         "sums keep numpy's widths: float32, and 64 bits for whole numbers",
-        lambda t: [t.sm.Jet.pt.Sum(), t.sm.Muon.charge.Sum(), t.tt.Jet.nConstituents.Sum(), t.tt.GenPart.pdgId.Sum(), t.sm.Jet.puId.Sum()],
+        lambda t: [
+            t.sm.Jet.pt.Sum(),
+            t.sm.Muon.charge.Sum(),
+            t.tt.Jet.nConstituents.Sum(),
+            t.tt.GenPart.pdgId.Sum(),
+            t.sm.Jet.puId.Sum(),
+        ],
         lambda r: [
             ak.sum(r.sm["Jet_pt"], axis=1),
             ak.sum(r.sm["Muon_charge"], axis=1),
@@ -127,11 +140,20 @@ ROWS = [
     Row(
         "6.4",
         "empty lists: Sum 0, Prod 1, Count 0, Max and Min missing, Any false, All true",
-        lambda t: [
-            f(t.sm.Electron[t.sm.Electron.pt > 1e9].pt)
-            for f in (lambda x: x.Sum(), lambda x: x.Prod(), lambda x: x.Count(), lambda x: x.Max(), lambda x: x.Min(), lambda x: (x > 0).Any())
-        ]
-        + [(t.sm.Electron[t.sm.Electron.pt > 1e9].pt > 0).All(), t.sm.Electron[t.sm.Electron.pt > 1e9].pt.Mean()],
+        lambda t: (
+            [
+                f(t.sm.Electron[t.sm.Electron.pt > 1e9].pt)
+                for f in (
+                    lambda x: x.Sum(),
+                    lambda x: x.Prod(),
+                    lambda x: x.Count(),
+                    lambda x: x.Max(),
+                    lambda x: x.Min(),
+                    lambda x: (x > 0).Any(),
+                )
+            ]
+            + [(t.sm.Electron[t.sm.Electron.pt > 1e9].pt > 0).All(), t.sm.Electron[t.sm.Electron.pt > 1e9].pt.Mean()]
+        ),
         lambda r: [
             f(r.sm["Electron_pt"][r.sm["Electron_pt"] > 1e9], axis=1)
             for f in (ak.sum, ak.prod, ak.num, ak.max, ak.min, ak.any, ak.all, lambda x, axis: ak.max(x, axis=axis))
@@ -172,7 +194,12 @@ ROWS = [
     Row(
         "6.8",
         "an aggregate meets its elements again, and another aggregate",
-        lambda t: [t.sm.Jet.pt / t.sm.Jet.pt.Sum(), t.sm.Jet.pt.Max() - t.sm.Jet.pt.Min(), t.sm.Jet.pt.Max() + t.sm.Muon.pt.Max(), t.sm.Jet.pt - t.sm.Jet.pt.First()],
+        lambda t: [
+            t.sm.Jet.pt / t.sm.Jet.pt.Sum(),
+            t.sm.Jet.pt.Max() - t.sm.Jet.pt.Min(),
+            t.sm.Jet.pt.Max() + t.sm.Muon.pt.Max(),
+            t.sm.Jet.pt - t.sm.Jet.pt.First(),
+        ],
         lambda r: [
             r.sm["Jet_pt"] / ak.sum(r.sm["Jet_pt"], axis=1),
             ak.max(r.sm["Jet_pt"], axis=1) - ak.min(r.sm["Jet_pt"], axis=1),
@@ -184,7 +211,11 @@ ROWS = [
     Row(
         "6.8",
         "one number for all events meets events and objects",
-        lambda t: [t.sm.MET.pt / t.sm.MET.pt.Max(), t.sm.Jet[t.sm.Jet.pt > t.sm.MET.pt.Max() / 4].pt, t.sm.Jet.Count() - t.sm.Jet.Count().Max()],
+        lambda t: [
+            t.sm.MET.pt / t.sm.MET.pt.Max(),
+            t.sm.Jet[t.sm.Jet.pt > t.sm.MET.pt.Max() / 4].pt,
+            t.sm.Jet.Count() - t.sm.Jet.Count().Max(),
+        ],
         lambda r: [
             r.sm["MET_pt"] / np.max(r.sm["MET_pt"].to_numpy()),
             r.sm["Jet_pt"][r.sm["Jet_pt"] > np.max(r.sm["MET_pt"].to_numpy()) / 4],
@@ -194,14 +225,34 @@ ROWS = [
     Row(
         "6.9",
         "an axis by hand",
-        lambda t: [t.sm.Jet.Count(axis=0), t.sm.Jet.Count(axis=-1), t.sm.Jet.pt.Sum(axis=1), t.sm.MET.pt.Max(axis=0), t.sm.Jet.pt.Max(axis=-1)],
-        lambda r: [1000, ak.num(r.sm["Jet_pt"]), ak.sum(r.sm["Jet_pt"], axis=1), ak.max(r.sm["MET_pt"]), ak.max(r.sm["Jet_pt"], axis=1)],
+        lambda t: [
+            t.sm.Jet.Count(axis=0),
+            t.sm.Jet.Count(axis=-1),
+            t.sm.Jet.pt.Sum(axis=1),
+            t.sm.MET.pt.Max(axis=0),
+            t.sm.Jet.pt.Max(axis=-1),
+        ],
+        lambda r: [
+            1000,
+            ak.num(r.sm["Jet_pt"]),
+            ak.sum(r.sm["Jet_pt"], axis=1),
+            ak.max(r.sm["MET_pt"]),
+            ak.max(r.sm["Jet_pt"], axis=1),
+        ],
         rel=1e-6,
     ),
     Row(
         "6.10",
         "lower-case names are synonyms (R15)",
-        lambda t: [t.sm.Jet.count(), t.sm.Jet.pt.sum(), t.sm.Jet.pt.max(), t.sm.Jet.pt.min(), t.sm.Jet.first().pt, t.sm.Jet.puId.any(), t.sm.Jet.puId.all()],
+        lambda t: [
+            t.sm.Jet.count(),
+            t.sm.Jet.pt.sum(),
+            t.sm.Jet.pt.max(),
+            t.sm.Jet.pt.min(),
+            t.sm.Jet.first().pt,
+            t.sm.Jet.puId.any(),
+            t.sm.Jet.puId.all(),
+        ],
         lambda r: [
             ak.num(r.sm["Jet_pt"]),
             ak.sum(r.sm["Jet_pt"], axis=1),
@@ -227,7 +278,16 @@ ROWS = [
     Row(
         "6.12",
         "negative indices, slices and steps; a slice keeps the axis",
-        lambda t: [t.sm.Jet[-1].pt, t.sm.Jet[-2].pt, t.sm.Jet[:2].pt, t.sm.Jet.pt[1:], t.sm.Jet[::-1].eta, t.sm.Jet[-2:].pt, t.sm.Jet[::2].phi, t.sm.Jet[1:4:2].pt],
+        lambda t: [
+            t.sm.Jet[-1].pt,
+            t.sm.Jet[-2].pt,
+            t.sm.Jet[:2].pt,
+            t.sm.Jet.pt[1:],
+            t.sm.Jet[::-1].eta,
+            t.sm.Jet[-2:].pt,
+            t.sm.Jet[::2].phi,
+            t.sm.Jet[1:4:2].pt,
+        ],
         lambda r: [
             nth(r.sm["Jet_pt"], -1),
             nth(r.sm["Jet_pt"], -2),

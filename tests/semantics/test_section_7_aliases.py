@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 import pytest
-from semantics.equal import assert_same
-from semantics.rows import Mistake, Row, table
 
 from hep_flows import DataFrame, HepFlowsError, alias_scope, define_alias, exclusive_class, make_local, render, reset_aliases
+from semantics.equal import assert_same
+from semantics.rows import Mistake, Row, table
 
 if TYPE_CHECKING:
     from semantics.files import Raw, Tables
@@ -50,7 +50,15 @@ def in_filters_and_after(t: Tables) -> Any:
     define_alias("Jet", "gev", lambda j: j.pt / 1000)
     define_alias("Electrons", "gev", lambda e: e.pt / 1000)
     j, e = t.sm.Jet, t.phys.Electrons("Electrons")
-    return [j[j.gev > 0.03].eta, j[j.eta > 0].gev, t.sm[t.sm.MET.pt > 30].Jet.gev, e.gev, e[e.gev > 20].gev, j.map(lambda j: j.gev), j[0].gev]
+    return [
+        j[j.gev > 0.03].eta,
+        j[j.eta > 0].gev,
+        t.sm[t.sm.MET.pt > 30].Jet.gev,
+        e.gev,
+        e[e.gev > 20].gev,
+        j.map(lambda j: j.gev),
+        j[0].gev,
+    ]
 
 
 def want_in_filters_and_after(r: Raw) -> Any:
@@ -122,7 +130,17 @@ class XY(DataFrame):
 def subclass(t: Tables) -> Any:
     j = Vec(t.sm.Jet)
     ev = Event(t.sm)
-    return [j.px, j.eta, j[j.px > 10].py, Vec(j).px, ev.jets.px, ev[ev.MET.pt > 30].jets.py, ev.MET.pt, Scaled(t.sm.Jet).px, j[0].px]
+    return [
+        j.px,
+        j.eta,
+        j[j.px > 10].py,
+        Vec(j).px,
+        ev.jets.px,
+        ev[ev.MET.pt > 30].jets.py,
+        ev.MET.pt,
+        Scaled(t.sm.Jet).px,
+        j[0].px,
+    ]
 
 
 def want_subclass(r: Raw) -> Any:
@@ -164,9 +182,21 @@ def want_users_vectors(r: Raw) -> Any:
 ROWS = [
     Row("7.16", "bases: anywhere, the table, a collection's name, a full path", bases, want_bases, rel=1e-6),
     Row("7.17", "an alias may hide a leaf and use it, and use other aliases", hides_a_leaf, want_hides_a_leaf),
-    Row("7.19, 7.20", "aliases apply in filters, after them, and after an accessor", in_filters_and_after, want_in_filters_and_after),
-    Row("7.21, 7.22", "the last alias wins, a column wins over an alias (R5)", last_wins_and_column_wins, want_last_wins_and_column_wins),
-    Row("7.23", "an alias acts when a name is recorded", acts_when_recorded, lambda r: [r.sm["Jet_pt"], r.sm["Jet_pt"] * 2, r.sm["Jet_pt"]]),
+    Row(
+        "7.19, 7.20", "aliases apply in filters, after them, and after an accessor", in_filters_and_after, want_in_filters_and_after
+    ),
+    Row(
+        "7.21, 7.22",
+        "the last alias wins, a column wins over an alias (R5)",
+        last_wins_and_column_wins,
+        want_last_wins_and_column_wins,
+    ),
+    Row(
+        "7.23",
+        "an alias acts when a name is recorded",
+        acts_when_recorded,
+        lambda r: [r.sm["Jet_pt"], r.sm["Jet_pt"] * 2, r.sm["Jet_pt"]],
+    ),
     Row("7.25", "a subclass adds properties, passes leaves through, and nests (R19)", subclass, want_subclass, rel=1e-6),
     Row("7.26", "sums and differences of four-vectors give components", sums_of_vectors, want_sums_of_vectors, rel=1e-6),
     Row("7.26", "users' vectors add component by component", users_vectors, want_users_vectors),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 import pytest
-from semantics.files import pairs
-from semantics.rows import Mistake, Row, table
 
 from hep_flows import make_local
+from semantics.files import pairs
+from semantics.rows import Mistake, Row, table
 
 if TYPE_CHECKING:
     from semantics.files import Raw, Tables
@@ -30,7 +30,13 @@ def two_ways_to_a_column(t: Tables) -> Any:
 def before_in_and_after_a_filter(t: Tables) -> Any:
     view, events = t.sm.Jet[t.sm.Jet.eta > 0], t.sm[t.sm.MET.pt > 30]
     t.sm.Jet["gev"] = lambda j: j.pt / 1000
-    return [t.sm.Jet[t.sm.Jet.gev > 0.03].gev, view.gev, view[view.gev > 0.03].gev, events.Jet.gev, events.Jet[events.Jet.gev > 0.03].Count()]
+    return [
+        t.sm.Jet[t.sm.Jet.gev > 0.03].gev,
+        view.gev,
+        view[view.gev > 0.03].gev,
+        events.Jet.gev,
+        events.Jet[events.Jet.gev > 0.03].Count(),
+    ]
 
 
 def want_before_in_and_after_a_filter(r: Raw) -> Any:
@@ -73,7 +79,13 @@ def shortcuts(t: Tables) -> Any:
 
     define(t.sm)
     ev = t.sm[t.sm.MET.pt > 30]
-    return [t.sm.good_jets.pt, t.sm.good_jets.gev, ev.good_jets.gev, t.sm[t.sm.good_jets.Count() > 2].good_jets.eta, t.sm.good_jets[0].gev]
+    return [
+        t.sm.good_jets.pt,
+        t.sm.good_jets.gev,
+        ev.good_jets.gev,
+        t.sm[t.sm.good_jets.Count() > 2].good_jets.eta,
+        t.sm.good_jets[0].gev,
+    ]
 
 
 def want_shortcuts(r: Raw) -> Any:
@@ -118,7 +130,11 @@ def want_a_filter_selects(r: Raw) -> Any:
 
 def by_container(t: Tables) -> Any:
     t.phys.Electrons("Electrons")["gev"] = lambda e: e.pt / 1000
-    return [t.phys.Electrons("Electrons").gev, t.phys.AnalysisElectrons.gev, t.phys.Electrons("AnalysisElectrons")[lambda e: e.gev > 20].gev]
+    return [
+        t.phys.Electrons("Electrons").gev,
+        t.phys.AnalysisElectrons.gev,
+        t.phys.Electrons("AnalysisElectrons")[lambda e: e.gev > 20].gev,
+    ]
 
 
 def want_by_container(r: Raw) -> Any:
@@ -151,14 +167,24 @@ ROWS = [
         two_ways_to_a_column,
         lambda r: [r.sm["Jet_pt"] / 1000, r.sm["Jet_pt"] / 1000, r.sm["MET_pt"] * 2, ak.num(r.sm["Jet_pt"]), r.sm["MET_pt"] / 2],
     ),
-    Row("7.2, 7.3", "a column is seen in filters, after them, and by views made before it", before_in_and_after_a_filter, want_before_in_and_after_a_filter),
+    Row(
+        "7.2, 7.3",
+        "a column is seen in filters, after them, and by views made before it",
+        before_in_and_after_a_filter,
+        want_before_in_and_after_a_filter,
+    ),
     Row(
         "7.5",
         "a text key is the attribute, for any name",
         names_of_any_kind,
         lambda r: [r.sm["Jet_pt"], r.sm["Jet_pt"] * 2, r.sm["Jet_pt"] * 3, ak.num(r.sm["Jet_pt"]), r.sm["HLT_IsoMu24"]],
     ),
-    Row("7.8", "columns on columns, on views and on views of views; boolean columns as masks", column_on_column, want_column_on_column),
+    Row(
+        "7.8",
+        "columns on columns, on views and on views of views; boolean columns as masks",
+        column_on_column,
+        want_column_on_column,
+    ),
     Row("7.9", "a shortcut on the table takes columns itself", shortcuts, want_shortcuts),
     Row("7.10", "what is not per element is repeated for each", repeated_for_each, want_repeated_for_each),
     Row("7.11", "a filter selects and does not compute again (R4)", a_filter_selects, want_a_filter_selects, rel=1e-6),
@@ -211,7 +237,12 @@ MISTAKES = [
     Mistake("7.4", "a view's column is unknown to its parent", column_of_a_view, ("'x'",)),
     Mistake("7.12", "a column is unknown in another table of the same file", column_of_another_table, ("'mine'",)),
     Mistake("7.7", "a column over a stored leaf, from an expression", leaf_from_an_expression, ("'pt'", "Jet", "define_alias")),
-    Mistake("7.7", "a column over a stored leaf, from a function", set_it("Jet", "pt", lambda j: j.pt * 2), ("'pt'", "Jet", "define_alias")),
+    Mistake(
+        "7.7",
+        "a column over a stored leaf, from a function",
+        set_it("Jet", "pt", lambda j: j.pt * 2),
+        ("'pt'", "Jet", "define_alias"),
+    ),
     Mistake("7.13", "a collection's column on a leaf", column_of_a_leaf, ("'g'",)),
     Mistake("7.13", "a column defined on a leaf", set_it("Jet.pt", "g", lambda p: p / 2), ("'g'",)),
     Mistake("7.14", "a number as a column", set_it("Jet", "w", 1.0), ("float",), ("lambda x: 1.0",)),

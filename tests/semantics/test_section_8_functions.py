@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 import pytest
-from semantics.files import delta_r, pairs
-from semantics.rows import Mistake, Row, table
 
 from hep_flows import curry, dumps, make_local, plan, user_func
+from semantics.files import delta_r, pairs
+from semantics.rows import Mistake, Row, table
 
 if TYPE_CHECKING:
     from semantics.files import Raw, Tables
@@ -55,7 +55,14 @@ def row_distances(r: Raw, a: str, b: str) -> Any:
 
 def map_is_the_array_expression(t: Tables) -> Any:
     j = t.sm.Jet
-    return [j.map(lambda j: j.pt / 1000), j.map(halved), j.map(lambda j: j).pt, j.map(lambda j: 1.5), j.pt.map(lambda p: p * 2), t.sm.map(lambda e: e.MET.pt)]
+    return [
+        j.map(lambda j: j.pt / 1000),
+        j.map(halved),
+        j.map(lambda j: j).pt,
+        j.map(lambda j: 1.5),
+        j.pt.map(lambda p: p * 2),
+        t.sm.map(lambda e: e.MET.pt),
+    ]
 
 
 def want_map_is_the_array_expression(r: Raw) -> Any:
@@ -75,7 +82,13 @@ def want_nested(r: Raw) -> Any:
 
 def outermost_axis(t: Tables) -> Any:
     n = nested(t)
-    return [n.map(lambda row: row.Count()), n.map(lambda row: row.Max()), n.map(lambda row: row.map(lambda x: x * 2)), n.map(lambda row: row[0]), n.Sum().Sum()]
+    return [
+        n.map(lambda row: row.Count()),
+        n.map(lambda row: row.Max()),
+        n.map(lambda row: row.map(lambda x: x * 2)),
+        n.map(lambda row: row[0]),
+        n.Sum().Sum(),
+    ]
 
 
 def want_outermost_axis(r: Raw) -> Any:
@@ -86,7 +99,13 @@ def want_outermost_axis(r: Raw) -> Any:
 def captured(t: Tables) -> Any:
     j = t.sm.Jet
     met, n = t.sm.MET.pt, t.sm.Muon.Count()
-    return [j.map(lambda j: n), j.map(lambda j: met), j.map(lambda j: j.pt / met), j.map(lambda j: t.sm.Muon.pt.Sum() - j.pt), j.map(lambda j: t.sm.Jet.Count())]
+    return [
+        j.map(lambda j: n),
+        j.map(lambda j: met),
+        j.map(lambda j: j.pt / met),
+        j.map(lambda j: t.sm.Muon.pt.Sum() - j.pt),
+        j.map(lambda j: t.sm.Jet.Count()),
+    ]
 
 
 def want_captured(r: Raw) -> Any:
@@ -133,7 +152,13 @@ def want_inside_maps(r: Raw) -> Any:
     mu = pairs(r.sm["Jet_pt"], pt)[1]
     n = ak.broadcast_arrays(ak.sum(pt > 10, axis=1), r.sm["Jet_pt"])[0]
     close = mu[d < 0.4]
-    return [ak.sum(d < 0.4, axis=2), ak.min(d, axis=2), ak.max(close, axis=2), n + ak.sum(d < 0.4, axis=2), ak.sum(close, axis=2) / r.sm["Jet_pt"]]
+    return [
+        ak.sum(d < 0.4, axis=2),
+        ak.min(d, axis=2),
+        ak.max(close, axis=2),
+        n + ak.sum(d < 0.4, axis=2),
+        ak.sum(close, axis=2) / r.sm["Jet_pt"],
+    ]
 
 
 def overlap_removal(t: Tables) -> Any:
@@ -152,7 +177,11 @@ def want_overlap_removal(r: Raw) -> Any:
 def with_itself(t: Tables) -> Any:
     mu = t.sm.Muon
     hard = mu[mu.pt > 10]
-    return [mu.map(lambda a: mu.map(lambda b: a.pt - b.pt)), hard.map(lambda a: mu.map(lambda b: a.pt - b.pt)), hard.map(lambda a: hard[lambda b: b.charge != a.charge].Count())]
+    return [
+        mu.map(lambda a: mu.map(lambda b: a.pt - b.pt)),
+        hard.map(lambda a: mu.map(lambda b: a.pt - b.pt)),
+        hard.map(lambda a: hard[lambda b: b.charge != a.charge].Count()),
+    ]
 
 
 def want_with_itself(r: Raw) -> Any:
@@ -163,7 +192,11 @@ def want_with_itself(r: Raw) -> Any:
 
 def curried(t: Tables) -> Any:
     close = curry(near)
-    return [t.sm.Jet.map(close(t.sm.Muon)).Count(), t.sm.Jet.map(close(t.sm.Muon)).pt, t.sm.Jet.map(lambda j: close(t.sm.Muon, j).Count())]
+    return [
+        t.sm.Jet.map(close(t.sm.Muon)).Count(),
+        t.sm.Jet.map(close(t.sm.Muon)).pt,
+        t.sm.Jet.map(lambda j: close(t.sm.Muon, j).Count()),
+    ]
 
 
 def want_curried(r: Raw) -> Any:
@@ -192,7 +225,18 @@ def want_user_functions(r: Raw) -> Any:
     pt, met = ak.values_astype(r.sm["Jet_pt"], "float64"), ak.values_astype(r.sm["MET_pt"], "float64")
     odd = r.sm["PV_npvs"] % 2 == 1
     first = ak.values_astype(ak.firsts(r.sm["Electron_pt"]), "float64")
-    return [pt * 2, pt * 3, pt * 3 + 1, pt * 2, met, ak.where(pt > 30, np.log(pt), -1.0), odd, pt * met, r.sm["MET_pt"][odd], first * 3]
+    return [
+        pt * 2,
+        pt * 3,
+        pt * 3 + 1,
+        pt * 2,
+        met,
+        ak.where(pt > 30, np.log(pt), -1.0),
+        odd,
+        pt * met,
+        r.sm["MET_pt"][odd],
+        first * 3,
+    ]
 
 
 def records(t: Tables) -> Any:
@@ -250,7 +294,13 @@ ROWS = [
     Row("8.8", "overlap removal through a lambda column", overlap_removal, want_overlap_removal),
     Row("8.10", "the captured same collection is whole: pairs", with_itself, want_with_itself),
     Row("8.11", "curry waits for the last argument", curried, want_curried),
-    Row("8.12, 8.13", "user functions on leaves, in map, nested, with constants, defaults and keywords", user_functions, want_user_functions, rel=1e-6),
+    Row(
+        "8.12, 8.13",
+        "user functions on leaves, in map, nested, with constants, defaults and keywords",
+        user_functions,
+        want_user_functions,
+        rel=1e-6,
+    ),
     Row(
         "8.16",
         "DeltaR of aligned objects, with the wrapped angle (R18)",

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 import pytest
-from semantics.files import delta_r, pairs
-from semantics.rows import Row, table
 
 from hep_flows import define_alias, user_func
+from semantics.files import delta_r, pairs
+from semantics.rows import Row, table
 
 if TYPE_CHECKING:
     from semantics.files import Raw, Tables
@@ -157,8 +157,21 @@ def want_closest(r: Raw) -> Any:
 ROWS = [
     Row("9.1", "listing 1: electrons above 50 GeV", listing_1, want_listing_1),
     Row("9.2", "listing 2: truth and reconstructed sides have equal shape", listing_2, want_listing_2, rel=1e-5),
-    Row("9.2, R7", "listing 2 without its guard: missing where there is no match", without_the_guard, want_without_the_guard, rel=1e-5),
-    Row("9.3, 9.4", "unmatched, number of matches, all matches, a cut on the match", about_the_matches, want_about_the_matches, rel=1e-5, empty=True),
+    Row(
+        "9.2, R7",
+        "listing 2 without its guard: missing where there is no match",
+        without_the_guard,
+        want_without_the_guard,
+        rel=1e-5,
+    ),
+    Row(
+        "9.3, 9.4",
+        "unmatched, number of matches, all matches, a cut on the match",
+        about_the_matches,
+        want_about_the_matches,
+        rel=1e-5,
+        empty=True,
+    ),
     Row("9.4", "the same on NanoAOD", on_nanoaod, want_on_nanoaod, rel=1e-5),
     Row("9.5", "the closest particle", closest, want_closest),
 ]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 import pytest
-from semantics.equal import assert_same
-from semantics.rows import Row, table
 
 from hep_flows import make_local, make_local_async, nanoaod_table, parquet_table, plan, render, tree_table
+from semantics.equal import assert_same
+from semantics.rows import Row, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,19 @@ def want_flat_and_jagged(r: Raw) -> Any:
 
 def nanoaod(t: Tables) -> Any:
     d = t.dy
-    return [d.run, d.event, d.luminosityBlock, d.HLT.IsoMu24, d.PV.npvs, d.Jet.pt, d.GenPart.pdgId, d.Flag.goodVertices, d.genWeight, d.nJet, d.LHEPdfWeight]
+    return [
+        d.run,
+        d.event,
+        d.luminosityBlock,
+        d.HLT.IsoMu24,
+        d.PV.npvs,
+        d.Jet.pt,
+        d.GenPart.pdgId,
+        d.Flag.goodVertices,
+        d.genWeight,
+        d.nJet,
+        d.LHEPdfWeight,
+    ]
 
 
 def want_nanoaod(r: Raw) -> Any:
@@ -87,7 +99,14 @@ def want_nanoaod(r: Raw) -> Any:
 
 def list_valued(t: Tables) -> Any:
     j = t.phys.AnalysisJets
-    return [j.NumTrkPt500, j.NumTrkPt500.Sum(), j.NumTrkPt500.Max(), j[j.pt > 30000].NumTrkPt500, j.NumTrkPt500[j.NumTrkPt500 > 3].Count(), j.NumTrkPt500 * j.pt]
+    return [
+        j.NumTrkPt500,
+        j.NumTrkPt500.Sum(),
+        j.NumTrkPt500.Max(),
+        j[j.pt > 30000].NumTrkPt500,
+        j.NumTrkPt500[j.NumTrkPt500 > 3].Count(),
+        j.NumTrkPt500 * j.pt,
+    ]
 
 
 def want_list_valued(r: Raw) -> Any:
@@ -116,7 +135,12 @@ def want_kinds(r: Raw) -> Any:
 
 
 def containers(t: Tables) -> Any:
-    return {"list": [t.sm.Jet.pt, t.sm.Count()], "tuple": (t.sm.MET.pt, t.zmm.M), "nested": [{"a": (t.tt.MET.pt, [t.hzz.MET_px])}], "none": []}
+    return {
+        "list": [t.sm.Jet.pt, t.sm.Count()],
+        "tuple": (t.sm.MET.pt, t.zmm.M),
+        "nested": [{"a": (t.tt.MET.pt, [t.hzz.MET_px])}],
+        "none": [],
+    }
 
 
 def want_containers(r: Raw) -> Any:
@@ -131,7 +155,16 @@ def want_containers(r: Raw) -> Any:
 def nothing_passes(t: Tables) -> Any:
     ev = t.sm[t.sm.MET.pt > 1e9]
     none = t.sm.Jet[t.sm.Jet.pt > 1e9]
-    return [ev.MET.pt, ev.Jet.pt, ev.Jet.map(lambda j: ev.Muon.pt), ev.Jet.Count(), none.pt, none.puId, ev.Electron.First().charge, t.zmm[t.zmm.M > 1e9]["Type"]]
+    return [
+        ev.MET.pt,
+        ev.Jet.pt,
+        ev.Jet.map(lambda j: ev.Muon.pt),
+        ev.Jet.Count(),
+        none.pt,
+        none.puId,
+        ev.Electron.First().charge,
+        t.zmm[t.zmm.M > 1e9]["Type"],
+    ]
 
 
 def want_nothing_passes(r: Raw) -> Any:
@@ -185,7 +218,13 @@ def test_several_files_are_one_table_in_order(t: Tables, raw: Raw) -> None:  # 9
 def test_results_do_not_depend_on_chunks(chunk_events: int, t: Tables) -> None:
     sm = t.sm
     sm.Jet["near"] = lambda j: sm.Muon[lambda m: m.DeltaR(j) < 0.4].Count()
-    asked = [sm.Jet[sm.Jet.near == 0].pt, sm[sm.MET.pt > sm.MET.pt.Max() / 3].MET.phi, sm.Jet.Count().Sum(), sm.MET.pt[3:500:7], sm.MET.phi[-2]]
+    asked = [
+        sm.Jet[sm.Jet.near == 0].pt,
+        sm[sm.MET.pt > sm.MET.pt.Max() / 3].MET.phi,
+        sm.Jet.Count().Sum(),
+        sm.MET.pt[3:500:7],
+        sm.MET.phi[-2],
+    ]
     if chunk_events == 1:
         sm = nanoaod_table(t.path("dy"))
         asked = [sm.Jet.pt, sm.MET.pt.Max(), sm[sm.MET.pt > sm.MET.pt.Max() / 3].Jet.eta, sm.MET.pt[5:]]

@@ -26,17 +26,12 @@ def path_of(node: Expr) -> tuple[Expr, Path]:
 
 
 def needed_fields(roots: Sequence[Expr]) -> dict[bytes, Field]:
-    """Give the fields whose values are used, by key; a collection that only leads to its leaves is not one of them."""
-    found: dict[bytes, Field] = {}
-
-    def note(nodes: Iterable[Expr]) -> None:
-        found.update({n.key: n for n in nodes if isinstance(n, Field)})
-
-    note(roots)
+    """Give the fields whose values are used, by key and in order of use; a collection that only leads to its leaves is none."""
+    used = {root.key for root in roots}
     for node in postorder(*roots):
         if not isinstance(node, Field):
-            note(node.inputs())
-    return found
+            used.update([i.key for i in node.inputs()])
+    return {n.key: n for n in postorder(*roots) if isinstance(n, Field) and n.key in used}
 
 
 def leaves_of(roots: Sequence[Expr]) -> tuple[Path, ...]:

@@ -94,6 +94,12 @@ class AwkwardPlugin:
 
         return partitions(dataset, chunk_events, self._tables())
 
+    def column_bytes(self, dataset: Dataset, columns: Sequence[str]) -> int | None:
+        """Give the compressed bytes of columns in all files, or None where that cannot be known."""
+        from hep_flows.plugins.awkward.column_bytes import column_bytes
+
+        return column_bytes(dataset, columns)
+
     def _tables(self) -> OpenTables:
         from hep_flows.plugins.awkward.open_tables import OpenTables
 

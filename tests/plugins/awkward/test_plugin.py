@@ -5,7 +5,6 @@ from __future__ import annotations
 import awkward as ak
 import pytest
 import uproot
-from plugins.awkward.memory_events import DS, call, leaf, literal, task_of
 
 from hep_flows.errors import TaskError
 from hep_flows.expr import build
@@ -13,6 +12,7 @@ from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.types import Float
 from hep_flows.plugin import Columns, Describing, No, Partition, Plugin, RunContext, Scalar, Splitting, Yes
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
+from plugins.awkward.memory_events import DS, call, leaf, literal, task_of
 
 SINGLE_MUON = "Run2012B_SingleMu_1000.root"
 

@@ -1,0 +1,35 @@
+"""The sample of the demo, made once; a session for each page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from hep_flows.demo.generate import Recipe
+from hep_flows.demo.sample_files import sample_files
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory):
+    """Give a folder with the files that ``hep-flows demo`` makes."""
+    folder = tmp_path_factory.mktemp("sample")
+    sample_files(folder, Recipe())
+    return folder
+
+
+@pytest.fixture
+def reader(tmp_path, sample, monkeypatch):
+    """Give a session in a folder of its own that has the sample where the demo puts it."""
+    from run_blocks import Session
+
+    shutil.copytree(sample, tmp_path / "demo-data", copy_function=os.link)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    return Session(tmp_path)
