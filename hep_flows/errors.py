@@ -188,8 +188,7 @@ def with_article(value: object) -> str:
 
 def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
     """Give ``"did you mean 'a' or 'b'?"`` for near names, else an empty string."""
-    names = [k for k in known if isinstance(k, str)]
-    lower = {k.lower(): k for k in reversed(names)}
+    lower = {k.lower(): k for k in reversed(list(known))}
     near = difflib.get_close_matches(name.lower(), lower, n=limit, cutoff=0.6)
     if not near:
         return ""

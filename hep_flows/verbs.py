@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +52,8 @@ async def make_local_async(x: Any, *, workers: int | None = None, chunk_events: 
 
     When the task is cancelled, the threads stop after what they are doing.
     """
+    import asyncio
+
     where = user_site()
     stop = threading.Event()
     try:

@@ -10,24 +10,15 @@ from typing import TYPE_CHECKING
 
 from hep_flows.errors import AxisError, FieldError, LiteralError, Where, did_you_mean
 from hep_flows.expr.axes import aligned, merged_loops, misaligned, view, within
+from hep_flows.expr.constants import check_fit, literal
 from hep_flows.expr.functions import FUNCTIONS, Function, UserFunction
 from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Bound, Call, Constant, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Anything, Axis, Bool, Float, Histogram, Int, Loop, Member, Record, String, Type
+from hep_flows.expr.types import Axis, Bool, Float, Histogram, Int, Loop, Member, Record, Type
 from hep_flows.expr.units import unit_of_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from hep_flows.expr.types import Item
-
-_WEAK: dict[type, Type] = {
-    bool: Type(Bool()),
-    int: Type(Int(64)),
-    float: Type(Float(64)),
-    str: Type(String()),
-    tuple: Type(Anything()),
-}
 
 
 def dataset(
@@ -37,26 +28,6 @@ def dataset(
     key = digest("axis of events", kind, content, tree)
     events = Axis(key, "event", key)
     return Dataset(kind, content, tree, files, name, type=Type(record, (events,)))
-
-
-def literal(value: Constant, dtype: str = "", where: Where = None) -> Literal:
-    """Give a constant; ``dtype`` is numpy's name of its type when it came from numpy."""
-    if dtype:
-        return Literal(value, dtype, type=Type(_item_of(dtype)), where=where)
-    return Literal(value, type=_WEAK[type(value)], where=where)
-
-
-def _item_of(dtype: str) -> Item:
-    if dtype == "bool":
-        return Bool()
-    kind = dtype.rstrip("0123456789")
-    bits = int(dtype[len(kind) :])
-    return Float(bits) if kind == "float" else Int(bits, signed=kind == "int")
-
-
-def member(record: Record, name: str) -> Member | None:
-    """Give what the schema says about a name."""
-    return record.members.get(name)
 
 
 def field(of: Expr, name: str, where: Where = None) -> Field:
@@ -90,6 +61,11 @@ def _path(of: Expr) -> str:
     return "".join(f"{n}." for n in reversed(names))
 
 
+def _check_axis(t: Type, at: int, what: str, where: Where) -> None:
+    if not 0 <= at < len(t.axes):
+        raise AxisError(f"{what} needs a collection, and there is none in {t}", where=where)
+
+
 def filtered(of: Expr, mask: Expr, at: int, where: Where = None) -> Filter:
     """Give the entries of axis number ``at`` where the mask is true; a missing entry of the mask is false.
 
@@ -101,6 +77,7 @@ def filtered(of: Expr, mask: Expr, at: int, where: Where = None) -> Filter:
         When the mask is deeper than the axis, or belongs to other elements.
     """
     t, m = of.type, mask.type
+    _check_axis(t, at, "a filter", where)
     if not isinstance(m.item, Bool):
         do = "compare it, for example != 0" if isinstance(m.item, Int | Float) else ""
         raise LiteralError(f"a mask must be true or false, and this one is {m.item}", where=where, do=do)
@@ -163,6 +140,8 @@ def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str
         item = row.item([t.item for t in types], weak)
     except TypeError as error:
         raise LiteralError(f"{title} cannot be applied here: {error}", where=where) from None
+    if isinstance(item, Int):
+        check_fit(args, item, title, where)
     optional = row.missing == "passes" and any([t.optional for t in types])
     if row.name == "fill_none":
         optional = types[1].optional
@@ -171,6 +150,8 @@ def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str
 
 def _user_call(function: UserFunction, args: tuple[Expr, ...], where: Where) -> Call:
     types = [a.type for a in args]
+    if len(types) != len(function.parameters):
+        raise LiteralError(f"{function.name} takes {len(function.parameters)} arguments, not {len(types)}", where=where)
     for name, t in zip(function.parameters, types, strict=True):
         if isinstance(t.item, Record | Histogram):
             raise LiteralError(
@@ -205,6 +186,7 @@ def _reduce(row: Function, of: Expr, where: Where) -> Call:
 def pick(of: Expr, index: int, at: int, where: Where = None) -> Call:
     """Give entry number ``index`` of axis ``at`` (from the end when negative), missing where there is none."""
     t = of.type
+    _check_axis(t, at, "an index", where)
     if at == 0 and (len(t.axes) > 1 or t.loops):
         raise AxisError(
             f"one event cannot be picked from {t}", where=where, do="make it local and index the array, or filter the events"
@@ -216,6 +198,7 @@ def pick(of: Expr, index: int, at: int, where: Where = None) -> Call:
 def sliced(of: Expr, bounds: tuple[int | None, int | None, int | None], at: int, where: Where = None) -> Call:
     """Give a Python slice of axis ``at``; the result is a view."""
     t = of.type
+    _check_axis(t, at, "a slice", where)
     if bounds[2] == 0:
         raise LiteralError("a slice step cannot be zero", where=where)
     if at == 0 and t.loops:
@@ -232,6 +215,7 @@ def gathered(of: Expr, index: Expr, at: int, where: Where = None) -> Call:
     axis ``at``. A stored reference (NanoAOD's ``...Idx``) is missing where negative; other negative integers count from the end.
     """
     t, i = of.type, index.type
+    _check_axis(t, at, "an index", where)
     if not isinstance(i.item, Int):
         raise LiteralError(f"an index must be an integer, and this one is {i.item}", where=where)
     if i.axes[:at] != t.axes[:at]:
@@ -275,6 +259,7 @@ def histogram(name: str, args: Sequence[Expr], options: tuple[tuple[str, Constan
 def bound(of: Expr, level: int, where: Where = None) -> Bound:
     """Give the current element of the outermost collection axis of ``of`` in a loop."""
     t = of.type
+    _check_axis(t, 1, "a loop", where)
     loop = Loop(t.axes[1], level)
     loops = merged_loops([t.loops, (loop,)])
     return Bound(of, level, type=Type(t.item, (t.axes[0], *t.axes[2:]), loops, t.optional, t.unit), where=where)
@@ -283,6 +268,7 @@ def bound(of: Expr, level: int, where: Where = None) -> Bound:
 def mapped(over: Expr, body: Expr, level: int, where: Where = None) -> Map:
     """Close the loop of that level: one ``body`` for each element of the outermost collection axis of ``over``."""
     o, b = over.type, body.type
+    _check_axis(o, 1, "map", where)
     if b.axes and b.axes[0] != o.axes[0]:
         raise misaligned(b.axes, o.axes, "map", where)
     loop = Loop(o.axes[1], level)
@@ -294,3 +280,21 @@ def mapped(over: Expr, body: Expr, level: int, where: Where = None) -> Map:
 def task_input(task: bytes, of: Type) -> Input:
     """Give the place where another task's result enters."""
     return Input(task, type=of)
+
+
+__all__ = [
+    "bound",
+    "call",
+    "dataset",
+    "field",
+    "filtered",
+    "flattened",
+    "gathered",
+    "histogram",
+    "literal",
+    "mapped",
+    "pick",
+    "record",
+    "sliced",
+    "task_input",
+]

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+# Fields of syntax trees that change nothing: annotations, and how a text constant was written.
+_NOT_MEANING = frozenset({"annotation", "returns", "type_comment", "type_params", "kind"})
+
+
 class _UnknownError(Exception):
     """A value that no digest can stand for."""
 
@@ -112,16 +116,27 @@ def _instructions(code: types.CodeType) -> tuple[object, ...]:
     return (code.co_freevars, code.co_cellvars, code.co_names, constants, code.co_varnames)
 
 
-def _canonical(function: types.FunctionType) -> str:
+def _canonical(function: types.FunctionType) -> tuple[object, ...]:
+    """Give the parameters and the body as nested tuples; constants that do nothing, such as docstrings, are left out."""
     tree = _tree(function)
-    if isinstance(tree, ast.Lambda):
-        return ast.unparse(tree)
-    body = [s for s in tree.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            node.annotation = None
-    arguments = ast.unparse(tree.args)
-    return f"({arguments})\n" + "\n".join([ast.unparse(s) for s in body])
+    body = [tree.body] if isinstance(tree, ast.Lambda) else [s for s in tree.body if not _is_comment(s)]
+    return (_shape(tree.args), tuple([_shape(s) for s in body]))
+
+
+def _is_comment(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _shape(node: object) -> object:
+    """Give a syntax tree as nested tuples of what is there: the same on every Python, whose texts of a tree differ."""
+    if isinstance(node, ast.AST):
+        fields = [(n, getattr(node, n, None)) for n in node._fields if n not in _NOT_MEANING]
+        return (type(node).__name__, tuple([(n, _shape(v)) for n, v in fields if v is not None and v != []]))
+    if isinstance(node, list):
+        return tuple([_shape(n) for n in node])
+    if node is Ellipsis or isinstance(node, complex):
+        return ("constant", str(node))
+    return node
 
 
 def _function(function: Any, seen: dict[int, int]) -> bytes:

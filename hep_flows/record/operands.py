@@ -31,7 +31,7 @@ def expr_of(value: Any, table: Table | None, where: Where) -> Expr:
         When the value belongs to another table.
     """
     kind = type(value)
-    if kind is float or kind is int or kind is bool or kind is str:
+    if kind is float or kind is int or kind is bool:
         return build.literal(value, where=where)
     other = getattr(value, "_table", None)
     if other is not None:
@@ -67,7 +67,9 @@ def constant_of(value: Any, where: Where) -> tuple[Constant, str]:
         When the value is no constant that the language takes.
     """
     if isinstance(value, bool | int | float | str) and type(value).__module__ != "numpy":
-        plain: type = next(k for k in (bool, int, float, str) if isinstance(value, k))
+        if isinstance(value, str):
+            return _text(str(value), where), ""
+        plain: type = next(k for k in (bool, int, float) if isinstance(value, k))
         return plain(value), ""
     if isinstance(value, tuple | list):
         return tuple([constant_of(v, where)[0] for v in value]), ""
@@ -76,13 +78,22 @@ def constant_of(value: Any, where: Where) -> tuple[Constant, str]:
         if kind in "biuf" and value.dtype.itemsize <= 8:
             return value.item(), str(value.dtype)
         if kind == "U":
-            return str(value), ""
+            return _text(str(value), where), ""
     raise LiteralError(
         f"{with_article(value)} cannot be part of an expression",
         where=where,
         why="constants are bool, int, float, str, numpy scalars, and tuples or lists of these as arguments",
         do=_advice(value),
     )
+
+
+def _text(value: str, where: Where) -> str:
+    """Give the text, refused when it holds half characters, which no file can."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise LiteralError("a text constant cannot be written as UTF-8", where=where, why=str(error)) from None
+    return value
 
 
 def _advice(value: Any) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from hep_flows.errors import LiteralError
+
 from expr.sample import SPEC, call, delta, expressions, leaf, lit, mapped, near_jets, pairs_of_jets, schema, table
 from golden_files import assert_golden
 from hep_flows.errors import SourceLine
@@ -122,8 +124,13 @@ def test_key_depends_on_the_last_bit_of_a_float():
     assert lit(30.5).key != lit(math.nextafter(30.5, 31)).key
 
 
-def test_key_does_not_depend_on_the_size_that_python_keeps_a_number_in():
-    assert lit(2**70).key != lit(2**70 + 1).key
+def test_large_integers_have_keys_of_their_own():
+    assert lit(2**62).key != lit(2**62 + 1).key
+
+
+def test_an_integer_that_no_array_holds_is_refused():
+    with pytest.raises(LiteralError, match="64 bits"):
+        lit(2**70)
 
 
 # ---------------------------------------------------------------------------------------------------- operators

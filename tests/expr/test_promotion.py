@@ -25,7 +25,7 @@ ELEMENTWISE = [n for n, row in FUNCTIONS.items() if row.kind == "elementwise" an
 # Truth values count as the integers 0 and 1, where numpy has a logical operation, 8 bits or an error.
 COUNTED = "add subtract multiply floor_divide remainder power fmod left_shift right_shift gcd lcm".split()
 # The item that we give for a truth value, where numpy has one of its own.
-OF_TRUTH = {"square": "bool", "conjugate": "bool", "round": "bool", "reciprocal": None}
+OF_TRUTH = {"square": "int64", "conjugate": "int64", "round": "int64", "reciprocal": None}
 
 
 def operands():

@@ -104,9 +104,9 @@ def test_names_of_leaves_that_python_does_not_allow():
         ("result = events.Jet.pz", "no leaf 'pz'"),
         ("result = events.Jet.pt + events.Muon.pt", "does not align"),
         ("x = events.run", "has no result"),
-        ("result = element(events.run, level=1)", "element does not take these arguments"),
+        ("result = element(events.run, level=1)", "a loop needs a collection"),
         ("result = loop(events.Jet, 1)", "loop does not take these arguments"),
-        ("result = keep(events.Jet, events.trigger, at=7)", "keep does not take these arguments"),
+        ("result = keep(events.Jet, events.trigger, at=7)", "a filter needs a collection"),
         ("a, b = 1, 2", "a step is an assignment"),
     ],
 )

@@ -47,9 +47,10 @@ def test_every_width_keeps_type_and_bits(same_array, dtype, shape):
     }[shape]())  # fmt: skip
     back = trip(array)
     same_array(array, back)
-    assert ak.to_numpy(ak.drop_none(ak.flatten(back, axis=None))).tobytes() == ak.to_numpy(
-        ak.drop_none(ak.flatten(array, axis=None))
-    ).tobytes()  # NaN payloads too
+    assert (
+        ak.to_numpy(ak.drop_none(ak.flatten(back, axis=None))).tobytes()
+        == ak.to_numpy(ak.drop_none(ak.flatten(array, axis=None))).tobytes()
+    )  # NaN payloads too
 
 
 JETS = ak.Array([{"pt": 1.5, "hits": [1, 2]}, {"pt": -0.0, "hits": []}, {"pt": float("nan"), "hits": [3]}])

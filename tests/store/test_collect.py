@@ -1,0 +1,169 @@
+"""Garbage collection and verification: what goes, what stays, and in which order."""
+
+import os
+import time
+
+import pytest
+
+from hep_flows.errors import StoreError
+from hep_flows.plugin import Scalar
+from hep_flows.store.claims import claimed
+from hep_flows.store.collect import collect
+from hep_flows.store.index import listed
+from hep_flows.store.pins import pin
+from hep_flows.store.provenance import Provenance
+from hep_flows.store.store import Store
+from hep_flows.store.verify import verify
+
+WORDS = "abcde"
+
+
+@pytest.fixture
+def filled(store, key):
+    """Five results, of which ``a`` was not used for the longest time; each was made from the one before."""
+    for n, word in enumerate(WORDS):
+        inputs = (key(WORDS[n - 1]).hex(),) if n else ()
+        store.put(key(word), Scalar(n), Provenance(name=word, inputs=inputs))
+        os.utime(store.folder.sidecar(key(word).hex()), (1, 1000 + n))
+    return store
+
+
+def words(rows):
+    return "".join(r.about["name"] for r in rows)
+
+
+def here(store, key):
+    return "".join(w for w in WORDS if key(w) in store)
+
+
+def sizes(store, key, these):
+    return sum(listed(store)[key(w).hex()].nbytes for w in these)
+
+
+def test_the_least_recently_used_go_until_the_rest_fits(filled, key):
+    limit = sizes(filled, key, "cde")
+    report = collect(filled, limit_bytes=limit)
+    assert words(report.removed) == "ab"
+    assert here(filled, key) == "cde"
+    assert report.is_within_limit
+    assert report.kept_bytes == sizes(filled, key, "cde") == limit
+    assert sorted(words(report.kept)) == list("cde")
+
+
+def test_a_use_protects_a_result(filled, key):
+    Store(filled.folder.root).get(key("a"))
+    assert words(collect(filled, limit_bytes=0).removed) == "bcde"
+    assert words(collect(filled, limit_bytes=0, recent_s=0).removed) == "a"
+
+
+def test_pinned_results_stay_whatever_the_limit(filled, key):
+    pin(filled, key("a"))
+    report = collect(filled, limit_bytes=0)
+    assert here(filled, key) == "a"
+    assert not report.is_within_limit
+
+
+def test_what_the_roots_were_not_made_from_goes(filled, key):
+    report = collect(filled, roots=[key("c")])
+    assert words(report.removed) == "de"
+    assert here(filled, key) == "abc"
+
+
+def test_unwanted_results_go_before_wanted_ones(filled, key):
+    assert words(collect(filled, roots=[key("c")], limit_bytes=sizes(filled, key, "bc")).removed) == "dea"
+
+
+def test_nothing_goes_without_a_limit_or_roots(filled, key):
+    assert collect(filled).removed == ()
+    assert here(filled, key) == WORDS
+
+
+def test_a_dry_run_removes_nothing_and_says_the_same(filled, key):
+    dry = collect(filled, limit_bytes=0, dry_run=True)
+    assert here(filled, key) == WORDS
+    wet = collect(filled, limit_bytes=0)
+    assert words(dry.removed) == words(wet.removed) == WORDS
+    assert dry.dry_run
+
+
+def test_a_result_that_is_worked_on_is_left(filled, key):
+    with claimed(filled.folder.lock(key("a").hex())):
+        report = collect(filled, limit_bytes=0)
+    assert report.in_use == (key("a").hex(),)
+    assert here(filled, key) == "a"
+
+
+def test_the_sidecar_goes_first_then_the_object(filled, monkeypatch):
+    gone = []
+    real = os.unlink
+
+    def unlink(path, *more):
+        if "objects" in str(path):
+            gone.append(str(path).rsplit(".", 1)[-1])
+        real(path, *more)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    collect(filled, limit_bytes=0)
+    assert gone == ["json", "parquet"] * 5
+
+
+def test_temporaries_of_the_dead_go_and_those_of_the_living_stay(filled, key):
+    dead, alive = [f"{filled.folder.temporaries}/{key(w).hex()}.host.1.x.parquet" for w in ("dead", "alive")]
+    strange, old = [f"{filled.folder.temporaries}/{w}" for w in ("strange", "old")]
+    for path in (dead, alive, strange, old):
+        with open(path, "w") as file:
+            file.write("12345")
+    os.utime(old, (1, 1))
+    with claimed(filled.folder.lock(key("alive").hex())):
+        report = collect(filled)
+    assert (report.leftovers.files, report.leftovers.nbytes) == (2, 10)
+    assert [os.path.exists(p) for p in (dead, alive, strange, old)] == [False, True, True, False]
+
+
+def test_objects_that_were_never_committed_go(filled, key):
+    os.unlink(filled.folder.sidecar(key("a").hex()))
+    assert verify(filled).leftovers.files == 1
+    assert not os.path.exists(filled.folder.object(key("a").hex()))
+    assert here(filled, key) == "bcde"
+
+
+def test_locks_that_nobody_holds_go(filled, key):
+    with open(filled.folder.lock(key("x").hex()), "w"):
+        pass
+    collect(filled)
+    assert os.listdir(filled.folder.locks) == []
+
+
+def test_a_folder_that_is_read_only_is_not_collected(filled, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(StoreError, match="cannot be written"):
+        collect(Store(filled.folder.root), limit_bytes=0)
+
+
+def test_verify_finds_what_is_damaged(filled, key):
+    with open(filled.folder.object(key("a").hex()), "r+b") as file:
+        file.seek(9)
+        file.write(b"\0\1\2")
+    os.truncate(filled.folder.object(key("b").hex()), 10)
+    os.unlink(filled.folder.object(key("c").hex()))
+    os.truncate(filled.folder.sidecar(key("d").hex()), 10)
+    seen = []
+    report = verify(filled, progress=seen.append)
+    assert not report.is_sound
+    assert report.sound == 1
+    assert {d.key for d in report.damaged} == {key(w).hex() for w in "abcd"}
+    assert any("checksum" in d.reason for d in report.damaged)
+    assert seen == [1, 2, 3, 4, 5]
+    assert verify(filled, decode=True, remove_damaged=True).damaged == report.damaged
+    assert verify(filled, decode=True).is_sound
+    assert here(filled, key) == "e"
+
+
+def test_ten_thousand_rows_are_sorted_out_quickly(store, key, monkeypatch):
+    store.put(key("a"), Scalar(1))
+    row = next(iter(listed(store).values()))
+    rows = {key(str(n)).hex(): type(row)(key(str(n)).hex(), "scalar", "int", 1, 10, "", used=float(n)) for n in range(10_000)}
+    monkeypatch.setattr("hep_flows.store.collect.listed", lambda _: rows)
+    start = time.process_time()
+    assert len(collect(store, limit_bytes=50_000, dry_run=True).removed) == 5000
+    assert time.process_time() - start < 1

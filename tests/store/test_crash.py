@@ -1,0 +1,69 @@
+"""A writer that is killed at any moment leaves the key as it was, or missing, and nothing that stays."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hep_flows.plugin import Scalar
+from hep_flows.store.store import Store
+from hep_flows.store.verify import verify
+
+KEY = bytes(range(32))
+WRITER = Path(__file__).with_name("crash_writer.py")
+COMMIT = "sidecar renamed"
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory):
+    """Give the folder of the crashed stores, and the steps after which their writers were killed."""
+    root = tmp_path_factory.mktemp("crashed")
+    done = subprocess.run([sys.executable, WRITER, root], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return root, json.loads(done.stdout)
+
+
+def test_a_put_has_these_steps(crashed):
+    assert crashed[1] == [
+        "object written", "object synced", "sidecar written", "sidecar synced", "old sidecar removed", "object renamed",
+        "sidecar renamed", "folder synced",
+    ]  # fmt: skip
+
+
+def test_the_key_is_there_after_the_commit_and_not_before(crashed):
+    root, steps = crashed
+    for i, step in enumerate(steps):
+        if step == "old sidecar removed":
+            continue
+        expected = Scalar(2) if i >= steps.index(COMMIT) else None
+        assert Store(root / f"empty {i}").get(KEY) == expected, step
+
+
+def test_the_old_result_stays_or_the_key_is_missing_and_never_in_between(crashed):
+    root, steps = crashed
+    for i, step in enumerate(steps):
+        if i >= steps.index(COMMIT):
+            expected = Scalar(2)
+        else:
+            expected = Scalar(1) if i < steps.index("old sidecar removed") else None
+        assert Store(root / f"filled {i}").get(KEY) == expected, step
+
+
+def test_nothing_is_left_after_verify_and_the_key_can_be_put(crashed):
+    root, steps = crashed
+    for i, step in enumerate(steps):
+        for start in ("empty", "filled"):
+            folder = root / f"{start} {i}"
+            if not folder.is_dir():
+                continue
+            store = Store(folder)
+            committed = store.get(KEY)
+            report = verify(store, decode=True)
+            assert report.is_sound, step
+            assert store.get(KEY) == committed
+            files = sorted(p.suffix for p in folder.rglob("*") if p.is_file())
+            assert files == ([".json", ".parquet"] if committed else []), step
+            store.put(KEY, Scalar(3))
+            assert Store(folder).get(KEY) == Scalar(3)
