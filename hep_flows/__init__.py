@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hep_flows.verbs import make_local_async as make_local_async
     from hep_flows.verbs import plan as plan
     from hep_flows.verbs import render as render
+    from hep_flows.verbs import run as run
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,7 @@ _HOMES = {
     "plan": "hep_flows.verbs",
     "render": "hep_flows.verbs",
     "reset_aliases": "hep_flows.record.aliases",
+    "run": "hep_flows.verbs",
     "tree_table": "hep_flows.tables",
     "user_func": "hep_flows.record.user_func",
     "xaod_table": "hep_flows.tables",
@@ -66,6 +68,7 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "exclusive_class",
     "make_local",
     "make_local_async",
+    "run",
     "plan",
     "dumps",
     "render",

@@ -130,6 +130,22 @@ class Splitting(Protocol):
         ...
 
 
+@runtime_checkable
+class Keeping(Protocol):
+    """A plug-in whose parts of numbers and histograms can be stored before all of them are there.
+
+    Columns need nothing of the kind: `Plugin.merge` of some parts is a part again.
+    """
+
+    def kept(self, program: Program, parts: Sequence[Result]) -> Result | None:
+        """Give one result that can be stored for the parts of some ranges, in order; None when there is none."""
+        ...
+
+    def parts_of(self, program: Program, kept: Result) -> Sequence[Result]:
+        """Give the parts that stand for those that `kept` was given: merging them gives the same bits."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """What a plug-in found in the files of a dataset.

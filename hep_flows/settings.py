@@ -1,19 +1,26 @@
 """What the user sets once, outside the analysis: read here, passed down, never global.
 
-Every field can be set by an environment variable of its name with ``HEP_FLOWS_`` in front. This is the only module that reads
-the environment. It loads pydantic, so it is imported where settings are read, not at the top of a module.
+From weak to strong: the defaults, ``~/.config/hep_flows/config.toml``, the table ``[tool.hep_flows]`` of the nearest
+``pyproject.toml`` above the current folder, environment variables (the name with ``HEP_FLOWS_`` in front), and what is given in a
+call. This is the only module that reads the environment. It stays within the standard library: a stored result is to be there before
+a large library could be loaded.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import HepFlowsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PREFIX = "HEP_FLOWS_"
+_OFF = {"off", "none", "no", "0", "false"}
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 
 
 def default_cache() -> Path:
@@ -22,13 +29,18 @@ def default_cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "hep_flows"
 
 
-class Settings(BaseSettings):
+@dataclass(frozen=True, slots=True)
+class Settings:
     """The settings of one run; they never change after they are read.
 
     Parameters
     ----------
-    cache : Path
-        The folder of stored results.
+    cache : Path, optional
+        The folder of stored results; None (``HEP_FLOWS_CACHE=off``) when nothing is stored.
+    cache_layers : tuple of Path
+        Folders of others that are read where the own one has nothing, ``HEP_FLOWS_CACHE_LAYERS=/team/cache:/other``.
+    cache_limit : int, optional
+        How many bytes ``hep-flows cache gc`` leaves, ``HEP_FLOWS_CACHE_LIMIT=20GB``; no limit when None.
     workers : int
         Threads that run partitions at the same time.
     chunk_events : int
@@ -37,39 +49,162 @@ class Settings(BaseSettings):
         The plug-ins that may be used, ``HEP_FLOWS_PLUGINS=awkward,hist``; empty means all that are installed.
     """
 
-    model_config = SettingsConfigDict(env_prefix="HEP_FLOWS_", frozen=True, extra="ignore")
+    cache: Path | None = field(default_factory=default_cache)
+    cache_layers: tuple[Path, ...] = ()
+    cache_limit: int | None = None
+    workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
+    chunk_events: int = 200_000
+    plugins: tuple[str, ...] = ()
 
-    cache: Path = Field(default_factory=default_cache)
-    workers: int = Field(default_factory=lambda: min(os.cpu_count() or 1, 8), ge=1, le=1024)
-    chunk_events: int = Field(default=200_000, ge=1)
-    plugins: Annotated[tuple[str, ...], NoDecode] = ()
 
-    @field_validator("plugins", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(p.strip() for p in value.split(",") if p.strip()) if isinstance(value, str) else value
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, and where it comes from."""
 
-    @field_validator("cache")
-    @classmethod
-    def _expand(cls, value: Path) -> Path:
-        return value.expanduser()
+    name: str
+    value: Any
+    source: str
 
 
 def read_settings(**given: object) -> Settings:
-    """Give the settings: what is given here, else the environment, else the defaults.
+    """Give the settings: what is given here, else the environment, else the files, else the defaults.
 
     Raises
     ------
     HepFlowsError
-        When a value has the wrong form; it names the setting.
+        When a value has the wrong form, or a file sets something that does not exist; it names the setting.
     """
+    return Settings(**{s.name: s.value for s in explained_settings(**given)})
+
+
+def explained_settings(**given: object) -> tuple[Setting, ...]:
+    """Give every setting with where it comes from; the arguments are those of `read_settings`."""
+    defaults = Settings()
+    found = {f.name: Setting(f.name, getattr(defaults, f.name), "default") for f in fields(Settings)}
+    for source, values in (*_files(), ("", _environment(found)), ("argument", given)):
+        for name, value in values.items():
+            if name not in found:
+                raise _unknown(name, source, tuple(found))
+            where = source or f"environment variable {PREFIX}{name.upper()}"
+            found[name] = Setting(name, _checked(name, value, where), where)
+    return tuple(found.values())
+
+
+def _environment(names: Mapping[str, object]) -> dict[str, str]:
+    return {n: os.environ[v] for n in names if os.environ.get(v := PREFIX + n.upper())}
+
+
+def _files() -> list[tuple[str, Mapping[str, object]]]:
+    home = os.environ.get("XDG_CONFIG_HOME", "")
+    user = (Path(home) if home else Path.home() / ".config") / "hep_flows" / "config.toml"
+    found: list[tuple[str, Mapping[str, object]]] = []
+    if user.is_file():
+        found.append((str(user), _toml(user)))
+    project = next((p for folder in _folders() if (p := folder / "pyproject.toml").is_file()), None)
+    if project is not None and b"hep_flows" in project.read_bytes():  # most files have no such table, and need not be parsed
+        tool = _toml(project).get("tool", {})
+        table = tool.get("hep_flows", {}) if isinstance(tool, dict) else {}
+        found.append((f"{project}, [tool.hep_flows]", {k: _from(project, k, v) for k, v in table.items()}))
+    return found
+
+
+def _folders() -> tuple[Path, ...]:
     try:
-        return Settings(**given)  # type: ignore[arg-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
+        here = Path.cwd()
+    except OSError:  # the current folder was removed
+        return ()
+    return (here, *here.parents)
+
+
+def _from(file: Path, name: str, value: object) -> object:
+    """Give a path in a project's file as one that is relative to the file."""
+    if name == "cache" and isinstance(value, str) and value.lower() not in _OFF:
+        return str(file.parent / Path(value).expanduser())
+    return value
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise HepFlowsError(f"the settings in {file} cannot be read", why=str(error), do="repair the file, or remove it") from None
+
+
+def _checked(name: str, value: object, source: str) -> object:
+    try:
+        return _READ[name](value)
+    except (ValueError, TypeError) as error:
         raise HepFlowsError(
-            f"the setting {name!r} has no usable value: {first['input']!r}",
-            why=first["msg"],
-            do=f"set HEP_FLOWS_{name.upper()} or leave it out",
+            f"the setting {name!r} has no usable value: {value!r}",
+            why=f"{error} ({source})",
+            do=f"set {PREFIX}{name.upper()} or leave it out",
         ) from None
+
+
+def _folder_or_off(value: object) -> Path | None:
+    if value is None or value is False or (isinstance(value, str) and value.strip().lower() in _OFF):
+        return None
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError("it is the path of a folder, or off")
+    return Path(value).expanduser()
+
+
+def _folders_of(value: object) -> tuple[Path, ...]:
+    parts = value.split(os.pathsep) if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise TypeError("it is a list of folders")
+    return tuple([Path(p).expanduser() for p in parts if p])
+
+
+def _size(value: object) -> int | None:
+    if value is None or type(value) is int:
+        if value is not None and value < 0:
+            raise ValueError("it is a number of bytes")
+        return value
+    if not isinstance(value, str):
+        raise TypeError("it is a number of bytes, such as 20GB")
+    text = value.strip().lower()
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = text[len(digits) :].strip()
+    if unit not in _UNITS:
+        raise ValueError(f"{unit!r} is no unit; there are {', '.join([u for u in _UNITS if u])}")
+    return int(float(digits) * _UNITS[unit])
+
+
+def _number(most: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise TypeError("it is a whole number")
+        number = int(value)
+        if not 1 <= number <= most:
+            raise ValueError(f"it lies between 1 and {most:,}")
+        return number
+
+    return read
+
+
+def _names(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(p, str) for p in parts):
+        raise TypeError("it is a list of names")
+    return tuple([p.strip() for p in parts if p.strip()])
+
+
+_READ: Mapping[str, Callable[[Any], object]] = {
+    "cache": _folder_or_off,
+    "cache_layers": _folders_of,
+    "cache_limit": _size,
+    "workers": _number(1024),
+    "chunk_events": _number(10**12),
+    "plugins": _names,
+}
+
+
+def _unknown(name: str, source: str, known: tuple[str, ...]) -> HepFlowsError:
+    from hep_flows.errors import did_you_mean
+
+    return HepFlowsError(
+        f"there is no setting {name!r}", why=f"it stands in: {source}", do=did_you_mean(name, known) or f"there are: {', '.join(known)}"
+    )

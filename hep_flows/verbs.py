@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.errors import LiteralError, with_article
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import os
+    from collections.abc import Callable, Iterator, Mapping
 
     from hep_flows.errors import Where
+    from hep_flows.execute.report import RunReport
+    from hep_flows.execute.run_result import Missing, RunResult
     from hep_flows.expr.nodes import Expr
     from hep_flows.plugin import Result
     from hep_flows.show.plan_view import PlanView
@@ -45,6 +48,47 @@ def make_local(x: Any, *, workers: int | None = None, chunk_events: int | None =
         When the computation fails; the original error is chained.
     """
     return _made_local(x, user_site(), lambda: False, workers=workers, chunk_events=chunk_events)
+
+
+def run(
+    exprs: Any,
+    *,
+    refresh: bool = False,
+    on_error: Literal["keep", "raise"] = "keep",
+    workers: int | None = None,
+    chunk_events: int | None = None,
+    report: str | os.PathLike[str] | None = None,
+) -> RunResult:
+    """Give the values of expressions, and what became of each task: computed now, found in the cache, or failed and why.
+
+    Parameters
+    ----------
+    exprs : DataFrame, histogram, or a tuple, list or dict of these, nested
+        What is asked for.
+    refresh : bool
+        Compute everything again, and replace what is stored.
+    on_error : str
+        ``keep``: what does not depend on a failure is computed and stored, and a value that cannot be delivered is a `Missing` with the
+        reason; ``raise``: the first error ends the run.
+    workers : int, optional
+        Threads; the result does not depend on it.
+    chunk_events : int, optional
+        About how many events are worked on at a time by a thread.
+    report : path, optional
+        Where the report is written as JSON.
+
+    Returns
+    -------
+    RunResult
+        With ``values``, in the containers of ``exprs``, and ``report``.
+    """
+    if on_error not in ("keep", "raise"):
+        raise LiteralError(f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site())
+    given = {"workers": workers, "chunk_events": chunk_events}
+    done = _run(exprs, user_site(), lambda: False, given, refresh=refresh, keep_going=on_error == "keep")
+    if report is not None:
+        done.report.save(report)
+    return done
 
 
 async def make_local_async(x: Any, *, workers: int | None = None, chunk_events: int | None = None) -> Any:
@@ -112,21 +156,36 @@ def dumps(x: Any) -> str:
 
 
 def _made_local(x: Any, where: Where, cancelled: Callable[[], bool], *, workers: int | None, chunk_events: int | None) -> Any:
-    from hep_flows.execute.run_plan import run_plan
+    return _run(x, where, cancelled, {"workers": workers, "chunk_events": chunk_events}, refresh=False, keep_going=False).values
+
+
+def _run(
+    x: Any, where: Where, cancelled: Callable[[], bool], given: Mapping[str, object], *, refresh: bool, keep_going: bool
+) -> RunResult:
+    from hep_flows.execute.open_store import open_store
+    from hep_flows.execute.run_plan import run_and_report
+    from hep_flows.execute.run_result import RunResult
     from hep_flows.normalise import normalise
     from hep_flows.planning.make_plan import make_plan
     from hep_flows.plugins import installed
     from hep_flows.settings import read_settings
 
     exprs, rebuilt = _asked(x, where)
-    if not exprs:
-        return rebuilt(iter(()))
-    given = {k: v for k, v in (("workers", workers), ("chunk_events", chunk_events)) if v is not None}
-    settings = read_settings(**given)
+    settings = read_settings(**{k: v for k, v in given.items() if v is not None})
     plugins = installed(settings.plugins)
     made = make_plan(normalise(exprs), plugins)
-    results = run_plan(made, plugins, workers=settings.workers, chunk_events=settings.chunk_events, cancelled=cancelled)
-    return rebuilt(iter([_value(results[key]) for key in made.targets]))
+    limits = {"workers": settings.workers, "chunk_events": settings.chunk_events}
+    results, report = run_and_report(
+        made, plugins, store=open_store(settings), refresh=refresh, keep_going=keep_going, cancelled=cancelled, **limits
+    )
+    values = [_value(results[k]) if k in results else _missing(k, report) for k in made.targets]
+    return RunResult(rebuilt(iter(values)), report)
+
+
+def _missing(key: bytes, report: RunReport) -> Missing:
+    from hep_flows.execute.run_result import Missing
+
+    return Missing(next(r.reason for r in report.tasks if r.key == key.hex()))
 
 
 def _value(result: Result) -> Any:

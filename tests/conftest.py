@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path_factory, monkeypatch) -> Path:
+    """Give each test a cache of its own: no test sees the user's, or that of another test."""
+    folder = tmp_path_factory.mktemp("cache") / "hep_flows"
+    monkeypatch.setenv("HEP_FLOWS_CACHE", str(folder))
+    for name in ("CACHE_LAYERS", "CACHE_LIMIT", "WORKERS", "CHUNK_EVENTS", "PLUGINS"):
+        monkeypatch.delenv(f"HEP_FLOWS_{name}", raising=False)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def data() -> Callable[[str], str]:
     """Give the path of a real file by its name; the test is skipped when there are none."""

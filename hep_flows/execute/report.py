@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import os
+
+    from hep_flows.errors import HepFlowsError
+    from hep_flows.execute.task_rows import TaskRow
     from hep_flows.planning.task import Key
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One partition is done: where a run stands."""
+    """One partition is done: where a run stands. ``batches`` is the number of those that the table is divided into."""
 
     table: str
     round: int
     rounds: int
     partitions_done: int
-    partitions: int
+    batches: int
     events_done: int
     events: int
 
@@ -49,6 +55,10 @@ class RunReport:
         Reading and evaluating: by plug-in, in running order. The seconds of threads add up.
     merging : mapping of bytes to float
         Seconds of merging, by task key.
+    tasks : tuple of TaskRow
+        What became of each task, in the order of the plan.
+    errors : tuple of HepFlowsError
+        What failed.
     """
 
     seconds: float
@@ -57,10 +67,29 @@ class RunReport:
     rounds: int
     stages: tuple[StageTime, ...]
     merging: dict[Key, float]
+    tasks: tuple[TaskRow, ...] = ()
+    errors: tuple[HepFlowsError, ...] = ()
 
     def __str__(self) -> str:
-        """Give a short table."""
+        """Give short tables: where the time went, and what became of each task."""
         lines = [f"{self.events:,} events in {self.partitions} partitions, {self.seconds:.2f} s"]
         lines += [f"  {s.plugin:12s} {s.seconds:8.3f} s  {len(s.tasks)} tasks" for s in self.stages]
         lines.append(f"  {'merging':12s} {sum(self.merging.values()):8.3f} s")
+        lines += [f"  {_state(row):24s} {row.plugin:10s} {row.label}" for row in self.tasks]
+        lines += [f"  {row.state}: {row.reason}" for row in self.tasks if row.state == "failed"]
         return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the report as plain data."""
+        head = {"seconds": self.seconds, "events": self.events, "partitions": self.partitions, "complete": not self.errors}
+        return head | {"tasks": [row.as_json() for row in self.tasks]}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as JSON."""
+        Path(path).write_text(json.dumps(self.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def _state(row: TaskRow) -> str:
+    if row.batches > 1 and row.state == "computed":
+        return f"computed {row.batches_computed} of {row.batches}"
+    return row.state

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from hep_flows.execute.first_events import events_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from hep_flows.expr.nodes import Dataset
     from hep_flows.planning.task import Key, Plan, Task
@@ -56,27 +56,44 @@ def by_parts(producer: Task, user: Task) -> bool:
     return producer.spread == user.spread == "partitions" and producer.output == "columns"
 
 
-def schedule(plan: Plan) -> tuple[Round, ...]:
-    """Give the rounds of a plan, in order."""
+def schedule(plan: Plan, *, merged: Collection[Key] | None = None, there: Collection[Key] = ()) -> tuple[Round, ...]:
+    """Give the rounds of a plan, in order.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    merged : collection of bytes, optional
+        The tasks whose merged results are to be made; when left out, the targets and all that is taken merged.
+    there : collection of bytes
+        Tasks whose merged results are there already: nothing waits for them.
+    """
     tasks = {t.key: t for t in plan.tasks}
-    level = _levels(tasks)
-    wanted = set(plan.targets)
-    for user in plan.tasks:
-        wanted.update([k for k in user.inputs if not by_parts(tasks[k], user)])
+    level = _levels(tasks, there)
+    wanted = _all_merged(plan, tasks) if merged is None else merged
     needed = events_needed(plan)
     rounds: list[Round] = []
     for number in range(max(level.values(), default=-1) + 1):
         here = [t for t in plan.tasks if level[t.key] == number and t.key in wanted]
         passes = _passes([t for t in here if t.spread == "partitions"], tasks, needed)
         rounds.append(Round(passes, stages([t for t in here if t.spread == "whole"])))
-    return tuple(rounds)
+    return tuple([r for r in rounds if r.passes or r.whole])
 
 
-def _levels(tasks: Mapping[Key, Task]) -> dict[Key, int]:
+def _all_merged(plan: Plan, tasks: Mapping[Key, Task]) -> set[Key]:
+    wanted = set(plan.targets)
+    for user in plan.tasks:
+        wanted.update([k for k in user.inputs if not by_parts(tasks[k], user)])
+    return wanted
+
+
+def _levels(tasks: Mapping[Key, Task], there: Collection[Key]) -> dict[Key, int]:
     level: dict[Key, int] = {}
     for task in tasks.values():
         level[task.key] = 0
         for key in task.inputs:
+            if key in there:
+                continue
             later = task.spread == "partitions" and not by_parts(tasks[key], task)
             level[task.key] = max(level[task.key], level[key] + later)
     return level

@@ -337,6 +337,15 @@ _CUTTABLE = sorted(
 _EVENTS = tiny_events(90)
 
 
+def _assert_same_but_for_rounding(a, b):
+    if not isinstance(a, ak.Array):
+        assert a == pytest.approx(b, rel=1e-12)
+        return
+    assert str(a.type) == str(b.type)
+    assert ak.to_list(ak.num(a, axis=-1) if a.ndim > 1 else len(a)) == ak.to_list(ak.num(b, axis=-1) if b.ndim > 1 else len(b))
+    np.testing.assert_allclose(ak.to_list(ak.flatten(a, axis=None)), ak.to_list(ak.flatten(b, axis=None)), rtol=1e-12, atol=1e-12)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.sets(st.sampled_from(_CUTTABLE)), st.integers(25, 100))
 def test_any_cut_of_a_plan_gives_the_same_values(cuts, chunk_events):
@@ -350,4 +359,4 @@ def test_any_cut_of_a_plan_gives_the_same_values(cuts, chunk_events):
             np.testing.assert_array_equal(a[0], b[0])
             np.testing.assert_array_equal(a[1], b[1])
         else:
-            assert ak.to_list(a) == ak.to_list(b)
+            _assert_same_but_for_rounding(a, b)  # a sum over ranges, or over the whole batch of a task of its own

@@ -15,7 +15,7 @@ HEAVY = (
 )  # fmt: skip
 PUBLIC = {
     "DataFrame", "Histogram", "HepFlowsError", "__version__", "alias_scope", "curry", "define_alias", "dumps", "exclusive_class",
-    "make_local", "make_local_async", "nanoaod_table", "parquet_table", "plan", "render", "reset_aliases", "tree_table",
+    "make_local", "make_local_async", "nanoaod_table", "parquet_table", "plan", "render", "reset_aliases", "run", "tree_table",
     "user_func", "xaod_table",
 }  # fmt: skip
 

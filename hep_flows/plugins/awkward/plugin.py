@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Call, Dataset, Expr
 from hep_flows.expr.types import Histogram
-from hep_flows.plugin import No, Program, Yes
+from hep_flows.plugin import No, Program, Scalar, Yes
 from hep_flows.plugins.awkward.known_functions import is_known
 
 if TYPE_CHECKING:
@@ -75,6 +75,14 @@ class AwkwardPlugin:
         from hep_flows.plugins.awkward.run_tasks import merge_parts
 
         return merge_parts(program.task, parts)
+
+    def kept(self, program: Program, parts: Sequence[Result]) -> Result | None:
+        """Give the parts of a total as one."""
+        return Scalar(tuple([p.value for p in parts if isinstance(p, Scalar)])) if program.task.output == "scalar" else None
+
+    def parts_of(self, program: Program, kept: Result) -> Sequence[Result]:
+        """Give the parts of a total again."""
+        return tuple([Scalar(v) for v in kept.value]) if isinstance(kept, Scalar) else (kept,)
 
     def describe(self, kind: str, files: Sequence[str], tree: str = "") -> Description:
         """Give the schema and the identity of files.

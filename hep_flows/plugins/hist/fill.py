@@ -125,6 +125,13 @@ class FillSum:
         return _with_variances(total, weighted=self._weighted) if self._parts > 1 else total
 
 
+def filled_alone(expr: Expr, parts: Sequence[FillPart]) -> hist.Hist[Any] | None:
+    """Give what some parts fill into an empty histogram; None when they are to be added to another, or have to wait."""
+    if any(p.base is not None or p.filled is None for p in parts):
+        return None
+    return summed(expr, parts)
+
+
 def _with_variances(total: hist.Hist[Any], *, weighted: bool) -> hist.Hist[Any]:
     """Give the sum as one fill would have left it.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
 from typing import TYPE_CHECKING, TypeGuard
 
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.types import Histogram
-from hep_flows.plugin import HistogramResult, No, Program, Yes
+from hep_flows.plugin import HistogramResult, No, Program, Scalar, Yes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,6 +71,31 @@ class HistPlugin:
         total = FillSum(expr) if before is None else before.histogram  # type: ignore[union-attr]
         total.add(part.histogram)
         return HistogramResult(total)
+
+    def kept(self, program: Program, parts: Sequence[Result]) -> Result | None:
+        """Give what was filled so far: a histogram, or the counts, the edges and the type of numpy's."""
+        expr = program.task.expr
+        made = [p.histogram for p in parts if isinstance(p, HistogramResult)]
+        if _is_numpy(expr):
+            from hep_flows.plugins.hist.numpy_histogram import added
+
+            total = reduce(added, made)
+            return Scalar((total.counts, total.edges, total.dtype))
+        from hep_flows.plugins.hist.fill import filled_alone
+
+        alone = filled_alone(expr, made)
+        return None if alone is None else HistogramResult(alone)
+
+    def parts_of(self, program: Program, kept: Result) -> Sequence[Result]:
+        """Give one part for all that were kept together."""
+        if isinstance(kept, Scalar):
+            from hep_flows.plugins.hist.numpy_histogram import CountsPart
+
+            return (HistogramResult(CountsPart(*kept.value)),)
+        from hep_flows.plugins.hist.fill import FillPart
+
+        assert isinstance(kept, HistogramResult)
+        return (HistogramResult(FillPart(None, kept.histogram, ())),)
 
 
 def _is_numpy(expr: Expr) -> TypeGuard[Call]:

@@ -1,0 +1,146 @@
+"""Divide tables into batches, what results are stored by: a file, or a range of events of a big one.
+
+Batches are the same whatever else is asked for and however many events a thread works on at a time; they may only depend on the
+content of the file, because keys do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hep_flows.expr import build
+from hep_flows.expr.key import digest
+from hep_flows.expr.types import Record
+from hep_flows.plugin import Partition, Splitting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hep_flows.execute.results import Results
+    from hep_flows.expr.nodes import Dataset
+    from hep_flows.planning.task import Key, Plan
+    from hep_flows.plugin import Plugin
+
+BATCH_EVENTS = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A part of a table whose results are stored together.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The table.
+    number : int
+        The place of the batch in it.
+    content : tuple of str
+        The identity of its file; of all files where nothing can divide the table.
+    whole : Partition, optional
+        All of the batch in one range; None where nothing can divide the table.
+    """
+
+    dataset: Dataset
+    number: int
+    content: tuple[str, ...]
+    whole: Partition | None
+
+    @property
+    def events(self) -> int:
+        """The number of events."""
+        return 0 if self.whole is None else self.whole.stop - self.whole.start
+
+    @property
+    def file(self) -> str:
+        """The file, for people."""
+        if self.whole is not None:
+            return self.whole.file
+        return self.dataset.files[0] if self.dataset.files else self.dataset.name
+
+
+class Batches:
+    """The batches of the tables of a plan, and their partitions; each is found out once.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    plugins : mapping
+        By name.
+    results : Results
+        Where the boundaries of files are remembered.
+    """
+
+    def __init__(self, plan: Plan, plugins: Mapping[str, Plugin], results: Results) -> None:
+        """Nothing is opened yet."""
+        self._results = results
+        self._batches: dict[Key, tuple[Batch, ...]] = {}
+        self._splitters: dict[Key, Plugin] = {}
+        for task in plan.tasks:
+            plugin = plugins.get(task.plugin)
+            if task.dataset is not None and isinstance(plugin, Splitting):
+                self._splitters.setdefault(task.dataset.key, plugin)
+
+    def of(self, dataset: Dataset) -> tuple[Batch, ...]:
+        """Give the batches of a table, at least one: an empty table has empty results of the right type."""
+        if dataset.key not in self._batches:
+            found = self._found(dataset)
+            filled = [b for b in found if b.events or b.whole is None] or found[:1]
+            self._batches[dataset.key] = tuple([Batch(b.dataset, i, b.content, b.whole) for i, b in enumerate(filled)])
+        return self._batches[dataset.key]
+
+    def partitions(self, batch: Batch, chunk_events: int) -> tuple[Partition | None, ...]:
+        """Give the ranges of a batch that are worked on one by one, at least one."""
+        whole = batch.whole
+        if whole is None or whole.stop == whole.start:
+            return (whole,)
+        cuts = {whole.start, whole.stop}
+        if batch.events > chunk_events:
+            found = self._cuts(batch.dataset, whole.file_number, chunk_events)
+            cuts.update([c for c in found if whole.start < c < whole.stop])
+        ends = sorted(cuts)
+        return tuple([_range(whole, a, b) for a, b in zip(ends, ends[1:], strict=False)])
+
+    def _found(self, dataset: Dataset) -> list[Batch]:
+        if dataset.key not in self._splitters:
+            return [Batch(dataset, 0, dataset.content, None)]
+        found: list[Batch] = []
+        first = 0
+        for number, (file, content) in enumerate(zip(dataset.files, dataset.content, strict=True)):
+            cuts = self._cuts(dataset, number, BATCH_EVENTS)
+            for start, stop in zip(cuts, cuts[1:], strict=False):
+                found.append(Batch(dataset, 0, (content,), Partition(file, number, start, stop, first + start)))
+            first += cuts[-1]
+        return found
+
+    def _cuts(self, dataset: Dataset, number: int, chunk_events: int) -> tuple[int, ...]:
+        """Give where one file is cut into ranges of about that many events, with both ends."""
+        splitter = self._splitters[dataset.key]
+        assert isinstance(splitter, Splitting)
+        name = digest("cuts", splitter.name, dataset.kind, dataset.tree, dataset.content[number], chunk_events)
+        known = self._results.remembered(name)
+        if isinstance(known, list) and len(known) > 1 and all(type(c) is int for c in known):
+            return tuple(known)
+        ranges = splitter.partitions(alone(dataset, number), chunk_events)
+        cuts = (0, *[r.stop for r in ranges]) if ranges else (0, 0)
+        if len(cuts) > 2:  # the file had to be opened
+            self._results.remember(name, list(cuts))
+        return cuts
+
+
+def alone(dataset: Dataset, number: int) -> Dataset:
+    """Give one file of a table as a table."""
+    record = dataset.type.item
+    assert isinstance(record, Record)
+    content = (dataset.content[number],)
+    return build.dataset(dataset.kind, content, dataset.tree, record, files=(dataset.files[number],), name=dataset.name)
+
+
+def _range(whole: Partition, start: int, stop: int) -> Partition:
+    return Partition(whole.file, whole.file_number, start, stop, whole.first + start - whole.start)
+
+
+def total_events(batches: Sequence[Batch]) -> int:
+    """Give the number of events of some batches."""
+    return sum([b.events for b in batches])

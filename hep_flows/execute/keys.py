@@ -1,0 +1,77 @@
+"""The keys that the results of a plan are stored under, and which results are stored at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hep_flows.execute.schedule import by_parts
+from hep_flows.expr.functions import UserFunction
+from hep_flows.expr.nodes import Call
+from hep_flows.expr.walk import postorder
+from hep_flows.planning.batch_key import batch_key, form_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hep_flows.execute.batches import Batch
+    from hep_flows.planning.task import Key, Plan, Task
+
+
+class Keys:
+    """Keys by task, and by task and batch.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    versions : mapping
+        The result version of each plug-in.
+
+    Attributes
+    ----------
+    not_stored : mapping of bytes to str
+        By task key, why its results mean nothing to another process.
+    """
+
+    def __init__(self, plan: Plan, versions: Mapping[str, str]) -> None:
+        """Look through the plan once."""
+        self.tasks: Mapping[Key, Task] = {t.key: t for t in plan.tasks}
+        self.not_stored = _not_stored(plan)
+        self._versions = versions
+        self._forms: dict[Key, Key] = {}
+        self._keys: dict[tuple[Key, Key, int], Key] = {}
+
+    def of_batch(self, task: Task, batch: Batch) -> Key:
+        """Give the key of a task on a batch."""
+        place = (task.key, batch.dataset.key, batch.number)
+        if place not in self._keys:
+            inputs = [self.tasks[k] for k in task.inputs]
+            used = [self.of_batch(i, batch) if by_parts(i, task) else i.key for i in inputs]
+            start, stop = (0, 0) if batch.whole is None else (batch.whole.start, batch.whole.stop)
+            self._keys[place] = batch_key(self._form(task), batch.content, start, stop, used)
+        return self._keys[place]
+
+    def is_whole_stored(self, task: Task) -> bool:
+        """Say whether the merged result is stored by itself: columns of a table are stored batch by batch only."""
+        return task.key not in self.not_stored and not (task.spread == "partitions" and task.output == "columns")
+
+    def _form(self, task: Task) -> Key:
+        if task.key not in self._forms:
+            self._forms[task.key] = form_key(task, self._versions[task.plugin])
+        return self._forms[task.key]
+
+
+def _not_stored(plan: Plan) -> dict[Key, str]:
+    found: dict[Key, str] = {}
+    for task in plan.tasks:
+        own = next((f.name for f in _functions(task) if not f.portable), "")
+        above = next((found[k] for k in task.inputs if k in found), "")
+        if own:
+            found[task.key] = f"{own} holds values that have no content key"
+        elif above:
+            found[task.key] = above
+    return found
+
+
+def _functions(task: Task) -> list[UserFunction]:
+    return [n.function for n in postorder(task.expr) if isinstance(n, Call) and isinstance(n.function, UserFunction)]

@@ -1,0 +1,46 @@
+"""What every part of one run shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hep_flows.execute.provenance import provenance_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hep_flows.execute.batches import Batch, Batches
+    from hep_flows.execute.keys import Keys
+    from hep_flows.execute.results import Results
+    from hep_flows.planning.task import Key, Task
+    from hep_flows.plugin import Plugin, Program, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a run is to use the machine, and whether it is still wanted."""
+
+    workers: int
+    chunk_events: int
+    cancelled: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Plug-ins, programs, keys, batches, the store, limits, and merged results so far by task key."""
+
+    plugins: Mapping[str, Plugin]
+    programs: Mapping[Key, Program]
+    keys: Keys
+    batches: Batches
+    results: Results
+    limits: Limits
+    merged: dict[Key, Result] = field(default_factory=dict)
+
+    def put(self, task: Task, batch: Batch | None, result: Result, seconds: float) -> str:
+        """Store the result of a task, merged or on one batch; gives why it could not be stored, empty when it was."""
+        key = task.key if batch is None else self.keys.of_batch(task, batch)
+        about = partial(provenance_of, task, batch, self.plugins[task.plugin].result_version, self.keys, seconds)
+        return self.results.put(key, result, about)

@@ -1,0 +1,108 @@
+"""What a run finds in the store and puts there; without a store nothing is found and nothing is kept."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from hep_flows.planning.task import Key
+    from hep_flows.plugin import Result
+    from hep_flows.store.provenance import Provenance
+    from hep_flows.store.store import Store
+
+
+class ResultNotStored(UserWarning):  # noqa: N818
+    """A result was computed, and could not be stored; it will be computed again."""
+
+
+class Vanished(Exception):  # noqa: N818
+    """A result that was stored a moment ago cannot be read: what it is needed for has to be planned again."""
+
+
+class Results:
+    """Stored results, as one run sees them.
+
+    Parameters
+    ----------
+    store : Store, optional
+        The store; None where nothing is to be stored.
+    refresh : bool
+        Compute everything again: only what this run itself put is found.
+    """
+
+    def __init__(self, store: Store | None, *, refresh: bool = False) -> None:
+        """Nothing was looked up yet."""
+        self._store = store
+        self._refresh = refresh
+        self._put: set[Key] = set()
+        self._unusable: set[Key] = set()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is put can be found again."""
+        return self._store is not None and self._store.writable
+
+    def has(self, key: Key) -> bool:
+        """Say whether there is a result, as far as can be told without reading it."""
+        if self._store is None or key in self._unusable or (self._refresh and key not in self._put):
+            return False
+        return key in self._store
+
+    def get(self, key: Key) -> Result | None:
+        """Give a result, or None; one that turns out to be damaged is not found again."""
+        if self._store is None or not self.has(key):
+            return None
+        found = self._store.get(key)
+        if found is None:
+            self._unusable.add(key)
+        return found
+
+    def size(self, key: Key) -> tuple[int, int]:
+        """Give the rows and the bytes of a stored result, without reading it."""
+        found = None if self._store is None else self._store.sidecar(key)
+        return (0, 0) if found is None else (found.rows, found.nbytes)
+
+    def put(self, key: Key, result: Result, provenance: Callable[[], Provenance]) -> str:
+        """Store a result; gives why it could not be stored, empty when it was."""
+        if self._store is None or not self.is_kept:
+            return ""
+        try:
+            self._store.put(key, result, provenance())
+        except StoreError as error:
+            warnings.warn(str(error), ResultNotStored, stacklevel=2)
+            return error.what
+        self._put.add(key)
+        self._unusable.discard(key)
+        return ""
+
+    @contextmanager
+    def claims(self, keys: Iterable[Key], cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Be the only one who computes these keys. Everybody takes them in one order, so nobody waits for ever."""
+        if self._store is None or not self.is_kept:
+            yield
+            return
+        with ExitStack() as held:
+            for key in sorted(keys):
+                held.enter_context(self._store.claim(key, cancelled=cancelled))
+            yield
+
+    def remembered(self, name: Key) -> Any:
+        """Give what was remembered about some data, or None."""
+        if self._store is None:
+            return None
+        from hep_flows.store.facts import read_fact
+
+        return read_fact(self._store, name)
+
+    def remember(self, name: Key, value: Any) -> None:
+        """Remember something about some data; what it is must follow from the name."""
+        if self._store is not None and self.is_kept:
+            from hep_flows.store.facts import write_fact
+
+            write_fact(self._store, name, value)

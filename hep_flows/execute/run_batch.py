@@ -1,0 +1,234 @@
+"""Run tasks on one batch of a table: what is stored is read, what is missing is computed and stored.
+
+Tasks that read the table run range by range on threads, and their results are merged. Tasks that take these results run on the
+whole batch at once, so what they give is the same whether the results were read from the store or have just been made.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hep_flows.execute.in_order import Done, Item, in_order
+from hep_flows.execute.results import Vanished
+from hep_flows.execute.run_stages import run_stages
+from hep_flows.execute.schedule import by_parts, stages
+from hep_flows.plugin import Columns, Keeping, Partition, RunContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+
+    from hep_flows.execute.batches import Batch
+    from hep_flows.execute.machine import Machine
+    from hep_flows.execute.schedule import Pass, Stage
+    from hep_flows.planning.task import Key, Task
+    from hep_flows.plugin import Result
+
+
+@dataclass(slots=True)
+class BatchDone:
+    """What came of one batch.
+
+    Parameters
+    ----------
+    parts : mapping of bytes to sequence of Result
+        For the tasks that were wanted, what is to be merged.
+    cached : set of bytes
+        Tasks whose result was in the store.
+    computed : mapping of bytes to tuple
+        Seconds, rows and bytes of the others.
+    stages : list of tuple
+        Plug-in, tasks and seconds of each stage that ran.
+    ranges : list of int
+        The events of each range that was run.
+    notes : mapping of bytes to str
+        Why a result could not be stored.
+    """
+
+    parts: dict[Key, Sequence[Result]] = field(default_factory=dict)
+    cached: set[Key] = field(default_factory=set)
+    computed: dict[Key, tuple[float, int, int]] = field(default_factory=dict)
+    stages: list[tuple[str, tuple[Key, ...], float]] = field(default_factory=list)
+    ranges: list[int] = field(default_factory=list)
+    notes: dict[Key, str] = field(default_factory=dict)
+
+
+class BatchRun:
+    """The work on one batch in one pass.
+
+    Parameters
+    ----------
+    machine : Machine
+        The run that it belongs to.
+    one : Pass
+        The tasks.
+    batch : Batch
+        The batch.
+    workers : int
+        Threads for its ranges.
+    enough : mapping of bytes to int
+        How many more events are needed; empty when it is all.
+    step : callable
+        Called with the events of each range that is done.
+    """
+
+    def __init__(
+        self, machine: Machine, one: Pass, batch: Batch, workers: int, enough: Mapping[Key, int], step: Callable[[int], None]
+    ) -> None:
+        """Nothing is done yet."""
+        self.machine, self.one, self.batch, self.workers = machine, one, batch, workers
+        self.enough, self.step = enough, step
+        self.done = BatchDone()
+        self._tasks = {t.key: t for s in one.stages for t in s.tasks}
+        self._values: dict[Key, Result] = {}
+        self._complete = True
+
+    def run(self, cancelled: Callable[[], bool]) -> BatchDone:
+        """Give what came of it."""
+        todo = self._missing()
+        if todo:
+            names = [self._name(t) for t in todo if self._is_stored(t)]
+            with self.machine.results.claims(names, cancelled):
+                todo = self._missing()  # others may have computed some of it while we waited
+                self._compute(todo, cancelled)
+        for key in self.one.merged:
+            if key not in self.done.parts:
+                self.done.parts[key] = self._parts_of(self._tasks[key], self._values[key])
+        return self.done
+
+    def _missing(self) -> list[Task]:
+        """Read what is stored, from the end; gives what is not, producers first."""
+        wanted = set(self.one.merged)
+        todo: list[Task] = []
+        for task in reversed(self._tasks.values()):
+            if task.key not in wanted or task.key in self._values:
+                continue
+            found = self.machine.results.get(self._name(task)) if self._is_stored(task) else None
+            if found is not None:
+                self._values[task.key] = found
+                self.done.cached.add(task.key)
+                continue
+            todo.append(task)
+            wanted.update(self._taken(task))
+        return todo[::-1]
+
+    def _taken(self, task: Task) -> list[Key]:
+        """Give the tasks that a task takes batch by batch."""
+        tasks = self.machine.keys.tasks
+        return [k for k in task.inputs if by_parts(tasks[k], task)]
+
+    def _compute(self, todo: Sequence[Task], cancelled: Callable[[], bool]) -> None:
+        made_here = {t.key for t in todo}
+        if any(k not in self.machine.merged for t in todo for k in t.inputs if k not in self._taken(t)):
+            raise Vanished
+        first = [t for t in todo if not self._taken(t)]
+        rest = [t for t in todo if t.key not in {f.key for f in first}]
+        if first:
+            self._by_ranges(first, cancelled)
+        inputs = {**self.machine.merged, **self._values}
+        for stage in stages(rest):
+            context = RunContext(partition=self._range_done(), cancelled=cancelled)
+            keep = [t.key for t in stage.tasks]
+            parts, seconds = self._run([stage], inputs, context, keep)
+            self._took([stage], seconds)
+            for task in stage.tasks:
+                self._keep(task, [parts[task.key]], seconds[0] / len(keep))
+            inputs.update({k: self._values[k] for k in keep if k in self._values})
+        for key in made_here - set(self.one.merged):
+            self._values.pop(key, None)
+
+    def _by_ranges(self, tasks: Sequence[Task], cancelled: Callable[[], bool]) -> None:
+        """Run tasks range by range on threads, and keep their merged results."""
+        plan = stages(tasks)
+        keep = [t.key for t in tasks]
+        ranges = self.machine.batches.partitions(self.batch, self.machine.limits.chunk_events)
+        parts: dict[Key, list[Result]] = {k: [] for k in keep}
+        spent = dict.fromkeys(keep, 0.0)
+
+        def work(partition: Partition | None, stop: Callable[[], bool]) -> tuple[dict[Key, Result], list[float]]:
+            return self._run(plan, self.machine.merged, RunContext(partition=partition, cancelled=stop), keep)
+
+        with closing(self._results(work, ranges, cancelled)) as results:
+            for partition, (made, seconds) in zip(ranges, results, strict=True):
+                for key in keep:
+                    parts[key].append(made[key])
+                for stage, s in zip(plan, seconds, strict=True):
+                    for task in stage.tasks:
+                        spent[task.key] += s / len(stage.tasks)
+                self._took(plan, seconds)
+                self._ranged(partition)
+                if self._is_enough(parts):
+                    self._complete = len(self.done.ranges) == len(ranges)
+                    break
+        for task in tasks:
+            self._keep(task, parts.pop(task.key), spent[task.key])
+
+    def _results(
+        self, work: Callable[[Item, Callable[[], bool]], Done], items: Sequence[Item], cancelled: Callable[[], bool]
+    ) -> Generator[Done, None, None]:
+        """Work on the first item alone where it may be all that is needed, then on the others on threads."""
+        alone = 1 if self.enough else 0
+        yield from in_order(work, items[:alone], 1, cancelled)
+        yield from in_order(work, items[alone:], self.workers, cancelled)
+
+    def _is_enough(self, parts: Mapping[Key, Sequence[Result]]) -> bool:
+        if not self.enough or not set(self.enough) <= set(parts):
+            return False
+        return all(sum([len(p.array) for p in parts[k] if isinstance(p, Columns)]) >= n for k, n in self.enough.items())
+
+    def _run(
+        self, plan: Sequence[Stage], inputs: Mapping[Key, Result], context: RunContext, keep: Collection[Key]
+    ) -> tuple[dict[Key, Result], list[float]]:
+        return run_stages(plan, self.machine.plugins, self.machine.programs, inputs, context, keep)
+
+    def _ranged(self, partition: Partition | None) -> None:
+        events = 0 if partition is None else partition.stop - partition.start
+        self.done.ranges.append(events)
+        self.step(events)
+
+    def _range_done(self) -> Partition | None:
+        """Give all of the batch, or as much of it as was read."""
+        whole = self.batch.whole
+        if whole is None or self._complete:
+            return whole
+        return Partition(whole.file, whole.file_number, whole.start, whole.start + sum(self.done.ranges), whole.first)
+
+    def _keep(self, task: Task, parts: Sequence[Result], seconds: float) -> None:
+        """Merge the parts of a task, store the result, and give it on."""
+        start = time.perf_counter()
+        plugin, program = self.machine.plugins[task.plugin], self.machine.programs[task.key]
+        if task.output == "columns":
+            value: Result | None = plugin.merge(program, parts)
+        else:
+            value = plugin.kept(program, parts) if isinstance(plugin, Keeping) else None
+        if value is None:
+            self.done.parts[task.key] = parts
+            self.done.computed[task.key] = (seconds, 0, 0)
+            return
+        self._values[task.key] = value
+        seconds += time.perf_counter() - start
+        rows = nbytes = 0
+        if self._complete and self._is_stored(task):
+            note = self.machine.put(task, self.batch, value, seconds)
+            if note:
+                self.done.notes[task.key] = note
+            rows, nbytes = self.machine.results.size(self._name(task))
+        self.done.computed[task.key] = (seconds, rows, nbytes)
+
+    def _parts_of(self, task: Task, value: Result) -> Sequence[Result]:
+        plugin, program = self.machine.plugins[task.plugin], self.machine.programs[task.key]
+        if task.output == "columns" or not isinstance(plugin, Keeping):
+            return (value,)
+        return plugin.parts_of(program, value)
+
+    def _took(self, plan: Sequence[Stage], seconds: Sequence[float]) -> None:
+        for stage, s in zip(plan, seconds, strict=True):
+            self.done.stages.append((stage.plugin, tuple([t.key for t in stage.tasks]), s))
+
+    def _is_stored(self, task: Task) -> bool:
+        return task.key not in self.machine.keys.not_stored
+
+    def _name(self, task: Task) -> Key:
+        return self.machine.keys.of_batch(task, self.batch)

@@ -1,0 +1,73 @@
+"""What ``run`` gives: the values, and what became of each task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import TaskError
+
+if TYPE_CHECKING:
+    from hep_flows.execute.report import RunReport
+
+
+class Missing:
+    """Stands where a value could not be delivered.
+
+    Parameters
+    ----------
+    reason : str
+        Why.
+    """
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason."""
+        self.reason = reason
+
+    def __bool__(self) -> bool:
+        """A missing value counts as false."""
+        return False
+
+    def __repr__(self) -> str:
+        """Say why it is missing."""
+        return f"<missing: {self.reason}>"
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The values that were asked for, and the report.
+
+    Parameters
+    ----------
+    values : any
+        In the containers that they were asked for in; a `Missing` where a value could not be delivered. There are no partial values.
+    report : RunReport
+        What became of each task.
+    """
+
+    values: Any
+    report: RunReport
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every value is there."""
+        return not self.report.errors
+
+    def checked(self) -> Any:
+        """Give the values.
+
+        Raises
+        ------
+        TaskError
+            When one is missing; it holds the report.
+        """
+        if self.report.errors:
+            raise TaskError(
+                f"{len(self.report.errors)} parts of the run failed, so not every result is there",
+                where=self.report.errors[0].where,
+                why="\n".join([r.reason for r in self.report.tasks if r.state == "failed"]),
+                do="what succeeded is stored; run it again when the reason is gone",
+            ) from self.report.errors[0]
+        return self.values
