@@ -83,13 +83,17 @@ def parquet_table(source: Source) -> DataFrame:
 
 
 def _table(kind: str, source: Source, tree: str) -> DataFrame:
-    from hep_flows.plugins.awkward.describe import describe
+    from hep_flows.execute.open_store import open_store
+    from hep_flows.execute.results import Results
+    from hep_flows.plugins.awkward.known_files import KnownFiles
     from hep_flows.record.sources import table_of
+    from hep_flows.settings import read_settings
 
     where = line_of(user_site())
     try:
         files, tree = files_of(source, kind, tree)
-        return table_of(describe(kind, files, tree), kind)
+        known = KnownFiles(Results(open_store(read_settings())))
+        return table_of(known.describe(kind, files, tree), kind)
     except HepFlowsError as error:
         if error.where is None:
             error.where = where

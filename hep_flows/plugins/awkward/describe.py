@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import SourceError
 from hep_flows.plugin import Description
-from hep_flows.plugins.awkward.file_names import shown
+from hep_flows.plugins.awkward.file_names import shown, title_of
 from hep_flows.plugins.awkward.forms import type_text
 from hep_flows.plugins.awkward.open_tables import open_table
 from hep_flows.plugins.awkward.schema_nanoaod import nanoaod_record
 from hep_flows.plugins.awkward.schema_parquet import parquet_record
 from hep_flows.plugins.awkward.schema_tree import tree_record
 from hep_flows.plugins.awkward.schema_xaod import xaod_record
+from hep_flows.plugins.awkward.trees import TREES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hep_flows.expr.types import Record
     from hep_flows.plugins.awkward.stored import Columns, StoredColumn
@@ -28,18 +31,25 @@ _SCHEMAS: dict[str, Callable[[Columns], Record]] = {
     "tree": tree_record,
     "parquet": parquet_record,
 }
-_TREES = {"nanoaod": "Events", "xaod": "CollectionTree"}
 _THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class LookedAt:
     """What one file says."""
 
     name: str
     tree: str
     content: str
     columns: Columns
+
+    def identity(self) -> str:
+        """Give a digest that files with the same columns share."""
+        made = sha256()
+        for c in self.columns.values():
+            form = "" if c.form is None else json.dumps(c.form.to_dict(verbose=False), sort_keys=True)
+            made.update("\0".join([c.name, form, c.counter, c.title, c.class_name, c.problem, ""]).encode())
+        return made.hexdigest()
 
 
 def describe(kind: str, files: Sequence[str], tree: str = "") -> Description:
@@ -52,31 +62,45 @@ def describe(kind: str, files: Sequence[str], tree: str = "") -> Description:
     SourceError
         When a file is missing, damaged, of another kind, or has no such tree.
     """
+    return describe_looked(kind, files, look_at_all(kind, files, tree))
+
+
+def describe_looked(kind: str, files: Sequence[str], looked: Mapping[str, LookedAt]) -> Description:
+    """Give the description of files that were looked at, by name."""
+    distinct = list(dict.fromkeys(files))
+    record = _SCHEMAS[kind](merged_columns([(shown(f), looked[f].columns) for f in distinct]))
+    return Description(record, tuple(files), tuple([looked[f].content for f in files]), looked[files[0]].tree, title_of(files))
+
+
+def look_at_all(kind: str, files: Sequence[str], tree: str = "") -> dict[str, LookedAt]:
+    """Look into each file; a tree that was not named is found in the first, and the others must have it too.
+
+    Raises
+    ------
+    SourceError
+        When a file is missing, damaged, of another kind, or has no such tree.
+    """
     if not files:
         raise SourceError("a table needs at least one file", why="the list of files is empty")
-    wanted = tree or _TREES.get(kind, "")
-    first = _look(kind, files[0], wanted)
-    # A tree that was not named is found in the first file; the others must have it too.
-    others = _look_at_all(kind, tuple(dict.fromkeys(files[1:])), first.tree)
-    by_name = {f.name: f for f in [*others, first]}
-    distinct = list(dict.fromkeys([first.name, *files[1:]]))
-    record = _SCHEMAS[kind](merged_columns([(shown(f), by_name[f].columns) for f in distinct]))
-    return Description(record, tuple(files), tuple([by_name[f].content for f in files]), first.tree, _title(files))
+    first = _look(kind, files[0], tree or TREES.get(kind, ""))
+    others = looked_at(kind, tuple(dict.fromkeys([f for f in files[1:] if f != files[0]])), first.tree)
+    return {f.name: f for f in [first, *others]}
 
 
-def _look(kind: str, file: str, tree: str) -> _File:
-    table = open_table(kind, file, tree)
-    try:
-        return _File(file, table.tree, table.content, table.columns())
-    finally:
-        table.close()
-
-
-def _look_at_all(kind: str, files: Sequence[str], tree: str) -> list[_File]:
+def looked_at(kind: str, files: Sequence[str], tree: str) -> list[LookedAt]:
+    """Look into some files, on threads."""
     if not files:
         return []
     with ThreadPoolExecutor(min(_THREADS, len(files))) as threads:
         return list(threads.map(lambda f: _look(kind, f, tree), files))
+
+
+def _look(kind: str, file: str, tree: str) -> LookedAt:
+    table = open_table(kind, file, tree)
+    try:
+        return LookedAt(file, table.tree, table.content, table.columns())
+    finally:
+        table.close()
 
 
 def merged_columns(tables: Sequence[tuple[str, Columns]]) -> Columns:
@@ -108,8 +132,3 @@ def _joined(one: StoredColumn, file: str, other: StoredColumn, other_file: str) 
         return replace(one, problem=f"{one.name} is counted by {one.counter} in {file} and {other.counter} in {other_file}")
     # They differ in where values may be missing only: keep the one that says so.
     return other if len(str(other.form)) > len(str(one.form)) else one
-
-
-def _title(files: Sequence[str]) -> str:
-    name = shown(files[0]).rstrip("/").rsplit("/", 1)[-1]
-    return name if len(files) == 1 else f"{name} and {len(files) - 1} more"
