@@ -119,17 +119,15 @@ def commit(
     """
     parts = _temporaries(folder, name)
     try:
-        with _new(parts[0]) as raw:
-            file = HashingFile(raw)
+        with _new(parts[0]) as object_, _new(parts[1]) as beside:
+            file = HashingFile(object_)
             write(file)
             step("object written")
-            _sync(raw)
-        step("object synced")
-        with _new(parts[1]) as raw:
-            raw.write(sidecar(file.written()))
+            beside.write(sidecar(file.written()))
             step("sidecar written")
-            _sync(raw)
-        step("sidecar synced")
+            _sync(object_)
+            _sync(beside)
+        step("both synced")
         _into_place(folder, name, parts, step)
     finally:
         for part in parts:
@@ -140,6 +138,7 @@ def commit(
 
 def _into_place(folder: Folder, name: str, parts: tuple[str, str], step: Callable[[str], None]) -> None:
     shelf = folder.shelf(name)
+    is_new = not os.path.isdir(shelf)
     os.makedirs(shelf, exist_ok=True)
     with suppress(FileNotFoundError):
         os.unlink(folder.sidecar(name))  # the old one does not belong to the new object
@@ -148,7 +147,7 @@ def _into_place(folder: Folder, name: str, parts: tuple[str, str], step: Callabl
     step("object renamed")
     os.replace(parts[1], folder.sidecar(name))
     step("sidecar renamed")
-    for place in (shelf, folder.objects):
+    for place in (shelf, folder.objects) if is_new else (shelf,):
         _sync_folder(place)
     step("folder synced")
 

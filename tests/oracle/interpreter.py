@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oracle.lists import broadcast, deep, flattened, gathered, masked, picked, sliced
-from oracle.scalars import cast, elementwise, reduced
-
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Loop, Record
+from oracle.lists import broadcast, deep, flattened, gathered, masked, picked, sliced
+from oracle.scalars import cast, elementwise, reduced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from oracle.example import EVENTS, leaf, table
-from oracle.interpreter import interpret
 
 from hep_flows.expr import build
 from hep_flows.expr.loops import close, provisional_level
 from hep_flows.expr.types import Float
+from oracle.example import EVENTS, leaf, table
+from oracle.interpreter import interpret
 
 DF = table()
 

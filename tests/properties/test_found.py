@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
+
+from hep_flows.errors import AxisError
+from hep_flows.expr import build
 from oracle.compare import differences
 from oracle.example import EVENTS, SCHEMA
 from oracle.interpreter import interpret
 from oracle.memory import evaluated
 from oracle.prelude import record
 from oracle.tables import Table
-
-from hep_flows.errors import AxisError
-from hep_flows.expr import build
 
 TABLE = Table(SCHEMA, tuple(EVENTS))
 

@@ -1,4 +1,7 @@
-"""Functions of aligned items: one numpy call each, on flat arrays and plain constants."""
+"""Functions of aligned items: one numpy call each, on flat arrays and plain constants.
+
+They mean what numpy means: integers wrap around, and an integer divided by zero is 0.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +105,10 @@ def wrapped(angle: NDArray[Any]) -> NDArray[Any]:
     angle = np.atleast_1d(angle)
     pi, turn = angle.dtype.type(np.pi), angle.dtype.type(2 * np.pi)
     turns = np.floor((angle + pi) / turn)
-    near: NDArray[Any] = np.subtract(angle, np.multiply(turns, turn, out=turns), out=turns)
+    near: NDArray[Any] = angle - turns * turn
+    if angle.dtype != np.float64:
+        # What the narrow number lacks of a turn would be the largest error of all.
+        near -= turns * angle.dtype.type(2 * np.pi - float(turn))
     # Next to the borders the rounded quotient may be off by one turn.
     off = np.flatnonzero(~((near >= -pi) & (near < pi)))
     if len(off):
