@@ -174,12 +174,12 @@ class _Reader:
         if at == 0:
             every = self.whole(of)
             return deep(indices, len(index.type.axes) - 1, lambda k: gathered(every, k, 0, refers_to=refers_to))
-        below = len(index.type.axes) - at
+        below = max(len(index.type.axes) - at, 0)
         absent = _absent(of, at)
         return broadcast(
             lambda x, k: gathered(x, k, below, refers_to=refers_to, absent=absent),
             [self.value(of, i, env), indices],
-            [at - 1, at - 1],
+            [at - 1, min(at, len(index.type.axes)) - 1],
         )
 
     def _broadcast(self, node: Call, i: int, env: Environment, f: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from oracle.phrases import Phrases
+from oracle.phrases import Phrases, Thing
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn

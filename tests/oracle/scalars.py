@@ -91,11 +91,8 @@ def _angle(name: str, args: list[float]) -> float:
 def _wrapped(angle: float) -> float:
     if not math.isfinite(angle):
         return math.nan
-    while angle >= math.pi:
-        angle -= 2 * math.pi
-    while angle < -math.pi:
-        angle += 2 * math.pi
-    return angle
+    angle = math.remainder(angle, 2 * math.pi)
+    return -math.pi if angle == math.pi else angle
 
 
 def reduced(name: str, values: Sequence[Any], item: Item) -> Any:
@@ -109,7 +106,7 @@ def reduced(name: str, values: Sequence[Any], item: Item) -> Any:
         return None
     if name in {"max", "min"}:
         # As in numpy, one value that is no number makes the whole none.
-        unknown = [v for v in present if v != v]
+        unknown = [v for v in present if np.isnan(v)]
         return unknown[0] if unknown else max(present) if name == "max" else min(present)
     if name == "mean":
         return cast(_total([float(v) for v in present]) / len(present), item)

@@ -97,7 +97,8 @@ def _delta_r(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str
     eta1, phi1, eta2, phi2 = [np.asarray(o, dtype=dtype) for o in operands]
     d_eta, d_phi = eta1 - eta2, wrapped(phi1 - phi2)
     square = d_eta * d_eta + d_phi * d_phi
-    return np.sqrt(square, out=square)
+    # hypot is exact for every number, and several times slower; the squares of usual distances are finite.
+    return np.sqrt(square, out=square) if np.isfinite(square.sum()) else np.hypot(d_eta, d_phi)
 
 
 def wrapped(angle: NDArray[Any]) -> NDArray[Any]:

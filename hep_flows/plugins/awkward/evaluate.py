@@ -271,6 +271,9 @@ class _Evaluation:
         frame = self._frame(node)
         of, index = self._frames.lifted(of, frame), self._frames.lifted(index, frame)
         at = options["at"] - 1
+        if len(index.axes) < at:
+            flat = spread(index, of.axes[:at])
+            index = replace(index, axes=of.axes[:at], data=flat.data, valid=flat.valid)
         for mine, theirs in zip(of.axes[:at], index.axes[:at], strict=True):
             if not mine.holds_the_same_numbers_as(theirs):
                 raise TaskError("an index has lists of other lengths than what it points into", where=node.where)

@@ -258,6 +258,15 @@ def test_delta_phi_is_wrapped_and_delta_r_is_the_distance():
     assert ak.flatten(distance).to_list() == pytest.approx([x for e in want for x in e], abs=2e-6)
 
 
+def test_delta_r_of_far_and_of_unknown_directions():
+    far = call("where", GOOD, literal(1e30, "float32"), ETA)
+    got = EVENTS.value(call("delta_r", far, leaf("Jet", "phi"), literal(0.0), literal(0.0)))
+    want = np.hypot(np.where(flat(GOOD), np.float32(1e30), flat(ETA)), flat(leaf("Jet", "phi")))
+    np.testing.assert_allclose(np.asarray(ak.flatten(got)), want, rtol=1e-6)
+    unknown = call("log", call("multiply", ETA, 0))
+    assert np.isinf(flat(call("delta_r", unknown, ETA, literal(0.0), unknown))).all()
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_wrapped_angle_is_in_the_half_open_turn_and_untouched_inside(dtype):
