@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import AxisError, FieldError, LiteralError, Where, did_you_mean
+from hep_flows.expr import constants
 from hep_flows.expr.axes import aligned, element, merged_loops, misaligned, outside, part, view, within
-from hep_flows.expr.constants import check_fit, literal
 from hep_flows.expr.functions import FUNCTIONS, Function, UserFunction
 from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Bound, Call, Constant, Dataset, Expr, Field, Filter, Input, Literal, Map
@@ -19,6 +19,8 @@ from hep_flows.expr.units import unit_of_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+literal = constants.literal
 
 
 def dataset(
@@ -141,7 +143,7 @@ def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str
     except TypeError as error:
         raise LiteralError(f"{title} cannot be applied here: {error}", where=where) from None
     if isinstance(item, Int):
-        check_fit(args, item, title, where)
+        constants.check_fit(args, item, title, where)
     optional = row.missing == "passes" and any([t.optional for t in types])
     if row.name == "fill_none":
         optional = types[1].optional
@@ -282,21 +284,3 @@ def mapped(over: Expr, body: Expr, level: int, where: Where = None) -> Map:
 def task_input(task: bytes, of: Type) -> Input:
     """Give the place where another task's result enters."""
     return Input(task, type=of)
-
-
-__all__ = [
-    "bound",
-    "call",
-    "dataset",
-    "field",
-    "filtered",
-    "flattened",
-    "gathered",
-    "histogram",
-    "literal",
-    "mapped",
-    "pick",
-    "record",
-    "sliced",
-    "task_input",
-]

@@ -44,7 +44,7 @@ class Session:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             try:
-                exec(compile(block.text, file, "exec", dont_inherit=True), self.names)  # noqa: S102
+                exec(compile(block.text, file, "exec", dont_inherit=True), self.names)
             except HepFlowsError as error:
                 if block.output is None:
                     raise

@@ -47,7 +47,7 @@ def test_a_wrong_output_is_found(reader, tmp_path, monkeypatch):
     monkeypatch.delenv("HEP_FLOWS_GOLDEN", raising=False)
     page = tmp_path / "page.md"
     page.write_text("```python\nprint(1)\n```\n\n```text\n2\n```\n")
-    with pytest.raises(AssertionError, match="page.md:2"):
+    with pytest.raises(AssertionError, match=r"page\.md:2"):
         _read(page, reader)
 
 
