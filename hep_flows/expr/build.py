@@ -6,6 +6,7 @@ stands in its errors.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import AxisError, FieldError, LiteralError, Where, did_you_mean
@@ -236,12 +237,21 @@ def gathered(of: Expr, index: Expr, at: int, where: Where = None) -> Call:
     return Call("gather", (of, index), (("at", at),), type=Type(t.item, axes, loops, True, t.unit), where=where)
 
 
-def record(names: Sequence[str], parts: Sequence[Expr], where: Where = None) -> Call:
-    """Give one record per element from aligned parts."""
-    axes, loops = aligned([p.type for p in parts], "a record", where)
-    members = {n: Member(p.type.item, unit=p.type.unit, optional=p.type.optional) for n, p in zip(names, parts, strict=True)}
+def record(names: Sequence[str], parts: Sequence[Expr], where: Where = None, n_axes: int | None = None) -> Call:
+    """Give one record per element of the deepest part, or of the first ``n_axes`` axes: deeper parts are then lists in the record."""
+    types = [p.type for p in parts]
+    if n_axes is not None and max([len(t.axes) for t in types]) > n_axes:
+        options: tuple[tuple[str, Constant], ...] = (("names", tuple(names)), ("axes", n_axes))
+        types = [replace(t, axes=t.axes[:n_axes]) for t in types]
+    else:
+        options = (("names", tuple(names)),)
+    axes, loops = aligned(types, "a record", where)
+    members = {
+        n: Member(p.type.item, tuple([a.name for a in p.type.axes[len(axes) :]]), unit=p.type.unit, optional=p.type.optional)
+        for n, p in zip(names, parts, strict=True)
+    }
     item = Record("tuple", members, model="tuple")
-    return Call("record", tuple(parts), (("names", tuple(names)),), type=Type(item, axes, loops), where=where)
+    return Call("record", tuple(parts), options, type=Type(item, axes, loops), where=where)
 
 
 def flattened(of: Expr, where: Where = None) -> Call:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import assume
 from hypothesis import strategies as st
 
 from hep_flows.expr import build
@@ -13,6 +12,8 @@ from oracle.pool import Made, Pool, call, choose, mask, number, partner, reducib
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
+
+    from hep_flows.expr.types import Axis
 
 
 def reduction(draw: DrawFn, pool: Pool) -> Made | None:
@@ -71,33 +72,31 @@ def sliced(draw: DrawFn, pool: Pool) -> Made | None:
 
 def gathered(draw: DrawFn, pool: Pool) -> Made | None:
     """The entries that integers point to."""
-    index = choose(draw, pool, lambda m: isinstance(m.type.item, Int) and m.steady and bool(m.type.axes))
+    index = choose(draw, pool, lambda m: isinstance(m.type.item, Int) and m.steady)
     if index is None:
         return None
-    depth, item = len(index.type.axes), index.type.item
+    item = index.type.item
     assert isinstance(item, Int)
 
-    def fits(m: Made) -> bool:
-        at = _gather_axis(m, index)
-        if not at or not set(m.type.loops) <= set(index.type.loops):
-            return False
-        axis = m.type.axes[at]
-        return not item.refers_to or (axis.name == item.refers_to and axis.key == axis.root)
+    def places(m: Made) -> list[int]:
+        return [at for at in _index_axes(m, index) if not item.refers_to or _is_whole(m.type.axes[at], item.refers_to)]
 
-    of = choose(draw, pool, fits)
+    of = choose(draw, pool, lambda m: bool(places(m)))
     if of is None:
         return None
-    at = _gather_axis(of, index)
-    assert at
-    assume(depth >= at)
-    return Made(build.gathered(of.expr, index.expr, at), of.steady, of.plain)
+    return Made(build.gathered(of.expr, index.expr, draw(st.sampled_from(places(of)))), of.steady, of.plain)
 
 
-def _gather_axis(of: Made, index: Made) -> int:
-    """Give the first collection axis of ``of`` that the index does not share; 0 when there is none."""
+def _is_whole(axis: Axis, name: str) -> bool:
+    return axis.name == name and axis.key == axis.root
+
+
+def _index_axes(of: Made, index: Made) -> range:
+    """Give the collection axes of ``of`` that an index may point into: it shares those outside, or is repeated along them."""
     a, b = of.type.axes, index.type.axes
     common = next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    return common if 0 < common < len(a) else 0
+    first = max(common, 1)
+    return range(first, len(a) if common == len(b) else min(first + 1, len(a)) if common else 0)
 
 
 def flattened(draw: DrawFn, pool: Pool) -> Made | None:

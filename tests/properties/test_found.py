@@ -66,6 +66,9 @@ def test_constant_for_each_item_of_different_objects_has_different_keys():
     [
         "df.Jet.map(lambda j: j.hits[df.run])",
         "df.Jet.map(lambda j: j.hits[df.codes])",
+        "df.Jet.hits[df.run]",
+        "df.Jet.pt[df.Count() - 2]",
+        "df.Jet.hits[df.Jet.n % 3]",
         "df.Jet.hits.map(lambda h: h[df.Muon.Count()])",
         "df.Jet.map(lambda j: j.hits[j.hits.Count() - 1])",
     ],
