@@ -46,7 +46,9 @@ run demo: setup
 	$(BIN)/hep-flows demo
 
 docs: setup
-	$(BIN)/hep-flows demo --out docs/images
+	$(BIN)/hep-flows demo
+	cp demo-output/listing_1_physlite_plan.svg docs/images/plan.svg
+	cp demo-output/listing_2_physlite.png docs/images/resolution.png
 
 golden: setup
 	HEP_FLOWS_GOLDEN=1 $(BIN)/python -m pytest -q tests/expr tests/record tests/rules

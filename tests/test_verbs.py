@@ -64,10 +64,10 @@ class TestMakeLocal:
     @pytest.mark.parametrize(
         ("thing", "says"),
         [
-            (3, "a int is no expression"),
+            (3, "an int is no expression"),
             ("x", "a str"),
             (None, "did a function forget its return"),
-            ({"a": [object()]}, "a object"),
+            ({"a": [object()]}, "an object"),
             (np.arange(3), "a ndarray"),
             (Histogram.new.Reg(5, 0, 1), "end the histogram with a storage"),
             (abs, "call it"),
@@ -213,7 +213,7 @@ class TestAsync:
     def test_errors_come_out_with_the_line(self):
         with pytest.raises(LiteralError) as caught:
             asyncio.run(make_local_async(3))
-        assert caught.value.what == "a int is no expression"
+        assert caught.value.what == "an int is no expression"
 
 
 class TestText:

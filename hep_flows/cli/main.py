@@ -50,10 +50,10 @@ def options(
 
 @app.command()
 def demo(
-    data: Annotated[Path, typer.Option(help="Folder of the sample, or of real files: one PHYSLITE and one NanoAOD file.")] = Path(
-        "demo-data"
-    ),
-    out: Annotated[Path, typer.Option(help="Folder of the plots.")] = Path("demo-output"),
+    data: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder of the sample, or of real files: one PHYSLITE and one NanoAOD file.")
+    ] = Path("demo-data"),
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the plots.")] = Path("demo-output"),
     events: Annotated[int, typer.Option(min=1, max=1_000_000, help="Size of the sample, if it is made.")] = 10_000,
 ) -> None:
     """Run the two listings of the paper: plans, yields, times and plots."""

@@ -46,12 +46,12 @@ def merged_loops(all_loops: Sequence[tuple[Loop, ...]]) -> tuple[Loop, ...]:
 
 def misaligned(a: tuple[Axis, ...], b: tuple[Axis, ...], what: str, where: Where) -> AxisError:
     """Say which two collections do not fit, and what to do about it."""
-    left, right = next((x, y) for x, y in zip(a, b, strict=False) if x != y)
+    left, right = next(((x, y) for x, y in zip(a, b, strict=False) if x != y), (a[-1], b[-1]))
     if left.root == right.root and left.name == "event":
         why = "one side keeps all events of the table, the other only those of a filtered view"
         do = "take both from the same view: after ev = df[cut], use ev.Jet, ev.MET, ..."
     elif left.root == right.root:
-        why = f"{left} and {right} are different selections of {left.name}: their elements do not correspond"
+        why = f"these are different selections of {left.name}, or {left.name} of different objects: the elements do not correspond"
         do = "take both from the same view: after hard = X[cut], use hard.pt, hard.eta, ..."
     elif left.name == right.name == "event":
         why = "they belong to two different tables; events of one table say nothing about those of another"
@@ -72,6 +72,22 @@ def _names(axes: tuple[Axis, ...]) -> str:
 def view(axis: Axis, kind: str, *identity: object) -> Axis:
     """Give the axis of a selection of another: the same selection is the same axis."""
     return Axis(digest(kind, axis.key, *identity), axis.name, axis.root)
+
+
+def part(axis: Axis, kind: str, *identity: object) -> Axis:
+    """Give the axis of lists that lie inside one chosen entry: another choice has other lists."""
+    return view(axis, kind, *identity)
+
+
+def element(axis: Axis, loop: Axis, level: int) -> Axis:
+    """Give the axis of lists that lie inside the element of a loop; two elements have different lists."""
+    return Axis(digest("element", axis.key, loop.key, level), axis.name, axis.root, axis)
+
+
+def outside(axis: Axis, loop: Axis, level: int) -> Axis:
+    """Give the axis that `element` was made from, when it was made for that loop."""
+    whole = axis.whole
+    return whole if whole is not None and axis.key == element(whole, loop, level).key else axis
 
 
 def within(axes: tuple[Axis, ...], name: str) -> Axis:

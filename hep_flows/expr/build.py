@@ -6,11 +6,12 @@ stands in its errors.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import AxisError, FieldError, LiteralError, Where, did_you_mean
-from hep_flows.expr.axes import aligned, merged_loops, misaligned, view, within
-from hep_flows.expr.constants import check_fit, literal
+from hep_flows.expr import constants
+from hep_flows.expr.axes import aligned, element, merged_loops, misaligned, outside, part, view, within
 from hep_flows.expr.functions import FUNCTIONS, Function, UserFunction
 from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Bound, Call, Constant, Dataset, Expr, Field, Filter, Input, Literal, Map
@@ -19,6 +20,8 @@ from hep_flows.expr.units import unit_of_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+literal = constants.literal
 
 
 def dataset(
@@ -141,7 +144,7 @@ def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str
     except TypeError as error:
         raise LiteralError(f"{title} cannot be applied here: {error}", where=where) from None
     if isinstance(item, Int):
-        check_fit(args, item, title, where)
+        constants.check_fit(args, item, title, where)
     optional = row.missing == "passes" and any([t.optional for t in types])
     if row.name == "fill_none":
         optional = types[1].optional
@@ -191,7 +194,7 @@ def pick(of: Expr, index: int, at: int, where: Where = None) -> Call:
         raise AxisError(
             f"one event cannot be picked from {t}", where=where, do="make it local and index the array, or filter the events"
         )
-    kept = (*t.axes[:at], *t.axes[at + 1 :])
+    kept = (*t.axes[:at], *[part(a, "pick", index) for a in t.axes[at + 1 :]])
     return Call("pick", (of,), (("index", index), ("at", at)), type=Type(t.item, kept, t.loops, True, t.unit), where=where)
 
 
@@ -211,14 +214,14 @@ def sliced(of: Expr, bounds: tuple[int | None, int | None, int | None], at: int,
 def gathered(of: Expr, index: Expr, at: int, where: Where = None) -> Call:
     """Give, for every integer of ``index``, that entry of axis ``at`` of ``of``; missing where there is none.
 
-    ``index`` has the axes of ``of`` up to ``at``, and any axes of its own below; the result has the index's axes in the place of
-    axis ``at``. A stored reference (NanoAOD's ``...Idx``) is missing where negative; other negative integers count from the end.
+    ``index`` has the axes of ``of`` up to ``at`` (or fewer: it is then repeated), and any axes of its own below; the result has the
+    index's axes in the place of axis ``at``. A stored reference (NanoAOD's ``...Idx``) is missing where negative; other negative integers count from the end.
     """
     t, i = of.type, index.type
     _check_axis(t, at, "an index", where)
     if not isinstance(i.item, Int):
         raise LiteralError(f"an index must be an integer, and this one is {i.item}", where=where)
-    if i.axes[:at] != t.axes[:at]:
+    if i.axes[:at] != t.axes[: min(at, len(i.axes))]:
         raise misaligned(i.axes, t.axes, "an index", where)
     axis = t.axes[at]
     if i.item.refers_to and (axis.name != i.item.refers_to or axis.key != axis.root):
@@ -228,17 +231,27 @@ def gathered(of: Expr, index: Expr, at: int, where: Where = None) -> Call:
             why="a stored index counts the elements of the whole collection",
             do=f"index the table's {i.item.refers_to} with it, then filter the result",
         )
-    axes = (*i.axes, *t.axes[at + 1 :])
+    chosen = i.axes if len(i.axes) >= at else t.axes[:at]
+    axes = (*chosen, *[part(a, "gather", index.key) for a in t.axes[at + 1 :]])
     loops = merged_loops([t.loops, i.loops])
     return Call("gather", (of, index), (("at", at),), type=Type(t.item, axes, loops, True, t.unit), where=where)
 
 
-def record(names: Sequence[str], parts: Sequence[Expr], where: Where = None) -> Call:
-    """Give one record per element from aligned parts."""
-    axes, loops = aligned([p.type for p in parts], "a record", where)
-    members = {n: Member(p.type.item, unit=p.type.unit, optional=p.type.optional) for n, p in zip(names, parts, strict=True)}
+def record(names: Sequence[str], parts: Sequence[Expr], where: Where = None, n_axes: int | None = None) -> Call:
+    """Give one record per element of the deepest part, or of the first ``n_axes`` axes: deeper parts are then lists in the record."""
+    types = [p.type for p in parts]
+    if n_axes is not None and max([len(t.axes) for t in types]) > n_axes:
+        options: tuple[tuple[str, Constant], ...] = (("names", tuple(names)), ("axes", n_axes))
+        types = [replace(t, axes=t.axes[:n_axes]) for t in types]
+    else:
+        options = (("names", tuple(names)),)
+    axes, loops = aligned(types, "a record", where)
+    members = {
+        n: Member(p.type.item, tuple([a.name for a in p.type.axes[len(axes) :]]), unit=p.type.unit, optional=p.type.optional)
+        for n, p in zip(names, parts, strict=True)
+    }
     item = Record("tuple", members, model="tuple")
-    return Call("record", tuple(parts), (("names", tuple(names)),), type=Type(item, axes, loops), where=where)
+    return Call("record", tuple(parts), options, type=Type(item, axes, loops), where=where)
 
 
 def flattened(of: Expr, where: Where = None) -> Call:
@@ -262,7 +275,8 @@ def bound(of: Expr, level: int, where: Where = None) -> Bound:
     _check_axis(t, 1, "a loop", where)
     loop = Loop(t.axes[1], level)
     loops = merged_loops([t.loops, (loop,)])
-    return Bound(of, level, type=Type(t.item, (t.axes[0], *t.axes[2:]), loops, t.optional, t.unit), where=where)
+    axes = (t.axes[0], *[element(a, t.axes[1], level) for a in t.axes[2:]])
+    return Bound(of, level, type=Type(t.item, axes, loops, t.optional, t.unit), where=where)
 
 
 def mapped(over: Expr, body: Expr, level: int, where: Where = None) -> Map:
@@ -273,28 +287,10 @@ def mapped(over: Expr, body: Expr, level: int, where: Where = None) -> Map:
         raise misaligned(b.axes, o.axes, "map", where)
     loop = Loop(o.axes[1], level)
     loops = merged_loops([o.loops, tuple([x for x in b.loops if x != loop])])
-    axes = (o.axes[0], o.axes[1], *b.axes[1:])
+    axes = (o.axes[0], o.axes[1], *[outside(a, o.axes[1], level) for a in b.axes[1:]])
     return Map(over, body, level, type=Type(b.item, axes, loops, b.optional, b.unit), where=where)
 
 
 def task_input(task: bytes, of: Type) -> Input:
     """Give the place where another task's result enters."""
     return Input(task, type=of)
-
-
-__all__ = [
-    "bound",
-    "call",
-    "dataset",
-    "field",
-    "filtered",
-    "flattened",
-    "gathered",
-    "histogram",
-    "literal",
-    "mapped",
-    "pick",
-    "record",
-    "sliced",
-    "task_input",
-]

@@ -118,7 +118,10 @@ def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:
         case "gather":
             return build.gathered(inputs[0], inputs[1], options["at"] + shift, node.where)  # type: ignore[arg-type,operator]
         case "record":
-            return build.record(options["names"], inputs, node.where)  # type: ignore[arg-type]
+            # A dissolved loop gives its axis to every part that used its element, and so to the record.
+            gained = max([len(i.type.axes) - len(a.type.axes) for i, a in zip(inputs, node.args, strict=True)])
+            n_axes = options["axes"] + gained if "axes" in options else None  # type: ignore[operator]
+            return build.record(options["names"], inputs, node.where, n_axes)  # type: ignore[arg-type]
         case "flatten":
             return build.flattened(inputs[0], node.where)
         case "histogram" | "fill" | "np_histogram":

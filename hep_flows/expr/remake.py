@@ -114,7 +114,8 @@ def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Cons
             names = options["names"]
             if not isinstance(names, tuple):
                 raise TypeError("the names of a record are a tuple")
-            return build.record([_text(n) for n in names], args, where)
+            n_axes = _whole(options["axes"]) if "axes" in options else None
+            return build.record([_text(n) for n in names], args, where, n_axes)
         case "flatten":
             return build.flattened(args[0], where)
         case _:

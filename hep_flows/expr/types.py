@@ -128,11 +128,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One level of nesting. ``key`` identifies it; ``root`` is the key of the unfiltered axis that it is a view of."""
+    """One level of nesting.
+
+    ``key`` identifies it; ``root`` is the key of the unfiltered axis that it is a view of. Of an axis inside a loop's element,
+    ``whole`` is the same axis outside of the loop.
+    """
 
     key: bytes
     name: str = field(compare=False)
     root: bytes = field(compare=False)
+    whole: Axis | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """Name the axis, and say whether it is a view."""

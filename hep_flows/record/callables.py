@@ -59,7 +59,7 @@ def result_expr(value: Any, table: Table, where: Where) -> Expr:
     if isinstance(value, tuple | list):
         value = {str(i): v for i, v in enumerate(value)}
     if isinstance(value, dict) and value:
-        return build.record(tuple(value), [result_expr(v, table, where) for v in value.values()], where)
+        return build.record(tuple(value), [result_expr(v, table, where) for v in value.values()], where, n_axes=1)
     return expr_of(value, table, where)
 
 

@@ -60,8 +60,10 @@ def _member_of_record(record: Call, name: str, where: Where) -> Expr | None:
     if name not in names:
         return None
     member = record.args[names.index(name)]
-    deepest = next(a for a in record.args if a.type.axes == record.type.axes)
-    return member if member.type.axes == record.type.axes else spread(member, deepest, where)
+    n_axes = len(record.type.axes)
+    if len(member.type.axes) >= n_axes:
+        return member
+    return spread(member, next(a for a in record.args if len(a.type.axes) >= n_axes), where, n_axes)
 
 
 def path_of(of: Expr) -> tuple[str, ...]:

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from hep_flows.expr.nodes import Expr
 
 
-def spread(value: Expr, over: Expr, where: Where) -> Expr:
-    """Give a value with the axes of its collection first; what is not per element is repeated for each.
+def spread(value: Expr, over: Expr, where: Where, n_axes: int | None = None) -> Expr:
+    """Give a value with the axes of its collection first (or the first ``n_axes`` of them); what is not per element is repeated.
 
     Raises
     ------
     AxisError
         When the value belongs to another selection of the same collection, or to other events.
     """
-    v, o = value.type.axes, over.type.axes
+    v, o = value.type.axes, over.type.axes[:n_axes]
     if v[: len(o)] == o or len(o) < 2:
         if v and o and v[0] != o[0]:
             raise misaligned(v, o, "a column", where)
@@ -36,4 +36,4 @@ def spread(value: Expr, over: Expr, where: Where) -> Expr:
     level = provisional_level(1)
     element = build.bound(over, level, where)
     inside = build.bound(value, level, where) if shared and len(v) > 1 else value
-    return close(over, spread(inside, element, where), level, where)
+    return close(over, spread(inside, element, where, len(o) - 1), level, where)

@@ -59,8 +59,8 @@ class Store:
         memory_bytes: int = MEMORY_BYTES,
         allow_foreign: bool = False,
     ) -> None:
-        self.folder = Folder(os.path.abspath(root))
-        self.layers = tuple([Folder(os.path.abspath(layer)) for layer in layers])
+        self.folder = Folder(_absolute(root))
+        self.layers = tuple([Folder(_absolute(layer)) for layer in layers])
         self.why_read_only = _why_read_only(self.folder.root, allow_foreign=allow_foreign)
         self._memory = Memory(memory_bytes)
         self._verified: set[tuple[int, ...]] = set()
@@ -247,6 +247,10 @@ class Store:
         self._verified.add(stamp)
 
 
+def _absolute(path: str | os.PathLike[str]) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
 def _decoded(folder: Folder, sidecar: Sidecar) -> Result:
     if sidecar.inline is not None:
         from hep_flows.store.results import from_inline
@@ -288,4 +292,4 @@ def _why_read_only(root: str, *, allow_foreign: bool) -> str:
 
 def _warn(folder: Folder, name: str, error: BaseException) -> None:
     text = f"the stored result {name} in {folder.root} counts as missing: {str(error) or type(error).__name__}"
-    warnings.warn(text, DamagedResultWarning, stacklevel=5)
+    warnings.warn(text, DamagedResultWarning, stacklevel=4)

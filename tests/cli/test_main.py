@@ -88,3 +88,12 @@ def test_demo_runs_over_real_files(data, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "PHYSLITE_example.root" in done.stdout
     assert len(list(tmp_path.glob("*.png"))) == 4
+
+
+def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for option in ("--data", "--out"):
+        done = _run("demo", option, tmp_path / "file")
+        assert done.returncode == 2
+        assert option in done.stderr
+        assert "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,14 +44,16 @@ class Session:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             try:
-                exec(compile(block.text, file, "exec", dont_inherit=True), self.names)  # noqa: S102
+                exec(compile(block.text, file, "exec", dont_inherit=True), self.names)
             except HepFlowsError as error:
                 if block.output is None:
                     raise
                 printed.write(f"{type(error).__name__}: {error}\n")
-        return printed.getvalue()
+        return printed.getvalue().replace(str(self.folder), "/home/ada/analysis")
 
     def _command(self, line: str) -> str:
+        if line == "$ pip install --editable .":
+            return self._installed()
         words = shlex.split(line.removeprefix("$ "))
         here = Path(sys.executable).parent
         path = f"{here}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -64,3 +67,17 @@ class Session:
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def _installed(self) -> str:
+        """Do what pip does for the project in the folder, without a network and without touching the environment."""
+        project = tomllib.loads((self.folder / "pyproject.toml").read_text())["project"]
+        name, version = project["name"], project["version"]
+        info = self.folder / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        lines = []
+        for group, points in project["entry-points"].items():
+            lines += [f"[{group}]", *(f"{key} = {value}" for key, value in points.items())]
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        sys.path.insert(0, str(self.folder))
+        return ""

@@ -6,6 +6,7 @@ With ``HEP_FLOWS_GOLDEN=1`` the expected outputs are written anew instead.
 from __future__ import annotations
 
 import os
+import re
 from contextvars import copy_context
 
 import pytest
@@ -28,19 +29,25 @@ def _read(page, reader):
         said = reader.run(block)
         if block.output is None:
             continue
-        if os.environ.get("HEP_FLOWS_GOLDEN"):
+        if os.environ.get("HEP_FLOWS_GOLDEN") and _without_keys(said) != _without_keys(block.output.text):
             new += [text[position : block.output.start], said]
             position = block.output.end
-        else:
-            assert said == block.output.text, f"{page.name}:{block.line}"
+        elif not os.environ.get("HEP_FLOWS_GOLDEN"):
+            assert _without_keys(said) == _without_keys(block.output.text), f"{page.name}:{block.line}"
     if position:
         page.write_text("".join([*new, text[position:]]))
 
 
-def test_a_wrong_output_is_found(reader, tmp_path):
+def _without_keys(text):
+    # Keys cover the content of the files, and every sample that is written has an identity of its own.
+    return re.sub(r"\bkey [0-9a-f]{8}\b", "key ........", text)
+
+
+def test_a_wrong_output_is_found(reader, tmp_path, monkeypatch):
+    monkeypatch.delenv("HEP_FLOWS_GOLDEN", raising=False)
     page = tmp_path / "page.md"
     page.write_text("```python\nprint(1)\n```\n\n```text\n2\n```\n")
-    with pytest.raises(AssertionError, match="page.md:2"):
+    with pytest.raises(AssertionError, match=r"page\.md:2"):
         _read(page, reader)
 
 

@@ -51,7 +51,7 @@ def key(node):
             return digest("bound", key(node.of), node.level)
         case "map":
             over = axes(node.over)
-            return digest("map", tuple(a for a, _ in over[:2]), loops(node.over), key(node.body), node.level)
+            return digest("map", tuple(a for a, *_ in over[:2]), loops(node.over), key(node.body), node.level)
         case "input":
             return digest("input", node.task)
 
@@ -75,34 +75,48 @@ def path(node):
 
 
 def axes(node):
-    """The axes as pairs of key and root."""
+    """The axes as key, root, and the axis outside of the loop for one inside a loop's element."""
     match node.tag:
         case "dataset":
             events = digest("axis of events", node.kind, node.content, node.tree)
-            return [(events, events)]
+            return [(events, events, None)]
         case "field":
             found = axes(node.of)
             for name in node.of.type.item.members[node.name].axes:
                 below = digest("axis", found[0][1], f"{path(node.of)}{name}")
-                found = [*found, (below, below)]
+                found = [*found, (below, below, None)]
             return found
         case "filter":
             return viewed(axes(node.of), node.at, "view", key(node.mask))
         case "literal":
             return []
         case "bound":
-            first, _, *rest = axes(node.of)
-            return [first, *rest]
+            first, loop, *rest = axes(node.of)
+            return [first, *[element(a, loop, node.level) for a in rest]]
         case "map":
-            return [*axes(node.over)[:2], *axes(node.body)[1:]]
+            events, loop = axes(node.over)[:2]
+            return [events, loop, *[outside(a, loop, node.level) for a in axes(node.body)[1:]]]
         case "input":
-            return [(a.key, a.root) for a in node.type.axes]
+            return [(a.key, a.root, None) for a in node.type.axes]
         case "call":
             return call_axes(node)
 
 
 def viewed(before, at, kind, what):
-    return [*before[:at], (digest(kind, before[at][0], what), before[at][1]), *before[at + 1 :]]
+    return [*before[:at], chosen(before[at], kind, what), *before[at + 1 :]]
+
+
+def chosen(axis, kind, what):
+    return (digest(kind, axis[0], what), axis[1], None)
+
+
+def element(axis, loop, level):
+    return (digest("element", axis[0], loop[0], level), axis[1], axis)
+
+
+def outside(axis, loop, level):
+    whole = axis[2]
+    return whole if whole is not None and element(whole, loop, level)[0] == axis[0] else axis
 
 
 def call_axes(node):
@@ -112,14 +126,17 @@ def call_axes(node):
         case "count" | "sum" | "prod" | "any" | "all" | "max" | "min" | "mean":
             return of[0][:-1]
         case "pick":
-            return [a for i, a in enumerate(of[0]) if i != options["at"]]
+            at = options["at"]
+            return [*of[0][:at], *[chosen(a, "pick", options["index"]) for a in of[0][at + 1 :]]]
         case "slice":
             return viewed(of[0], options["at"], "slice", (options["start"], options["stop"], options["step"]))
         case "gather":
-            return [*of[1], *of[0][options["at"] + 1 :]]
+            at = options["at"]
+            first = of[1] if len(of[1]) >= at else of[0][:at]
+            return [*first, *[chosen(a, "gather", key(node.args[1])) for a in of[0][at + 1 :]]]
         case "flatten":
             joined = digest("flat", of[0][-2][0], of[0][-1][0])
-            return [*of[0][:-2], (joined, joined)]
+            return [*of[0][:-2], (joined, joined, None)]
         case "histogram" | "fill" | "np_histogram":
             return []
         case _:
@@ -147,4 +164,4 @@ def test_keys_follow_the_written_format(name):
 @pytest.mark.parametrize("name", [n for n in expressions() if n != "task"])
 def test_axes_follow_the_written_format(name):
     node = expressions()[name]
-    assert axes(node) == [(a.key, a.root) for a in node.type.axes]
+    assert [a[:2] for a in axes(node)] == [(a.key, a.root) for a in node.type.axes]

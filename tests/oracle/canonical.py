@@ -86,26 +86,32 @@ def axes(expr: Expr, loops: tuple[Loop, ...]) -> tuple[Form, ...]:
             return (outer[0], *outer[2:])
         case Map():
             return (*axes(expr.over, loops)[:2], *_body_axes(expr, loops)[1:])
-        case Call(function="pick"):
+        case Call():
+            return _call_axes(expr, loops)
+        case _:
+            return ()
+
+
+def _call_axes(expr: Call, loops: tuple[Loop, ...]) -> tuple[Form, ...]:
+    match expr.function:
+        case "pick":
             outer, at = axes(expr.args[0], loops), expr.option("at")
             inside = [("inside", expr.option("index"), a) for a in outer[at + 1 :]]
             return (*outer[:at], *inside)
-        case Call(function="slice"):
+        case "slice":
             bounds = tuple(expr.option(k) for k in ("start", "stop", "step"))
             return _changed(axes(expr.args[0], loops), expr.option("at"), ("slice", bounds))
-        case Call(function="gather"):
+        case "gather":
             of, index = expr.args
             inside = [("inside", canonical(index, loops), a) for a in axes(of, loops)[expr.option("at") + 1 :]]
             return (*axes(index, loops), *inside)
-        case Call(function="flatten"):
+        case "flatten":
             outer = axes(expr.args[0], loops)
             return (*outer[:-2], ("joined", outer[-2], outer[-1]))
-        case Call():
+        case _:
             every = [axes(a, loops) for a in expr.args]
             longest = max(every, key=len, default=())
             return longest if len(longest) == len(expr.type.axes) else longest[: len(expr.type.axes)]
-        case _:
-            return ()
 
 
 def _body_axes(expr: Map, loops: tuple[Loop, ...]) -> tuple[Form, ...]:

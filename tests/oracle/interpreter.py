@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oracle.lists import broadcast, deep, flattened, gathered, masked, picked, sliced
-from oracle.scalars import cast, elementwise, reduced
-
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Loop, Record
+from oracle.lists import broadcast, deep, flattened, gathered, masked, picked, sliced
+from oracle.scalars import cast, elementwise, reduced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,12 +174,12 @@ class _Reader:
         if at == 0:
             every = self.whole(of)
             return deep(indices, len(index.type.axes) - 1, lambda k: gathered(every, k, 0, refers_to=refers_to))
-        below = len(index.type.axes) - at
+        below = max(len(index.type.axes) - at, 0)
         absent = _absent(of, at)
         return broadcast(
             lambda x, k: gathered(x, k, below, refers_to=refers_to, absent=absent),
             [self.value(of, i, env), indices],
-            [at - 1, at - 1],
+            [at - 1, min(at, len(index.type.axes)) - 1],
         )
 
     def _broadcast(self, node: Call, i: int, env: Environment, f: Any) -> Any:

@@ -18,12 +18,11 @@ from hep_flows.plugins.hist.plugin import HistPlugin
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from oracle.tables import Table
-
     from hep_flows.expr.nodes import Dataset, Expr
     from hep_flows.expr.types import Member
     from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Label, Result, RunContext
+    from oracle.tables import Table
 
 Path = tuple[str, ...]
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from oracle.lists import broadcast, deep, gathered, picked
-from oracle.naive_items import aggregate, applied, item_of, prototype
 
 from hep_flows.expr.types import Record
+from oracle.lists import broadcast, deep, gathered, picked
+from oracle.naive_items import aggregate, applied, item_of, prototype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 PHANTOM = -1
 _NO_EVENT = -2
 _AGGREGATES = ("Count", "Sum", "Prod", "Max", "Min", "Any", "All", "Mean")
-_DUNDERS = {
-    **{"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide", "mod": "remainder"},
-    **{"pow": "power", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"},
-    **{"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal"},
-}
+_OPERATORS = (
+    "add:add sub:subtract mul:multiply truediv:true_divide floordiv:floor_divide mod:remainder pow:power and:bitwise_and or:bitwise_or "
+    "xor:bitwise_xor lt:less le:less_equal gt:greater ge:greater_equal eq:equal ne:not_equal"
+)
 
 
 @dataclass(frozen=True)
@@ -136,9 +135,7 @@ class Naive:
         found = {}
         for i, v in self.values.items():
             index = deep(key.values[i], key.depth, lambda k: 0 if k is not None else None) if i == PHANTOM else key.values[i]
-            found[i] = broadcast(
-                lambda x, k: gathered(x, k, key.depth - around, refers_to=refers_to), [v, index], [around, around]
-            )
+            found[i] = broadcast(lambda x, k: gathered(x, k, key.depth - around, refers_to=refers_to), [v, index], [around, around])
         return Naive(found, key.depth, self.shared, element=self.element)
 
     def _sliced(self, key: slice) -> Naive:
@@ -226,7 +223,8 @@ def _backward(name: str) -> Any:
     return lambda self, other: _call(name, other, self)
 
 
-for _dunder, _name in _DUNDERS.items():
+for _pair in _OPERATORS.split():
+    _dunder, _name = _pair.split(":")
     setattr(Naive, f"__{_dunder}__", _forward(_name))
     setattr(Naive, f"__r{_dunder}__", _backward(_name))
 
@@ -248,7 +246,9 @@ def _call(name: str | Callable[..., Any], *args: Any) -> Naive:
 def _any_item(values: Any) -> Any:
     """Give one of the items; the phantom has one."""
     while isinstance(values, dict | list):
-        found = [v for v in (values.values() if isinstance(values, dict) else values) if v is not None and (v or not isinstance(v, list))]
+        found = [
+            v for v in (values.values() if isinstance(values, dict) else values) if v is not None and (v or not isinstance(v, list))
+        ]
         values = found[-1] if found else None
     return values
 

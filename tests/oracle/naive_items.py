@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from oracle.scalars import cast
 
 from hep_flows.expr.types import Record, String
+from oracle.scalars import cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from oracle.naive import Naive, lifted
 
 from hep_flows import alias_scope, curry, define_alias, user_func
 from hep_flows.record.dataframe import DataFrame
 from hep_flows.record.table import Table as Columns
+from oracle.naive import Naive, lifted
 
 
 def near(objects, x):

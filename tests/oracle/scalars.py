@@ -89,11 +89,10 @@ def _angle(name: str, args: list[float]) -> float:
 
 
 def _wrapped(angle: float) -> float:
-    while angle >= math.pi:
-        angle -= 2 * math.pi
-    while angle < -math.pi:
-        angle += 2 * math.pi
-    return angle
+    if not math.isfinite(angle):
+        return math.nan
+    angle = math.remainder(angle, 2 * math.pi)
+    return -math.pi if angle == math.pi else angle
 
 
 def reduced(name: str, values: Sequence[Any], item: Item) -> Any:
@@ -105,12 +104,12 @@ def reduced(name: str, values: Sequence[Any], item: Item) -> Any:
         return any(bool(v) for v in present) if name == "any" else all(bool(v) for v in present)
     if name in {"max", "min", "mean"} and not present:
         return None
-    if name == "max":
-        return max(present)
-    if name == "min":
-        return min(present)
+    if name in {"max", "min"}:
+        # As in numpy, one value that is no number makes the whole none.
+        unknown = [v for v in present if np.isnan(v)]
+        return unknown[0] if unknown else max(present) if name == "max" else min(present)
     if name == "mean":
-        return cast(math.fsum(float(v) for v in present) / len(present), item)
+        return cast(_total([float(v) for v in present]) / len(present), item)
     return cast(_accumulated(name, present, item), item)
 
 
@@ -118,7 +117,11 @@ def _accumulated(name: str, present: Sequence[Any], item: Item) -> Any:
     if isinstance(item, Int):
         wide = math.prod(int(v) for v in present) if name == "prod" else sum(int(v) for v in present)
         return _wrapped_integer(wide, item)
-    return math.prod(float(v) for v in present) if name == "prod" else math.fsum(float(v) for v in present)
+    return math.prod(float(v) for v in present) if name == "prod" else _total([float(v) for v in present])
+
+
+def _total(values: list[float]) -> float:
+    return math.fsum(values) if all(math.isfinite(v) for v in values) else sum(values)
 
 
 def _wrapped_integer(value: int, item: Int) -> int:

@@ -6,6 +6,7 @@ and any order: what two ways of computing may differ in is then known operation 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,8 @@ def records(draw: DrawFn) -> Record:
     )
 
 
-def items(item: Item) -> SearchStrategy[Any]:
-    """Give values of one kind of item."""
+def items(item: Item, *, special: bool = False) -> SearchStrategy[Any]:
+    """Give values of one kind of item; ``special`` floats may be infinite, -0.0 or no number."""
     match item:
         case Bool():
             return st.booleans()
@@ -89,17 +90,18 @@ def items(item: Item) -> SearchStrategy[Any]:
         case Int(signed=signed):
             return st.integers(-9 if signed else 0, 9)
         case Float():
-            return st.integers(-40, 40).map(lambda k: k / 4)
+            usual = st.integers(-40, 40).map(lambda k: k / 4)
+            return usual | st.sampled_from([math.nan, math.inf, -math.inf, -0.0]) if special else usual
         case String():
             return st.sampled_from(["", "a", "bc"])
         case Record():
-            return objects(item)
+            return objects(item, special=special)
     raise AssertionError(f"no values for {item}")
 
 
-def members(member: Member) -> SearchStrategy[Any]:
+def members(member: Member, *, special: bool = False) -> SearchStrategy[Any]:
     """Give values of one member: lists for each of its axes."""
-    values = items(member.item)
+    values = items(member.item, special=special)
     if member.optional:
         values = st.none() | values
     for _ in member.axes:
@@ -107,13 +109,13 @@ def members(member: Member) -> SearchStrategy[Any]:
     return values
 
 
-def objects(record: Record) -> SearchStrategy[dict[str, Any]]:
+def objects(record: Record, *, special: bool = False) -> SearchStrategy[dict[str, Any]]:
     """Give objects with all members of a record."""
-    return st.fixed_dictionaries({name: members(m) for name, m in record.members.items()})
+    return st.fixed_dictionaries({name: members(m, special=special) for name, m in record.members.items()})
 
 
 @st.composite
-def tables(draw: DrawFn, max_events: int = 4) -> Table:
+def tables(draw: DrawFn, max_events: int = 4, *, special: bool = False) -> Table:
     """Give a table of few events, or none."""
     record = draw(records())
-    return Table(record, tuple(draw(st.lists(objects(record), max_size=max_events))))
+    return Table(record, tuple(draw(st.lists(objects(record, special=special), max_size=max_events))))

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from oracle.example import EVENTS, leaf, table
-from oracle.interpreter import interpret
 
 from hep_flows.expr import build
 from hep_flows.expr.loops import close, provisional_level
 from hep_flows.expr.types import Float
+from oracle.example import EVENTS, leaf, table
+from oracle.interpreter import interpret
 
 DF = table()
 
@@ -93,6 +93,7 @@ TABLE = [
     ("negative index counts from the end", build.gathered(L("codes"), call("negative", L("run")), 1), [3, None, None]),
     ("negative stored reference is missing", build.gathered(L("Muon.pt"), L("Jet.muon"), 1), [[40, None, 10], [], [None]]),
     ("list of indices", build.gathered(L("Jet.n"), L("codes"), 1), [[5, 0, None], [], [None]]),
+    ("index repeated for each list", build.gathered(L("Jet.hits"), L("run"), 2), [[2, None, None], [], [None]]),
     ("flatten", build.flattened(L("Jet.hits")), [[1, 2, 7], [], [4, 4, 4]]),
     ("record", build.record(("a", "b"), [L("run"), L("good")]), [{"a": 1, "b": True}, {"a": 2, "b": False}, {"a": 3, "b": True}]),
     (

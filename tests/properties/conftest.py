@@ -6,12 +6,8 @@ Without it the examples are few and the same in every run, so that a red test is
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, settings
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 _TORTURE = int(os.environ.get("HEP_FLOWS_TORTURE", "0"))
 _QUICK = 60

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
+
+from hep_flows.errors import AxisError
+from hep_flows.expr import build
 from oracle.compare import differences
 from oracle.example import EVENTS, SCHEMA
 from oracle.interpreter import interpret
 from oracle.memory import evaluated
 from oracle.prelude import record
 from oracle.tables import Table
-
-from hep_flows.errors import AxisError
-from hep_flows.expr import build
 
 TABLE = Table(SCHEMA, tuple(EVENTS))
 
@@ -26,6 +26,10 @@ def recorded(program, table=TABLE):
         ("df.Jet[0].hits", "df.Jet[1].hits"),
         ("df.Jet[0].hits", "df.Jet[1].hits.map(lambda h: 1)"),
         ("df.Jet[df.run].hits", "df.Jet[df.run - 1].hits"),
+        ("df.Jet[df.Jet.pt > 30][0].hits", "df.Jet[df.Jet.eta > 0][0].hits"),
+        ("df.Jet[1:][0].hits", "df.Jet[0].hits"),
+        ("df.Jet[1:][df.run].hits", "df.Jet[df.run].hits"),
+        ("df.Jet[df.Jet.tight].First().hits", "df.Jet.First().hits"),
     ],
 )
 def test_lists_of_different_objects_do_not_align(one, other):
@@ -43,6 +47,13 @@ def test_lists_of_one_object_align():
     assert interpret(recorded("df.Jet.map(lambda a: (a.hits + a.hits) * df.Jet.pt.Count())"), EVENTS)[2] == [[8, 8, 8]]
 
 
+def test_constant_for_each_item_of_the_first_of_two_selections_has_different_keys():
+    first, second = [recorded(f"df.Jet[{cut}][0].hits.map(lambda h: df.run)") for cut in ("df.Jet.pt < 50", "df.Jet.pt > 40")]
+    assert interpret(first, EVENTS) == [[], [], []]
+    assert interpret(second, EVENTS) == [[1, 1], [], [3, 3, 3]]
+    assert first != second
+
+
 def test_constant_for_each_item_of_different_objects_has_different_keys():
     first, second = recorded("df.Jet[0].hits.map(lambda h: df.run)"), recorded("df.Jet[1].hits.map(lambda h: df.run)")
     assert interpret(first, EVENTS) == [[1, 1], [], [3, 3, 3]]
@@ -55,6 +66,9 @@ def test_constant_for_each_item_of_different_objects_has_different_keys():
     [
         "df.Jet.map(lambda j: j.hits[df.run])",
         "df.Jet.map(lambda j: j.hits[df.codes])",
+        "df.Jet.hits[df.run]",
+        "df.Jet.pt[df.Count() - 2]",
+        "df.Jet.hits[df.Jet.n % 3]",
         "df.Jet.hits.map(lambda h: h[df.Muon.Count()])",
         "df.Jet.map(lambda j: j.hits[j.hits.Count() - 1])",
     ],

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hep_flows import Histogram
+from hep_flows.normalise import normalise
 from oracle.lists import broadcast
 from oracle.memory import filled
 from oracle.prelude import record, run_naive
 from oracle.programs import fills
 from oracle.tables import tables
-
-from hep_flows import Histogram
-from hep_flows.normalise import normalise
 
 EDGES = [-6.0, -1.5, 0.0, 2.25, 8.0]
 

@@ -6,10 +6,6 @@ import ast
 
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle.canonical import canonical
-from oracle.expressions import cases, grown, leaves
-from oracle.respell import respelled
-from oracle.tables import tables
 
 from hep_flows.expr.check import check
 from hep_flows.expr.from_python import from_python
@@ -17,6 +13,10 @@ from hep_flows.expr.python_ast import to_python
 from hep_flows.expr.text import one_line
 from hep_flows.expr.transport import decode, encode
 from hep_flows.expr.walk import postorder
+from oracle.canonical import canonical
+from oracle.expressions import cases, grown, leaves
+from oracle.respell import respelled
+from oracle.tables import tables
 
 
 @given(st.data())

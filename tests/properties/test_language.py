@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hep_flows.expr.check import check
+from hep_flows.normalise import normalise
 from oracle.compare import differences
 from oracle.interpreter import interpret
 from oracle.memory import evaluated
 from oracle.prelude import record, run_naive
 from oracle.programs import programs
 from oracle.tables import tables
-
-from hep_flows.expr.check import check
-from hep_flows.normalise import normalise
 
 
 @given(program=programs(), table=tables(), chunk_events=st.sampled_from([1, 1000]))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from oracle.compare import differences
-from oracle.expressions import cases
-from oracle.interpreter import interpret
 
 from hep_flows.expr.check import check
 from hep_flows.expr.text import one_line
 from hep_flows.normalise import PASSES, normalise
+from oracle.compare import differences
+from oracle.expressions import cases
+from oracle.interpreter import interpret
 
 
 def kept(before, after, events):

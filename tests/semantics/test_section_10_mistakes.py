@@ -64,7 +64,7 @@ def iterated(t: Tables) -> Any:
 
 
 def unpacked(t: Tables) -> Any:
-    a, b = t.sm.Jet
+    a, _b = t.sm.Jet
     return a
 
 

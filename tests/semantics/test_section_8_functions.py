@@ -1,15 +1,13 @@
-"""Section 8, functions: map, lambdas, curry, user functions."""
+"""Section 8, functions: map, lambdas, curry."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
-import numpy as np
 import pytest
 
-from hep_flows import curry, dumps, make_local, plan, user_func
+from hep_flows import curry, user_func
 from semantics.files import delta_r, pairs
 from semantics.rows import Mistake, Row, table
 
@@ -22,23 +20,6 @@ pytestmark = pytest.mark.data
 @user_func
 def DeltaR(eta1: float, phi1: float, eta2: float, phi2: float) -> float:
     """Give the distance."""
-
-
-@user_func
-def scale(x: float, k: float = 3.0, *, offset: float = 0.0) -> float:
-    return x * k + offset
-
-
-@user_func
-def by_branches(x: float) -> float:
-    if x > 30:
-        return math.log(x)
-    return -1.0
-
-
-@user_func
-def is_odd(n: int) -> bool:
-    return n % 2 == 1
 
 
 def near(picks: Any, p: Any) -> Any:
@@ -205,40 +186,6 @@ def want_curried(r: Raw) -> Any:
     return [ak.sum(d < 0.4, axis=2), mu[d < 0.4], ak.sum(d < 0.4, axis=2)]
 
 
-def user_functions(t: Tables) -> Any:
-    j = t.sm.Jet
-    return [
-        scale(j.pt, 2.0),
-        scale(j.pt),
-        scale(x=j.pt, offset=1.0),
-        j.map(lambda j: scale(j.pt, k=2.0)),
-        scale(scale(t.sm.MET.pt, 2.0), 0.5),
-        by_branches(j.pt),
-        is_odd(t.sm.PV.npvs),
-        scale(j.pt, t.sm.MET.pt),
-        t.sm[is_odd(t.sm.PV.npvs)].MET.pt,
-        scale(t.sm.Electron.First().pt),
-    ]
-
-
-def want_user_functions(r: Raw) -> Any:
-    pt, met = ak.values_astype(r.sm["Jet_pt"], "float64"), ak.values_astype(r.sm["MET_pt"], "float64")
-    odd = r.sm["PV_npvs"] % 2 == 1
-    first = ak.values_astype(ak.firsts(r.sm["Electron_pt"]), "float64")
-    return [
-        pt * 2,
-        pt * 3,
-        pt * 3 + 1,
-        pt * 2,
-        met,
-        ak.where(pt > 30, np.log(pt), -1.0),
-        odd,
-        pt * met,
-        r.sm["MET_pt"][odd],
-        first * 3,
-    ]
-
-
 def records(t: Tables) -> Any:
     return [
         t.sm.Jet.map(lambda j: (j.pt, j.eta)),
@@ -277,7 +224,7 @@ ROWS = [
         "8.4",
         "jets by electrons: DeltaR as a method and as a function",
         lambda t: [
-            t.sm.Jet.map(lambda j: t.sm.Electron.map(lambda e: j.DeltaR(e))),
+            t.sm.Jet.map(lambda j: t.sm.Electron.map(j.DeltaR)),
             t.sm.Jet.map(lambda j: t.sm.Electron.map(lambda e: DeltaR(j.eta, j.phi, e.eta, e.phi))),
         ],
         lambda r: [row_distances(r, "Jet", "Electron"), ak.values_astype(row_distances(r, "Jet", "Electron"), "float64")],
@@ -294,13 +241,6 @@ ROWS = [
     Row("8.8", "overlap removal through a lambda column", overlap_removal, want_overlap_removal),
     Row("8.10", "the captured same collection is whole: pairs", with_itself, want_with_itself),
     Row("8.11", "curry waits for the last argument", curried, want_curried),
-    Row(
-        "8.12, 8.13",
-        "user functions on leaves, in map, nested, with constants, defaults and keywords",
-        user_functions,
-        want_user_functions,
-        rel=1e-6,
-    ),
     Row(
         "8.16",
         "DeltaR of aligned objects, with the wrapped angle (R18)",
@@ -320,34 +260,13 @@ def test_function(row: Row, t: Tables, raw: Raw) -> None:
     row.check(t, raw)
 
 
-@user_func
-def nobody_knows(x: float) -> float:
-    raise NotImplementedError
-
-
 MISTAKES = [
     Mistake("8.9", "an aggregate of one element", lambda t: t.sm.Muon.map(lambda m: m.pt.Count()), ("requires a sequence",)),
     Mistake("8.9", "First of one element", lambda t: t.sm.Muon.map(lambda m: m.First()), ("requires a sequence",)),
     Mistake("8.11", "curry with too few arguments", lambda t: t.sm.Jet.map(curry(near)()), ("near", "2")),
-    Mistake("8.13", "a wrong number of arguments", lambda t: scale(), ("scale",)),
-    Mistake("8.13", "an unknown keyword", lambda t: scale(t.sm.MET.pt, bogus=1), ("scale", "bogus")),
-    Mistake("8.15", "no body and no plug-in that knows it", lambda t: make_local(nobody_knows(t.sm.MET.pt)), ("nobody_knows",)),
-    Mistake("8.17", "a call of something that is no method here", lambda t: t.sm.Jet(22.0), ("Jet",)),
-    Mistake("8.17", "a call of a leaf with arguments", lambda t: t.phys.Electrons("Electrons").pt(a=1), ("arguments",)),
 ]
 
 
 @table(MISTAKES)
 def test_mistake(row: Mistake, t: Tables) -> None:
     row.check(t)
-
-
-def test_a_return_type_is_taken_from_the_body_and_said_in_the_plan(t: Tables) -> None:  # 8.14
-    @user_func
-    def hint_less(x: float):
-        return x > 3
-
-    e = hint_less(t.sm.MET.pt)
-    assert "hint_less" in dumps(e)
-    assert "hint_less" in str(plan(e))
-    assert set(make_local(e).tolist()) == {True, False}

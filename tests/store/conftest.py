@@ -1,5 +1,6 @@
 """A fresh store, keys, and bit-exact comparison that knows nothing of how results are stored."""
 
+import math
 import struct
 from hashlib import sha256
 
@@ -31,7 +32,7 @@ def bits(value):
     """Give plain data that is equal when, and only when, two values agree in every bit, all NaN taken as one."""
     match value:
         case float():
-            return "nan" if value != value else struct.pack(">d", value)
+            return "nan" if math.isnan(value) else struct.pack(">d", value)
         case complex():
             return ("complex", bits(value.real), bits(value.imag))
         case np.generic():

@@ -39,7 +39,7 @@ def main(root: Path) -> None:
             killed_after(root / f"empty {i}", step)
         Store(root / f"filled {i}").put(KEY, Scalar(1))
         killed_after(root / f"filled {i}", step)
-    print(json.dumps(steps))
+    sys.stdout.write(json.dumps(steps))
 
 
 main(Path(sys.argv[1]))

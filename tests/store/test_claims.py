@@ -1,5 +1,7 @@
 """One writer per key: processes and threads wait for each other, and a dead one holds nobody up."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -87,9 +89,9 @@ def test_the_lock_of_a_killed_process_is_free(store, tmp_path):
 
 
 def test_waiting_can_be_cancelled(tmp_path):
-    with claimed(str(tmp_path / "a")), pytest.raises(StoreError, match="cancelled"):
-        with claimed(str(tmp_path / "a"), cancelled=lambda: True):
-            pass
+    path = str(tmp_path / "a")
+    with claimed(path), pytest.raises(StoreError, match="cancelled"), claimed(path, cancelled=lambda: True):
+        pass
 
 
 def test_who_waited_is_told_so(store):
@@ -137,3 +139,19 @@ def test_a_folder_that_is_read_only_needs_no_claim(tmp_path, monkeypatch):
     with Store(tmp_path / "team").claim(bytes(32)):
         pass
     assert list((tmp_path / "team").iterdir()) == []
+
+
+def test_a_file_system_without_locks_is_an_error_with_advice(store, monkeypatch):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StoreError, match="has no locks") as caught:
+        store.put(bytes(32), Scalar(1))
+    assert "another file system" in caught.value.do
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be made"):
+        Store(tmp_path / "file" / "cache").put(bytes(32), Scalar(1))

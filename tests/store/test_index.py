@@ -102,7 +102,7 @@ def test_a_row_that_is_a_pickle_runs_nothing(filled, tmp_path, column):
         assert listed(filled) == rows
     assert not marker.exists()
     assert listed(filled) == rows
-    with diskcache.Cache(tmp_path / "copy", disk=diskcache.JSONDisk) as unguarded, suppress(Exception):
+    with diskcache.Cache(tmp_path / "copy") as unguarded, suppress(Exception):
         for name in unguarded:
             assert unguarded[name]
     assert marker.exists(), "without the guard the payload runs"
@@ -175,3 +175,10 @@ def test_keys_in_the_index_are_only_what_they_look_like(filled, key):
     kinds = database.execute("select distinct mode, raw, filename is null, typeof(key), typeof(value) from Cache").fetchall()
     database.close()
     assert kinds == [(3, 1, 1, "text", "text")]
+
+
+def test_an_index_that_cannot_be_written_costs_a_warning_only(filled, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.warns(UserWarning, match="cannot be written"):
+        rows = listed(filled, str(tmp_path / "file" / "index"))
+    assert rows == listed(filled)

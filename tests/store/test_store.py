@@ -12,29 +12,35 @@ import pytest
 
 from hep_flows.errors import StoreError
 from hep_flows.plugin import Columns, HistogramResult, Scalar
+from hep_flows.store.pins import pin, unpin
 from hep_flows.store.provenance import Provenance
 from hep_flows.store.store import Store
 
 FOREIGN = [
     "", "..", "../../etc/passwd", "a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 63 + "\n", "a" * 64 + "\n", "/" + "a" * 63,
-    "a" * 32 + "/" + "a" * 31, "\0" * 64, b"", b"short", bytes(31), bytes(33), None, 7, ("a" * 64,), "１" * 64,
+    "a" * 32 + "/" + "a" * 31, "\0" * 64, b"", b"short", bytes(31), bytes(33), None, 7, ("a" * 64,), "\uff11" * 64,
 ]  # fmt: skip
 
 
+USES = {
+    "get": Store.get,
+    "sidecar": Store.sidecar,
+    "path": Store.path,
+    "remove": Store.remove,
+    "put": lambda store, key: store.put(key, Scalar(1)),
+    "has": lambda store, key: store.has([key]),
+    "claim": lambda store, key: store.claim(key).__enter__(),
+    "contains": lambda store, key: key in store,
+    "pin": pin,
+    "unpin": unpin,
+}
+
+
 @pytest.mark.parametrize("wrong", FOREIGN, ids=range(len(FOREIGN)))
-@pytest.mark.parametrize("what", ["get", "sidecar", "path", "put", "claim", "remove", "has"])
-def test_what_is_no_key_never_becomes_a_path(store, wrong, what):
+@pytest.mark.parametrize("use", USES)
+def test_what_is_no_key_never_becomes_a_path(store, wrong, use):
     with pytest.raises(StoreError, match="no key"):
-        match what:
-            case "put":
-                store.put(wrong, Scalar(1))
-            case "has":
-                store.has([wrong])
-            case "claim":
-                with store.claim(wrong):
-                    pass
-            case _:
-                getattr(store, what)(wrong)
+        USES[use](store, wrong)
     assert not os.path.exists(store.folder.root)
 
 

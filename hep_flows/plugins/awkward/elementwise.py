@@ -1,4 +1,7 @@
-"""Functions of aligned items: one numpy call each, on flat arrays and plain constants."""
+"""Functions of aligned items: one numpy call each, on flat arrays and plain constants.
+
+They mean what numpy means: integers wrap around, and an integer divided by zero is 0.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +97,8 @@ def _delta_r(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str
     eta1, phi1, eta2, phi2 = [np.asarray(o, dtype=dtype) for o in operands]
     d_eta, d_phi = eta1 - eta2, wrapped(phi1 - phi2)
     square = d_eta * d_eta + d_phi * d_phi
-    return np.sqrt(square, out=square)
+    # hypot is exact for every number, and several times slower; the squares of usual distances are finite.
+    return np.sqrt(square, out=square) if np.isfinite(square.sum()) else np.hypot(d_eta, d_phi)
 
 
 def wrapped(angle: NDArray[Any]) -> NDArray[Any]:
@@ -102,7 +106,10 @@ def wrapped(angle: NDArray[Any]) -> NDArray[Any]:
     angle = np.atleast_1d(angle)
     pi, turn = angle.dtype.type(np.pi), angle.dtype.type(2 * np.pi)
     turns = np.floor((angle + pi) / turn)
-    near: NDArray[Any] = np.subtract(angle, np.multiply(turns, turn, out=turns), out=turns)
+    near: NDArray[Any] = angle - turns * turn
+    if angle.dtype != np.float64:
+        # What the narrow number lacks of a turn would be the largest error of all.
+        near -= turns * angle.dtype.type(2 * np.pi - float(turn))
     # Next to the borders the rounded quotient may be off by one turn.
     off = np.flatnonzero(~((near >= -pi) & (near < pi)))
     if len(off):

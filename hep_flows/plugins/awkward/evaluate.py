@@ -215,12 +215,20 @@ class _Evaluation:
     def _of_items(self, node: Call) -> Argument:
         if isinstance(node.function, str) and FUNCTIONS[node.function].kind == "reduce":
             return self._reduce(node, node.function)
+        if node.function == "record":
+            return self._record(node)
         arguments = [self.values[a.key] for a in node.args]
         together = aligned(self._frames, arguments, [a.type.item for a in node.args], node.type.loops)
-        if node.function == "record":
-            # The members are put together at the end: here a record is only its structure.
-            return Constant(True) if together.frame is None else Value(together.frame, together.axes, None)
         return elementwise_call(node, together)
+
+    def _record(self, node: Call) -> Argument:
+        """Give the structure of a record; its members are put together at the end."""
+        n_axes = len(node.type.axes)
+        if not n_axes:
+            return Constant(True)
+        whole = self._of(next(a for a in node.args if len(a.type.axes) >= n_axes))
+        lifted = self._frames.lifted(whole, self._frame(node))
+        return Value(lifted.frame, lifted.axes[: n_axes - 1], None)
 
     def _reduce(self, node: Call, name: str) -> Argument:
         of = self._of(node.args[0])
@@ -271,6 +279,9 @@ class _Evaluation:
         frame = self._frame(node)
         of, index = self._frames.lifted(of, frame), self._frames.lifted(index, frame)
         at = options["at"] - 1
+        if len(index.axes) < at:
+            flat = spread(index, of.axes[:at])
+            index = replace(index, axes=of.axes[:at], data=flat.data, valid=flat.valid)
         for mine, theirs in zip(of.axes[:at], index.axes[:at], strict=True):
             if not mine.holds_the_same_numbers_as(theirs):
                 raise TaskError("an index has lists of other lengths than what it points into", where=node.where)

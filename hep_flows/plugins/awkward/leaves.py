@@ -35,7 +35,7 @@ class Leaves:
     n_events : int
         The number of events that were read.
     arrays : mapping
-        What was read, by path; a path that is not there has no entries.
+        What was read, by path; nothing where there are no events.
     inputs : mapping
         Results of other tasks, by task key.
     """
@@ -43,7 +43,7 @@ class Leaves:
     def __init__(self, frames: Frames, n_events: int, arrays: Mapping[Path, Any], inputs: Mapping[Key, Result]) -> None:
         self._frames = frames
         self._n_events = n_events
-        self._arrays = arrays
+        self._arrays = dict(arrays)
         self._inputs = inputs
         self._lists: dict[tuple[Axis, ...], Lists] = {}
 
@@ -66,16 +66,22 @@ class Leaves:
             raise PluginError(f"{'.'.join(path)} is not stored: it is a part of a {base.tag}", where=node.where)
         if isinstance(node.type.item, Record):
             return self._structure(node, path, depth)
-        return self._value(node.type, self._arrays[path], self._n_events) if self._arrays else self._nothing(node.type)
+        # Each leaf is asked for once: its array is let go with the last value that needs it.
+        array = self._arrays.pop(path, None)
+        return self._nothing(node.type) if array is None else self._value(node.type, array, self._n_events)
 
     def _structure(self, node: Expr, path: Path, depth: int) -> Value:
         if depth == 0:
             return Value(self._frames.root(node.type.axes[0].key, self._n_events), (), None)
-        if not self._arrays:
-            return self._nothing(node.type)
+        known = [self._lists.get(node.type.axes[: i + 2]) for i in range(depth)]
+        axes = tuple([k for k in known if k is not None])
+        if len(axes) == depth:
+            return Value(self._frames.root(node.type.axes[0].key, self._n_events), axes, None)
         if path in self._arrays:
             return self._from_counts(node.type, self._arrays[path], depth)
-        leaf = next(p for p in self._arrays if p[: len(path)] == path)
+        leaf = next((p for p in self._arrays if p[: len(path)] == path), None)
+        if leaf is None:
+            return self._nothing(node.type)
         return replace(self._value(node.type, self._arrays[leaf], self._n_events), valid=None)
 
     def _from_counts(self, of: Type, counts: Any, depth: int) -> Value:

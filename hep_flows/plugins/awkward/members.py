@@ -70,7 +70,9 @@ def _member(node: Expr, name: str) -> Expr | None:
 def _repeated(part: Expr, record: Call) -> Expr:
     """Give a part of a record for each element of the record, so that what is selected from the record can be selected from it."""
     n_axes = len(record.type.axes)
-    if len(part.type.axes) == n_axes or isinstance(part.type.item, Record):
+    if len(part.type.axes) >= n_axes or isinstance(part.type.item, Record):
         return part
-    deepest = next(a for a in record.args if len(a.type.axes) == n_axes)
-    return build.call("where", (build.call("is_none", (deepest,)), part, part), where=record.where)
+    lists: Expr = next(a for a in record.args if len(a.type.axes) >= n_axes)
+    while len(lists.type.axes) > n_axes:
+        lists = build.call("count", (lists,))
+    return build.call("where", (build.call("is_none", (lists,)), part, part), where=record.where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hep_flows.expr.nodes import Dataset, Expr, Field, Input
+from hep_flows.expr.nodes import Dataset, Expr, Field
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
 
@@ -50,11 +50,6 @@ def leaves_of(roots: Sequence[Expr]) -> tuple[Path, ...]:
                 collections[path] = None
     with_leaf = {leaf[:i] for leaf in leaves for i in range(1, len(leaf))}
     return (*leaves, *[c for c in collections if c not in with_leaf])
-
-
-def inputs_of(roots: Sequence[Expr]) -> tuple[Input, ...]:
-    """Give the results of other tasks that are used."""
-    return tuple([n for n in postorder(*roots) if isinstance(n, Input)])
 
 
 def columns_of(dataset: Dataset, paths: Iterable[Path]) -> tuple[str, ...]:

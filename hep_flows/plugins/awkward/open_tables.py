@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,13 +75,14 @@ _Key = tuple[str, str, str, tuple[int, ...]]
 
 
 class OpenTables:
-    """A few open tables. A table is lent to one thread at a time; closing this object closes them all."""
+    """A few open tables. A table is lent to one thread at a time; when this object is closed, or let go, it closes them all."""
 
     def __init__(self, limit: int = 8) -> None:
         """Start with none; at most ``limit`` unused ones are kept."""
         self._limit = limit
         self._unused: list[tuple[_Key, StoredTable]] = []
         self._lock = threading.Lock()
+        weakref.finalize(self, _close_all, self._unused)
 
     @contextmanager
     def lent(self, kind: str, file: str, tree: str, content: str = "") -> Iterator[StoredTable]:
@@ -121,9 +123,14 @@ class OpenTables:
     def close(self) -> None:
         """Close every table that is not lent."""
         with self._lock:
-            tables, self._unused = self._unused, []
-        for _, table in tables:
-            table.close()
+            tables = self._unused[:]
+            self._unused.clear()
+        _close_all(tables)
+
+
+def _close_all(tables: list[tuple[_Key, StoredTable]]) -> None:
+    for _, table in tables:
+        table.close()
 
 
 def _stamp(file: str) -> tuple[int, ...]:

@@ -58,8 +58,9 @@ def run_tasks(tasks: Sequence[Task], inputs: Mapping[Key, Result], context: RunC
 
 def _output(task: Task) -> Output:
     """Give what to evaluate; of a part of a total, that is what it is a total of."""
-    name = total_of(task)
-    if not name:
+    if task.expr.type.loops:
+        raise PluginError("a task is cut out of a loop: it has one value for each element, and the loop is elsewhere")
+    if not total_of(task):
         return output_of(task.expr)
     assert isinstance(task.expr, Call)
     return Output(task.expr.args[0], optional=False)

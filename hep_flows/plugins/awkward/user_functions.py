@@ -59,7 +59,8 @@ def called(function: UserFunction, operands: Sequence[Any], size: int, where: Wh
 def _on_arrays(body: Body, operands: Sequence[Any], size: int) -> Any:
     """Give the value for all elements at once, or None where the body does not work on arrays."""
     views = [_read_only(o) for o in operands]
-    if any(isinstance(v, ak.Array) for v in views) or not any(isinstance(v, np.ndarray) for v in views):
+    # An array of one item passes for a number in places where no other array does.
+    if size == 1 or any(isinstance(v, ak.Array) for v in views) or not any(isinstance(v, np.ndarray) for v in views):
         return None
     try:
         result = body(*views)

@@ -11,6 +11,8 @@ import pytest
 from hep_flows.errors import TaskError
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS
+from hep_flows.expr.types import Int, Type
+from hep_flows.plugin import Scalar
 from hep_flows.plugins.awkward.elementwise import wrapped
 from hep_flows.plugins.awkward.run_tasks import merge_parts
 from plugins.awkward.memory_events import DS, Events, call, leaf, literal, task_of
@@ -123,8 +125,9 @@ def test_masks_combine_and_invert():
     same(flat(call("invert", GOOD)), ~a)
     same(flat(call("logical_and", GOOD, N)), np.logical_and(a, flat(N)))
     same(flat(call("maximum", GOOD, other)), a | b)
-    same(flat(call("floor", GOOD)), a)
-    same(flat(call("round", GOOD)), a)
+    for name in ("floor", "round"):
+        rounded = call(name, GOOD)
+        same(flat(rounded), a.astype(str(rounded.type.item)))
 
 
 def test_round_takes_decimals():
@@ -255,6 +258,15 @@ def test_delta_phi_is_wrapped_and_delta_r_is_the_distance():
     assert ak.flatten(distance).to_list() == pytest.approx([x for e in want for x in e], abs=2e-6)
 
 
+def test_delta_r_of_far_and_of_unknown_directions():
+    far = call("where", GOOD, literal(1e30, "float32"), ETA)
+    got = EVENTS.value(call("delta_r", far, leaf("Jet", "phi"), literal(0.0), literal(0.0)))
+    want = np.hypot(np.where(flat(GOOD), np.float32(1e30), flat(ETA)), flat(leaf("Jet", "phi")))
+    np.testing.assert_allclose(np.asarray(ak.flatten(got)), want, rtol=1e-6)
+    unknown = call("log", call("multiply", ETA, 0))
+    assert np.isinf(flat(call("delta_r", unknown, ETA, literal(0.0), unknown))).all()
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_wrapped_angle_is_in_the_half_open_turn_and_untouched_inside(dtype):
@@ -278,9 +290,10 @@ def test_constants_alone_give_one_value():
     assert EVENTS.value(call("equal", literal("a"), literal("b"))) is False
 
 
-def test_constant_that_does_not_fit_is_an_error_and_never_wraps():
+def test_number_that_does_not_fit_is_an_error_and_never_wraps():
+    number = build.task_input(b"a", Type(Int(8)))
     with pytest.raises(TaskError, match="add cannot be computed"):
-        EVENTS.value(call("add", SMALL, 300))
+        EVENTS.value(call("add", SMALL, number), inputs={b"a": Scalar(300)})
 
 
 def test_ten_thousand_operations_in_a_chain():

@@ -204,6 +204,31 @@ def test_two_elements_never_share_their_lists_by_position():
         sample.value(map_(JET, lambda a: map_(JET, lambda b: call("add", a(HITS), b(HITS)), 1)))
 
 
+def sums_over(element, other):
+    """Give, for the hits of one element: the sum over all muons of a product that also needs the other element."""
+    hits = element(HITS)
+    return lambda: map_(hits, lambda h: call("sum", call("multiply", ANY, call("add", h(hits), other(N)))), 2)
+
+
+def test_loops_over_lists_of_two_elements_never_mix():
+    sample = SAMPLES["crowded"]
+    one = map_(JET, lambda a: map_(JET, lambda b: call("sum", sums_over(a, b)()), 1))
+    want = [
+        [[sum(m * (h + y) for h in hs for m in muons) for y in n] for hs in hits]
+        for n, hits, muons in rows(sample, ("Jet", "n"), ("Jet", "hits"), ("Muon", "any"))
+    ]
+    assert sample.list(one) == want
+    both = map_(
+        JET, lambda a: map_(JET, lambda b: call("subtract", call("sum", sums_over(a, b)()), call("sum", sums_over(b, a)())), 1)
+    )
+    try:
+        got = sample.list(both)
+    except TaskError as error:
+        assert "different lengths" in error.what  # noqa: PT017  an error is allowed, a wrong number is not
+    else:
+        assert got == [[[w[i][j] - w[j][i] for j in range(len(w))] for i in range(len(w))] for w in want]
+
+
 @pytest.mark.parametrize("cuts", [(1,), (2, 2)])
 def test_loops_do_not_depend_on_partitions(cuts):
     sample = SAMPLES["crowded"]

@@ -74,7 +74,8 @@ def test_cuts_cover_everything_in_ranges_of_about_the_wanted_size(sizes, wanted)
     assert cuts[-1] == bounds[-1]
     lengths = np.diff(cuts)
     assert (lengths > 0).all()
-    assert lengths.max() <= 2.6 * wanted + 1
+    # A cluster of up to six ranges is read in one; only longer ones are cut inside.
+    assert lengths.max() <= 2.6 * wanted + 1 + min(max(sizes), 6 * wanted)
 
 
 @pytest.mark.parametrize("chunk", [1, 37, 100, 1000])

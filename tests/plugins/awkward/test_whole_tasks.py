@@ -118,6 +118,11 @@ def test_whole_task_reads_no_table():
         whole(call("add", RUN, 1))
 
 
+def test_part_of_a_loop_is_no_task():
+    with pytest.raises(PluginError, match="cut out of a loop"):
+        EVENTS.value(build.bound(PT, 1))
+
+
 def test_schema_names_of_the_sample_are_those_of_its_records():
     assert EVENT.members["Jet"].item is JET
     assert HITS.type.axes[1] == PT.type.axes[1]

@@ -1,8 +1,0 @@
-"""The oracle is imported by its name, whatever folder the tests are started from."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
