@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
 PREFIX = "HEP_FLOWS_"
 _OFF = {"off", "none", "no", "0", "false"}
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
 
 
 def default_cache() -> Path:
@@ -206,5 +217,7 @@ def _unknown(name: str, source: str, known: tuple[str, ...]) -> HepFlowsError:
     from hep_flows.errors import did_you_mean
 
     return HepFlowsError(
-        f"there is no setting {name!r}", why=f"it stands in: {source}", do=did_you_mean(name, known) or f"there are: {', '.join(known)}"
+        f"there is no setting {name!r}",
+        why=f"it stands in: {source}",
+        do=did_you_mean(name, known) or f"there are: {', '.join(known)}",
     )

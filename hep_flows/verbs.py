@@ -174,9 +174,15 @@ def _run(
     settings = read_settings(**{k: v for k, v in given.items() if v is not None})
     plugins = installed(settings.plugins)
     made = make_plan(normalise(exprs), plugins)
-    limits = {"workers": settings.workers, "chunk_events": settings.chunk_events}
     results, report = run_and_report(
-        made, plugins, store=open_store(settings), refresh=refresh, keep_going=keep_going, cancelled=cancelled, **limits
+        made,
+        plugins,
+        store=open_store(settings),
+        refresh=refresh,
+        keep_going=keep_going,
+        workers=settings.workers,
+        chunk_events=settings.chunk_events,
+        cancelled=cancelled,
     )
     values = [_value(results[k]) if k in results else _missing(k, report) for k in made.targets]
     return RunResult(rebuilt(iter(values)), report)

@@ -7,6 +7,7 @@ content of the file, because keys do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hep_flows.expr import build
@@ -76,11 +77,11 @@ class Batches:
         """Nothing is opened yet."""
         self._results = results
         self._batches: dict[Key, tuple[Batch, ...]] = {}
-        self._splitters: dict[Key, Plugin] = {}
+        self._splitters: dict[Key, tuple[str, Splitting]] = {}
         for task in plan.tasks:
-            plugin = plugins.get(task.plugin)
+            plugin: object = plugins.get(task.plugin)
             if task.dataset is not None and isinstance(plugin, Splitting):
-                self._splitters.setdefault(task.dataset.key, plugin)
+                self._splitters.setdefault(task.dataset.key, (task.plugin, plugin))
 
     def of(self, dataset: Dataset) -> tuple[Batch, ...]:
         """Give the batches of a table, at least one: an empty table has empty results of the right type."""
@@ -100,7 +101,7 @@ class Batches:
             found = self._cuts(batch.dataset, whole.file_number, chunk_events)
             cuts.update([c for c in found if whole.start < c < whole.stop])
         ends = sorted(cuts)
-        return tuple([_range(whole, a, b) for a, b in zip(ends, ends[1:], strict=False)])
+        return tuple([_range(whole, a, b) for a, b in pairwise(ends)])
 
     def _found(self, dataset: Dataset) -> list[Batch]:
         if dataset.key not in self._splitters:
@@ -109,16 +110,15 @@ class Batches:
         first = 0
         for number, (file, content) in enumerate(zip(dataset.files, dataset.content, strict=True)):
             cuts = self._cuts(dataset, number, BATCH_EVENTS)
-            for start, stop in zip(cuts, cuts[1:], strict=False):
+            for start, stop in pairwise(cuts):
                 found.append(Batch(dataset, 0, (content,), Partition(file, number, start, stop, first + start)))
             first += cuts[-1]
         return found
 
     def _cuts(self, dataset: Dataset, number: int, chunk_events: int) -> tuple[int, ...]:
         """Give where one file is cut into ranges of about that many events, with both ends."""
-        splitter = self._splitters[dataset.key]
-        assert isinstance(splitter, Splitting)
-        name = digest("cuts", splitter.name, dataset.kind, dataset.tree, dataset.content[number], chunk_events)
+        plugin, splitter = self._splitters[dataset.key]
+        name = digest("cuts", plugin, dataset.kind, dataset.tree, dataset.content[number], chunk_events)
         known = self._results.remembered(name)
         if isinstance(known, list) and len(known) > 1 and all(type(c) is int for c in known):
             return tuple(known)

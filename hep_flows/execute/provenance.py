@@ -46,6 +46,12 @@ def _data(task: Task, batch: Batch | None) -> dict[str, object]:
     if table is None:
         return {}
     if batch is None or batch.whole is None:
-        return {"name": table.name, "kind": table.kind, "tree": table.tree, "files": list(table.files), "content": list(table.content)}
+        return {
+            "name": table.name,
+            "kind": table.kind,
+            "tree": table.tree,
+            "files": list(table.files),
+            "content": list(table.content),
+        }
     data = {"name": table.name, "kind": table.kind, "tree": table.tree, "files": [batch.file], "content": list(batch.content)}
     return data | {"start": batch.whole.start, "stop": batch.whole.stop}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hep_flows.store.store import Store
 
 
-class ResultNotStored(UserWarning):  # noqa: N818
+class ResultNotStored(UserWarning):
     """A result was computed, and could not be stored; it will be computed again."""
 
 

@@ -8,25 +8,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import HepFlowsError, PluginError
-from hep_flows.execute.batches import Batches, total_events
+from hep_flows.execute.batches import Batches
 from hep_flows.execute.in_order import in_order
 from hep_flows.execute.keys import Keys
-from hep_flows.execute.machine import Limits, Machine
+from hep_flows.execute.machine import Machine
 from hep_flows.execute.merge import Merging
 from hep_flows.execute.needs import Needs, needs
-from hep_flows.execute.report import RunReport, StageTime, Step
+from hep_flows.execute.report import RunReport, StageTime
 from hep_flows.execute.results import Results, Vanished
 from hep_flows.execute.run_batch import BatchDone, BatchRun
 from hep_flows.execute.run_stages import run_stages
-from hep_flows.execute.schedule import schedule
+from hep_flows.execute.schedule import inputs_of, schedule
+from hep_flows.execute.steps import Steps
 from hep_flows.execute.task_rows import Tally
 from hep_flows.plugin import RunContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
     from hep_flows.execute.batches import Batch
-    from hep_flows.execute.schedule import Pass, Round, Stage
+    from hep_flows.execute.machine import Limits
+    from hep_flows.execute.report import Step
+    from hep_flows.execute.schedule import Pass, Stage
     from hep_flows.planning.task import Key, Plan, Task
     from hep_flows.plugin import Plugin, Result
 
@@ -68,13 +71,7 @@ class Run:
         self._errors: list[HepFlowsError] = []
 
     def all(self, *, keep_going: bool) -> tuple[dict[Key, Result], RunReport]:
-        """Give the results of the targets by task key, and the report.
-
-        Parameters
-        ----------
-        keep_going : bool
-            When something fails, compute everything else, and leave out what cannot be delivered.
-        """
+        """Give the results of the targets by task key, and the report; when going on after a failure, those that could be delivered."""
         self._keep_going = keep_going
         start = time.perf_counter()
         for _ in range(MOST_ATTEMPTS):
@@ -101,7 +98,7 @@ class Run:
                 self._over_batches(one, number)
             for stage in this.whole:
                 self._at_once(stage)
-            self._keep_only({*self.plan.targets, *_inputs(rounds[number + 1 :])})
+            self._keep_only({*self.plan.targets, *inputs_of(rounds[number + 1 :])})
 
     def _looked_up(self) -> Needs:
         """Find out what is missing, and read merged results that are stored."""
@@ -128,7 +125,7 @@ class Run:
         batches = self.machine.batches.of(one.dataset)
         merging = {k: Merging(self.machine.plugins[self._task(k).plugin], self.machine.programs[k]) for k in one.merged}
         failed: set[Key] = set()
-        steps = _Steps(self._progress, one, batches, number, self._rounds)
+        steps = Steps(self._progress, one, batches, number, self._rounds)
         for key in one.merged:
             self.tally.batches(key, len(batches))
         with closing(self._batches(one, batches, merging, steps)) as results:
@@ -159,8 +156,8 @@ class Run:
         self.tally.waits(task.key, f"it takes a result that is missing (task {for_what.hex()[:8]})")
 
     def _batches(
-        self, one: Pass, batches: Sequence[Batch], merging: Mapping[Key, Merging], steps: _Steps
-    ) -> Iterator[tuple[Batch, BatchDone | HepFlowsError]]:
+        self, one: Pass, batches: Sequence[Batch], merging: Mapping[Key, Merging], steps: Steps
+    ) -> Generator[tuple[Batch, BatchDone | HepFlowsError], None, None]:
         limits = self.machine.limits
         if not one.merged:
             return
@@ -185,7 +182,12 @@ class Run:
                 yield batch, done
 
     def _batch(
-        self, one: Pass, batch: Batch, how: tuple[int, Mapping[Key, int]], step: Callable[[int], None], cancelled: Callable[[], bool]
+        self,
+        one: Pass,
+        batch: Batch,
+        how: tuple[int, Mapping[Key, int]],
+        step: Callable[[int], None],
+        cancelled: Callable[[], bool],
     ) -> BatchDone | HepFlowsError:
         workers, enough = how
         try:
@@ -282,28 +284,6 @@ class Run:
         return self.machine.keys.tasks[key]
 
 
-class _Steps:
-    """Says where a pass stands."""
-
-    def __init__(
-        self, progress: Callable[[Step], None] | None, one: Pass, batches: Sequence[Batch], number: int, rounds: int
-    ) -> None:
-        self._progress, self._one, self._number, self._rounds = progress, one, number, rounds
-        self._events = total_events(batches)
-        self._batches = batches
-        self._done = self._ranges = 0
-
-    def one(self, events: int) -> None:
-        self._done += events
-        self._ranges += 1
-        if self._progress is not None:
-            name, done = self._one.dataset.name, self._done
-            self._progress(Step(name, self._number + 1, self._rounds, self._ranges, len(self._batches), done, self._events))
-
-    def nothing(self, events: int) -> None:
-        """Say nothing: it is not the thread for it."""
-
-
 def _nothing(events: int) -> None:
     pass
 
@@ -316,10 +296,3 @@ def _plugin(plugins: Mapping[str, Plugin], name: str) -> Plugin:
             do="make the plan again, or install the plug-in",
         )
     return plugins[name]
-
-
-def _inputs(rounds: Sequence[Round]) -> Iterator[Key]:
-    for this in rounds:
-        for stage in [*[s for p in this.passes for s in p.stages], *this.whole]:
-            for task in stage.tasks:
-                yield from task.inputs

@@ -144,3 +144,9 @@ def stages(tasks: Sequence[Task]) -> tuple[Stage, ...]:
 def _most_ready(ready: Sequence[Task]) -> str:
     """Prefer the plug-in of the first task, so that the order is the plan's."""
     return ready[0].plugin
+
+
+def inputs_of(rounds: Sequence[Round]) -> set[Key]:
+    """Give the keys of all results that the tasks of some rounds take."""
+    found = [s for r in rounds for s in [*[s for p in r.passes for s in p.stages], *r.whole]]
+    return {key for stage in found for task in stage.tasks for key in task.inputs}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.errors import HepFlowsError
 from hep_flows.expr.text import one_line
 
 if TYPE_CHECKING:
+    from hep_flows.errors import HepFlowsError
     from hep_flows.execute.batches import Batch
     from hep_flows.execute.run_batch import BatchDone
     from hep_flows.planning.task import Key, Plan, Task

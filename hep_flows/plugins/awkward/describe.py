@@ -48,7 +48,7 @@ class LookedAt:
         made = sha256()
         for c in self.columns.values():
             form = "" if c.form is None else json.dumps(c.form.to_dict(verbose=False), sort_keys=True)
-            made.update("\0".join([c.name, form, c.counter, c.title, c.class_name, c.problem, ""]).encode())
+            made.update(f"{c.name}\0{form}\0{c.counter}\0{c.title}\0{c.class_name}\0{c.problem}\0".encode())
         return made.hexdigest()
 
 
