@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ast
 import inspect
-import sys
 import textwrap
 import types
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.expr.key import digest
+from hep_flows.record.used_names import UnknownError, is_library, modules_used, unwrapped, used_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,15 +25,11 @@ if TYPE_CHECKING:
 _NOT_MEANING = frozenset({"annotation", "returns", "type_comment", "type_params", "kind"})
 
 
-class _UnknownError(Exception):
-    """A value that no digest can stand for."""
-
-
 def code_identity(function: Callable[..., Any]) -> tuple[bytes, bool]:
     """Give the digest of what a function does, and whether it means the same in another process."""
     try:
         return _function(function, {}), True
-    except (_UnknownError, OSError, SyntaxError, TypeError):
+    except (UnknownError, OSError, SyntaxError, TypeError):
         return uuid.uuid4().bytes, False
 
 
@@ -83,12 +79,13 @@ def _kind(value: ast.expr | None) -> type:
 
 def _tree(function: Callable[..., Any]) -> ast.FunctionDef | ast.Lambda:
     """Parse the source of one function; a lambda is found in its statement by its own code."""
-    source = textwrap.dedent(inspect.getsource(function))
+    # From the code, not the function: of one that was wrapped, the source would be that of what is inside.
+    source = textwrap.dedent(inspect.getsource(function.__code__))
     try:
         parsed: ast.AST = ast.parse(source)
     except SyntaxError:
         parsed = ast.parse(f"({source.strip().rstrip(',')})")
-    name = getattr(function, "__name__", "")
+    name = function.__code__.co_name
     if name == "<lambda>":
         return _lambda_in(parsed, function)
     for node in ast.walk(parsed):
@@ -140,21 +137,18 @@ def _shape(node: object) -> object:
 
 
 def _function(function: Any, seen: dict[int, int]) -> bytes:
-    function = inspect.unwrap(function)
-    if not isinstance(function, types.FunctionType):
-        raise _UnknownError
+    function = unwrapped(function)
     address = _address(function)
     if address in seen:
         return digest("recursion", seen[address])
     seen[address] = len(seen)
-    captured = inspect.getclosurevars(function)
-    names = {**captured.globals, **captured.nonlocals}
-    unbound = captured.unbound - set(_attribute_names(function))
-    if unbound:
-        raise _UnknownError
-    values = tuple([(n, _value(names[n], seen)) for n in sorted(names)])
+    tree = _tree(function)
+    through = modules_used(function, tree)
+    names = used_values(function)
+    values = tuple([(n, _value(names[n], seen)) for n in sorted(names) if n not in through])
+    parts = tuple([(n, tuple([(part, _value(v, seen)) for part, v in through[n]])) for n in sorted(through)])
     defaults = _value(function.__defaults__ or (), seen), _value(tuple(sorted((function.__kwdefaults__ or {}).items())), seen)
-    return digest("code", _canonical(function), values, defaults)
+    return digest("code", _canonical(function), values, parts, defaults)
 
 
 def _address(value: object) -> int:
@@ -162,27 +156,17 @@ def _address(value: object) -> int:
     return id(value)
 
 
-def _attribute_names(function: types.FunctionType) -> tuple[str, ...]:
-    return tuple(n.attr for n in ast.walk(_tree(function)) if isinstance(n, ast.Attribute))
-
-
 def _value(value: Any, seen: dict[int, int]) -> bytes:
     """Give the digest of a captured value."""
-    if value is None or isinstance(value, bool | int | float | str | bytes):
+    if value is None or type(value) in (bool, int, float, str, bytes):
         return digest("value", type(value).__name__, value)
-    if isinstance(value, tuple | list):
+    if type(value) in (tuple, list):
         return digest("values", type(value).__name__, tuple([_value(v, seen) for v in value]))
-    if isinstance(value, dict):
-        return digest("mapping", tuple(sorted([(_value(k, seen), _value(v, seen)) for k, v in value.items()])))
-    if isinstance(value, types.ModuleType):
-        return digest("module", value.__name__)
-    module = str(getattr(value, "__module__", None) or type(value).__module__).split(".")[0]
-    if module in sys.stdlib_module_names or module in ("numpy", "awkward", "hep_flows"):
-        name = getattr(value, "__qualname__", getattr(value, "__name__", None))
-        if (isinstance(name, str) and not hasattr(value, "__closure__")) or module == "builtins":
-            return digest("library", module, str(name))
-        if isinstance(name, str) and isinstance(value, types.FunctionType) and value.__module__ != "__main__":
-            return digest("library", value.__module__, name)
-    if hasattr(value, "dtype") and hasattr(value, "tobytes"):
-        return digest("array", str(value.dtype), tuple(value.shape), value.tobytes())
+    if type(value) is dict:
+        return digest("mapping", tuple([(_value(k, seen), _value(v, seen)) for k, v in value.items()]))
+    name = is_library(value)
+    if name:
+        return digest("library", name)
+    if type(value).__module__ == "numpy" and hasattr(value, "dtype") and not value.dtype.hasobject:
+        return digest("array", type(value).__name__, str(value.dtype), tuple(value.shape), value.tobytes())
     return _function(value, seen)

@@ -1,0 +1,141 @@
+"""Every change that is tried, and which results have to be computed again because of it: plug-in and number of batches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench import Project, write_file
+
+from hep_flows.plugins.awkward.plugin import AwkwardPlugin
+from hep_flows.plugins.hist.plugin import HistPlugin
+
+Expected = dict[str, list[tuple[str, int]]]
+
+
+def everything(n: int) -> Expected:
+    """Give what is computed when that many files are new: maxima change, so what they enter changes everywhere."""
+    names = ("corrected", "smeared", "scaled", "alias", "column", "mapped", "count")
+    return {
+        **{name: [("awkward", n)] for name in names},
+        "histogram": [("awkward", n), ("hist", n)],
+    }
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A change, how it is made, and what it makes necessary."""
+
+    name: str
+    make: Callable[[Project], None]
+    expected: Expected
+
+
+def _edit(old: str, new: str) -> Callable[[Project], None]:
+    return lambda p: p.edit(old, new)
+
+
+def _overwrite(p: Project) -> None:
+    write_file(p.files[1], 77)
+
+
+def _replace_alike(p: Project) -> None:
+    before = p.files[1].stat()
+    write_file(p.files[1], 78)
+    os.utime(p.files[1], ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = p.files[1].stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+def _write_into(p: Project) -> None:
+    """Change bytes in place: the same file system entry, size and time."""
+    before = p.files[1].stat()
+    other = p.root / "other.root"
+    write_file(other, 79)
+    with p.files[1].open("r+b") as file:
+        file.write(other.read_bytes())
+    other.unlink()
+    os.utime(p.files[1], ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = p.files[1].stat()
+    assert (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns)
+
+
+def _add(p: Project) -> None:
+    p.files.append(p.root / "part_3.root")
+    write_file(p.files[-1], 3)
+
+
+def _remove(p: Project) -> None:
+    p.files.pop(1)
+
+
+def _swap(p: Project) -> None:
+    p.files.reverse()
+
+
+def _move_cache(p: Project) -> None:
+    p.cache = p.cache.rename(p.cache.parent / "moved" if not p.cache.parent.joinpath("moved").exists() else p.cache)
+
+
+def _move_project(p: Project) -> None:
+    root = p.root.parent / "elsewhere"
+    shutil.move(p.root, root)
+    p.files = [root / f.name for f in p.files]
+    p.root = root
+
+
+def _move_file(p: Project) -> None:
+    p.files[1] = p.files[1].rename(p.root / "renamed.root")
+
+
+def _touch(p: Project) -> None:
+    os.utime(p.files[1], (time.time() + 5, time.time() + 5))
+
+
+def _raise_version(plugin: type) -> Callable[[Project], None]:
+    return lambda p: setattr(plugin, "result_version", "2")
+
+
+NOTHING: Expected = {}
+# The maximum over all events enters "normalised": it is computed again for the file, and everywhere when the maximum changed.
+ONE_FILE: Expected = {**everything(1), "normalised": [("awkward", 1), ("awkward", 3)], "first": [("awkward", 1)]}
+
+MUTATIONS = [
+    Mutation("cut value", _edit("> 30.0", "> 35.0"), {"histogram": [("awkward", 3), ("hist", 3)], "count": [("awkward", 3)]}),
+    Mutation("helper of a user_func", lambda p: p.edit_tools("0.25", "0.5"), {"corrected": [("awkward", 3)]}),
+    Mutation("helper through its module", lambda p: p.edit_tools("1.125", "1.25"), {"smeared": [("awkward", 3)]}),
+    Mutation("captured value", _edit("scaled_by(1.5)", "scaled_by(1.25)"), {"scaled": [("awkward", 3)]}),
+    Mutation("global of a user_func", _edit("SCALE = 2.0", "SCALE = 4.0"), {"corrected": [("awkward", 3)]}),
+    Mutation("body of a user_func", _edit("return pt * factor", "return pt + factor"), {"scaled": [("awkward", 3)]}),
+    Mutation("file overwritten in place", _overwrite, ONE_FILE),
+    Mutation("file replaced, same size and mtime", _replace_alike, ONE_FILE),
+    Mutation("bytes changed, same inode, size and mtime", _write_into, ONE_FILE),
+    Mutation("file added", _add, {**ONE_FILE, "normalised": [("awkward", 1), ("awkward", 4)]}),
+    Mutation("file removed", _remove, {"normalised": [("awkward", 2)], "first": [("awkward", 1)]}),
+    Mutation("files in another order", _swap, {"normalised": [("awkward", 3)], "first": [("awkward", 1), ("awkward", 1)]}),
+    Mutation("binning", _edit("Reg(20, 0, 200", "Reg(25, 0, 200"), {"histogram": [("hist", 3)]}),
+    Mutation("weight", _edit("weight=0.1", "weight=0.3"), {"histogram": [("hist", 3)]}),
+    Mutation("alias redefined", _edit("j.pt / 1000.0", "j.pt / 500.0"), {"alias": [("awkward", 3)]}),
+    Mutation("column redefined", _edit("events.Jet.pt.Sum()", "events.Jet.pt.Max()"), {"column": [("awkward", 3)]}),
+    Mutation("result version of hist", _raise_version(HistPlugin), {"histogram": [("hist", 3)]}),
+    Mutation(
+        "result version of awkward",
+        _raise_version(AwkwardPlugin),
+        {**everything(3), "normalised": [("awkward", 3), ("awkward", 3)], "first": [("awkward", 1), ("awkward", 1)]},
+    ),
+    Mutation("lambda variable renamed", _edit("lambda jet: jet.pt * jet.eta", "lambda x: x.pt * x.eta"), NOTHING),
+    Mutation("comment", _edit("return pt * factor", "return pt * factor  # a remark"), NOTHING),
+    Mutation("line moved", _edit("SCALE = 2.0\n", "\n\n\nSCALE = 2.0\n\n"), NOTHING),
+    Mutation(
+        "a & b for b & a",
+        _edit("(events.Jet.pt > 30.0) & (abs(events.Jet.eta) < 2.4)", "(abs(events.Jet.eta) < 2.4) & (30.0 < events.Jet.pt)"),
+        NOTHING,
+    ),
+    Mutation("cache folder moved", _move_cache, NOTHING),
+    Mutation("project moved", _move_project, NOTHING),
+    Mutation("file moved", _move_file, NOTHING),
+    Mutation("file touched", _touch, NOTHING),
+]

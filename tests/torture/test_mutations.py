@@ -1,0 +1,61 @@
+"""Nothing stale, nothing needless: after every change exactly what depends on it is computed again."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+from bench import Project, same
+from mutations import MUTATIONS
+
+from hep_flows.plugins.awkward import known_files
+from hep_flows.plugins.awkward.plugin import AwkwardPlugin
+from hep_flows.plugins.hist.plugin import HistPlugin
+
+TABLE: list[str] = []
+
+
+@pytest.fixture(scope="module")
+def computed_once(tmp_path_factory):
+    """A project whose results were all computed; copied for each mutation."""
+    folder = tmp_path_factory.mktemp("torture")
+    project = Project.new(folder)
+    time.sleep(known_files.SETTLED_S + 0.1)  # so that the files are remembered
+    before = pytest.MonkeyPatch()
+    try:
+        before.setenv("HEP_FLOWS_CACHE", str(project.cache))
+        values, computed = project.results()
+        assert set(computed) == set(values)
+        _, again = project.results()
+        assert again == {}
+        yield project, values
+    finally:
+        before.undo()
+
+
+@pytest.fixture
+def project(computed_once, tmp_path):
+    first, _ = computed_once
+    cache = tmp_path / "cache"
+    shutil.copytree(first.cache, cache)
+    root = tmp_path / "project"
+    shutil.copytree(first.root, root)
+    return Project(root, cache, [root / f.name for f in first.files])
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
+def test_exactly_what_depends_on_a_change_is_computed_again(mutation, project, computed_once, monkeypatch):
+    for plugin in (AwkwardPlugin, HistPlugin):
+        monkeypatch.setattr(plugin, "result_version", plugin.result_version)
+    monkeypatch.setattr(known_files, "SETTLED_S", -1.0)
+    project.results()  # the files lie elsewhere now, and are remembered
+    mutation.make(project)
+    values, computed = project.results()
+    fresh, _ = project.results(store=False)
+    stale = [n for n in values if not same(values[n], fresh[n])]
+    changed = [n for n in values if not same(values[n], computed_once[1][n])]
+    assert not stale, f"stale: {stale}"
+    needless = {n: rows for n, rows in computed.items() if n not in mutation.expected}
+    assert computed == mutation.expected, f"needless: {needless}"
+    assert bool(changed) == bool(mutation.expected) or "version" in mutation.name
