@@ -107,13 +107,15 @@ async def make_local_async(x: Any, *, workers: int | None = None, chunk_events: 
 
 
 def plan(x: Any) -> PlanView:
-    """Give what make_local would do: tasks, plug-ins, and the columns that are read. Nothing runs.
+    """Give what make_local would do: tasks, plug-ins, columns, and what is stored already or why not. Nothing runs.
 
     Parameters
     ----------
     x : DataFrame, histogram, or a tuple, list or dict of these, nested
         What is asked for.
     """
+    from hep_flows.execute.open_store import open_store
+    from hep_flows.execute.status import plan_status
     from hep_flows.normalise import normalise
     from hep_flows.planning.make_plan import make_plan
     from hep_flows.plugins import installed
@@ -121,7 +123,11 @@ def plan(x: Any) -> PlanView:
     from hep_flows.show.plan_view import PlanView
 
     exprs, _ = _asked(x, user_site())
-    return PlanView(make_plan(normalise(exprs), installed(read_settings().plugins)))
+    settings = read_settings()
+    plugins = installed(settings.plugins)
+    made = make_plan(normalise(exprs), plugins)
+    store = open_store(settings)
+    return PlanView(made, {} if store is None else plan_status(made, plugins, store))
 
 
 def render(x: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hep_flows.errors import HepFlowsError, PluginError
 from hep_flows.execute.batches import Batches
 from hep_flows.execute.in_order import in_order
+from hep_flows.execute.history import note_run
 from hep_flows.execute.keys import Keys
 from hep_flows.execute.machine import Machine
 from hep_flows.execute.merge import Merging
@@ -81,6 +82,8 @@ class Run:
             except Vanished:  # a stored result was damaged or removed meanwhile: look again
                 self.tally = Tally(self.plan)
                 self._errors = []
+        if self.tally.has_computed:
+            note_run(self.plan, self.machine.results)
         for key, reason in self.machine.keys.not_stored.items():
             self.tally.note(key, f"not stored: {reason}")
         found = {k: self.machine.merged[k] for k in self.plan.targets if k in self.machine.merged}

@@ -85,6 +85,11 @@ class Tally:
         self._tasks = plan.tasks
         self._counts = {t.key: _Count() for t in plan.tasks}
 
+    @property
+    def has_computed(self) -> bool:
+        """Whether anything was computed."""
+        return any(c.computed for c in self._counts.values())
+
     def batch(self, done: BatchDone) -> None:
         """Count what came of a batch."""
         for key in done.cached:

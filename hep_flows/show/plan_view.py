@@ -10,10 +10,10 @@ from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hep_flows.expr.nodes import Dataset
-    from hep_flows.planning.task import Plan, Task
+    from hep_flows.planning.task import Key, Plan, Task
 
 
 @runtime_checkable
@@ -32,13 +32,19 @@ class PlanView:
     ----------
     plan : Plan
         The plan itself, kept as ``raw``.
+    status : mapping, optional
+        By task key, what is known of each task: whether it is stored, and why not. Kept as ``status``.
     """
 
-    __slots__ = ("raw",)
+    __slots__ = ("raw", "status")
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, status: Mapping[Key, object] | None = None) -> None:
         """Keep the plan."""
         self.raw = plan
+        self.status = status or {}
+
+    def _words(self) -> dict[Key, str]:
+        return {key: f"{known}" for key, known in self.status.items()}
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -71,7 +77,7 @@ class PlanView:
         """Give the labelled tree, the tasks and what they read."""
         from hep_flows.show.plan_text import plan_text
 
-        return plan_text(self.raw)
+        return plan_text(self.raw, self._words())
 
     def __repr__(self) -> str:
         """Give the same text: a plan is looked at."""
@@ -80,7 +86,7 @@ class PlanView:
     def _repr_html_(self) -> str:
         from hep_flows.show.plan_graph import plan_html
 
-        return plan_html(self.raw)
+        return plan_html(self.raw, self._words())
 
     def show(self) -> None:
         """Print the plan."""
@@ -99,11 +105,11 @@ class PlanView:
             case ".svg":
                 from hep_flows.show.plan_graph import plan_svg
 
-                text = plan_svg(self.raw)
+                text = plan_svg(self.raw, self._words())
             case ".html" | ".htm":
                 from hep_flows.show.plan_graph import plan_html
 
-                text = plan_html(self.raw)
+                text = plan_html(self.raw, self._words())
             case ".txt":
                 text = f"{self}\n"
             case ending:
