@@ -53,7 +53,7 @@ class _Reader:
             case Map():
                 return self.length(node.over)
             case Call(function="gather"):
-                return self.length(node.args[1])
+                return self.length(node.args[1] if node.args[1].type.axes else node.args[0])
             case Call():
                 return self.length(next(a for a in node.args if a.type.axes))
             case Literal() | Input():
@@ -179,7 +179,7 @@ class _Reader:
         return broadcast(
             lambda x, k: gathered(x, k, below, refers_to=refers_to, absent=absent),
             [self.value(of, i, env), indices],
-            [at - 1, min(at, len(index.type.axes)) - 1],
+            [at - 1, max(min(at, len(index.type.axes)) - 1, 0)],
         )
 
     def _broadcast(self, node: Call, i: int, env: Environment, f: Any) -> Any:

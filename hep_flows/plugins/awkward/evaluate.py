@@ -76,6 +76,13 @@ def _title(node: Expr) -> str:
     return node.name if isinstance(node, Field) else f"a {node.tag}"
 
 
+def _one_for_each_list(index: Constant, of: Value, at: int) -> Value:
+    """Give one number as the index of every list of an axis."""
+    size = of.axes[at - 1].n_items if at else of.frame.size
+    valid = np.zeros(size, dtype=np.bool_) if index.value is None else None
+    return Value(of.frame, of.axes[:at], np.full(size, index.value or 0, dtype=np.int64), valid)
+
+
 class _Evaluation:
     """The values of one evaluation, and the selections that its leaves share."""
 
@@ -274,11 +281,9 @@ class _Evaluation:
         options: dict[str, Any] = dict(node.options)
         if options["at"] == 0:
             return self._events_at(of, index, node, negative_is_missing=refers)
-        if isinstance(index, Constant):
-            raise PluginError("an index of events is a number without events", where=node.where)
         frame = self._frame(node)
-        of, index = self._frames.lifted(of, frame), self._frames.lifted(index, frame)
-        at = options["at"] - 1
+        of, at = self._frames.lifted(of, frame), options["at"] - 1
+        index = _one_for_each_list(index, of, at) if isinstance(index, Constant) else self._frames.lifted(index, frame)
         if len(index.axes) < at:
             flat = spread(index, of.axes[:at])
             index = replace(index, axes=of.axes[:at], data=flat.data, valid=flat.valid)
