@@ -17,7 +17,7 @@ from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Inpu
 from hep_flows.expr.types import Int, Loop, Record, String
 from hep_flows.expr.walk import postorder, uses
 from hep_flows.plugins.awkward import structure, totals
-from hep_flows.plugins.awkward.align import Argument, aligned, constant, spread
+from hep_flows.plugins.awkward.align import Argument, aligned, constant, one_for_each_list, spread
 from hep_flows.plugins.awkward.calls import elementwise_call
 from hep_flows.plugins.awkward.needed_leaves import needed_fields
 from hep_flows.plugins.awkward.reduce import reduced
@@ -74,13 +74,6 @@ def _title(node: Expr) -> str:
     if isinstance(node, Call):
         return node.function.name if isinstance(node.function, UserFunction) else node.function
     return node.name if isinstance(node, Field) else f"a {node.tag}"
-
-
-def _one_for_each_list(index: Constant, of: Value, at: int) -> Value:
-    """Give one number as the index of every list of an axis."""
-    size = of.axes[at - 1].n_items if at else of.frame.size
-    valid = np.zeros(size, dtype=np.bool_) if index.value is None else None
-    return Value(of.frame, of.axes[:at], np.full(size, index.value or 0, dtype=np.int64), valid)
 
 
 class _Evaluation:
@@ -283,7 +276,7 @@ class _Evaluation:
             return self._events_at(of, index, node, negative_is_missing=refers)
         frame = self._frame(node)
         of, at = self._frames.lifted(of, frame), options["at"] - 1
-        index = _one_for_each_list(index, of, at) if isinstance(index, Constant) else self._frames.lifted(index, frame)
+        index = one_for_each_list(index, of, at) if isinstance(index, Constant) else self._frames.lifted(index, frame)
         if len(index.axes) < at:
             flat = spread(index, of.axes[:at])
             index = replace(index, axes=of.axes[:at], data=flat.data, valid=flat.valid)
