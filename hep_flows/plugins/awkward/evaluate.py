@@ -223,12 +223,11 @@ class _Evaluation:
 
     def _record(self, node: Call) -> Argument:
         """Give the structure of a record; its members are put together at the end."""
-        n_axes = len(node.type.axes)
-        if not n_axes:
+        if not (axes := node.type.axes):
             return Constant(True)
-        whole = self._of(next(a for a in node.args if len(a.type.axes) >= n_axes))
+        whole = self._of(next(a for a in node.args if len(a.type.axes) >= len(axes)))
         lifted = self._frames.lifted(whole, self._frame(node))
-        return Value(lifted.frame, lifted.axes[: n_axes - 1], None)
+        return Value(lifted.frame, lifted.axes[: len(axes) - 1], None)
 
     def _reduce(self, node: Call, name: str) -> Argument:
         of = self._of(node.args[0])
