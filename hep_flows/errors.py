@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import CodeType
 
 
@@ -186,10 +186,12 @@ def with_article(value: object) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
-    """Give ``"did you mean 'a' or 'b'?"`` for near names, else an empty string."""
+def did_you_mean(name: str, known: Iterable[str], limit: int = 3, about: Mapping[str, str] | None = None) -> str:
+    """Give ``"did you mean 'a' or 'b'?"`` for near names, with what they are about where that is known, else an empty string."""
     lower = {k.lower(): k for k in reversed(list(known))}
     near = difflib.get_close_matches(name.lower(), lower, n=limit, cutoff=0.6)
     if not near:
         return ""
-    return f"did you mean {' or '.join(repr(lower[k]) for k in near)}?"
+    texts = about or {}
+    shown = [f"{lower[k]!r} ({texts[lower[k]]})" if texts.get(lower[k]) else repr(lower[k]) for k in near]
+    return f"did you mean {' or '.join(shown)}?"

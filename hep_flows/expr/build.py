@@ -194,7 +194,7 @@ def pick(of: Expr, index: int, at: int, where: Where = None) -> Call:
         raise AxisError(
             f"one event cannot be picked from {t}", where=where, do="make it local and index the array, or filter the events"
         )
-    kept = (*t.axes[:at], *[part(a, "pick", index) for a in t.axes[at + 1 :]])
+    kept = (*t.axes[:at], *[part(a, "pick", t.axes[at].key, index) for a in t.axes[at + 1 :]])
     return Call("pick", (of,), (("index", index), ("at", at)), type=Type(t.item, kept, t.loops, True, t.unit), where=where)
 
 
@@ -232,7 +232,7 @@ def gathered(of: Expr, index: Expr, at: int, where: Where = None) -> Call:
             do=f"index the table's {i.item.refers_to} with it, then filter the result",
         )
     chosen = i.axes if len(i.axes) >= at else t.axes[:at]
-    axes = (*chosen, *[part(a, "gather", index.key) for a in t.axes[at + 1 :]])
+    axes = (*chosen, *[part(a, "gather", t.axes[at].key, index.key) for a in t.axes[at + 1 :]])
     loops = merged_loops([t.loops, i.loops])
     return Call("gather", (of, index), (("at", at),), type=Type(t.item, axes, loops, True, t.unit), where=where)
 

@@ -37,8 +37,8 @@ class Borders:
 
     def between(self, node: Expr, user: Expr) -> bool:
         """Say whether the user sees the node only through the result of a task."""
-        if isinstance(node, Literal):
-            return False
+        if isinstance(node, Literal) or node.type.loops:
+            return False  # What depends on a loop's element has a value only inside the loop.
         if node.key in self.extra or self.labels[node.key] != self.labels[user.key]:
             return True
         here, there = self.reach[node.key], self.reach[user.key]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hep_flows.errors import NoPluginError, PlanError, did_you_mean
 from hep_flows.expr.functions import UserFunction
-from hep_flows.expr.nodes import Call, Dataset, Field, Literal
+from hep_flows.expr.nodes import Call, Dataset, Field, Literal, Map
 from hep_flows.expr.walk import postorder
 from hep_flows.plugin import No, Yes
 
@@ -68,7 +68,18 @@ def label(exprs: Sequence[Expr], plugins: Sequence[Plugin], pins: Mapping[Key, L
             refusals[node.key] = no
         for i in node.inputs():
             names.setdefault(i.key, names[node.key])
-    return Labels(names, refusals)
+    return Labels(_whole_loops(exprs, names), refusals)
+
+
+def _whole_loops(exprs: Sequence[Expr], names: Mapping[Key, Label]) -> dict[Key, Label]:
+    """Give what depends on a loop's element the plug-in of the loop: it has no result of its own that could be handed on."""
+    whole = dict(names)
+    for node in reversed(list(postorder(*exprs))):
+        if isinstance(node, Map) or node.type.loops:
+            for i in node.inputs():
+                if i.type.loops:
+                    whole[i.key] = whole[node.key]
+    return whole
 
 
 def _asked(node: Expr, inputs: Sequence[Label], plugins: Sequence[Plugin]) -> tuple[dict[str, float], dict[str, str]]:

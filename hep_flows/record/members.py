@@ -139,9 +139,13 @@ def no_member(of: Expr, name: str, table: Table, where: Where) -> RecordError:
         )
     known = known_names(of, table)
     shown = ", ".join(known[:12]) + (f", ... ({len(known)} names)" if len(known) > 12 else "")
+    about = {n: m.doc for n, m in item.members.items() if m.doc}
     more = ACCESSORS if isinstance(of, Dataset) and item.model == "xaod" else ()
     return FieldError(
-        f"{_title(of)} has no leaf {name!r}", where=where, why=f"its names are {shown}", do=did_you_mean(name, [*known, *more])
+        f"{_title(of)} has no leaf {name!r}",
+        where=where,
+        why=f"its names are {shown}",
+        do=did_you_mean(name, [*known, *more], about=about),
     )
 
 

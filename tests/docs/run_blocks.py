@@ -49,7 +49,7 @@ class Session:
                 if block.output is None:
                     raise
                 printed.write(f"{type(error).__name__}: {error}\n")
-        return printed.getvalue().replace(str(self.folder), "/home/ada/analysis")
+        return printed.getvalue().replace(str(self.folder), "/home/somebody/analysis")
 
     def _command(self, line: str) -> str:
         if line == "$ pip install --editable .":

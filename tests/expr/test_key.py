@@ -13,11 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from hep_flows.errors import LiteralError
-
 from expr.sample import SPEC, call, delta, expressions, leaf, lit, mapped, near_jets, pairs_of_jets, schema, table
 from golden_files import assert_golden
-from hep_flows.errors import SourceLine
+from hep_flows.errors import LiteralError, SourceLine
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.key import FORMAT, digest, frame

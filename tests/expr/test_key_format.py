@@ -106,8 +106,8 @@ def viewed(before, at, kind, what):
     return [*before[:at], chosen(before[at], kind, what), *before[at + 1 :]]
 
 
-def chosen(axis, kind, what):
-    return (digest(kind, axis[0], what), axis[1], None)
+def chosen(axis, kind, *what):
+    return (digest(kind, axis[0], *what), axis[1], None)
 
 
 def element(axis, loop, level):
@@ -127,13 +127,13 @@ def call_axes(node):
             return of[0][:-1]
         case "pick":
             at = options["at"]
-            return [*of[0][:at], *[chosen(a, "pick", options["index"]) for a in of[0][at + 1 :]]]
+            return [*of[0][:at], *[chosen(a, "pick", of[0][at][0], options["index"]) for a in of[0][at + 1 :]]]
         case "slice":
             return viewed(of[0], options["at"], "slice", (options["start"], options["stop"], options["step"]))
         case "gather":
             at = options["at"]
             first = of[1] if len(of[1]) >= at else of[0][:at]
-            return [*first, *[chosen(a, "gather", key(node.args[1])) for a in of[0][at + 1 :]]]
+            return [*first, *[chosen(a, "gather", of[0][at][0], key(node.args[1])) for a in of[0][at + 1 :]]]
         case "flatten":
             joined = digest("flat", of[0][-2][0], of[0][-1][0])
             return [*of[0][:-2], (joined, joined, None)]

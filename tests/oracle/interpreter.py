@@ -53,7 +53,7 @@ class _Reader:
             case Map():
                 return self.length(node.over)
             case Call(function="gather"):
-                return self.length(node.args[1])
+                return self.length(node.args[1] if node.args[1].type.axes else node.args[0])
             case Call():
                 return self.length(next(a for a in node.args if a.type.axes))
             case Literal() | Input():
@@ -150,7 +150,7 @@ class _Reader:
         match node.function:
             case "record":
                 names = node.option("names")
-                return self._broadcast(node, i, env, lambda *parts: dict(zip(names, parts, strict=True)))
+                return self._broadcast(node, i, env, lambda *parts: dict(zip(names, parts, strict=True)), own_axes_only=True)
             case "pick":
                 absent = _absent(first, node.option("at"))
                 return deep(self.value(first, i, env), node.option("at") - 1, lambda x: picked(x, node.option("index"), absent))
@@ -179,18 +179,25 @@ class _Reader:
         return broadcast(
             lambda x, k: gathered(x, k, below, refers_to=refers_to, absent=absent),
             [self.value(of, i, env), indices],
-            [at - 1, min(at, len(index.type.axes)) - 1],
+            [at - 1, max(min(at, len(index.type.axes)) - 1, 0)],
         )
 
-    def _broadcast(self, node: Call, i: int, env: Environment, f: Any) -> Any:
+    def _broadcast(self, node: Call, i: int, env: Environment, f: Any, *, own_axes_only: bool = False) -> Any:
         values = [self.any_value(a, i, env) for a in node.args]
         depths = [max(len(a.type.axes) - 1, 0) for a in node.args]
+        if own_axes_only:
+            # A part that is deeper than the record is a list in it.
+            depths = [min(d, len(node.type.axes) - 1) for d in depths]
         return broadcast(f, values, depths)
 
     def _element(self, node: Call, args: Sequence[Any]) -> Any:
         if isinstance(node.function, UserFunction):
             assert node.function.body is not None, f"{node.function.name} has no body"
-            return None if any(a is None for a in args) else cast(node.function.body(*args), node.type.item)
+            if any(a is None for a in args):
+                return None
+            # What a parameter is declared to take is what the body gets.
+            given = [a if to is None else cast(a, to) for a, to in zip(args, node.function.accepts, strict=True)]
+            return cast(node.function.body(*given), node.type.item)
         weak = [isinstance(a, Literal) and not a.dtype for a in node.args]
         return elementwise(node.function, args, weak, node.type.item, dict(node.options))
 

@@ -111,4 +111,5 @@ def recorded(draw: DrawFn, pool: Pool) -> Made | None:
     if a is None:
         return None
     b = partner(draw, pool, a)
-    return Made(build.record(("x", "y"), [a.expr, b.expr]), a.steady and b.steady, plain=False)
+    n_axes = draw(st.none() | st.integers(1, max(len(a.type.axes), len(b.type.axes))))
+    return Made(build.record(("x", "y"), [a.expr, b.expr], n_axes=n_axes), a.steady and b.steady, plain=False)

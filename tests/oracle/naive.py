@@ -161,7 +161,9 @@ class Naive:
             body = f(Naive({i: x}, self.depth - 1, shared, element=True))
             shared.inside.pop()
             if isinstance(body, tuple):
-                return {str(k): _in_event(b, i) for k, b in enumerate(body)}
+                body = {str(k): b for k, b in enumerate(body)}
+            if isinstance(body, dict):
+                return {name: _in_event(b, i) for name, b in body.items()}
             depth = body.depth if isinstance(body, Naive) else 0
             return _in_event(body, i)
 
@@ -254,8 +256,8 @@ def _any_item(values: Any) -> Any:
 
 
 def lifted(f: Callable[..., Any]) -> Callable[..., Naive]:
-    """Give what `user_func` makes of a function of floats."""
-    return lambda *args: _call(f, *args)
+    """Give what `user_func` makes of a function that declares all its arguments as floats."""
+    return lambda *args: _call(lambda *items: f(*[np.float64(i) for i in items]), *args)
 
 
 def _in_event(value: Any, i: int) -> Any:

@@ -196,6 +196,8 @@ class Phrases:
             lambda: f"{d.name}[{self.pair_mask(d, x)}].{self.one_of('pt', 'eta')}",
             lambda: f"{d.name}.pt {self.one_of('-', '*', '>')} {self.leaf(x)}",
             lambda: f"({self.number(x)}, {self.related(x, 1)})",
+            lambda: f"({self.number(x)}, {d.name}[{self.pair_mask(d, x)}].pt, {self.mask(x)})",
+            lambda: f'{{"a": {d.name}.pt - {self.leaf(x)}, "b": {self.leaf(x)}}}',
             lambda: self.mask(x),
             lambda: self.pair(d, x),
             lambda: f"{x.name}.hits[{x.name}.hits > {self.leaf(x)}]" if c.kind == "Jet" else self.number(x),

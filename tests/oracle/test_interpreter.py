@@ -101,6 +101,11 @@ TABLE = [
         build.record(("p", "m"), [L("codes"), L("MET.pt")]),
         [[{"p": 1, "m": 100}, {"p": 2, "m": 100}, {"p": 3, "m": 100}], [], [{"p": 9, "m": 40}]],
     ),
+    (
+        "record of an event that holds a list",
+        build.record(("p", "m"), [L("codes"), L("MET.pt")], n_axes=1),
+        [{"p": [1, 2, 3], "m": 100}, {"p": [], "m": 10}, {"p": [9], "m": 40}],
+    ),
     ("member of a record", build.field(build.record(("p", "m"), [L("codes"), L("MET.pt")]), "m"), [[100] * 3, [], [40]]),
     ("is missing", call("is_none", L("weight")), [False, True, False]),
     ("fill missing", call("fill_none", L("weight"), 7.0), [2.0, 7.0, 0.5]),

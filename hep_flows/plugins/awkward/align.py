@@ -85,3 +85,10 @@ def constant(value: Constant, item: Item, size: int) -> Flat:
     if value.weak or isinstance(value.value, str):
         return Flat(value.value)
     return Flat(dtype_of(item).type(value.value))
+
+
+def one_for_each_list(index: Constant, of: Value, at: int) -> Value:
+    """Give one number as the index of every list of an axis."""
+    size = of.axes[at - 1].n_items if at else of.frame.size
+    valid = np.zeros(size, dtype=np.bool_) if index.value is None else None
+    return Value(of.frame, of.axes[:at], np.full(size, index.value or 0, dtype=np.int64), valid)

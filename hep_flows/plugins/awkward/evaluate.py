@@ -17,7 +17,7 @@ from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Inpu
 from hep_flows.expr.types import Int, Loop, Record, String
 from hep_flows.expr.walk import postorder, uses
 from hep_flows.plugins.awkward import structure, totals
-from hep_flows.plugins.awkward.align import Argument, aligned, constant, spread
+from hep_flows.plugins.awkward.align import Argument, aligned, constant, one_for_each_list, spread
 from hep_flows.plugins.awkward.calls import elementwise_call
 from hep_flows.plugins.awkward.needed_leaves import needed_fields
 from hep_flows.plugins.awkward.reduce import reduced
@@ -223,12 +223,11 @@ class _Evaluation:
 
     def _record(self, node: Call) -> Argument:
         """Give the structure of a record; its members are put together at the end."""
-        n_axes = len(node.type.axes)
-        if not n_axes:
+        if not (axes := node.type.axes):
             return Constant(True)
-        whole = self._of(next(a for a in node.args if len(a.type.axes) >= n_axes))
+        whole = self._of(next(a for a in node.args if len(a.type.axes) >= len(axes)))
         lifted = self._frames.lifted(whole, self._frame(node))
-        return Value(lifted.frame, lifted.axes[: n_axes - 1], None)
+        return Value(lifted.frame, lifted.axes[: len(axes) - 1], None)
 
     def _reduce(self, node: Call, name: str) -> Argument:
         of = self._of(node.args[0])
@@ -274,11 +273,9 @@ class _Evaluation:
         options: dict[str, Any] = dict(node.options)
         if options["at"] == 0:
             return self._events_at(of, index, node, negative_is_missing=refers)
-        if isinstance(index, Constant):
-            raise PluginError("an index of events is a number without events", where=node.where)
         frame = self._frame(node)
-        of, index = self._frames.lifted(of, frame), self._frames.lifted(index, frame)
-        at = options["at"] - 1
+        of, at = self._frames.lifted(of, frame), options["at"] - 1
+        index = one_for_each_list(index, of, at) if isinstance(index, Constant) else self._frames.lifted(index, frame)
         if len(index.axes) < at:
             flat = spread(index, of.axes[:at])
             index = replace(index, axes=of.axes[:at], data=flat.data, valid=flat.valid)

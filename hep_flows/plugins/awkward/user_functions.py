@@ -47,6 +47,7 @@ def called(function: UserFunction, operands: Sequence[Any], size: int, where: Wh
     body = function.body
     if body is None:
         raise TaskError(f"the function {function.name!r} has no body here", where=where, do=f"write the body of {function.name}")
+    operands = [_as_declared(o, item) for o, item in zip(operands, function.accepts, strict=True)]
     if size == 0:
         return texts([]) if isinstance(function.returns, String) else np.zeros(0, dtype=dtype_of(function.returns))
     whole = _on_arrays(body, operands, size)
@@ -54,6 +55,14 @@ def called(function: UserFunction, operands: Sequence[Any], size: int, where: Wh
         found = [_on_element(function, operands, i, where) for i in range(size)]
         return _typed(found, function, where)
     return _typed(whole, function, where)
+
+
+def _as_declared(operand: Any, item: Item | None) -> Any:
+    """Give an argument in the declared type, where that holds every value of the stored one: ``a: int`` is no 8-bit number."""
+    if item is None or isinstance(item, String) or not isinstance(operand, np.ndarray | np.generic):
+        return operand
+    declared = dtype_of(item)
+    return operand.astype(declared) if np.can_cast(operand.dtype, declared, "safe") else operand
 
 
 def _on_arrays(body: Body, operands: Sequence[Any], size: int) -> Any:
