@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hep_flows import __version__
+from hep_flows.cli.cache import cache
 from hep_flows.errors import HepFlowsError
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cache, name="cache")
 
 
 def main() -> None:
@@ -68,3 +70,11 @@ def plugins() -> None:
     from hep_flows.cli.plugins import show_plugins
 
     show_plugins()
+
+
+@app.command()
+def config() -> None:
+    """Print each setting, and where it comes from."""
+    from hep_flows.cli.config import show_config
+
+    show_config()

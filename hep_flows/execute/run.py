@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from hep_flows.errors import HepFlowsError, PluginError
 from hep_flows.execute.batches import Batches
-from hep_flows.execute.in_order import in_order
 from hep_flows.execute.history import note_run
+from hep_flows.execute.in_order import in_order
 from hep_flows.execute.keys import Keys
 from hep_flows.execute.machine import Machine
 from hep_flows.execute.merge import Merging

@@ -1,0 +1,211 @@
+"""``hep-flows cache``: look into the cache, and keep it small and sound."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hep_flows.errors import StoreError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hep_flows.store.index import Row
+    from hep_flows.store.store import Store
+
+cache = typer.Typer(help="Look into the cache of results, and keep it small and sound.", no_args_is_help=True)
+
+Key = Annotated[str, typer.Argument(help="The key of a result, or its first digits.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@cache.command()
+def path(key: Annotated[str, typer.Argument(help="A key, or its first digits; the folder when left out.")] = "") -> None:
+    """Print the folder of the cache, or the Parquet file of a result."""
+    store = _store()
+    typer.echo(store.path(_found(store, key).key) if key else store.folder.root)
+
+
+@cache.command()
+def info(*, as_json: AsJson = False) -> None:
+    """Say how much is in the cache."""
+    from hep_flows.settings import read_settings
+    from hep_flows.store.index import listed
+
+    store = _store()
+    rows = listed(store).values()
+    limit = read_settings().cache_limit
+    said: dict[str, object] = {
+        "folder": store.folder.root,
+        "state": "can be written" if store.writable else f"read only: {store.why_read_only}",
+        "results": len(rows),
+        "bytes": sum([r.nbytes for r in rows]),
+        "limit": limit,
+        "pinned": len([r for r in rows if r.pinned]),
+        "layers": [layer.root for layer in store.layers],
+    }
+    if as_json:
+        typer.echo(json.dumps(said, indent=2))
+        return
+    said |= {"bytes": _size(sum([r.nbytes for r in rows])), "limit": "none" if limit is None else _size(limit)}
+    said["layers"] = ", ".join([layer.root for layer in store.layers]) or "none"
+    for name, value in said.items():
+        typer.echo(f"{name + ':':9s} {value}")
+
+
+@cache.command()
+def ls(
+    *,
+    most: Annotated[int, typer.Option(min=1, help="How many are listed, the last used first.")] = 40,
+    plugin: Annotated[str, typer.Option(help="Only results of this plug-in.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the results, those that were used last first."""
+    from hep_flows.store.index import listed
+
+    rows = [r for r in listed(_store()).values() if not plugin or r.about.get("plugin") == plugin]
+    rows.sort(key=lambda r: (-r.used, r.key))
+    if as_json:
+        typer.echo(json.dumps([_row(r) for r in rows[:most]], indent=2))
+        return
+    for r in rows[:most]:
+        pin = "*" if r.pinned else " "
+        typer.echo(f"{r.key[:12]}{pin} {_size(r.nbytes):>9s} {r.rows:>10,} rows  {_age(r.used):>8s}  {_about(r)}")
+    if len(rows) > most:
+        typer.echo(f"... and {len(rows) - most:,} more")
+
+
+@cache.command()
+def verify(
+    *,
+    decode: Annotated[bool, typer.Option("--decode", help="Read every result too, not just its bytes.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove what is damaged.")] = False,
+) -> None:
+    """Check every result against its checksum; the exit code is 1 when one is damaged."""
+    from hep_flows.store.verify import verify as check
+
+    report = check(_store(), decode=decode, remove_damaged=remove)
+    typer.echo(f"{report.sound:,} results are sound ({_size(report.nbytes)})")
+    if report.leftovers.files:
+        typer.echo(f"removed {report.leftovers.files:,} files that interrupted runs had left ({_size(report.leftovers.nbytes)})")
+    for damage in report.damaged:
+        typer.echo(f"damaged: {damage.key}: {damage.reason}")
+    if not report.is_sound:
+        raise typer.Exit(1)
+
+
+@cache.command()
+def gc(
+    *,
+    limit: Annotated[str, typer.Option(help="How much may stay, such as 20GB; the setting cache_limit when left out.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+) -> None:
+    """Remove what was not used for longest until the rest fits; pinned and very recent results stay."""
+    from hep_flows.settings import read_settings
+    from hep_flows.store.collect import collect
+
+    settings = read_settings(**({"cache_limit": limit} if limit else {}))
+    report = collect(_store(), limit_bytes=settings.cache_limit, dry_run=dry_run)
+    verb = "would remove" if dry_run else "removed"
+    typer.echo(f"{verb} {len(report.removed):,} results ({_size(report.removed_bytes)})")
+    typer.echo(f"{len(report.kept):,} results stay ({_size(report.kept_bytes)})")
+    if not report.is_within_limit:
+        typer.echo("that is more than the limit: the rest is pinned, in use, or was used a moment ago")
+
+
+@cache.command()
+def rebuild() -> None:
+    """Make the index anew from what is there."""
+    from hep_flows.store.index import rebuild as make
+
+    typer.echo(f"{len(make(_store())):,} results")
+
+
+@cache.command()
+def why(key: Key) -> None:
+    """Say what a result is, what it was made from, and how it came about."""
+    from hep_flows.cli.cache_why import explained
+
+    store = _store()
+    typer.echo(explained(store, _found(store, key).key))
+
+
+@cache.command()
+def pin(
+    key: Key,
+    *,
+    reason: Annotated[str, typer.Option(help="Why it is kept.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Let it be removed again.")] = False,
+) -> None:
+    """Keep a result for ever: no collection removes it."""
+    from hep_flows.store import pins
+
+    store = _store()
+    found = _found(store, key).key
+    if undo:
+        pins.unpin(store, found)
+    else:
+        pins.pin(store, found, reason)
+    typer.echo(f"{found} {'may be removed' if undo else 'stays'}")
+
+
+@cache.command()
+def rm(keys: Annotated[list[str], typer.Argument(help="Keys of results, or their first digits.")]) -> None:
+    """Remove results; they are computed again when they are asked for."""
+    store = _store()
+    for found in [_found(store, k).key for k in keys]:
+        store.remove(found)
+        typer.echo(f"removed {found}")
+
+
+def _store() -> Store:
+    from hep_flows.execute.open_store import open_store
+    from hep_flows.settings import read_settings
+
+    store = open_store(read_settings())
+    if store is None:
+        raise StoreError("there is no cache", why="the setting cache is off", do="hep-flows config says where it is set")
+    return store
+
+
+def _found(store: Store, start: str) -> Row:
+    """Give the one result whose key begins with these digits."""
+    from hep_flows.store.index import listed
+
+    rows = listed(store)
+    fit = [r for k, r in rows.items() if k.startswith(start.lower())]
+    if len(fit) == 1:
+        return fit[0]
+    why = f"{len(fit)} keys begin so" if fit else f"there are {len(rows):,} results in {store.folder.root}"
+    raise StoreError(
+        f"{start!r} is not the key of one stored result", why=why, do=did_you_mean(start, list(rows)) if not fit else ""
+    )
+
+
+def _row(r: Row) -> dict[str, object]:
+    row = {"key": r.key, "kind": r.kind, "type": r.type, "rows": r.rows, "bytes": r.nbytes, "created": r.created}
+    return row | {"used": r.used, "pinned": r.pinned, "about": dict(r.about)}
+
+
+def _about(r: Row) -> str:
+    parts: Sequence[str] = [str(r.about.get(name, "")) for name in ("plugin", "dataset", "name")]
+    return "  ".join([p for p in parts if p])
+
+
+def _size(n: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1000
+    return f"{n:.1f} TB"
+
+
+def _age(used: float) -> str:
+    seconds = max(0.0, time.time() - used)
+    for length, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {word}"
+    return f"{seconds:.0f} s"
