@@ -108,8 +108,7 @@ class Run:
         machine = self.machine
         while True:
             need = needs(self.plan, machine.keys, machine.batches, machine.results)
-            unread = [k for k in need.stored if k not in machine.merged]
-            for key in unread:
+            for key in [k for k in need.stored if k not in machine.merged]:
                 found = machine.results.get(key)
                 if found is None:
                     break

@@ -37,7 +37,7 @@ def write_file(path: Path, seed: int, n: int = N_EVENTS) -> None:
     with uproot.recreate(part, compression=None) as file:
         file.mktree("Events", {"Jet": "var * {pt: float32, eta: float32}", "MET_pt": "float32"})
         file["Events"].extend({"Jet": jet, "MET_pt": rng.exponential(30, n).astype(np.float32)})
-    os.replace(part, path)
+    part.replace(path)
 
 
 @dataclass

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bench import Project, write_file
 
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Expected = dict[str, list[tuple[str, int]]]
 

@@ -1,0 +1,26 @@
+"""A cold run over several files, made to be killed: says when its first result is stored, and prints the values at the end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hep_flows import Histogram, nanoaod_table, run
+
+if __name__ == "__main__":
+    events = nanoaod_table(sorted(str(f) for f in Path(sys.argv[1]).glob("part_*.root")))
+    good = events.Jet[events.Jet.pt > 30.0]
+    axes = Histogram.new.Reg(20, 0, 200, name="pt").Weight()
+    asked = [
+        axes.fill(pt=good.pt, weight=good.pt * 0.1),
+        good.pt.Sum().Sum(),
+        good.Count().Sum(),
+        events.MET.pt / events.MET.pt.Max(),
+        events.Jet.eta,
+    ]
+    print("begins", flush=True)
+    done = run(asked, workers=2, chunk_events=20, on_error="raise")
+    h, total, count, met, eta = done.values
+    rows = [(r.key, r.batches_computed) for r in done.report.tasks]
+    print("values", h.view(flow=True).tobytes().hex(), total.hex(), count, met.to_list(), eta.to_list())
+    print("computed", sum([n for _, n in rows]), "cached", sum([r.batches_cached for r in done.report.tasks]))
