@@ -6,11 +6,12 @@ STAMP := $(VENV)/.setup.stamp
 EXTRAS := dev,isal,coffea
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fix check test run demo docs golden bench clean
+.PHONY: help setup fix check test torture run demo docs golden bench clean
 
 help:
 	@echo "make run     the demo: the paper's two listings on a generated sample, with plans, yields and plots"
 	@echo "make test    the tests"
+	@echo "make torture the cache under every change and 100 kills, with a table"
 	@echo "make check   style, types, import contracts, dependencies"
 	@echo "make fix     format, and mend what can be mended"
 	@echo "make docs    the pictures of the documentation"
@@ -41,6 +42,9 @@ check: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+torture: setup
+	HEP_FLOWS_KILLS=100 HEP_FLOWS_TORTURE_TABLE=1 $(BIN)/python -m pytest -q tests/torture
 
 run demo: setup
 	$(BIN)/hep-flows demo

@@ -33,7 +33,7 @@ class TaskStatus:
     why : str
         Why it has to be computed.
     batches, missing : int
-        How many parts of it are needed, and how many of these have to be computed.
+        How many parts it has, and how many of them have to be computed.
     """
 
     state: Literal["hit", "miss"]
@@ -54,18 +54,20 @@ def plan_status(plan: Plan, plugins: Sequence[Plugin], store: Store | None) -> d
     results = Results(store)
     by_name = {p.name: p for p in plugins}
     keys = Keys(plan, {n: p.result_version for n, p in by_name.items()})
-    need = needs(plan, keys, Batches(plan, by_name, results), results)
+    batches = Batches(plan, by_name, results)
+    need = needs(plan, keys, batches, results)
     told = _changes(plan, results) if any(need.missing.values()) else {}
     numbers = {t.key: i + 1 for i, t in enumerate(plan.tasks)}
     found: dict[Key, TaskStatus] = {}
     for task in plan.tasks:
-        missing, here = need.missing.get(task.key, set()), need.found.get(task.key, set())
+        missing = need.missing.get(task.key, set())
+        parts = 1 if task.dataset is None else len(batches.of(task.dataset))
         if not missing:
-            found[task.key] = TaskStatus("hit", _why_hit(task, need), len(here))
+            found[task.key] = TaskStatus("hit", _why_hit(task, need), parts)
             continue
         why = keys.not_stored.get(task.key, "")
         why = f"never stored: {why}" if why else _why_miss(task, plan, told, need, numbers)
-        found[task.key] = TaskStatus("miss", why, len(missing) + len(here), len(missing))
+        found[task.key] = TaskStatus("miss", why, parts, len(missing))
     return found
 
 

@@ -13,8 +13,6 @@ from hep_flows.plugins.awkward import known_files
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
 
-TABLE: list[str] = []
-
 
 @pytest.fixture(scope="module")
 def computed_once(tmp_path_factory):
@@ -45,7 +43,7 @@ def project(computed_once, tmp_path):
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
-def test_exactly_what_depends_on_a_change_is_computed_again(mutation, project, computed_once, monkeypatch):
+def test_exactly_what_depends_on_a_change_is_computed_again(mutation, project, computed_once, monkeypatch, record_property):
     for plugin in (AwkwardPlugin, HistPlugin):
         monkeypatch.setattr(plugin, "result_version", plugin.result_version)
     monkeypatch.setattr(known_files, "SETTLED_S", -1.0)
@@ -55,7 +53,11 @@ def test_exactly_what_depends_on_a_change_is_computed_again(mutation, project, c
     fresh, _ = project.results(store=False)
     stale = [n for n in values if not same(values[n], fresh[n])]
     changed = [n for n in values if not same(values[n], computed_once[1][n])]
+    needless = {n: rows for n, rows in computed.items() if rows != mutation.expected.get(n)}
+    record_property("change", mutation.name)
+    record_property("stale", len(stale))
+    record_property("needless", len(needless))
+    record_property("computed", ", ".join([f"{n} {'+'.join(str(b) for _, b in rows)}" for n, rows in computed.items()]))
     assert not stale, f"stale: {stale}"
-    needless = {n: rows for n, rows in computed.items() if n not in mutation.expected}
     assert computed == mutation.expected, f"needless: {needless}"
     assert bool(changed) == bool(mutation.expected) or "version" in mutation.name
