@@ -112,7 +112,7 @@ def _files() -> list[tuple[str, Mapping[str, object]]]:
     if user.is_file():
         found.append((str(user), _toml(user)))
     project = next((p for folder in _folders() if (p := folder / "pyproject.toml").is_file()), None)
-    if project is not None and b"hep_flows" in project.read_bytes():  # most files have no such table, and need not be parsed
+    if project is not None and b"[tool.hep_flows" in project.read_bytes():  # most files have no such table, and need not be parsed
         tool = _toml(project).get("tool", {})
         table = tool.get("hep_flows", {}) if isinstance(tool, dict) else {}
         found.append((f"{project}, [tool.hep_flows]", {k: _from(project, k, v) for k, v in table.items()}))

@@ -5,14 +5,16 @@ Nothing is imported before it is asked for, and a plug-in that cannot be importe
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import PluginError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from importlib.metadata import EntryPoint
 
     from hep_flows.plugin import Plugin
@@ -99,8 +101,14 @@ def _usable(found: Found) -> Plugin:
 
 
 def _points() -> dict[str, EntryPoint]:
+    return dict(_points_on(tuple(sys.path), entry_points))
+
+
+@lru_cache(maxsize=1)
+def _points_on(path: tuple[str, ...], find: Callable[..., Iterable[EntryPoint]]) -> dict[str, EntryPoint]:
+    """Give the entry points that are found on a search path; reading what every installed package says takes a while."""
     points: dict[str, EntryPoint] = {}
-    for point in entry_points(group=GROUP):
+    for point in find(group=GROUP):
         other = points.get(point.name)
         if other is not None and other.value != point.value:
             raise PluginError(
