@@ -55,7 +55,7 @@ docs: setup
 	cp demo-output/listing_2_physlite.png docs/images/resolution.png
 
 golden: setup
-	HEP_FLOWS_GOLDEN=1 $(BIN)/python -m pytest -q tests/expr tests/record tests/rules
+	HEP_FLOWS_GOLDEN=1 $(BIN)/python -m pytest -q tests/expr tests/record tests/rules tests/show tests/docs
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench,isal]"

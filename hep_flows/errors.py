@@ -183,7 +183,7 @@ class StoreError(HepFlowsError):
 def with_article(value: object) -> str:
     """Give ``"an int"`` or ``"a dict"`` for the kind of a value."""
     name = type(value).__name__
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+    return f"{'an' if name[0].lower() in 'aeiou' or name.startswith('nd') else 'a'} {name}"
 
 
 def did_you_mean(name: str, known: Iterable[str], limit: int = 3, about: Mapping[str, str] | None = None) -> str:

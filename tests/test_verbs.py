@@ -68,7 +68,7 @@ class TestMakeLocal:
             ("x", "a str"),
             (None, "did a function forget its return"),
             ({"a": [object()]}, "an object"),
-            (np.arange(3), "a ndarray"),
+            (np.arange(3), "an ndarray"),
             (Histogram.new.Reg(5, 0, 1), "end the histogram with a storage"),
             (abs, "call it"),
         ],

@@ -14,6 +14,7 @@ from hep_flows import make_local, plan
 from hep_flows.demo.generate import Recipe
 from hep_flows.demo.listings import LISTINGS
 from hep_flows.demo.sample_files import sample_files
+from hep_flows.errors import SourceError
 from hep_flows.show.histogram_plot import save_histogram_plot
 
 if TYPE_CHECKING:
@@ -40,10 +41,15 @@ class Stopwatch:
             self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start
 
 
-def run_demo(data: Path, out: Path, events: int) -> None:
-    """Run the listings over the files of ``data``, print what happens and put the plots into ``out``."""
+def run_demo(data: Path, out: Path, events: int, *, made: bool) -> None:
+    """Run the listings over the files of ``data``, print what happens and put the plots into ``out``.
+
+    ``made`` says that the sample may be written into the folder.
+    """
     console, watch = Console(soft_wrap=True, highlight=False), Stopwatch()
     with watch.time("sample"):
+        if not made and not any(data.glob("*.root")):
+            raise SourceError(f"{data} has no ROOT files", do="leave --data out to make the sample in demo-data")
         files = sample_files(data, Recipe(events=events))
     _say_files(console, files)
     with watch.time("load the plotting library"):

@@ -53,15 +53,18 @@ def options(
 @app.command()
 def demo(
     data: Annotated[
-        Path, typer.Option(file_okay=False, help="Folder of the sample, or of real files: one PHYSLITE and one NanoAOD file.")
-    ] = Path("demo-data"),
+        Path | None,
+        typer.Option(
+            file_okay=False, exists=True, help="Folder of real files, one PHYSLITE and one NanoAOD [default: the sample]."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the plots.")] = Path("demo-output"),
     events: Annotated[int, typer.Option(min=1, max=1_000_000, help="Size of the sample, if it is made.")] = 10_000,
 ) -> None:
     """Run the two listings of the paper: plans, yields, times and plots."""
     from hep_flows.cli.demo import run_demo
 
-    run_demo(data, out, events)
+    run_demo(data or Path("demo-data"), out, events, made=data is None)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import HepFlowsError, PluginError, TaskError, line_of
+from hep_flows.execute.check_array import wrong_array
 from hep_flows.execute.in_order import Stopped
 from hep_flows.plugin import Columns, HistogramResult, Scalar
 
@@ -67,10 +68,10 @@ def _called(
         if context.cancelled():
             raise Stopped from error
         raise _failed(stage, context, error) from error
-    return {t.key: _checked(stage, t, results) for t in stage.tasks}
+    return {t.key: _checked(stage, t, results, context) for t in stage.tasks}
 
 
-def _checked(stage: Stage, task: Task, results: Mapping[Key, Result]) -> Result:
+def _checked(stage: Stage, task: Task, results: Mapping[Key, Result], context: RunContext) -> Result:
     result = results.get(task.key)
     if result is None or not isinstance(result, _KINDS[task.output]):
         raise PluginError(
@@ -79,7 +80,22 @@ def _checked(stage: Stage, task: Task, results: Mapping[Key, Result]) -> Result:
             why="run must give one result of the task's output for every program",
             do=f"report it to the authors of {stage.plugin!r}",
         )
+    if isinstance(result, Columns):
+        wrong = wrong_array(result.array, task.expr.type, _n_events(task, context))
+        if wrong:
+            raise PluginError(
+                f"the plug-in {stage.plugin!r} gave an array that is not what was asked for: {wrong}",
+                where=task.expr.where,
+                why=f"the expression is {task.expr.type}",
+                do=f"report it to the authors of {stage.plugin!r}",
+            )
     return result
+
+
+def _n_events(task: Task, context: RunContext) -> int | None:
+    """Give the number of events that a result must have: all of the range, unless the expression selects events."""
+    part, axes = context.partition, task.expr.type.axes
+    return part.stop - part.start if part is not None and axes and axes[0].key == axes[0].root else None
 
 
 def _failed(stage: Stage, context: RunContext, error: Exception) -> TaskError:

@@ -135,7 +135,7 @@ def call(
 
 def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str, Constant], ...], where: Where) -> Call:
     types = [a.type for a in args]
-    title = row.symbol or row.name
+    title = row.symbol or row.title
     axes, loops = aligned(types, title, where)
     weak = [isinstance(a, Literal) and not a.dtype for a in args]
     assert row.item is not None
@@ -182,6 +182,8 @@ def _reduce(row: Function, of: Expr, where: Where) -> Call:
         item = row.item([t.item], [False])
     except TypeError as error:
         raise LiteralError(f"{title} cannot be applied here: {error}", where=where) from None
+    if len(t.axes) == 1 and isinstance(item, Float) and row.name in {"sum", "prod", "mean"}:
+        item = Float(64)  # Totals over all events are added up in double precision.
     unit = t.unit if row.name in {"sum", "max", "min", "mean"} else ""
     return Call(row.name, (of,), type=Type(item, t.axes[:-1], t.loops, row.missing == "made", unit), where=where)
 
@@ -240,6 +242,8 @@ def gathered(of: Expr, index: Expr, at: int, where: Where = None) -> Call:
 def record(names: Sequence[str], parts: Sequence[Expr], where: Where = None, n_axes: int | None = None) -> Call:
     """Give one record per element of the deepest part, or of the first ``n_axes`` axes: deeper parts are then lists in the record."""
     types = [p.type for p in parts]
+    if len(set(names)) < len(parts):
+        raise LiteralError(f"two members of a record have one name: {', '.join(names)}", where=where)
     if n_axes is not None and max([len(t.axes) for t in types]) > n_axes:
         options: tuple[tuple[str, Constant], ...] = (("names", tuple(names)), ("axes", n_axes))
         types = [replace(t, axes=t.axes[:n_axes]) for t in types]

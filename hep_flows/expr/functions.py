@@ -58,6 +58,11 @@ class Function:
     meaning: int = 1
     missing: Literal["passes", "made", "removed"] = "passes"
 
+    @property
+    def title(self) -> str:
+        """Give the name to show: a physicist's where that differs from the table's."""
+        return {"delta_r": "DeltaR", "delta_phi": "DeltaPhi"}.get(self.name, self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class UserFunction:
@@ -143,7 +148,7 @@ def _rows() -> dict[str, Function]:
 
     reduce("count", results.counted, "removed")
     reduce("sum prod", results.summed, "removed")
-    reduce("any all", results.any_truth, "removed")
+    reduce("any all", results.truth, "removed")
     reduce("max min", results.same, "made")
     reduce("mean", results.averaged, "made")
     rows.extend(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hep_flows.expr import promotion
-from hep_flows.expr.types import Bool, Float, Int, Item, String, is_number
+from hep_flows.expr.types import Anything, Bool, Float, Int, Item, String, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def _numbers(items: Sequence[Item]) -> None:
     for item in items:
+        if isinstance(item, Anything):
+            raise TypeError("a list or tuple has no place beside values of events; for membership use np.isin(x, [1, 2])")
         if not is_number(item):
             raise TypeError(f"it needs numbers, and one argument is a {item}")
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import LiteralError, did_you_mean
 from hep_flows.expr import build
-from hep_flows.record.operands import expr_of
+from hep_flows.record.methods import aggregated
 from hep_flows.record.operators import elementwise
+from hep_flows.record.recorder import Recorder, called_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,21 +16,6 @@ if TYPE_CHECKING:
     from hep_flows.errors import Site
     from hep_flows.expr.nodes import Expr
     from hep_flows.record.dataframe import DataFrame
-    from hep_flows.record.table import Table
-
-
-class _Recorder:
-    """Makes expressions from operands, at one line and over one table."""
-
-    def __init__(self, table: Table, where: Site | None) -> None:
-        self.table = table
-        self.where = where
-
-    def expr(self, value: Any) -> Expr:
-        return expr_of(value, self.table, self.where)
-
-    def refuse(self, what: str, do: str = "") -> LiteralError:
-        return LiteralError(what, where=self.where, do=do)
 
 
 def awkward_call(frame: DataFrame, func: Any, args: Sequence[Any], kwargs: dict[str, Any], where: Site | None) -> Any:
@@ -45,47 +31,39 @@ def awkward_call(frame: DataFrame, func: Any, args: Sequence[Any], kwargs: dict[
     if record is None:
         do = did_you_mean(name, _FUNCTIONS) or "call make_local(x) first"
         raise LiteralError(f"ak.{name} cannot be recorded", where=where, why="the language has no such function", do=do)
-    on = _Recorder(frame._table, where)  # noqa: SLF001
-    defaults = {"highlevel": True, "behavior": None, "attrs": None, "mask_identity": None, "keepdims": False}
-    given = {k: v for k, v in kwargs.items() if k not in defaults or v != defaults[k]}
-    given.pop("mask_identity", None)
-    try:
-        return frame._made(record(on, *args, **given))  # noqa: SLF001
-    except TypeError as error:
-        if "argument" not in str(error) or isinstance(error, LiteralError):
-            raise
-        raise LiteralError(f"ak.{name}: {str(error).split(') ', 1)[-1]}", where=where) from None
+    on = Recorder(frame._table, where)  # noqa: SLF001
+    return frame._made(called_with(on, f"ak.{name}", record, args, _given(on, name, kwargs)))  # noqa: SLF001
+
+
+def _given(on: Recorder, name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Give the keywords that mean something: those that say what holds anyway are left out.
+
+    Raises
+    ------
+    LiteralError
+        When ``mask_identity`` asks for another result on empty lists than the language gives.
+    """
+    missing_on_empty = name in ("max", "min", "mean")
+    if kwargs.get("mask_identity", missing_on_empty) not in (None, missing_on_empty):
+        gives = "missing" if missing_on_empty else "the neutral value"
+        raise on.refuse(f"ak.{name} with mask_identity={kwargs['mask_identity']} cannot be recorded: an empty list gives {gives}")
+    holds = {"highlevel": True, "behavior": None, "attrs": None, "keepdims": False, "mask_identity": kwargs.get("mask_identity")}
+    return {k: v for k, v in kwargs.items() if k not in holds or v != holds[k]}
 
 
 def _reduction(name: str) -> Callable[..., Expr]:
-    def reduce(on: _Recorder, array: Any, axis: int | None = None) -> Expr:
-        from hep_flows.record.methods import aggregated
-        from hep_flows.record.numpy_hooks import reduce_all
-
+    def reduce(on: Recorder, array: Any, axis: int | None = None) -> Expr:
         expr = on.expr(array)
-        return reduce_all(name, expr, on.where) if axis is None else aggregated(name, expr, axis, on.where)
+        return on.over_all(name, expr) if axis is None else aggregated(name, expr, axis, on.where)
 
     return reduce
 
 
-def _mean(on: _Recorder, x: Any, *, axis: int | None = None) -> Expr:
-    from hep_flows.record.methods import aggregated
-    from hep_flows.record.numpy_hooks import reduce_all
-
-    expr = on.expr(x)
-    if axis is not None:
-        return aggregated("mean", expr, axis, on.where)
-    total, n = reduce_all("sum", expr, on.where), reduce_all("count", expr, on.where)
-    return build.call("true_divide", (total, n), where=on.where)
-
-
-def _num(on: _Recorder, array: Any, axis: int = 1) -> Expr:
-    from hep_flows.record.methods import aggregated
-
+def _num(on: Recorder, array: Any, axis: int = 1) -> Expr:
     return aggregated("count", on.expr(array), axis, on.where)
 
 
-def _firsts(on: _Recorder, array: Any, axis: int = 1) -> Expr:
+def _firsts(on: Recorder, array: Any, axis: int = 1) -> Expr:
     expr = on.expr(array)
     depth = len(expr.type.axes)
     at = axis + depth if axis < 0 else axis
@@ -94,22 +72,22 @@ def _firsts(on: _Recorder, array: Any, axis: int = 1) -> Expr:
     return build.pick(expr, 0, at, on.where)
 
 
-def _is_none(on: _Recorder, array: Any, axis: int = 0) -> Expr:
+def _is_none(on: Recorder, array: Any, axis: int = 0) -> Expr:
     return build.call("is_none", (_at_innermost(on, array, axis, "is_none"),), where=on.where)
 
 
-def _drop_none(on: _Recorder, array: Any, axis: int = -1) -> Expr:
+def _drop_none(on: Recorder, array: Any, axis: int = -1) -> Expr:
     expr = _at_innermost(on, array, axis, "drop_none")
     keep = build.call("invert", (build.call("is_none", (expr,), where=on.where),), where=on.where)
     return build.filtered(expr, keep, len(expr.type.axes) - 1, on.where)
 
 
-def _fill_none(on: _Recorder, array: Any, value: Any, axis: int = -1) -> Expr:
+def _fill_none(on: Recorder, array: Any, value: Any, axis: int = -1) -> Expr:
     expr = _at_innermost(on, array, axis, "fill_none")
     return elementwise("fill_none", (expr, on.expr(value)), on.where)
 
 
-def _at_innermost(on: _Recorder, array: Any, axis: int | None, name: str) -> Expr:
+def _at_innermost(on: Recorder, array: Any, axis: int | None, name: str) -> Expr:
     """Give the operand; missing values live on the innermost axis, so any other one would do nothing."""
     expr = on.expr(array)
     depth = len(expr.type.axes)
@@ -118,22 +96,22 @@ def _at_innermost(on: _Recorder, array: Any, axis: int | None, name: str) -> Exp
     return expr
 
 
-def _where(on: _Recorder, condition: Any, *choices: Any) -> Expr:
+def _where(on: Recorder, condition: Any, *choices: Any) -> Expr:
     if len(choices) != 2:
         raise on.refuse("ak.where needs a condition and two choices", "use X[mask] to select")
     return elementwise("where", tuple([on.expr(v) for v in (condition, *choices)]), on.where)
 
 
-def _zip(on: _Recorder, arrays: Any) -> Expr:
+def _zip(on: Recorder, arrays: Any) -> Expr:
     named = arrays if isinstance(arrays, dict) else {str(i): a for i, a in enumerate(arrays)}
     return build.record(tuple(named), [on.expr(a) for a in named.values()], on.where)
 
 
-def _round(on: _Recorder, array: Any, decimals: int = 0) -> Expr:
+def _round(on: Recorder, array: Any, decimals: int = 0) -> Expr:
     return build.call("round", (on.expr(array),), (("decimals", decimals),), on.where)
 
 
-def _flatten(on: _Recorder, array: Any, axis: int | None = 1) -> Expr:
+def _flatten(on: Recorder, array: Any, axis: int | None = 1) -> Expr:
     expr = on.expr(array)
     depth = len(expr.type.axes)
     if depth < 3 or axis is None or axis + (depth if axis < 0 else 0) != depth - 1:
@@ -151,7 +129,7 @@ _FUNCTIONS: dict[str, Callable[..., Expr]] = {
     "all": _reduction("all"),
     "max": _reduction("max"),
     "min": _reduction("min"),
-    "mean": _mean,
+    "mean": _reduction("mean"),
     "num": _num,
     "firsts": _firsts,
     "is_none": _is_none,

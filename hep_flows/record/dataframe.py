@@ -168,11 +168,17 @@ class DataFrame(Operators, Aggregates):
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: there are no values yet."""
-        raise control_flow.no_value(user_site(), "a numpy array", "call make_local(x) first")
+        raise control_flow.no_value(site_outside("numpy"), "a numpy array", "call make_local(x) first")
 
     def __hash__(self) -> int:
         """Hash by the expression's key."""
         return hash(self._expr)
+
+    def __format__(self, spec: str) -> str:
+        """Give the text of the expression; a number's format needs a value."""
+        if spec:
+            raise control_flow.no_value(user_site(), f"the format {spec!r}", "call make_local(x) first")
+        return repr(self)
 
     def __copy__(self) -> Self:
         """Give a frame of the same expression."""

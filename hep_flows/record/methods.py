@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import AxisError, LiteralError, with_article
 from hep_flows.expr import build
 from hep_flows.record.source_line import user_site
-from hep_flows.record.vectors import delta_r
+from hep_flows.record.vectors import delta_phi, delta_r
 
 if TYPE_CHECKING:
     from hep_flows.errors import Site
@@ -107,6 +107,11 @@ class Aggregates:
         """
         frame: Any = self
         return frame._made(delta_r(frame, other, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    def DeltaPhi(self, other: DataFrame) -> DataFrame:  # noqa: N802
+        """Give the difference of phi of two objects, wrapped into [-pi, pi). Both need phi, and must align."""
+        frame: Any = self
+        return frame._made(delta_phi(frame, other, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
 
 
 def picked(of: Expr, index: int, title: str, where: Site | None) -> Expr:

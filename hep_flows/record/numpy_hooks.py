@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import LiteralError, did_you_mean
-from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.types import Record
+from hep_flows.record.methods import aggregated
 from hep_flows.record.operands import constant_of, expr_of
 from hep_flows.record.operators import elementwise
+from hep_flows.record.recorder import Recorder, called_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,32 +68,10 @@ def numpy_function(frame: DataFrame, func: Any, args: Sequence[Any], kwargs: dic
     if record is None:
         module = str(getattr(func, "__module__", "numpy")).removeprefix("numpy").lstrip(".")
         raise _unknown(f"{module}.{name}" if module else name, where)
-    try:
-        return record(_Recorder(frame._table, where), *args, **kwargs)  # noqa: SLF001
-    except TypeError as error:
-        if "argument" not in str(error) or isinstance(error, LiteralError):
-            raise
-        raise LiteralError(f"np.{name}: {str(error).split(') ', 1)[-1].replace(record.__name__, name)}", where=where) from None
+    return called_with(Recorder(frame._table, where), f"np.{name}", record, args, kwargs)  # noqa: SLF001
 
 
-class _Recorder:
-    """Makes frames from operands, at one line and over one table."""
-
-    def __init__(self, table: Table, where: Site | None) -> None:
-        self.table = table
-        self.where = where
-
-    def frame(self, expr: Expr) -> DataFrame:
-        from hep_flows.record.dataframe import DataFrame
-
-        return DataFrame._of(expr, self.table)  # noqa: SLF001
-
-    def call(self, name: str, *values: Any, options: Any = ()) -> DataFrame:
-        args = tuple([expr_of(v, self.table, self.where) for v in values])
-        return self.frame(elementwise(name, args, self.where, options))
-
-
-def _where(on: _Recorder, condition: Any, *choices: Any) -> DataFrame:
+def _where(on: Recorder, condition: Any, *choices: Any) -> DataFrame:
     if len(choices) != 2:
         raise LiteralError(
             "np.where with one argument gives positions, which have no place in an expression",
@@ -102,59 +81,43 @@ def _where(on: _Recorder, condition: Any, *choices: Any) -> DataFrame:
     return on.call("where", condition, *choices)
 
 
-def reduction(name: str) -> Callable[..., DataFrame]:
+def _reduction(name: str) -> Callable[..., DataFrame]:
     """Give numpy's form of an aggregate: over everything when no axis is named, the innermost for ``axis=-1``."""
 
-    def reduce(on: Any, a: Any, axis: int | None = None) -> DataFrame:
-        from hep_flows.record.methods import aggregated
-
-        expr = expr_of(a, on.table, on.where)
-        if axis is not None:
-            return on.frame(aggregated(name, expr, axis, on.where))  # type: ignore[no-any-return]
-        if name == "mean":
-            total, n = reduce_all("sum", expr, on.where), reduce_all("count", expr, on.where)
-            return on.frame(build.call("true_divide", (total, n), where=on.where))  # type: ignore[no-any-return]
-        return on.frame(reduce_all(name, expr, on.where))  # type: ignore[no-any-return]
+    def reduce(on: Recorder, a: Any, axis: int | None = None) -> DataFrame:
+        expr = on.expr(a)
+        return on.frame(on.over_all(name, expr) if axis is None else aggregated(name, expr, axis, on.where))
 
     return reduce
 
 
-def reduce_all(name: str, expr: Expr, where: Site | None) -> Expr:
-    """Give an aggregate over all axes, innermost first."""
-    outer = {"count": "sum"}.get(name, name)
-    new = build.call(name, (expr,), where=where)
-    while new.type.axes:
-        new = build.call(outer, (new,), where=where)
-    return new
-
-
-def _round(on: _Recorder, a: Any, decimals: int = 0) -> DataFrame:
+def _round(on: Recorder, a: Any, decimals: int = 0) -> DataFrame:
     return on.call("round", a, options=(("decimals", decimals),))
 
 
-def _clip(on: _Recorder, a: Any, a_min: Any = None, a_max: Any = None) -> DataFrame:
+def _clip(on: Recorder, a: Any, a_min: Any = None, a_max: Any = None) -> DataFrame:
     lower = a if a_min is None else on.call("maximum", a, a_min)
     return lower if a_max is None else on.call("minimum", lower, a_max)
 
 
-def _isin(on: _Recorder, element: Any, test_elements: Any, *, invert: bool = False) -> DataFrame:
+def _isin(on: Recorder, element: Any, test_elements: Any, *, invert: bool = False) -> DataFrame:
     values = test_elements.tolist() if hasattr(test_elements, "tolist") else test_elements
     constants, _ = constant_of(values if isinstance(values, list | tuple) else list(values), on.where)
     mask = on.call("isin", element, options=(("values", constants),))
     return ~mask if invert else mask
 
 
-def _isclose(on: _Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08) -> DataFrame:
+def _isclose(on: Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08) -> DataFrame:
     distance = on.call("absolute", on.call("subtract", a, b))
     return on.call("less_equal", distance, on.call("add", on.call("multiply", on.call("absolute", b), rtol), atol))
 
 
-def _count_nonzero(on: _Recorder, a: Any, axis: int | None = None) -> DataFrame:
-    return reduction("sum")(on, on.call("not_equal", a, 0), axis)
+def _count_nonzero(on: Recorder, a: Any, axis: int | None = None) -> DataFrame:
+    return _reduction("sum")(on, on.call("not_equal", a, 0), axis)
 
 
 def _histogram(
-    on: _Recorder,
+    on: Recorder,
     a: Any,
     bins: Any = 10,
     range: Any = None,  # noqa: A002 - numpy's name
@@ -175,13 +138,13 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isin": _isin,
     "isclose": _isclose,
     "count_nonzero": _count_nonzero,
-    "sum": reduction("sum"),
-    "prod": reduction("prod"),
-    "mean": reduction("mean"),
-    "any": reduction("any"),
-    "all": reduction("all"),
-    "max": reduction("max"),
-    "amax": reduction("max"),
-    "min": reduction("min"),
-    "amin": reduction("min"),
+    "sum": _reduction("sum"),
+    "prod": _reduction("prod"),
+    "mean": _reduction("mean"),
+    "any": _reduction("any"),
+    "all": _reduction("all"),
+    "max": _reduction("max"),
+    "amax": _reduction("max"),
+    "min": _reduction("min"),
+    "amin": _reduction("min"),
 }

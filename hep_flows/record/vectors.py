@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hep_flows.record.dataframe import DataFrame
     from hep_flows.record.table import Table
 
+SYMBOLS = {"delta_r": "DeltaR", "delta_phi": "DeltaPhi"}
 _POLAR = frozenset({"pt", "eta", "phi"})
 _CARTESIAN = ("px", "py", "pz", "energy")
 
@@ -30,12 +31,27 @@ def delta_r(a: DataFrame, b: DataFrame, where: Where) -> Expr:
     LiteralError
         When the other is not an object.
     """
-    if not hasattr(b, "_expr"):
-        raise LiteralError(f"DeltaR needs another object, not {with_article(b)}", where=where)
-    parts = [frame[name] for frame in (a, b) for name in ("eta", "phi")]
+    return _of_both("delta_r", ("eta", "phi"), a, b, where)
+
+
+def delta_phi(a: DataFrame, b: DataFrame, where: Where) -> Expr:
+    """Give phi_a - phi_b wrapped into [-pi, pi).
+
+    Raises
+    ------
+    LiteralError
+        When the other is not an object.
+    """
+    return _of_both("delta_phi", ("phi",), a, b, where)
+
+
+def _of_both(name: str, leaves: tuple[str, ...], a: DataFrame, b: DataFrame, where: Where) -> Expr:
     from hep_flows.record.operands import expr_of
 
-    return build.call("delta_r", [expr_of(p, a._table, where) for p in parts], where=where)  # noqa: SLF001
+    if not hasattr(b, "_expr"):
+        raise LiteralError(f"{SYMBOLS[name]} needs another object, not {with_article(b)}", where=where)
+    parts = [frame[leaf] for frame in (a, b) for leaf in leaves]
+    return build.call(name, [expr_of(p, a._table, where) for p in parts], where=where)  # noqa: SLF001
 
 
 def combined(name: str, a: Expr, b: Expr, table: Table, where: Where) -> Expr:

@@ -90,6 +90,14 @@ def test_demo_runs_over_real_files(data, tmp_path):
     assert len(list(tmp_path.glob("*.png"))) == 4
 
 
+def test_a_folder_without_files_is_refused_and_stays_empty(tmp_path):
+    for folder in (tmp_path, tmp_path / "missing"):
+        done = _run("demo", "--data", folder)
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
     (tmp_path / "file").touch()
     for option in ("--data", "--out"):

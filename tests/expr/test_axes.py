@@ -25,7 +25,7 @@ def jets(name, mask=HARD):
         (leaf("Jet.tracks"), leaf("Jet.pt"), "float32, events x Jet x tracks"),
         (leaf("Jet.tracks"), leaf("MET.pt"), "float32, events x Jet x tracks"),
         (leaf("Jet.pt"), lit(1), "float32, events x Jet"),
-        (leaf("Jet.pt"), call("sum", leaf("MET.pt")), "float32, events x Jet"),
+        (leaf("Jet.pt"), call("max", leaf("MET.pt")), "?float32, events x Jet"),
         (jets("pt"), jets("eta"), "float32, events x Jet[...]"),
         (jets("pt"), leaf("MET.pt"), "float32, events x Jet[...]"),
         (build.filtered(leaf("MET.pt"), TWO, 0), build.filtered(leaf("Jet.pt"), TWO, 0), "float32, events x Jet"),

@@ -108,7 +108,7 @@ def test_a_user_function_takes_no_objects():
         ("max", (leaf("Jet.pt"),), "?float32, events"),
         ("mean", (leaf("Jet.id"),), "?float64, events"),
         ("any", (leaf("Jet.tight"),), "bool, events"),
-        ("sum", (leaf("MET.pt"),), "one float32"),
+        ("sum", (leaf("MET.pt"),), "one float64"),
         ("add", (leaf("weight"), leaf("Jet.pt")), "?float64, events x Jet"),
         ("is_none", (leaf("weight"),), "bool, events"),
         ("fill_none", (leaf("weight"), lit(1.0)), "float64, events"),

@@ -140,7 +140,7 @@ def call_axes(node):
         case "histogram" | "fill" | "np_histogram":
             return []
         case _:
-            return max(of, key=len)
+            return max(of, key=len)[: options.get("axes")]
 
 
 def loops(node):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hep_flows.expr.types import Float, Member, Record
 from hep_flows.plugins.awkward.forms import depth_of, member_of
+from hep_flows.plugins.awkward.schema_tree import with_plain_doc
 
 if TYPE_CHECKING:
     from hep_flows.plugins.awkward.stored import Columns, StoredColumn
@@ -71,7 +72,7 @@ def _leaf(container: str, leaf: str, column: StoredColumn, outer: tuple[str, ...
     made = member_of(column, leaf, _MODEL, outer)
     unit = _unit_of(container, leaf) if isinstance(made.item, Float) else ""
     doc = "" if made.doc == column.short else made.doc
-    return replace(made, axes=made.axes[len(outer) :], unit=unit, doc=doc)
+    return with_plain_doc(replace(made, axes=made.axes[len(outer) :], unit=unit, doc=doc))
 
 
 def _unit_of(container: str, leaf: str) -> str:
