@@ -105,7 +105,7 @@ def _points() -> dict[str, EntryPoint]:
 
 
 @lru_cache(maxsize=1)
-def _points_on(path: tuple[str, ...], find: Callable[..., Iterable[EntryPoint]]) -> dict[str, EntryPoint]:
+def _points_on(_path: tuple[str, ...], find: Callable[..., Iterable[EntryPoint]]) -> dict[str, EntryPoint]:
     """Give the entry points that are found on a search path; reading what every installed package says takes a while."""
     points: dict[str, EntryPoint] = {}
     for point in find(group=GROUP):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hep_flows.errors import HepFlowsError
-from hep_flows.settings import read_settings
+from hep_flows.settings import explained_settings, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +55,40 @@ def test_settings_do_not_change():
     settings = read_settings()
     with pytest.raises(FrozenInstanceError):
         settings.workers = 5
+
+
+def test_each_setting_says_where_it_comes_from(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config" / "hep_flows").mkdir(parents=True)
+    (tmp_path / "config" / "hep_flows" / "config.toml").write_text('workers = 2\ncache_limit = "20GB"\nchunk_events = 7\n')
+    project = tmp_path / "project" / "deep"
+    project.mkdir(parents=True)
+    (tmp_path / "project" / "pyproject.toml").write_text('[tool.hep_flows]\nworkers = 3\ncache = "results"\nchunk_events = 8\n')
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("HEP_FLOWS_CHUNK_EVENTS", "9")
+    found = {s.name: (s.value, s.source) for s in explained_settings(plugins=("hist",))}
+    pyproject = f"{tmp_path / 'project' / 'pyproject.toml'}, [tool.hep_flows]"
+    assert found["workers"] == (3, pyproject)
+    assert found["cache"] == (tmp_path / "project" / "results", pyproject)
+    assert found["cache_limit"] == (20 * 10**9, str(tmp_path / "config" / "hep_flows" / "config.toml"))
+    assert found["chunk_events"] == (9, "environment variable HEP_FLOWS_CHUNK_EVENTS")
+    assert found["plugins"] == (("hist",), "argument")
+    assert found["cache_layers"] == ((), "default")
+
+
+def test_the_cache_can_be_turned_off(monkeypatch):
+    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+    assert read_settings().cache is None
+
+
+def test_a_setting_that_does_not_exist_is_an_error(monkeypatch, tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.hep_flows]\nworker = 3\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(HepFlowsError, match="there is no setting 'worker'") as error:
+        read_settings()
+    assert "workers" in str(error.value)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1000", 1000), ("1kB", 1000), ("1.5 GiB", 3 * 2**29), ("2TB", 2 * 10**12)])
+def test_sizes_have_units(text, value):
+    assert read_settings(cache_limit=text).cache_limit == value

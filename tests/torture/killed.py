@@ -7,6 +7,13 @@ from pathlib import Path
 
 from hep_flows import Histogram, nanoaod_table, run
 
+
+def say(*words):
+    """Print a line at once."""
+    sys.stdout.write(" ".join([str(w) for w in words]) + "\n")
+    sys.stdout.flush()
+
+
 if __name__ == "__main__":
     events = nanoaod_table(sorted(str(f) for f in Path(sys.argv[1]).glob("part_*.root")))
     good = events.Jet[events.Jet.pt > 30.0]
@@ -18,9 +25,9 @@ if __name__ == "__main__":
         events.MET.pt / events.MET.pt.Max(),
         events.Jet.eta,
     ]
-    print("begins", flush=True)
+    say("begins")
     done = run(asked, workers=2, chunk_events=20, on_error="raise")
     h, total, count, met, eta = done.values
     rows = [(r.key, r.batches_computed) for r in done.report.tasks]
-    print("values", h.view(flow=True).tobytes().hex(), total.hex(), count, met.to_list(), eta.to_list())
-    print("computed", sum([n for _, n in rows]), "cached", sum([r.batches_cached for r in done.report.tasks]))
+    say("values", h.view(flow=True).tobytes().hex(), total.hex(), count, met.to_list(), eta.to_list())
+    say("computed", sum([n for _, n in rows]), "cached", sum([r.batches_cached for r in done.report.tasks]))

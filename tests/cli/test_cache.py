@@ -1,0 +1,104 @@
+"""``hep-flows cache`` and ``hep-flows config``."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from hep_flows import Histogram, nanoaod_table, run
+from hep_flows.cli.main import app
+from hep_flows.demo.generate import Recipe
+from hep_flows.demo.sample_files import sample_files
+from hep_flows.errors import StoreError
+
+
+@pytest.fixture
+def done(tmp_path):
+    """A histogram was computed."""
+    df = nanoaod_table(str(sample_files(tmp_path, Recipe(events=200)).nanoaod))
+    return run(Histogram.new.Reg(20, 0, 200, name="pt").Double().fill(pt=df.Jet.pt), on_error="raise")
+
+
+def call(*words):
+    result = CliRunner().invoke(app, ["cache", *words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout
+
+
+def key_of(done):
+    return done.report.tasks[-1].key
+
+
+def test_info_and_ls_say_what_there_is(done, cache_folder):
+    code, text = call("info", "--json")
+    said = json.loads(text)
+    assert (code, said["results"], said["folder"]) == (0, 3, str(cache_folder))
+    assert "results:  3" in call("info")[1]
+    rows = json.loads(call("ls", "--json")[1])
+    assert sorted(r["about"]["plugin"] for r in rows) == ["awkward", "hist", "hist"]
+    assert sum(r["bytes"] for r in rows) == said["bytes"]
+    assert call("ls", "--plugin", "awkward")[1].count("\n") == 1
+    assert "... and 2 more" in call("ls", "--most", "1")[1]
+
+
+def test_path_gives_the_folder_and_the_file(done, cache_folder):
+    assert call("path")[1].strip() == str(cache_folder)
+    assert call("path", key_of(done)[:12])[1].strip().endswith(f"{key_of(done)}.parquet")
+
+
+def test_why_says_how_a_result_came_about(done):
+    text = call("why", key_of(done)[:10])[1]
+    for words in ("computed by hist", "demo_nanoaod.root", "200 events", "not part of the key", "Histogram(...).fill("):
+        assert words in text
+    inner = next(r["key"] for r in json.loads(call("ls", "--json")[1]) if r["about"]["plugin"] == "awkward")
+    assert "events.Jet.pt" in call("why", inner)[1]
+
+
+def test_verify_finds_damage(done, cache_folder):
+    code, text = call("verify", "--decode")
+    assert code == 0
+    assert "3 results are sound" in text
+    file = next(cache_folder.glob("objects/*/*.parquet"))
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    code, text = call("verify", "--remove")
+    assert code == 1
+    assert f"damaged: {file.stem}" in text
+    assert call("verify")[0] == 0
+
+
+def test_pins_and_removal(done):
+    key = key_of(done)
+    assert "stays" in call("pin", key, "--reason", "thesis")[1]
+    assert json.loads(call("info", "--json")[1])["pinned"] == 1
+    assert "may be removed" in call("pin", key, "--undo")[1]
+    assert f"removed {key}" in call("rm", key[:16])[1]
+    assert json.loads(call("info", "--json")[1])["results"] == 2
+    assert "2 results" in call("rebuild")[1]
+
+
+def test_collection_keeps_what_was_used_a_moment_ago(done):
+    code, text = call("gc", "--limit", "1kB", "--dry-run")
+    assert code == 0
+    assert "would remove 0 results" in text
+    assert "more than the limit" in text
+
+
+def test_a_key_that_is_not_there_is_an_error(done):
+    with pytest.raises(StoreError, match="is not the key of one stored result"):
+        call("why", "zz")
+    with pytest.raises(StoreError, match="3 keys begin so"):
+        call("rm", "")
+
+
+def test_without_a_cache_the_commands_say_so(monkeypatch):
+    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+    with pytest.raises(StoreError, match="there is no cache"):
+        call("info")
+
+
+def test_config_lists_every_setting(cache_folder):
+    text = CliRunner().invoke(app, ["config"]).stdout
+    assert f"{cache_folder}  environment variable HEP_FLOWS_CACHE" in text
+    assert "chunk_events" in text
+    assert "default" in text
