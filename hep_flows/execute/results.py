@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import StoreError
+from hep_flows.execute.in_order import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,13 +41,14 @@ class Results:
         """Nothing was looked up yet."""
         self._store = store
         self._refresh = refresh
+        self._why_not = ""
         self._put: set[Key] = set()
         self._unusable: set[Key] = set()
 
     @property
     def is_kept(self) -> bool:
         """Whether what is put can be found again."""
-        return self._store is not None and self._store.writable
+        return self._store is not None and self._store.writable and not self._why_not
 
     def has(self, key: Key) -> bool:
         """Say whether there is a result, as far as can be told without reading it."""
@@ -71,12 +73,12 @@ class Results:
     def put(self, key: Key, result: Result, provenance: Callable[[], Provenance]) -> str:
         """Store a result; gives why it could not be stored, empty when it was."""
         if self._store is None or not self.is_kept:
-            return ""
+            return self._why_not
         try:
             self._store.put(key, result, provenance())
-        except StoreError as error:
-            warnings.warn(str(error), ResultNotStored, stacklevel=2)
-            return error.what
+        except (StoreError, OSError) as error:
+            warnings.warn(f"a result was computed, and could not be stored: {error}", ResultNotStored, stacklevel=2)
+            return error.what if isinstance(error, StoreError) else f"{error}"
         self._put.add(key)
         self._unusable.discard(key)
         return ""
@@ -84,13 +86,22 @@ class Results:
     @contextmanager
     def claims(self, keys: Iterable[Key], cancelled: Callable[[], bool]) -> Iterator[None]:
         """Be the only one who computes these keys. Everybody takes them in one order, so nobody waits for ever."""
-        if self._store is None or not self.is_kept:
-            yield
-            return
         with ExitStack() as held:
             for key in sorted(keys):
-                held.enter_context(self._store.claim(key, cancelled=cancelled))
+                if self._store is None or not self.is_kept:
+                    break
+                try:
+                    held.enter_context(self._store.claim(key, cancelled=cancelled))
+                except (StoreError, OSError) as error:
+                    if cancelled():
+                        raise Stopped from error
+                    self._give_up(error)
             yield
+
+    def _give_up(self, error: Exception) -> None:
+        """Go on without storing anything: a cache that does not work costs time, never the result."""
+        self._why_not = f"the cache cannot be written: {error}"
+        warnings.warn(self._why_not, ResultNotStored, stacklevel=2)
 
     def remembered(self, name: Key) -> Any:
         """Give what was remembered about some data, or None."""

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import HepFlowsError, PluginError
+from hep_flows.errors import HepFlowsError, PluginError, StoreError
 from hep_flows.execute.batches import Batches
 from hep_flows.execute.history import note_run
 from hep_flows.execute.in_order import in_order
@@ -73,8 +73,7 @@ class Run:
 
     def all(self, *, keep_going: bool) -> tuple[dict[Key, Result], RunReport]:
         """Give the results of the targets by task key, and the report; when going on after a failure, those that could be delivered."""
-        self._keep_going = keep_going
-        start = time.perf_counter()
+        self._keep_going, start = keep_going, time.perf_counter()
         for _ in range(MOST_ATTEMPTS):
             try:
                 self._attempt()
@@ -82,15 +81,16 @@ class Run:
             except Vanished:  # a stored result was damaged or removed meanwhile: look again
                 self.tally = Tally(self.plan)
                 self._errors = []
+        else:
+            raise StoreError("results vanish from the cache while they are used", do="is something else removing them?")
         if self.tally.has_computed:
             note_run(self.plan, self.machine.results)
         for key, reason in self.machine.keys.not_stored.items():
             self.tally.note(key, f"not stored: {reason}")
         found = {k: self.machine.merged[k] for k in self.plan.targets if k in self.machine.merged}
         stages = tuple([StageTime(plugin, tasks, s) for (plugin, tasks), s in self._stages.items()])
-        seconds = time.perf_counter() - start
-        counts = self._events, self._partitions, self._rounds
-        return found, RunReport(seconds, *counts, stages, self._merging, self.tally.rows(), tuple(self._errors))
+        counts = time.perf_counter() - start, self._events, self._partitions, self._rounds
+        return found, RunReport(*counts, stages, self._merging, self.tally.rows(), tuple(self._errors))
 
     def _attempt(self) -> None:
         need = self._looked_up()

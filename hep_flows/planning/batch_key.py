@@ -27,7 +27,9 @@ def form_key(task: Task, result_version: str) -> Key:
     made: dict[Key, Key] = {}
     for node in postorder(task.expr):
         made[node.key] = _form(node, made, places)
-    return digest("form", task.plugin, result_version, made[task.expr.key], task.output)
+    item = task.expr.type.item
+    members = _members(item) if isinstance(item, Record) else b""
+    return digest("form", task.plugin, result_version, made[task.expr.key], task.output, members)
 
 
 def batch_key(form: Key, content: Sequence[str], start: int, stop: int, inputs: Sequence[Key]) -> Key:
@@ -45,6 +47,15 @@ def batch_key(form: Key, content: Sequence[str], start: int, stop: int, inputs: 
         The keys of the results that it takes, in order: of the same batch, or merged ones.
     """
     return digest("batch", form, tuple(content), start, stop, tuple(inputs))
+
+
+def _members(record: Record) -> Key:
+    """Give what a record has, where it is the result itself: of a table whose files differ, what all of them can give."""
+    rows = []
+    for name, m in record.members.items():
+        inside = _members(m.item) if isinstance(m.item, Record) else f"{m.item}"
+        rows.append((name, inside, tuple(m.axes), m.optional, bool(m.unreadable)))
+    return digest("members", record.name, record.model, tuple(rows))
 
 
 def _form(node: Expr, made: Mapping[Key, Key], places: Mapping[Key, Key]) -> Key:

@@ -13,7 +13,8 @@ import uproot
 
 from hep_flows import Histogram, make_local, nanoaod_table, plan, run, user_func
 from hep_flows.errors import SourceError, TaskError
-from hep_flows.execute import open_store
+from hep_flows.execute import batches, open_store
+from hep_flows.execute.results import ResultNotStored
 from hep_flows.execute.run_result import Missing
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import DamagedResultWarning, Store
@@ -300,3 +301,52 @@ def test_plans_say_what_changed(files, tmp_path):
     assert "miss 1 of 3 batches: file 2 (part_1.root) was replaced" in text(fill(nanoaod_table(files)))
     files.append(write(tmp_path / "more.root", 9))
     assert "file 4 (more.root) was added" in text(fill(nanoaod_table(files)))
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(files, monkeypatch, tmp_path):
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / "a file" / "cache"))
+    with pytest.warns(ResultNotStored, match="cannot be written"):
+        done = run(nanoaod_table(files).MET.pt.Sum(), on_error="raise")
+    assert done.report.tasks[0].state == "computed"
+    assert "cannot be written" in done.report.tasks[0].reason
+
+
+def test_a_record_of_files_that_differ_has_what_all_of_them_have(tmp_path):
+    one, other = tmp_path / "one.root", tmp_path / "other.root"
+    for path, types in (
+        (one, {"MET_pt": "float32", "MET_phi": "float32", "MET_sig": "float32"}),
+        (other, {"MET_pt": "float32", "MET_phi": "float32"}),
+    ):
+        with uproot.recreate(path) as file:
+            file.mktree("Events", types)
+            file["Events"].extend({name: np.ones(3, np.float32) for name in types})
+    alone = make_local(nanoaod_table(str(one)).MET)
+    both = make_local(nanoaod_table([str(one), str(other)]).MET)
+    assert set(alone.fields) == {"pt", "phi", "sig"}
+    assert set(both.fields) == {"pt", "phi"}
+    assert len(both) == 6
+    assert set(make_local(nanoaod_table(str(one)).MET).fields) == {"pt", "phi", "sig"}
+
+
+def test_a_file_that_is_listed_twice_counts_twice(files):
+    done = run(nanoaod_table([files[0], files[0]]).Count(), on_error="raise")
+    assert done.values == 80
+    assert (done.report.tasks[0].batches_computed, done.report.tasks[0].batches_cached) == (1, 1)
+
+
+def test_big_files_are_stored_in_ranges(tmp_path, monkeypatch):
+    monkeypatch.setattr(batches, "BATCH_EVENTS", 50)
+    path = tmp_path / "big.root"
+    with uproot.recreate(path) as file:
+        file.mktree("Events", {"MET_pt": "float32"})
+        for i in range(20):
+            file["Events"].extend({"MET_pt": np.arange(10, dtype=np.float32) + 10 * i})
+    events = nanoaod_table(str(path))
+    first = run([events.MET.pt, events.MET.pt.Sum()], chunk_events=20, on_error="raise")
+    assert first.values[0].to_list() == list(range(200))
+    assert [r.batches_computed for r in first.report.tasks] == [4, 4]
+    monkeypatch.setattr("hep_flows.plugins.awkward.partitions.partitions", None)
+    new_process()
+    done = run([events.MET.pt, events.MET.pt.Sum(), events.MET.pt.Max()], chunk_events=20, on_error="raise")
+    assert [r.state for r in done.report.tasks] == ["cached", "cached", "computed"]
