@@ -119,9 +119,7 @@ def coffea(path: str) -> dict[str, Callable[[], Any]]:
     def matched(ev: Any) -> Any:
         g = ev.GenPart[(abs(ev.GenPart.pdgId) == 11) & (ev.GenPart.status == 1)]
         e = ev.Electron[ev.Electron.pt > 20]
-        return _matched(
-            ak.zip({k: e[k] for k in ("pt", "eta", "phi")}), ak.zip({k: g[k] for k in ("eta", "phi")})
-        )
+        return _matched(ak.zip({k: e[k] for k in ("pt", "eta", "phi")}), ak.zip({k: g[k] for k in ("eta", "phi")}))
 
     return {
         "met": lambda: run((0, 200), lambda ev: ev.MET.pt),
