@@ -18,7 +18,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import HepFlowsError, SourceError, line_of
+from hep_flows.errors import HepFlowsError, SourceError, line_of, with_article
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
@@ -127,10 +127,10 @@ def files_of(source: Source, kind: str, tree: str = "") -> tuple[tuple[str, ...]
 def _listed(source: Source) -> list[str]:
     items = [source] if isinstance(source, str | os.PathLike) else source
     if not isinstance(items, list | tuple):
-        raise SourceError(f"a source is a path, a URL or a list of them, not a {type(source).__name__}")
+        raise SourceError(f"a source is a path, a URL or a list of them, not {with_article(source)}")
     wrong = [i for i in items if not isinstance(i, str | os.PathLike)]
     if wrong:
-        raise SourceError(f"a list of files holds paths or URLs, not a {type(wrong[0]).__name__}")
+        raise SourceError(f"a list of files holds paths or URLs, not {with_article(wrong[0])}")
     texts = [os.fspath(i) for i in items]
     if any(not t for t in texts):
         raise SourceError("the name of a file is empty", do="give a path or a URL")

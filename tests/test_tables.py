@@ -110,7 +110,7 @@ def test_no_files_are_an_error(make, tmp_path):
         make([])
     with pytest.raises(SourceError, match="no file matches"):
         make(f"{tmp_path}/*.root")
-    with pytest.raises(SourceError, match="not a int"):
+    with pytest.raises(SourceError, match="not an int"):
         make(3)
     with pytest.raises(SourceError, match="not a NoneType"):
         make([None])

@@ -108,7 +108,8 @@ class Batches:
             return [Batch(dataset, 0, dataset.content, None)]
         found: list[Batch] = []
         first = 0
-        for number, (file, content) in enumerate(zip(dataset.files, dataset.content, strict=True)):
+        for number, content in enumerate(dataset.content):
+            file = dataset.files[number] if dataset.files else ""
             cuts = self._cuts(dataset, number, BATCH_EVENTS)
             for start, stop in pairwise(cuts):
                 found.append(Batch(dataset, 0, (content,), Partition(file, number, start, stop, first + start)))
@@ -134,7 +135,7 @@ def alone(dataset: Dataset, number: int) -> Dataset:
     record = dataset.type.item
     assert isinstance(record, Record)
     content = (dataset.content[number],)
-    return build.dataset(dataset.kind, content, dataset.tree, record, files=(dataset.files[number],), name=dataset.name)
+    return build.dataset(dataset.kind, content, dataset.tree, record, files=dataset.files[number : number + 1], name=dataset.name)
 
 
 def _range(whole: Partition, start: int, stop: int) -> Partition:

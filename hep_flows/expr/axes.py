@@ -38,7 +38,7 @@ def aligned(types: Sequence[Type], what: str, where: Where) -> tuple[tuple[Axis,
 def merged_loops(all_loops: Sequence[tuple[Loop, ...]]) -> tuple[Loop, ...]:
     """Give every loop once, outermost first."""
     first = all_loops[0]
-    if all(o is first or o == first for o in all_loops):
+    if all([o == first for o in all_loops]):
         return first
     union = {o: None for loops in all_loops for o in loops}
     return tuple(sorted(union, key=lambda o: (-o.level, o.axis.key)))

@@ -135,7 +135,7 @@ def call(
 
 def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str, Constant], ...], where: Where) -> Call:
     types = [a.type for a in args]
-    title = row.symbol or row.title
+    title = row.symbol or row.title or row.name
     axes, loops = aligned(types, title, where)
     weak = [isinstance(a, Literal) and not a.dtype for a in args]
     assert row.item is not None

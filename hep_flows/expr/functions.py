@@ -46,6 +46,8 @@ class Function:
         The version of the meaning.
     missing : str
         ``passes`` (a missing argument gives a missing item), ``made`` (an empty list gives a missing item), ``removed``.
+    title : str
+        The name in errors, where physicists have one of their own.
     """
 
     name: str
@@ -57,11 +59,7 @@ class Function:
     symbol: str = ""
     meaning: int = 1
     missing: Literal["passes", "made", "removed"] = "passes"
-
-    @property
-    def title(self) -> str:
-        """Give the name to show: a physicist's where that differs from the table's."""
-        return {"delta_r": "DeltaR", "delta_phi": "DeltaPhi"}.get(self.name, self.name)
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +138,8 @@ def _rows() -> dict[str, Function]:
     add("where", 3, results.choice)
     add("is_none", 1, results.any_truth, missing="removed")
     add("fill_none", 2, results.widest_or_text, missing="removed")
-    add("delta_r", 4, results.real)
-    add("delta_phi", 2, results.real)
+    add("delta_r", 4, results.real, title="DeltaR")
+    add("delta_phi", 2, results.real, title="DeltaPhi")
 
     def reduce(names: str, item: Callable[[Sequence[Item], Sequence[bool]], Item], missing: str) -> None:
         rows.extend([Function(n, "reduce", (1, 1), item, missing=missing) for n in names.split()])  # type: ignore[arg-type]

@@ -29,15 +29,15 @@ def frame(value: object) -> bytes:
     TypeError
         For any other kind of value.
     """
-    encode = _FRAMES.get(type(value))
-    if encode is None:
-        raise TypeError(f"a value of type {type(value).__name__} cannot be part of a content key")
-    return encode(value)
+    try:
+        return _FRAMES[type(value)](value)
+    except KeyError as error:
+        raise TypeError(f"a value of {error.args[0]} cannot be part of a content key") from None
 
 
 def digest(tag: str, *fields: object) -> bytes:
     """Give the SHA-256 of a kind word and its identity fields, in declared order."""
-    return sha256(b"".join([FORMAT, frame(tag), *[frame(f) for f in fields]])).digest()
+    return sha256(FORMAT + frame(tag) + b"".join([frame(f) for f in fields])).digest()
 
 
 def _bytes(value: bytes) -> bytes:
@@ -59,7 +59,7 @@ def _float(value: float) -> bytes:
 
 
 def _tuple(value: tuple[object, ...]) -> bytes:
-    return b"t%d:%b" % (len(value), b"".join([frame(v) for v in value]))
+    return b"t%d:%b" % (len(value), b"".join([_FRAMES[type(v)](v) for v in value]))
 
 
 def _bool(value: object) -> bytes:

@@ -186,6 +186,9 @@ class Type:
         return f"{kind}, {' x '.join(names)}" if names else f"one {kind}"
 
 
+_NUMBERS = (Bool, Int, Float)
+
+
 def is_number(item: Item) -> bool:
     """Say whether arithmetic is defined on the item."""
-    return isinstance(item, Bool | Int | Float)
+    return isinstance(item, _NUMBERS)

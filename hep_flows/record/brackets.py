@@ -57,6 +57,13 @@ def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
 def _by_expression(of: Expr, key: Expr, where: Site | None) -> Expr:
     at = _innermost(of, where)
     if isinstance(key.type.item, Int):
+        if at == 0 and key.type.axes:
+            raise LiteralError(
+                f"a number per event cannot select events: this is {key.type}",
+                where=where,
+                why="a mask of events is true or false; a number would be taken as the position of another event",
+                do="compare it, for example df[df.Muon.Count() > 0]",
+            )
         return build.gathered(of, key, at, where)
     if isinstance(key.type.item, Bool):
         return build.filtered(of, key, at, where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import AxisError, LiteralError, did_you_mean
+from hep_flows.errors import AxisError, LiteralError, did_you_mean, with_article
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Literal
 from hep_flows.expr.types import Bool, Int, String, is_number
@@ -118,7 +118,7 @@ class Fill:
 
     def _expr(self, value: Any, what: str) -> Expr:
         if isinstance(value, tuple | list):
-            raise LiteralError(f"{what} takes one expression or constant, not a {type(value).__name__}", where=self._where)
+            raise LiteralError(f"{what} takes one expression or constant, not {with_article(value)}", where=self._where)
         expr = expr_of(value, self._table, self._where)
         if expr.type.loops:
             raise AxisError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import LiteralError
+from hep_flows.errors import LiteralError, with_article
 from hep_flows.record.histogram_spec import (
     STORAGES,
     AxisSpec,
@@ -31,7 +31,7 @@ def spec_of(template: Any, where: Where) -> str:
     """
     if not all(hasattr(template, name) for name in ("axes", "storage_type", "view")):
         raise LiteralError(
-            f"a histogram is made from an empty hist.Hist, not from a {type(template).__name__}",
+            f"a histogram is made from an empty hist.Hist, not from {with_article(template)}",
             where=where,
             do="begin with Histogram.new.Reg(50, 0, 100)",
         )

@@ -7,7 +7,7 @@ import operator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import AxisError, LiteralError
+from hep_flows.errors import AxisError, LiteralError, with_article
 from hep_flows.expr import build
 from hep_flows.expr.types import is_number
 from hep_flows.record.histogram_request import HistogramRequest
@@ -133,7 +133,7 @@ def _number(value: Any, what: str, where: Where) -> tuple[Any, str]:
     if dtype is not None and getattr(value, "shape", None) == () and dtype.kind in "iuf" and not hasattr(value, "_expr"):
         return value.item(), str(dtype)
     raise LiteralError(
-        f"{what} must be a number, not a {type(value).__name__}",
+        f"{what} must be a number, not {with_article(value)}",
         where=where,
         do="a value that depends on data must be made local first" if hasattr(value, "_expr") else "",
     )

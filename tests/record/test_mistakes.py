@@ -78,6 +78,7 @@ MISTAKES = [
     "df.Jet['a':'b']",
     "df.run[0][0]",
     "df[0].Jet.pt",
+    "df[df.Muon.Count()]",
     "df.Muon.map(lambda m: m.pt.Count())",
     "df.Muon.map(lambda m: m[m.pt > 3])",
     "df.Muon.map(lambda m: df[m.pt > 3].MET.pt)",
