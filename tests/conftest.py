@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_test_writes_to_the_users_cache(tmp_path_factory):
+    """Keep fixtures that serve several tests away from the user's cache as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEP_FLOWS_CACHE", str(tmp_path_factory.mktemp("shared-cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def cache_folder(tmp_path_factory, monkeypatch) -> Path:
     """Give each test a cache of its own: no test sees the user's, or that of another test."""
