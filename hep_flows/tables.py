@@ -22,9 +22,12 @@ from hep_flows.errors import HepFlowsError, SourceError, line_of, with_article
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from hep_flows.errors import Where
+    from hep_flows.expr.nodes import Dataset
     from hep_flows.record.dataframe import DataFrame
+    from hep_flows.store.store import Store
 
     Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -80,6 +83,32 @@ def parquet_table(source: Source) -> DataFrame:
         When a file is missing, damaged or of another kind.
     """
     return _table("parquet", source, "")
+
+
+def check_unchanged(tables: Iterable[Dataset], store: Store | None, where: Where) -> None:
+    """See that the local files of tables hold what they held when the tables were made; without a cache, reading them sees to it.
+
+    Raises
+    ------
+    SourceError
+        When a file was changed or removed meanwhile.
+    """
+    from hep_flows.execute.results import Results
+    from hep_flows.plugins.awkward.known_files import KnownFiles
+    from hep_flows.plugins.awkward.plugin import KINDS
+
+    if store is None:
+        return
+    known = KnownFiles(Results(store))
+    for table in [t for t in tables if t.kind in KINDS]:
+        try:
+            file = known.changed(table)
+        except SourceError as error:
+            error.where = error.where or line_of(where)
+            raise
+        if file is not None:
+            why = "a table stands for what its files held then"
+            raise SourceError(f"{file} has changed since the table was made", where=where, why=why, do="make the table again")
 
 
 def _table(kind: str, source: Source, tree: str) -> DataFrame:

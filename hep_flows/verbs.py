@@ -175,15 +175,18 @@ def _run(
     from hep_flows.planning.make_plan import make_plan
     from hep_flows.plugins import installed
     from hep_flows.settings import read_settings
+    from hep_flows.tables import check_unchanged
 
     exprs, rebuilt = _asked(x, where)
     settings = read_settings(**{k: v for k, v in given.items() if v is not None})
     plugins = installed(settings.plugins)
     made = make_plan(normalise(exprs), plugins)
+    store = open_store(settings)
+    check_unchanged({t.dataset.key: t.dataset for t in made.tasks if t.dataset is not None}.values(), store, where)
     results, report = run_and_report(
         made,
         plugins,
-        store=open_store(settings),
+        store=store,
         refresh=refresh,
         keep_going=keep_going,
         workers=settings.workers,

@@ -85,6 +85,31 @@ class KnownFiles:
         content = tuple([known[f].content for f in files])
         return Description(record, tuple(files), content, known[files[0]].tree, title_of(files))
 
+    def changed(self, table: Dataset) -> str | None:
+        """Give a local file that does not hold what it held when the table was made, or None when all do.
+
+        A table stands for the content that it was made from. What is stored for that content stays right, but it is not what the
+        user's files hold any more.
+        """
+        local = {f: c for f, c in zip(table.files, table.content, strict=True) if not is_url(f)}
+        unknown = []
+        for file, content in local.items():
+            known = self._remembered(table.kind, file, table.tree)
+            if known is None:
+                unknown.append(file)
+            elif known.content != content:
+                return file
+        if not unknown:
+            return None
+        from hep_flows.plugins.awkward.describe import looked_at
+
+        stamps = {f: _stamp(f) for f in unknown}
+        for one in looked_at(table.kind, unknown, table.tree):
+            if one.content != local[one.name]:
+                return one.name
+            self._note(table.kind, one.name, table.tree, _Known(one.content, one.tree, one.identity()), stamps[one.name])
+        return None
+
     def _files(self, kind: str, files: Sequence[str], tree: str) -> dict[str, _Known] | None:
         """Give what is known of all files, looking into those that are new; None when the first is new."""
         from hep_flows.plugins.awkward.trees import TREES
