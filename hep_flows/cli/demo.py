@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from hep_flows import make_local, plan
+from hep_flows import plan, run
 from hep_flows.demo.generate import Recipe
 from hep_flows.demo.listings import LISTINGS
 from hep_flows.demo.sample_files import sample_files
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from hep_flows.demo.listings import Listing
     from hep_flows.demo.sample_files import SampleFiles
+    from hep_flows.execute.report import RunReport
 
 
 class Stopwatch:
@@ -82,17 +83,28 @@ def _show_listing(console: Console, watch: Stopwatch, recorded: Listing, start: 
         planned = plan(recorded.histogram)
     console.print(str(planned), markup=False)
     with watch.time("execute"):
-        result: dict[str, Any] = make_local({"histogram": recorded.histogram, **recorded.yields})
+        done = run({"histogram": recorded.histogram, **recorded.yields}, on_error="raise")
+    result: dict[str, Any] = done.values
     table = Table("yield", "number", title_justify="left")
     table.columns[1].justify = "right"
     for name in recorded.yields:
         table.add_row(name, f"{int(result[name]):,}")
     console.print(table)
+    console.print(_found(done.report))
     with watch.time("draw"):
         plot = save_histogram_plot(result["histogram"], start.with_name(f"{start.name}.png"), recorded.title)
         drawn = start.with_name(f"{start.name}_plan.svg")
         planned.save(drawn)
     return [plot, drawn]
+
+
+def _found(report: RunReport) -> str:
+    """Say how much of it was computed before."""
+    states = [row.state for row in report.tasks if row.state != "not run"]
+    n_found = states.count("cached")
+    if n_found == len(states):
+        return "All results were found in the cache: nothing was computed."
+    return f"{len(states) - n_found} results were computed, {n_found} found in the cache."
 
 
 def _times(seconds: dict[str, float]) -> Table:

@@ -44,6 +44,9 @@ def test_demo_says_what_it_made_and_then_that_it_found_it(demo_run):
     _, first, second = demo_run
     assert "Made the sample" in first
     assert "Found the sample" in second
+    assert "found in the cache" in first
+    assert "nothing was computed" not in first
+    assert second.count("nothing was computed") == 4
 
 
 def test_demo_shows_plans_with_labels_yields_and_times(demo_run):
