@@ -85,30 +85,28 @@ def parquet_table(source: Source) -> DataFrame:
     return _table("parquet", source, "")
 
 
-def check_unchanged(tables: Iterable[Dataset], store: Store | None, where: Where) -> None:
-    """See that the local files of tables hold what they held when the tables were made; without a cache, reading them sees to it.
+def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -> SourceError | None:
+    """Give the error of a local file that does not hold what it held when its table was made, or None when all do.
 
-    Raises
-    ------
-    SourceError
-        When a file was changed or removed meanwhile.
+    Without a cache there is nothing to look for: reading a changed file is an error.
     """
     from hep_flows.execute.results import Results
     from hep_flows.plugins.awkward.known_files import KnownFiles
     from hep_flows.plugins.awkward.plugin import KINDS
 
     if store is None:
-        return
+        return None
     known = KnownFiles(Results(store))
     for table in [t for t in tables if t.kind in KINDS]:
         try:
             file = known.changed(table)
         except SourceError as error:
             error.where = error.where or line_of(where)
-            raise
+            return error
         if file is not None:
             why = "a table stands for what its files held then"
-            raise SourceError(f"{file} has changed since the table was made", where=where, why=why, do="make the table again")
+            return SourceError(f"{file} has changed since the table was made", where=where, why=why, do="make the table again")
+    return None
 
 
 def _table(kind: str, source: Source, tree: str) -> DataFrame:

@@ -175,19 +175,22 @@ def _run(
     from hep_flows.planning.make_plan import make_plan
     from hep_flows.plugins import installed
     from hep_flows.settings import read_settings
-    from hep_flows.tables import check_unchanged
+    from hep_flows.tables import changed_file
 
     exprs, rebuilt = _asked(x, where)
     settings = read_settings(**{k: v for k, v in given.items() if v is not None})
     plugins = installed(settings.plugins)
     made = make_plan(normalise(exprs), plugins)
     store = open_store(settings)
-    check_unchanged({t.dataset.key: t.dataset for t in made.tasks if t.dataset is not None}.values(), store, where)
+    changed = changed_file({t.dataset.key: t.dataset for t in made.tasks if t.dataset is not None}.values(), store, where)
+    if changed is not None and not keep_going:
+        raise changed
     results, report = run_and_report(
         made,
         plugins,
         store=store,
-        refresh=refresh,
+        # What is stored is of the old content of a changed file: with everything read again, that file fails by itself.
+        refresh=refresh or changed is not None,
         keep_going=keep_going,
         workers=settings.workers,
         chunk_events=settings.chunk_events,

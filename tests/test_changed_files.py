@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hep_flows import make_local, nanoaod_table
+from hep_flows import make_local, nanoaod_table, run
 from hep_flows.errors import SourceError
 
 pytestmark = pytest.mark.data
@@ -35,6 +35,16 @@ def test_a_file_that_was_touched_or_written_with_the_same_content_is_the_same(fi
     assert make_local(n_jets) == before
     shutil.copy(data("nano_dy.root"), file)
     assert make_local(n_jets) == before
+
+
+def test_a_changed_file_is_a_failure_of_its_own_when_the_rest_goes_on(file, data):
+    n_jets = nanoaod_table(file).Jet.Count().Sum()
+    make_local(n_jets)
+    shutil.copy(data("nano_dimuon.root"), file)
+    done = run(n_jets)
+    assert not done.is_complete
+    assert not done.values
+    assert "events.root" in str(done.report)
 
 
 def test_a_file_that_is_gone_is_named(file):
