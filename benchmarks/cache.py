@@ -11,14 +11,15 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from memory import sample
+from memory import in_folder, sample
 
 from hep_flows import Histogram, make_local, nanoaod_table, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WARM = """
 import sys
@@ -85,8 +86,4 @@ def main(folder: Path, rounds: int = 9) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory() as scratch:
-            main(Path(scratch))
+    in_folder(main)

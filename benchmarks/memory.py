@@ -13,6 +13,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MEASURE = """
 import json, resource, sys, time
@@ -47,6 +51,15 @@ def sample(folder: Path, n_events: int) -> Path:
     return path
 
 
+def in_folder(measure: Callable[[Path], None]) -> None:
+    """Measure in the folder given as argument, or in a temporary one."""
+    if len(sys.argv) > 1:
+        measure(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            measure(Path(scratch))
+
+
 def main(folder: Path) -> None:
     """Measure and print."""
     os.environ["HEP_FLOWS_CACHE"] = "off"  # what is measured is the computation
@@ -61,8 +74,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory() as scratch:
-            main(Path(scratch))
+    in_folder(main)

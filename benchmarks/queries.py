@@ -10,22 +10,20 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import hist
 import numpy as np
 import uproot
-from memory import sample
+from memory import in_folder, sample
 
 from hep_flows import Histogram, make_local, nanoaod_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 CHUNK = 200_000
 
@@ -161,8 +159,4 @@ def main(folder: Path, rounds: int = 5) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory() as scratch:
-            main(Path(scratch))
+    in_folder(main)
