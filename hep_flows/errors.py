@@ -99,7 +99,14 @@ class HepFlowsError(Exception):
         The user's own line.
     why, do : str
         The reason, and what to write instead.
+
+    Attributes
+    ----------
+    transient : bool
+        Whether trying again may help, as with a server that did not answer.
     """
+
+    transient = False
 
     def __init__(self, what: str, *, where: Where = None, why: str = "", do: str = "") -> None:
         super().__init__(what)
@@ -121,12 +128,20 @@ class HepFlowsError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the parts when the error crosses a process."""
-        return (_rebuilt, (type(self), self.what, self.where, self.why, self.do))
+        return (_rebuilt, (type(self), self.what, self.where, self.why, self.do, self.transient))
 
 
-def _rebuilt(kind: type[HepFlowsError], what: str, where: SourceLine | None, why: str, do: str) -> HepFlowsError:
+def _rebuilt(  # noqa: PLR0913, PLR0917 - the parts of an error, as they are pickled
+    kind: type[HepFlowsError],
+    what: str,
+    where: SourceLine | None,
+    why: str,
+    do: str,
+    transient: bool,  # noqa: FBT001
+) -> HepFlowsError:
     error = kind.__new__(kind)
     HepFlowsError.__init__(error, what, where=where, why=why, do=do)
+    error.transient = transient
     return error
 
 

@@ -71,10 +71,16 @@ class Batches:
         By name.
     results : Results
         Where the boundaries of files are remembered.
+
+    Attributes
+    ----------
+    only : tuple of int, optional
+        The first batch and the one after the last, where a part of each table is all that is wanted.
     """
 
     def __init__(self, plan: Plan, plugins: Mapping[str, Plugin], results: Results) -> None:
         """Nothing is opened yet."""
+        self.only: tuple[int, int] | None = None
         self._results = results
         self._batches: dict[Key, tuple[Batch, ...]] = {}
         self._splitters: dict[Key, tuple[str, Splitting]] = {}
@@ -89,7 +95,8 @@ class Batches:
             found = self._found(dataset)
             filled = [b for b in found if b.events or b.whole is None] or found[:1]
             self._batches[dataset.key] = tuple([Batch(b.dataset, i, b.content, b.whole) for i, b in enumerate(filled)])
-        return self._batches[dataset.key]
+        first, end = self.only or (0, None)
+        return self._batches[dataset.key][first:end]
 
     def partitions(self, batch: Batch, chunk_events: int) -> tuple[Partition | None, ...]:
         """Give the ranges of a batch that are worked on one by one, at least one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from hep_flows.execute.provenance import provenance_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from hep_flows.execute.batches import Batch, Batches
     from hep_flows.execute.keys import Keys
@@ -20,11 +22,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How a run is to use the machine, and whether it is still wanted."""
+    """How a run is to use the machine, and whether it is still wanted.
+
+    Parameters
+    ----------
+    workers : int
+        Threads.
+    chunk_events : int
+        About how many events each of them works on at a time.
+    cancelled : callable
+        Whether nobody wants the result any more.
+    retries : int
+        How often a batch is tried again after an error that may pass.
+    slots : context manager
+        Held while a plug-in runs: runs that go on side by side share it, so that together they use no more threads than one.
+    """
 
     workers: int
     chunk_events: int
     cancelled: Callable[[], bool]
+    retries: int = 0
+    slots: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,8 @@ class BatchDone:
         The events of each range that was run.
     notes : mapping of bytes to str
         Why a result could not be stored.
+    attempts : int
+        How often it was tried.
     """
 
     parts: dict[Key, Sequence[Result]] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class BatchDone:
     stages: list[tuple[str, tuple[Key, ...], float]] = field(default_factory=list)
     ranges: list[int] = field(default_factory=list)
     notes: dict[Key, str] = field(default_factory=dict)
+    attempts: int = 1
 
 
 class BatchRun:
@@ -94,16 +97,20 @@ class BatchRun:
                 todo = self._missing()  # others may have computed some of it while we waited
                 self._compute(todo, cancelled)
         for key in self.one.merged:
-            if key not in self.done.parts:
+            if key not in self.done.parts and key in self._values:
                 self.done.parts[key] = self._parts_of(self._tasks[key], self._values[key])
         return self.done
 
     def _missing(self) -> list[Task]:
         """Read what is stored, from the end; gives what is not, producers first."""
         wanted = set(self.one.merged)
+        taken: set[Key] = set()
         todo: list[Task] = []
         for task in reversed(self._tasks.values()):
             if task.key not in wanted or task.key in self._values:
+                continue
+            if task.key in self.one.parts_only and task.key not in taken and self._is_there(task):
+                self.done.cached.add(task.key)
                 continue
             found = self.machine.results.get(self._name(task)) if self._is_stored(task) else None
             if found is not None:
@@ -111,7 +118,8 @@ class BatchRun:
                 self.done.cached.add(task.key)
                 continue
             todo.append(task)
-            wanted.update(self._taken(task))
+            taken.update(self._taken(task))
+            wanted.update(taken)
         return todo[::-1]
 
     def _taken(self, task: Task) -> list[Key]:
@@ -181,7 +189,8 @@ class BatchRun:
     def _run(
         self, plan: Sequence[Stage], inputs: Mapping[Key, Result], context: RunContext, keep: Collection[Key]
     ) -> tuple[dict[Key, Result], list[float]]:
-        return run_stages(plan, self.machine.plugins, self.machine.programs, inputs, context, keep)
+        with self.machine.limits.slots:
+            return run_stages(plan, self.machine.plugins, self.machine.programs, inputs, context, keep)
 
     def _ranged(self, partition: Partition | None) -> None:
         events = 0 if partition is None else partition.stop - partition.start
@@ -229,6 +238,9 @@ class BatchRun:
 
     def _is_stored(self, task: Task) -> bool:
         return task.key not in self.machine.keys.not_stored
+
+    def _is_there(self, task: Task) -> bool:
+        return self._is_stored(task) and self.machine.results.has(self._name(task))
 
     def _name(self, task: Task) -> Key:
         return self.machine.keys.of_batch(task, self.batch)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from hep_flows.execute.machine import Limits
 from hep_flows.execute.results import Results
-from hep_flows.execute.run import Run
+from hep_flows.execute.retry import DELAYS_S
+from hep_flows.execute.run import Run, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from hep_flows.planning.task import Key, Plan
     from hep_flows.plugin import Plugin, Result
     from hep_flows.store.store import Store
+
+RETRIES = len(DELAYS_S)
 
 
 def run_plan(
@@ -79,8 +82,8 @@ def run_and_report(  # noqa: PLR0913 - every part of a run can be chosen
     keep_going : bool
         When something fails, compute everything else; what cannot be delivered is then missing in the results.
     """
-    limits = Limits(workers or _processors(), chunk_events, cancelled)
-    return Run(plan, plugins, Results(store, refresh=refresh), limits, progress).all(keep_going=keep_going)
+    limits = Limits(workers or _processors(), chunk_events, cancelled, RETRIES)
+    return Run(plan, plugins, Results(store, refresh=refresh), limits, progress).all(Wish(keep_going=keep_going))
 
 
 def _processors() -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hep_flows.errors import HepFlowsError, PluginError, TaskError, line_of
 from hep_flows.execute.check_array import wrong_array
 from hep_flows.execute.in_order import Stopped
+from hep_flows.execute.retry import is_transient
 from hep_flows.plugin import Columns, HistogramResult, Scalar
 
 if TYPE_CHECKING:
@@ -104,8 +105,10 @@ def _failed(stage: Stage, context: RunContext, error: Exception) -> TaskError:
     names = ", ".join([t.key.hex()[:12] for t in stage.tasks])
     lines = {line.text(): None for t in stage.tasks if (line := line_of(t.expr.where)) is not None}
     more = "".join([f"\n{text}" for text in list(lines)[1:5]])
-    return TaskError(
+    failed = TaskError(
         f"the plug-in {stage.plugin!r} failed{place}: {type(error).__name__}: {error}",
         where=next((t.expr.where for t in stage.tasks if t.expr.where is not None), None),
         why=f"the original error is chained below; task {names}{more}",
     )
+    failed.transient = is_transient(error)
+    return failed

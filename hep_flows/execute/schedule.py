@@ -34,13 +34,15 @@ class Pass:
     """One pass over the partitions of a table.
 
     ``merged`` are the keys whose parts are merged and kept; everything else lives as long as its partition. ``enough`` says how
-    many events of each of them are looked at; it is empty when one needs all.
+    many events of each of them are looked at; it is empty when one needs all. Results of ``parts_only`` are stored batch by batch, and
+    not looked at here.
     """
 
     dataset: Dataset
     stages: tuple[Stage, ...]
     merged: frozenset[Key]
     enough: Mapping[Key, int]
+    parts_only: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ def by_parts(producer: Task, user: Task) -> bool:
     return producer.spread == user.spread == "partitions" and producer.output == "columns"
 
 
-def schedule(plan: Plan, *, merged: Collection[Key] | None = None, there: Collection[Key] = ()) -> tuple[Round, ...]:
+def schedule(
+    plan: Plan, *, merged: Collection[Key] | None = None, there: Collection[Key] = (), parts_only: Collection[Key] = ()
+) -> tuple[Round, ...]:
     """Give the rounds of a plan, in order.
 
     Parameters
@@ -67,6 +71,8 @@ def schedule(plan: Plan, *, merged: Collection[Key] | None = None, there: Collec
         The tasks whose merged results are to be made; when left out, the targets and all that is taken merged.
     there : collection of bytes
         Tasks whose merged results are there already: nothing waits for them.
+    parts_only : collection of bytes
+        Tasks whose results are stored and not looked at.
     """
     tasks = {t.key: t for t in plan.tasks}
     level = _levels(tasks, there)
@@ -75,7 +81,7 @@ def schedule(plan: Plan, *, merged: Collection[Key] | None = None, there: Collec
     rounds: list[Round] = []
     for number in range(max(level.values(), default=-1) + 1):
         here = [t for t in plan.tasks if level[t.key] == number and t.key in wanted]
-        passes = _passes([t for t in here if t.spread == "partitions"], tasks, needed)
+        passes = _passes([t for t in here if t.spread == "partitions"], tasks, needed, frozenset(parts_only))
         rounds.append(Round(passes, stages([t for t in here if t.spread == "whole"])))
     return tuple([r for r in rounds if r.passes or r.whole])
 
@@ -99,7 +105,9 @@ def _levels(tasks: Mapping[Key, Task], there: Collection[Key]) -> dict[Key, int]
     return level
 
 
-def _passes(wanted: Sequence[Task], tasks: Mapping[Key, Task], needed: Mapping[Key, int]) -> tuple[Pass, ...]:
+def _passes(
+    wanted: Sequence[Task], tasks: Mapping[Key, Task], needed: Mapping[Key, int], parts_only: frozenset[Key]
+) -> tuple[Pass, ...]:
     tables: dict[Key, list[Task]] = {}
     for task in wanted:
         if task.dataset is not None:
@@ -109,8 +117,8 @@ def _passes(wanted: Sequence[Task], tasks: Mapping[Key, Task], needed: Mapping[K
         dataset = asked[0].dataset
         assert dataset is not None
         merged = frozenset([t.key for t in asked])
-        enough = {k: needed[k] for k in merged} if merged <= set(needed) else {}
-        passes.append(Pass(dataset, stages(_with_parts(asked, tasks)), merged, enough))
+        enough = {k: needed[k] for k in merged} if merged <= set(needed) and not merged & parts_only else {}
+        passes.append(Pass(dataset, stages(_with_parts(asked, tasks)), merged, enough, parts_only & merged))
     return tuple(passes)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from hep_flows.expr.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hep_flows.errors import HepFlowsError
     from hep_flows.execute.batches import Batch
     from hep_flows.execute.run_batch import BatchDone
@@ -96,6 +98,7 @@ class Tally:
             self._counts[key].cached += 1
         for key, (seconds, rows, nbytes) in done.computed.items():
             self.computed(key, seconds, rows, nbytes)
+        self.tried(done.computed, done.attempts)
         for key, note in done.notes.items():
             self.note(key, note)
 
@@ -103,10 +106,15 @@ class Tally:
         """Count that a task, or a part of it, was computed."""
         count = self._counts[key]
         count.computed += 1
-        count.attempts = 1
+        count.attempts = max(count.attempts, 1)
         count.seconds += seconds
         count.rows += rows
         count.nbytes += nbytes
+
+    def tried(self, keys: Iterable[Key], attempts: int) -> None:
+        """Count how often some tasks were tried."""
+        for key in keys:
+            self._counts[key].attempts = max(self._counts[key].attempts, attempts)
 
     def merged(self, key: Key, seconds: float, rows: int, nbytes: int) -> None:
         """Count that the parts of a task were merged."""
@@ -126,7 +134,7 @@ class Tally:
     def failed(self, key: Key, error: HepFlowsError, batch: Batch | None) -> None:
         """Count that a task failed."""
         count = self._counts[key]
-        count.failed, count.attempts = True, 1
+        count.failed, count.attempts = True, max(count.attempts, 1)
         place = "" if batch is None or batch.file in error.what else f"{batch.file}: "
         count.reasons[f"{place}{error.what}"] = None
 
