@@ -13,7 +13,8 @@
     │   └── NoPluginError           no plug-in can run a node; holds every refusal
     ├── PluginError                 a plug-in broke its contract
     ├── TaskError                   a task failed while it ran; the original is chained
-    └── StoreError                  a result that cannot be stored, or a folder that cannot hold it
+    ├── StoreError                  a result that cannot be stored, or a folder that cannot hold it
+    └── OrchestrationError          a Prefect server or a task runner that cannot be used
 
 Each says *what* is wrong, *where* in the user's code, *why*, and what to *do*.
 """
@@ -193,6 +194,10 @@ class TaskError(HepFlowsError):
 
 class StoreError(HepFlowsError):
     """A result that cannot be stored, or a cache folder that cannot hold it."""
+
+
+class OrchestrationError(HepFlowsError):
+    """A Prefect server, an engine or a task runner that cannot be used."""
 
 
 def with_article(value: object) -> str:

@@ -56,6 +56,11 @@ class Settings:
         Threads that run partitions at the same time.
     chunk_events : int
         About how many events one partition has.
+    engine : str
+        Who runs what is not stored: ``embedded`` (a Prefect server of the process), ``configured`` (the Prefect of the user's profile) or
+        ``inline`` (no Prefect). Where nobody sets it, small work is done inline.
+    direct_below : int
+        How many bytes of local files count as small work, ``HEP_FLOWS_DIRECT_BELOW=500MB``; 0 where nothing does.
     plugins : tuple of str
         The plug-ins that may be used, ``HEP_FLOWS_PLUGINS=awkward,hist``; empty means all that are installed.
     """
@@ -65,6 +70,8 @@ class Settings:
     cache_limit: int | None = None
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
     chunk_events: int = 200_000
+    engine: str = "embedded"
+    direct_below: int = 500_000_000
     plugins: tuple[str, ...] = ()
 
 
@@ -184,6 +191,19 @@ def _size(value: object) -> int | None:
     return int(float(digits) * _UNITS[unit])
 
 
+def _bytes(value: object) -> int:
+    return _size(value) or 0
+
+
+def _one_of(*names: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in names:
+            raise ValueError(f"it is one of {', '.join(names)}")
+        return value
+
+    return read
+
+
 def _number(most: int) -> Callable[[object], int]:
     def read(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int | str):
@@ -209,6 +229,8 @@ _READ: Mapping[str, Callable[[Any], object]] = {
     "cache_limit": _size,
     "workers": _number(1024),
     "chunk_events": _number(10**12),
+    "engine": _one_of("embedded", "configured", "inline"),
+    "direct_below": _bytes,
     "plugins": _names,
 }
 

@@ -57,6 +57,8 @@ def run(
     on_error: Literal["keep", "raise"] = "keep",
     workers: int | None = None,
     chunk_events: int | None = None,
+    engine: str | None = None,
+    task_runner: Any = None,
     report: str | os.PathLike[str] | None = None,
 ) -> RunResult:
     """Give the values of expressions, and what became of each task: computed now, found in the cache, or failed and why.
@@ -74,6 +76,10 @@ def run(
         Threads; the result does not depend on it.
     chunk_events : int, optional
         About how many events are worked on at a time by a thread.
+    engine : str, optional
+        Who runs what is not stored: ``inline``, ``embedded`` or ``configured``; the setting of that name when left out.
+    task_runner : TaskRunner, optional
+        A task runner of Prefect, such as ``DaskTaskRunner(address=...)``; threads of this process when left out.
     report : path, optional
         Where the report is written as JSON.
 
@@ -84,8 +90,9 @@ def run(
     """
     if on_error not in ("keep", "raise"):
         raise LiteralError(f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site())
-    given = {"workers": workers, "chunk_events": chunk_events}
-    done = _run(exprs, user_site(), lambda: False, given, refresh=refresh, keep_going=on_error == "keep")
+    given = {"workers": workers, "chunk_events": chunk_events, "engine": engine}
+    going = on_error == "keep"
+    done = _run(exprs, user_site(), lambda: False, given, refresh=refresh, keep_going=going, task_runner=task_runner)
     if report is not None:
         done.report.save(report)
     return done
@@ -166,36 +173,51 @@ def _made_local(x: Any, where: Where, cancelled: Callable[[], bool], *, workers:
 
 
 def _run(
-    x: Any, where: Where, cancelled: Callable[[], bool], given: Mapping[str, object], *, refresh: bool, keep_going: bool
+    x: Any,
+    where: Where,
+    cancelled: Callable[[], bool],
+    given: Mapping[str, object],
+    *,
+    refresh: bool,
+    keep_going: bool,
+    task_runner: Any = None,
 ) -> RunResult:
     from hep_flows.execute.open_store import open_store
-    from hep_flows.execute.run_plan import run_and_report
     from hep_flows.execute.run_result import RunResult
     from hep_flows.normalise import normalise
+    from hep_flows.orchestrate.engine import asked_engine
+    from hep_flows.orchestrate.run import Order, run_order
+    from hep_flows.orchestrate.tell import tell
     from hep_flows.planning.make_plan import make_plan
     from hep_flows.plugins import installed
-    from hep_flows.settings import read_settings
+    from hep_flows.settings import Settings, explained_settings
     from hep_flows.tables import changed_file
 
     exprs, rebuilt = _asked(x, where)
-    settings = read_settings(**{k: v for k, v in given.items() if v is not None})
+    explained = explained_settings(**{k: v for k, v in given.items() if v is not None})
+    settings = Settings(**{s.name: s.value for s in explained})
     plugins = installed(settings.plugins)
     made = make_plan(normalise(exprs), plugins)
     store = open_store(settings)
     changed = changed_file({t.dataset.key: t.dataset for t in made.tasks if t.dataset is not None}.values(), store, where)
     if changed is not None and not keep_going:
         raise changed
-    results, report = run_and_report(
+    order = Order(
         made,
         plugins,
-        store=store,
+        store,
+        engine=asked_engine(settings.engine, {s.name: s.source for s in explained}),
+        task_runner=task_runner,
+        workers=settings.workers,
+        chunk_events=settings.chunk_events,
         # What is stored is of the old content of a changed file: with everything read again, that file fails by itself.
         refresh=refresh or changed is not None,
         keep_going=keep_going,
-        workers=settings.workers,
-        chunk_events=settings.chunk_events,
+        small_bytes=settings.direct_below,
         cancelled=cancelled,
+        tell=tell,
     )
+    results, report = run_order(order)
     values = [_value(results[k]) if k in results else _missing(k, report) for k in made.targets]
     return RunResult(rebuilt(iter(values)), report)
 

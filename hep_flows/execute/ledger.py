@@ -27,6 +27,8 @@ class Ledger:
         What became of each task.
     errors : list of HepFlowsError
         What failed.
+    failures : mapping of bytes to HepFlowsError
+        The first error of each task that failed.
     stages : mapping
         Seconds by plug-in and tasks.
     merging : mapping
@@ -40,6 +42,7 @@ class Ledger:
         self._plan = plan
         self.tally = Tally(plan)
         self.errors: list[HepFlowsError] = []
+        self.failures: dict[Key, HepFlowsError] = {}
         self.stages: dict[tuple[str, tuple[Key, ...]], float] = {}
         self.merging: dict[Key, float] = {}
         self.events = self.partitions = 0
@@ -48,11 +51,13 @@ class Ledger:
         """Forget what became of tasks; what was spent stays spent."""
         self.tally = Tally(self._plan)
         self.errors = []
+        self.failures = {}
 
     def fails(self, key: Key, error: HepFlowsError, batch: Batch | None = None) -> None:
         """Note that a task failed."""
         self.tally.failed(key, error, batch)
         self.errors.append(error)
+        self.failures.setdefault(key, error)
 
     def waits(self, task: Task, for_what: Key) -> None:
         """Note that a task could not run."""

@@ -14,11 +14,12 @@ def open_store(settings: Settings) -> Store | None:
     """Give the store that the settings name; None when nothing is to be stored."""
     if settings.cache is None:
         return None
-    return _store(str(settings.cache), tuple([str(p) for p in settings.cache_layers]))
+    return store_of(str(settings.cache), tuple([str(p) for p in settings.cache_layers]))
 
 
 @lru_cache(maxsize=4)
-def _store(root: str, layers: tuple[str, ...]) -> Store:
+def store_of(root: str, layers: tuple[str, ...]) -> Store:
+    """Give the store of a folder, with the folders below it."""
     from hep_flows.store.store import Store
 
     return Store(root, layers)

@@ -59,6 +59,9 @@ class RunReport:
         What became of each task, in the order of the plan.
     errors : tuple of HepFlowsError
         What failed.
+    engine, engine_why, engine_url : str
+        Who ran it: ``inline`` (this process alone), ``embedded``, ``server`` or ``configured`` (Prefect); why it was that one, and the
+        address of the Prefect API.
     """
 
     seconds: float
@@ -69,6 +72,9 @@ class RunReport:
     merging: dict[Key, float]
     tasks: tuple[TaskRow, ...] = ()
     errors: tuple[HepFlowsError, ...] = ()
+    engine: str = "inline"
+    engine_why: str = ""
+    engine_url: str = ""
 
     def __str__(self) -> str:
         """Give short tables: where the time went, and what became of each task."""
@@ -82,6 +88,7 @@ class RunReport:
     def as_json(self) -> dict[str, Any]:
         """Give the report as plain data."""
         head = {"seconds": self.seconds, "events": self.events, "partitions": self.partitions, "complete": not self.errors}
+        head |= {"engine": self.engine, "engine_why": self.engine_why}
         return head | {"tasks": [row.as_json() for row in self.tasks]}
 
     def save(self, path: str | os.PathLike[str]) -> None:

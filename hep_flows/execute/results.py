@@ -10,7 +10,7 @@ from hep_flows.errors import StoreError
 from hep_flows.execute.in_order import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from hep_flows.planning.task import Key
     from hep_flows.plugin import Result
@@ -35,14 +35,16 @@ class Results:
         The store; None where nothing is to be stored.
     refresh : bool
         Compute everything again: only what this run itself put is found.
+    put : collection of bytes
+        What other parts of this run have put already.
     """
 
-    def __init__(self, store: Store | None, *, refresh: bool = False) -> None:
+    def __init__(self, store: Store | None, *, refresh: bool = False, put: Collection[Key] = ()) -> None:
         """Nothing was looked up yet."""
         self._store = store
         self._refresh = refresh
         self._why_not = ""
-        self._put: set[Key] = set()
+        self._put: set[Key] = set(put)
         self._unusable: set[Key] = set()
 
     @property
@@ -55,6 +57,10 @@ class Results:
         if self._store is None or key in self._unusable or (self._refresh and key not in self._put):
             return False
         return key in self._store
+
+    def __contains__(self, key: Key) -> bool:
+        """Say the same as `has`."""
+        return self.has(key)
 
     def get(self, key: Key) -> Result | None:
         """Give a result, or None; one that turns out to be damaged is not found again."""

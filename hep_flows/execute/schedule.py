@@ -93,6 +93,11 @@ def _all_merged(plan: Plan, tasks: Mapping[Key, Task]) -> set[Key]:
     return wanted
 
 
+def levels(plan: Plan) -> dict[Key, int]:
+    """Give the round of each task when nothing is there yet."""
+    return _levels({t.key: t for t in plan.tasks}, ())
+
+
 def _levels(tasks: Mapping[Key, Task], there: Collection[Key]) -> dict[Key, int]:
     level: dict[Key, int] = {}
     for task in tasks.values():

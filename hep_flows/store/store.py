@@ -109,6 +109,15 @@ class Store:
                     return found
         return None
 
+    def is_intact(self, key: bytes | str) -> bool:
+        """Say whether a key is committed and its object has its checksum, which is looked at once in a process."""
+        name = key_name(key)
+        for folder in (self.folder, *self.layers):
+            with suppress(*DAMAGE):
+                self._verify(folder.object(name), parse(_content(folder.sidecar(name)), name), _stamp(folder, name))
+                return True
+        return False
+
     def path(self, key: bytes | str) -> str | None:
         """Give the Parquet file of a committed key."""
         name = key_name(key)

@@ -1,0 +1,64 @@
+"""What task runs are called: words of physics, since a person looks at them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from hep_flows.expr.text import one_line
+from hep_flows.expr.types import Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hep_flows.orchestrate.units import Unit
+    from hep_flows.planning.task import Plan, Task
+
+MOST_COLUMNS = 4
+WIDTH = 60
+LONGEST = 180
+
+
+def name_of(unit: Unit, plan: Plan) -> str:
+    """Give the name of a unit: ``read ttbar · Jet_pt, Jet_eta``, ``fill ttbar · pt``, ``transform ttbar · events.Jet.pt / 1000``."""
+    tasks = [t for t in plan.tasks if t.key in set(unit.tasks)]
+    if unit.kind == "task":
+        name = f"{_verb(tasks[0])} {unit.dataset} · {_subject(tasks[0])}"
+    elif unit.kind == "datasets":
+        name = f"{unit.dataset} · {len(tasks)} tasks"
+    else:
+        part = "" if unit.batches is None else f", batches {unit.batches[0] + 1} to {unit.batches[1]}"
+        verb = "fetch" if any(t.plugin == "servicex" for t in tasks) else "read"
+        name = f"{verb} {unit.dataset}{part} · {_columns(tasks)}"
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def _verb(task: Task) -> str:
+    if task.output == "histogram":
+        return "fill"
+    if task.plugin == "servicex":
+        return "fetch"
+    return "sum up" if task.output == "scalar" else "transform"
+
+
+def _subject(task: Task) -> str:
+    if task.plugin == "servicex" and task.columns:
+        return _columns([task])
+    item = task.expr.type.item
+    if isinstance(item, Histogram) and (names := axis_names(item)):
+        return ", ".join(names)
+    return one_line(task.expr, WIDTH)
+
+
+def axis_names(histogram: Histogram) -> list[str]:
+    """Give the names of the axes of a histogram, where it is one of hist's."""
+    try:
+        return [str(a["name"]) for a in json.loads(histogram.spec)["axes"] if a["name"]]
+    except (ValueError, LookupError, TypeError):
+        return []
+
+
+def _columns(tasks: Sequence[Task]) -> str:
+    names = list(dict.fromkeys([c for t in tasks for c in t.columns]))
+    shown = ", ".join(names[:MOST_COLUMNS])
+    return shown + (f" and {len(names) - MOST_COLUMNS} more" if len(names) > MOST_COLUMNS else "")

@@ -1,0 +1,75 @@
+"""What became of a unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from prefect.results import ResultRecord
+
+from hep_flows.errors import HepFlowsError, TaskError
+from hep_flows.orchestrate.work import UnitFailed, failures_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prefect.states import State
+
+    from hep_flows.orchestrate.units import Unit
+    from hep_flows.orchestrate.work import Reference
+    from hep_flows.planning.task import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task run ended.
+
+    Parameters
+    ----------
+    unit : Unit
+        What it did.
+    state : str
+        The name of Prefect's state: ``Completed``, ``Cached``, ``Failed``, ``NotReady``, ...
+    reference : mapping, optional
+        What it gave; of a unit that failed, what is stored all the same.
+    errors : mapping of bytes to HepFlowsError
+        By task.
+    """
+
+    unit: Unit
+    state: str
+    reference: Reference | None = None
+    errors: Mapping[Key, HepFlowsError] = field(default_factory=dict)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it is stored."""
+        return self.reference is not None and not self.errors
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What it did for each task; nothing when all was there before."""
+        return [] if self.reference is None or self.state == "Cached" else list(self.reference["rows"])
+
+    @classmethod
+    def of(cls, unit: Unit, state: State[Any]) -> Self:
+        """Give the outcome that a final state stands for."""
+        name = str(state.name)
+        if name == "NotReady":
+            return cls(unit, name)
+        # What is not at hand is not read from a file: the guard of the records would not be asked.
+        found = state.data.result if isinstance(state.data, ResultRecord) else state.data
+        if isinstance(found, dict):
+            return cls(unit, name, found)
+        if isinstance(found, UnitFailed):
+            return cls(unit, name, found.reference, failures_of([found]))
+        return cls(unit, name, None, dict.fromkeys(unit.tasks, _error(unit, state, found)))
+
+
+def _error(unit: Unit, state: State[Any], found: object) -> HepFlowsError:
+    if isinstance(found, HepFlowsError):
+        return found
+    error = TaskError(f"a task on {unit.dataset} ended as {state.name}", why=str(state.message or found))
+    if isinstance(found, BaseException):
+        error.__cause__ = found
+    return error

@@ -1,0 +1,54 @@
+"""Prefect's settings for a server of our own; those of the user stay what they are."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import prefect.settings as ps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def private_settings(url: str, folder: str) -> Iterator[None]:
+    """Let flows use a server of our own while the block runs, in this process and in those that it starts.
+
+    Parameters
+    ----------
+    url : str
+        The address of its API.
+    folder : str
+        Where Prefect may put files.
+    """
+    settings = {
+        ps.PREFECT_API_URL: url,
+        ps.PREFECT_API_KEY: None,
+        ps.PREFECT_HOME: f"{folder}/home",
+        ps.PREFECT_LOGGING_TO_API_ENABLED: False,
+        # What Prefect says of every task stands in the report.
+        ps.PREFECT_LOGGING_LEVEL: "CRITICAL",
+        ps.PREFECT_SERVER_ANALYTICS_ENABLED: False,
+        # A flow waits a second for its heartbeat thread at the end; nobody watches the beats of a run of our own.
+        ps.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+    }
+    with ExitStack() as held:
+        held.enter_context(_environment({"PREFECT_API_URL": url, "PREFECT_HOME": f"{folder}/home", "DO_NOT_TRACK": "1"}))
+        held.enter_context(ps.temporary_settings(settings))
+        yield
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

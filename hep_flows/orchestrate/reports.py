@@ -1,0 +1,64 @@
+"""One report of what task runs did and of what the process that asked found in the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hep_flows.execute.report import StageTime
+from hep_flows.execute.task_rows import TaskRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hep_flows.execute.report import RunReport
+    from hep_flows.orchestrate.outcome import Outcome
+
+
+def together(report: RunReport, outcomes: Sequence[Outcome]) -> RunReport:
+    """Add what the units did to the report of the run that delivered the results."""
+    rows = {r.key: r for r in report.tasks}
+    for outcome in outcomes:
+        for told in outcome.rows:
+            row = TaskRow(**told)
+            rows[row.key] = _added(rows[row.key], row)
+    done = [o.reference for o in outcomes if o.reference is not None and o.state != "Cached"]
+    stages = dict[tuple[str, tuple[bytes, ...]], float]()
+    for plugin, tasks, seconds in [s for d in done for s in d["stages"]]:
+        place = (plugin, tuple([bytes.fromhex(k) for k in tasks]))
+        stages[place] = stages.get(place, 0.0) + seconds
+    merging = dict(report.merging)
+    for key, seconds in [m for d in done for m in d["merging"].items()]:
+        merging[bytes.fromhex(key)] = merging.get(bytes.fromhex(key), 0.0) + seconds
+    return replace(
+        report,
+        events=report.events + sum([d["events"] for d in done]),
+        partitions=report.partitions + sum([d["partitions"] for d in done]),
+        stages=(*[StageTime(plugin, tasks, s) for (plugin, tasks), s in stages.items()], *report.stages),
+        merging=merging,
+        tasks=tuple([rows[r.key] for r in report.tasks]),
+    )
+
+
+def _added(one: TaskRow, other: TaskRow) -> TaskRow:
+    """Give one row for what two runs did of a task; what one of them computed the other found."""
+    computed = one.batches_computed + other.batches_computed
+    batches = max(one.batches, other.batches)
+    cached = max(0, max(one.batches_cached, other.batches_cached, batches) - computed) if batches else one.batches_cached
+    states = {one.state, other.state}
+    state = next((s for s in ("failed", "computed", "cached") if s in states), "not run")
+    if state == "cached" and "not run" in states and one.reason and one.state == "not run":
+        state = "cached" if not one.reason.startswith("it takes") else "not run"
+    reasons = [r for r in dict.fromkeys([one.reason, other.reason]) if r and (state == "not run" or not r.startswith("what is made"))]
+    return replace(
+        one,
+        state=state,
+        attempts=max(one.attempts, other.attempts),
+        seconds=one.seconds + other.seconds,
+        rows=max(one.rows, other.rows),
+        bytes=max(one.bytes, other.bytes),
+        batches=batches,
+        batches_computed=computed,
+        batches_cached=0 if state == "failed" else cached,
+        reason="; ".join(reasons),
+    )
