@@ -132,7 +132,7 @@ class HepFlowsError(Exception):
         return (_rebuilt, (type(self), self.what, self.where, self.why, self.do, self.transient))
 
 
-def _rebuilt(  # noqa: PLR0913, PLR0917 - the parts of an error, as they are pickled
+def _rebuilt(
     kind: type[HepFlowsError],
     what: str,
     where: SourceLine | None,

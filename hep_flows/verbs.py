@@ -50,7 +50,7 @@ def make_local(x: Any, *, workers: int | None = None, chunk_events: int | None =
     return _made_local(x, user_site(), lambda: False, workers=workers, chunk_events=chunk_events)
 
 
-def run(
+def run(  # noqa: PLR0913 - every part of a run can be chosen
     exprs: Any,
     *,
     refresh: bool = False,
@@ -172,7 +172,7 @@ def _made_local(x: Any, where: Where, cancelled: Callable[[], bool], *, workers:
     return _run(x, where, cancelled, {"workers": workers, "chunk_events": chunk_events}, refresh=False, keep_going=False).values
 
 
-def _run(
+def _run(  # noqa: PLR0913 - every part of a run can be chosen
     x: Any,
     where: Where,
     cancelled: Callable[[], bool],

@@ -10,6 +10,7 @@ import typer
 
 from hep_flows import __version__
 from hep_flows.cli.cache import cache
+from hep_flows.cli.server import server
 from hep_flows.errors import HepFlowsError
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cache, name="cache")
+app.add_typer(server, name="server")
 
 
 def main() -> None:

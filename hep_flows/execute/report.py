@@ -87,7 +87,8 @@ class RunReport:
 
     def as_json(self) -> dict[str, Any]:
         """Give the report as plain data."""
-        head = {"seconds": self.seconds, "events": self.events, "partitions": self.partitions, "complete": not self.errors}
+        head: dict[str, Any] = {"seconds": self.seconds, "events": self.events, "partitions": self.partitions}
+        head["complete"] = not self.errors
         head |= {"engine": self.engine, "engine_why": self.engine_why}
         return head | {"tasks": [row.as_json() for row in self.tasks]}
 

@@ -150,7 +150,7 @@ class Run:
         one = self._possible(one)
         steps = Steps(self._progress, one, self.machine.batches.of(one.dataset), number, self._rounds)
         done = PassRun(self.machine, self.ledger, one, steps, keep_going=self._wish.keep_going).run()
-        for key, merge in done.items():
+        for merge in done.values():
             self._deliver(merge.task, merge.outcome(), merge.seconds)
 
     def _possible(self, one: Pass) -> Pass:

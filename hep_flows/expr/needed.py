@@ -22,11 +22,11 @@ class Needed:
     are used.
     """
 
-    def __init__(self, root: Expr) -> None:
+    def __init__(self, *roots: Expr) -> None:
         self._whole: set[Record] = set()
         self._some: dict[Record, set[str]] = {}
-        nodes = list(postorder(root))
-        results = {root.key}
+        nodes = list(postorder(*roots))
+        results = {root.key for root in roots}
         for node in reversed(nodes):
             if isinstance(node, Input):
                 self._keep_whole(node)

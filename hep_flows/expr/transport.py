@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
@@ -33,8 +33,9 @@ from hep_flows.expr.types import Histogram, Record
 from hep_flows.expr.walk import postorder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
 
+Made = TypeVar("Made")
 FORMAT = "hf-transport/1"
 MOST_BYTES = 64 * 1024 * 1024
 _MEMBERS = {"format", "key", "records", "functions", "nodes"}
@@ -42,26 +43,39 @@ _MEMBERS = {"format", "key", "records", "functions", "nodes"}
 
 def encode(expr: Expr) -> bytes:
     """Give the canonical bytes of an expression: equal expressions of one spelling give equal bytes."""
-    records = RecordWriter(Needed(expr))
+    return json.dumps(_written(expr), separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+
+
+def encode_together(exprs: Sequence[Expr]) -> bytes:
+    """Give the bytes of several expressions, with all that any of them needs of the schemas, for `decode_together`."""
+    text = _written(*exprs)
+    numbers = {node.key: i for i, node in enumerate(postorder(*exprs))}
+    text["roots"] = [numbers[e.key] for e in exprs]
+    return json.dumps(text, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+
+
+def _written(*exprs: Expr) -> dict[str, Any]:
+    records = RecordWriter(Needed(*exprs))
     functions: dict[UserFunction, int] = {}
     numbers: dict[bytes, int] = {}
     rows = []
-    types = retyped(expr)
-    for node in postorder(expr):
+    types = {k: t for e in exprs for k, t in retyped(e).items()}
+    last = exprs[-1]
+    for node in postorder(*exprs):
+        last = node
         inputs = [numbers[i.key] for i in node.inputs()]
         row = _row(node, inputs, records, functions)
         if node.key in types:
             row = ["typed", row, written_type(node.type, records)]
         rows.append(row)
         numbers[node.key] = len(numbers)
-    text = {
+    return {
         "format": FORMAT,
-        "key": expr.key.hex(),
+        "key": last.key.hex(),
         "functions": [_declaration(f, records) for f in functions],
         "nodes": rows,
         "records": records.rows,
     }
-    return json.dumps(text, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
 
 
 def _row(node: Expr, inputs: Sequence[int], records: RecordWriter, functions: dict[UserFunction, int]) -> list[Any]:
@@ -102,10 +116,24 @@ def decode(data: bytes) -> Expr:
     RecordError
         When the bytes are too many, damaged, of another format, or no well-formed expression.
     """
+    return _read(data, lambda top: _decoded(top, _MEMBERS)[-1])
+
+
+def decode_together(data: bytes) -> tuple[Expr, ...]:
+    """Give the expressions that `encode_together` wrote; it raises as `decode` does."""
+
+    def all_of_them(top: dict[str, Any]) -> tuple[Expr, ...]:
+        nodes = _decoded(top, _MEMBERS | {"roots"})
+        return tuple([nodes[_number(n, len(nodes))] for n in checked(top["roots"], list)])
+
+    return _read(data, all_of_them)
+
+
+def _read(data: bytes, how: Callable[[dict[str, Any]], Made]) -> Made:
     if len(data) > MOST_BYTES:
         raise _refused(f"{len(data):,} bytes are more than the {MOST_BYTES:,} that are accepted")
     try:
-        return _decoded(json.loads(data))
+        return how(checked(json.loads(data), dict))
     except RecordError as error:
         raise _refused(str(error)) from error
     except RecursionError as error:
@@ -122,11 +150,10 @@ def _refused(why: str) -> RecordError:
     )
 
 
-def _decoded(text: object) -> Expr:
-    top = checked(text, dict)
+def _decoded(top: dict[str, Any], members: Collection[str]) -> list[Expr]:
     if top.get("format") != FORMAT:
         raise Malformed(f"the format is {top.get('format')!r}, not {FORMAT!r}")
-    if set(top) != _MEMBERS:
+    if set(top) != set(members):
         raise Malformed(f"its members are {sorted(top)}")
     records = RecordReader(checked(top["records"], list))
     functions = [_function(checked(f, list), records) for f in checked(top["functions"], list)]
@@ -141,7 +168,7 @@ def _decoded(text: object) -> Expr:
                 raise Malformed(f"{str(row)[:40]} is no row")
     if not nodes or nodes[-1].key.hex() != top["key"]:
         raise Malformed("the content does not have the key that it was stored with")
-    return nodes[-1]
+    return nodes
 
 
 def _node(row: list[Any], nodes: Sequence[Expr], records: RecordReader, functions: Sequence[UserFunction]) -> Expr:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import OrchestrationError, SourceLine
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.nodes import Call
-from hep_flows.expr.transport import decode, encode
+from hep_flows.expr.transport import decode_together, encode_together
 from hep_flows.expr.walk import postorder, rewrite
 from hep_flows.orchestrate.units import Unit, closure
 from hep_flows.orchestrate.work import Session, run_unit
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from hep_flows.planning.task import Plan
 
 
+Told = dict[str, Any]
+
+
 class Carried:
-    """A unit that can be run where it arrives."""
+    """A unit that can be run where it arrives. Prefect must not look into it: it would take long, and find nothing."""
 
     __slots__ = ()
 
-    def run(self, before: Sequence[object]) -> Reference:
-        """Run it; see `hep_flows.orchestrate.work.run_unit`."""
+    def run(self, after: Sequence[Told]) -> Reference:
+        """Run it, after those whose references are given; see `hep_flows.orchestrate.work.run_unit`."""
         raise NotImplementedError
 
 
@@ -42,17 +45,19 @@ class Here(Carried):
         What all units share.
     unit : Unit
         The unit.
+    follows : sequence of dict
+        What is new in the store because of the units that it followed, and what failed in them.
     """
 
-    __slots__ = ("session", "unit")
+    __slots__ = ("follows", "session", "unit")
 
-    def __init__(self, session: Session, unit: Unit) -> None:
-        """Keep both."""
-        self.session, self.unit = session, unit
+    def __init__(self, session: Session, unit: Unit, follows: Sequence[Told]) -> None:
+        """Keep them."""
+        self.session, self.unit, self.follows = session, unit, tuple(follows)
 
-    def run(self, before: Sequence[object]) -> Reference:
+    def run(self, after: Sequence[Told]) -> Reference:
         """Run it with what is at hand."""
-        return run_unit(self.session, self.unit, before)
+        return run_unit(self.session, self.unit, [*after, *self.follows])
 
 
 class Elsewhere(Carried):
@@ -60,23 +65,26 @@ class Elsewhere(Carried):
 
     Parameters
     ----------
-    text : str
-        The expressions, the lines that they were written on, the settings and the unit, as JSON.
+    session : str
+        The expressions, the lines that they were written on and the settings, as JSON.
+    unit : str
+        The unit, as JSON.
     bodies : mapping
         The user's functions, by the digits of their identity. How they travel is the affair of the task runner.
+    follows : sequence of dict
+        What is new in the store because of the units that it followed, and what failed in them.
     """
 
-    __slots__ = ("bodies", "text")
+    __slots__ = ("bodies", "follows", "session", "unit")
 
-    def __init__(self, text: str, bodies: Mapping[str, Callable[..., object]]) -> None:
-        """Keep both."""
-        self.text, self.bodies = text, dict(bodies)
+    def __init__(self, session: str, unit: str, bodies: Mapping[str, Callable[..., object]], follows: Sequence[Told]) -> None:
+        """Keep them."""
+        self.session, self.unit, self.bodies, self.follows = session, unit, dict(bodies), tuple(follows)
 
-    def run(self, before: Sequence[object]) -> Reference:
+    def run(self, after: Sequence[Told]) -> Reference:
         """Make the plan again, and run the unit of it."""
-        content = json.loads(self.text)
-        session = _session(json.dumps(content["session"], sort_keys=True), _Bodies(self.bodies))
-        unit = _unit(content["unit"])
+        session = _session(self.session, _Bodies(self.bodies))
+        unit = _unit(json.loads(self.unit))
         known = {t.key for t in session.plan.tasks}
         if not set(unit.tasks) <= known:
             raise OrchestrationError(
@@ -84,7 +92,7 @@ class Elsewhere(Carried):
                 why="it has another version of hep_flows or of a plug-in than the process that started the run",
                 do="install the same versions there",
             )
-        return run_unit(session, unit, before)
+        return run_unit(session, unit, [*after, *self.follows])
 
 
 class Sender:
@@ -102,18 +110,16 @@ class Sender:
         """Nothing is written yet."""
         self._plan, self._settings = plan, dict(settings)
         self._reach = {target: {t.key for t in closure(plan, (target,))} for target in dict.fromkeys(plan.targets)}
-        self._written: dict[bytes, tuple[str, dict[str, list[Any]]]] = {}
+        self._written: dict[tuple[bytes, ...], str] = {}
 
-    def carried(self, unit: Unit) -> Elsewhere:
+    def carried(self, unit: Unit, follows: Sequence[Told]) -> Elsewhere:
         """Give a unit as text, with the expressions that its tasks are parts of and no others."""
         exprs = self._exprs(unit)
-        written = [self._written_expr(e) for e in exprs]
-        lines: dict[str, list[Any]] = {}
-        for _, own in written:
-            lines |= own
-        session = self._settings | {"exprs": [text for text, _ in written], "lines": lines}
-        content = {"session": session, "unit": _as_json(unit)}
-        return Elsewhere(json.dumps(content, sort_keys=True), _bodies(exprs))
+        keys = tuple([e.key for e in exprs])
+        if keys not in self._written:
+            told = self._settings | {"exprs": encode_together(exprs).decode(), "lines": self._lines(exprs)}
+            self._written[keys] = json.dumps(told, sort_keys=True)
+        return Elsewhere(self._written[keys], json.dumps(_as_json(unit)), _bodies(exprs), follows)
 
     def _exprs(self, unit: Unit) -> list[Expr]:
         wanted = set(unit.tasks)
@@ -125,14 +131,12 @@ class Sender:
                 wanted -= new
         return found
 
-    def _written_expr(self, expr: Expr) -> tuple[str, dict[str, list[Any]]]:
-        if expr.key not in self._written:
-            lines: dict[str, list[Any]] = {}
-            for node in postorder(expr):
-                for line in self._plan.lines.get(node.key, ())[:1]:
-                    lines[node.key.hex()] = [line.file, line.line, line.start, line.end]
-            self._written[expr.key] = (encode(expr).decode(), lines)
-        return self._written[expr.key]
+    def _lines(self, exprs: Sequence[Expr]) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for node in postorder(*exprs):
+            for line in self._plan.lines.get(node.key, ())[:1]:
+                found[node.key.hex()] = [line.file, line.line, line.start, line.end]
+        return found
 
 
 class _Bodies:
@@ -162,17 +166,17 @@ def _session(text: str, bodies: _Bodies) -> Session:
 
     told = json.loads(text)
     lines = {bytes.fromhex(k): SourceLine(*v) for k, v in told["lines"].items()}
-    exprs = [_revived(decode(e.encode()), bodies.bodies, lines) for e in told["exprs"]]
+    exprs = _revived(decode_together(told["exprs"].encode()), bodies.bodies, lines)
     plugins = installed(told["plugins"])
     store = store_of(told["root"], tuple(told["layers"]))
-    limits = Limits(
-        told["workers"], told["chunk_events"], lambda: False, slots=threading.BoundedSemaphore(told["workers"])
-    )
+    limits = Limits(told["workers"], told["chunk_events"], lambda: False, slots=threading.BoundedSemaphore(told["workers"]))
     plan = make_plan(normalise(exprs), plugins)
     return Session(plan, plugins, store, limits, refresh=told["refresh"], keep_going=told["keep_going"])
 
 
-def _revived(expr: Expr, bodies: Mapping[str, Callable[..., object]], lines: Mapping[bytes, SourceLine]) -> Expr:
+def _revived(
+    exprs: Sequence[Expr], bodies: Mapping[str, Callable[..., object]], lines: Mapping[bytes, SourceLine]
+) -> tuple[Expr, ...]:
     """Put back what does not travel with an expression: the bodies of functions, and the user's lines."""
 
     def change(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
@@ -185,7 +189,7 @@ def _revived(expr: Expr, bodies: Mapping[str, Callable[..., object]], lines: Map
             return replace(made, function=replace(made.function, body=body), where=where or made.where)
         return replace(made, where=where) if where is not None else made
 
-    return rewrite([expr], change)[0]
+    return rewrite(exprs, change)
 
 
 def _bodies(exprs: Sequence[Expr]) -> dict[str, Callable[..., object]]:

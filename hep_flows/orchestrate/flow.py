@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from prefect import allow_failure, flow
+from prefect import flow
 from prefect.states import Completed, Failed
 
 from hep_flows.errors import OrchestrationError
@@ -16,12 +17,13 @@ from hep_flows.orchestrate.show import Progress, report_artifact
 from hep_flows.orchestrate.tasks import plain, unit_task
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Sequence
 
+    from prefect.client.schemas.objects import State
     from prefect.futures import PrefectWrappedFuture
-    from prefect.states import State
 
-    from hep_flows.orchestrate.carried import Carried
+    from hep_flows.orchestrate.carried import Carried, Told
     from hep_flows.orchestrate.units import Unit
     from hep_flows.planning.task import Plan
     from hep_flows.store.store import Store
@@ -31,91 +33,124 @@ MOST_THREADS = 64
 _ASK_S = 0.1
 
 
-def run_flow(  # noqa: PLR0913 - every part of a flow run can be chosen
-    plan: Plan,
-    units: Sequence[Unit],
-    carried: Callable[[Unit], Carried],
-    store: Store,
-    *,
-    name: str,
-    refresh: bool,
-    task_runner: Any,
-    stop: threading.Event,
-    first_error_ends: bool,
-) -> list[Outcome]:
-    """Run the units, and give what became of each, in their order.
+@dataclass(slots=True)
+class Job:
+    """What a flow run does, and what came of it.
 
     Parameters
     ----------
     plan : Plan
-        What they are units of.
+        What the units are units of.
     units : sequence of Unit
         In an order in which they can run.
     carried : callable
-        Makes of a unit what a task run gets.
+        Makes of a unit, and of what it is told of those that it follows, what a task run gets.
     store : Store
         Where the results are; the records lie in its folder.
     name : str
         The name of the flow run.
     refresh : bool
         Whether everything is done anew.
-    task_runner : TaskRunner
-        Prefect's.
-    stop : threading.Event
-        Set when nobody wants the results any more; units in this process see it.
     first_error_ends : bool
         Whether the first unit that fails ends the run.
+    stop : threading.Event
+        Set when nobody wants the results any more; units in this process see it.
     """
-    roots = store.folder.root, tuple([layer.root for layer in store.layers])
-    outcomes: list[Outcome] = []
-    broken: list[BaseException] = []
 
-    def all_units() -> State[Any]:
-        futures: list[PrefectWrappedFuture[Any, Any]] = []
-        try:
-            for unit in units:
-                made = unit_task(name_of(unit, plan), *roots, refresh=refresh)
-                after = [futures[n] for n in unit.after]
-                follows = [allow_failure(futures[n]) for n in unit.follows]
-                futures.append(made.submit(unit.key.hex(), carried(unit), after, follows))
-            outcomes.extend(_waited(units, futures, stop, first_error_ends=first_error_ends))
-            report_artifact(plan, units, outcomes)
-        except BaseException as error:
-            stop.set()
-            broken.append(error)
-            raise
-        return _final(outcomes)
-
-    state = flow(all_units, name=FLOW, flow_run_name=plain(name), task_runner=task_runner, log_prints=False)(return_state=True)
-    if broken:
-        raise broken[0]
-    if len(outcomes) < len(units):
-        raise OrchestrationError(f"the flow run ended as {state.name} before its tasks did", why=str(state.message or ""))
-    return outcomes
+    plan: Plan
+    units: Sequence[Unit]
+    carried: Callable[[Unit, Sequence[Told]], Carried]
+    store: Store
+    name: str
+    refresh: bool
+    first_error_ends: bool
+    stop: threading.Event
+    outcomes: list[Outcome] = field(default_factory=list)
+    broken: BaseException | None = None
 
 
-def _waited(
-    units: Sequence[Unit], futures: Sequence[PrefectWrappedFuture[Any, Any]], stop: threading.Event, *, first_error_ends: bool
-) -> list[Outcome]:
-    """Wait for all units, and tell how far they are."""
-    progress = Progress(len(units))
-    done: dict[int, Outcome] = {}
+# The flow that Prefect sends to workers along with each task must hold nothing of this process, so it finds its job here.
+_JOB: ContextVar[Job] = ContextVar("job of a flow run")
+
+
+def run_flow(job: Job, task_runner: Any) -> list[Outcome]:
+    """Run the units of a job, and give what became of each, in their order.
+
+    Raises
+    ------
+    OrchestrationError
+        When the flow run ended before its tasks did.
+    """
+    made = flow(name=FLOW, flow_run_name=plain(job.name), task_runner=task_runner, log_prints=False)(all_units)
+    token = _JOB.set(job)
     try:
-        while len(done) < len(units):
-            news = [i for i, f in enumerate(futures) if i not in done and f.wrapped_future.done()]
-            for i in news:
-                futures[i].wait()  # else the state is asked of the server, which does not have what the task gave
-                done[i] = Outcome.of(units[i], futures[i].state)
-                if first_error_ends and done[i].errors:
-                    stop.set()
-            progress.show(len(done))
-            if not news:
-                time.sleep(_ASK_S)
-    except BaseException:
-        stop.set()
+        state: State[Any] = made(return_state=True)
+    finally:
+        _JOB.reset(token)
+    if job.broken is not None:
+        raise job.broken
+    if len(job.outcomes) < len(job.units):
+        raise OrchestrationError(f"the flow run ended as {state.name} before its tasks did", why=str(state.message or ""))
+    return job.outcomes
+
+
+def all_units() -> State[Any]:
+    """Submit the units of the job at hand, and wait for them."""
+    job = _JOB.get()
+    try:
+        job.outcomes.extend(_Submitting(job).all())
+        report_artifact(job.plan, job.units, job.outcomes)
+    except BaseException as error:
+        job.stop.set()
+        job.broken = error
         raise
-    progress.show(len(done))
-    return [done[i] for i in range(len(units))]
+    return _final(job.outcomes)
+
+
+class _Submitting:
+    """Submits each unit as soon as those that it follows have ended; for what it takes results of, Prefect waits."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._roots = job.store.folder.root, tuple([layer.root for layer in job.store.layers])
+        self._futures: dict[int, PrefectWrappedFuture[Any, Any]] = {}
+        self._done: dict[int, Outcome] = {}
+
+    def all(self) -> list[Outcome]:
+        job = self._job
+        progress = Progress(len(job.units))
+        while len(self._done) < len(job.units):
+            n_before = len(self._done), len(self._futures)
+            self._submit()
+            self._collect()
+            progress.show(len(self._done))
+            if (len(self._done), len(self._futures)) == n_before:
+                time.sleep(_ASK_S)
+        return [self._done[u.number] for u in job.units]
+
+    def _submit(self) -> None:
+        for unit in self._job.units:
+            if unit.number in self._futures or not set(unit.follows) <= set(self._done):
+                continue
+            if set(unit.after) <= set(self._futures):
+                self._futures[unit.number] = self._submitted(unit)
+
+    def _submitted(self, unit: Unit) -> PrefectWrappedFuture[Any, Any]:
+        job = self._job
+        made = unit_task(name_of(unit, job.plan), *self._roots, refresh=job.refresh)
+        after = [self._futures[n] for n in unit.after]
+        before = [self._done[n].told(objects=job.refresh) for n in unit.follows]
+        future: Any = made.submit(unit.key.hex(), job.carried(unit, before), after)
+        return future  # type: ignore[no-any-return]
+
+    def _collect(self) -> None:
+        for number, future in self._futures.items():
+            if number in self._done or not future.wrapped_future.done():
+                continue
+            future.wait()  # else the state is asked of the server, which does not have what the task gave
+            self._done[number] = Outcome.of(self._job.units[number], future.state)
+            if self._job.first_error_ends and self._done[number].errors:
+                self._job.stop.set()
 
 
 def _final(outcomes: Sequence[Outcome]) -> State[Any]:

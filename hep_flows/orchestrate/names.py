@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from hep_flows.expr.nodes import Call
 from hep_flows.expr.text import one_line
 from hep_flows.expr.types import Histogram
 
@@ -47,6 +48,8 @@ def _subject(task: Task) -> str:
     item = task.expr.type.item
     if isinstance(item, Histogram) and (names := axis_names(item)):
         return ", ".join(names)
+    if isinstance(task.expr, Call) and task.expr.function == "record":
+        return ", ".join([one_line(a, WIDTH) for a in task.expr.args])
     return one_line(task.expr, WIDTH)
 
 

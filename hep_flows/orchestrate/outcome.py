@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from prefect.results import ResultRecord
+from prefect.results import ResultRecord  # type: ignore[attr-defined]
 
 from hep_flows.errors import HepFlowsError, TaskError
-from hep_flows.orchestrate.work import UnitFailed, failures_of
+from hep_flows.orchestrate.work import UnitError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from prefect.states import State
+    from prefect.client.schemas.objects import State
 
     from hep_flows.orchestrate.units import Unit
     from hep_flows.orchestrate.work import Reference
@@ -51,6 +51,11 @@ class Outcome:
         """What it did for each task; nothing when all was there before."""
         return [] if self.reference is None or self.state == "Cached" else list(self.reference["rows"])
 
+    def told(self, *, objects: bool) -> dict[str, Any]:
+        """Give what units that follow need to know: what failed, and where it matters what is new in the store."""
+        known = self.reference["objects"] if objects and self.reference is not None else []
+        return {"objects": known, "failures": {k.hex(): e for k, e in self.errors.items()}}
+
     @classmethod
     def of(cls, unit: Unit, state: State[Any]) -> Self:
         """Give the outcome that a final state stands for."""
@@ -61,8 +66,8 @@ class Outcome:
         found = state.data.result if isinstance(state.data, ResultRecord) else state.data
         if isinstance(found, dict):
             return cls(unit, name, found)
-        if isinstance(found, UnitFailed):
-            return cls(unit, name, found.reference, failures_of([found]))
+        if isinstance(found, UnitError):
+            return cls(unit, name, found.reference, {bytes.fromhex(k): e for k, e in found.failures.items()})
         return cls(unit, name, None, dict.fromkeys(unit.tasks, _error(unit, state, found)))
 
 

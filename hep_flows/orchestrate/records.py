@@ -27,7 +27,7 @@ MOST_BYTES = 64 * 1024 * 1024
 _REFERENCE = {"key": str, "objects": list}
 
 
-class RefusedRecord(ValueError):
+class RecordRefusedError(ValueError):
     """A record that this package did not write, or whose results are not there any more."""
 
 
@@ -40,11 +40,11 @@ class ContentKey(CachePolicy):
         del task_ctx, flow_parameters, kwargs
         key = inputs["key"]
         if not isinstance(key, str) or not is_key_name(key):
-            raise RefusedRecord("a task without a content key")
+            raise RecordRefusedError("a task without a content key")
         return PREFIX + key
 
 
-class ReferenceSerializer(Serializer):  # type: ignore[type-arg]
+class ReferenceSerializer(Serializer):
     """Writes references as JSON; reads one only if the store has everything that it names.
 
     Parameters
@@ -70,11 +70,11 @@ class ReferenceSerializer(Serializer):  # type: ignore[type-arg]
 
         reference = _strict(blob)
         if not isinstance(reference, dict) or not all(isinstance(reference.get(k), t) for k, t in _REFERENCE.items()):
-            raise RefusedRecord("it is no reference")
+            raise RecordRefusedError("it is no reference")
         store = store_of(self.root, self.layers)
         for name in reference["objects"]:
             if not isinstance(name, str) or not is_key_name(name) or not store.is_intact(name):
-                raise RefusedRecord("a result that it names is not in the store")
+                raise RecordRefusedError("a result that it names is not in the store")
         return reference
 
 
@@ -93,32 +93,32 @@ class Records(LocalFileSystem):
     root: str = ""
     layers: tuple[str, ...] = ()
 
-    def read_path(self, path: str, _sync: bool | None = None) -> bytes:  # noqa: FBT001 - Prefect's signature
+    def read_path(self, path: str, _sync: bool | None = None) -> bytes:  # type: ignore[override]  # noqa: FBT001
         """Give a record as Prefect writes it, if it is exactly that.
 
         Raises
         ------
-        RefusedRecord
+        RecordRefusedError
             For anything else: another shape, another way of reading it, or the record of another task.
         """
         file = Path(self._resolve_path(path))
         if file.stat().st_size > MOST_BYTES:
-            raise RefusedRecord("it is too big to be a reference")
+            raise RecordRefusedError("it is too big to be a reference")
         record = _strict(file.read_bytes())
         if not isinstance(record, dict) or set(record) != {"metadata", "result"} or not isinstance(record["result"], str):
-            raise RefusedRecord("it has another shape")
+            raise RecordRefusedError("it has another shape")
         reference, metadata = _strict(record["result"].encode()), record["metadata"]
         if not isinstance(reference, dict) or file.name != f"{PREFIX}{reference.get('key')}":
-            raise RefusedRecord("it is the record of another task")
+            raise RecordRefusedError("it is the record of another task")
         if not isinstance(metadata, dict) or metadata.get("serializer") != {"type": SERIALIZER} or metadata.get("storage_block_id"):
-            raise RefusedRecord("it wants to be read in another way")
+            raise RecordRefusedError("it wants to be read in another way")
         return self._made(metadata, record["result"])
 
     async def aread_path(self, path: str) -> bytes:
         """Do the same as `read_path`."""
         return self.read_path(path)
 
-    def write_path(self, path: str, content: bytes, _sync: bool | None = None) -> str:  # noqa: FBT001
+    def write_path(self, path: str, content: bytes, _sync: bool | None = None) -> str:  # type: ignore[override]  # noqa: FBT001
         """Put a record in its place in one step. Records of failures are not kept: nothing reads them."""
         file = Path(self._resolve_path(path))
         if not file.name.startswith(PREFIX):
@@ -142,7 +142,7 @@ class Records(LocalFileSystem):
     def _made(self, metadata: dict[str, Any], reference: str) -> bytes:
         known = {k: metadata.get(k) for k in ("storage_key", "expiration", "prefect_version")}
         if not all(v is None or isinstance(v, str) for v in known.values()):
-            raise RefusedRecord("it has another shape")
+            raise RecordRefusedError("it has another shape")
         serializer = {"type": SERIALIZER, "root": self.root, "layers": list(self.layers)}
         return json.dumps({"metadata": known | {"serializer": serializer, "storage_block_id": None}, "result": reference}).encode()
 
@@ -152,7 +152,7 @@ def _strict(text: bytes) -> Any:
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({k for k, _ in pairs}) != len(pairs):
-            raise RefusedRecord("a name stands twice in it")
+            raise RecordRefusedError("a name stands twice in it")
         return dict(pairs)
 
     return json.loads(text, object_pairs_hook=once)

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hep_flows.execute.report import RunReport
+    from hep_flows.execute.task_rows import State
     from hep_flows.orchestrate.outcome import Outcome
+
+_STRONGEST: tuple[State, ...] = ("failed", "computed", "cached")
 
 
 def together(report: RunReport, outcomes: Sequence[Outcome]) -> RunReport:
@@ -45,11 +48,12 @@ def _added(one: TaskRow, other: TaskRow) -> TaskRow:
     computed = one.batches_computed + other.batches_computed
     batches = max(one.batches, other.batches)
     cached = max(0, max(one.batches_cached, other.batches_cached, batches) - computed) if batches else one.batches_cached
-    states = {one.state, other.state}
-    state = next((s for s in ("failed", "computed", "cached") if s in states), "not run")
-    if state == "cached" and "not run" in states and one.reason and one.state == "not run":
-        state = "cached" if not one.reason.startswith("it takes") else "not run"
-    reasons = [r for r in dict.fromkeys([one.reason, other.reason]) if r and (state == "not run" or not r.startswith("what is made"))]
+    state: State = next((s for s in _STRONGEST if s in (one.state, other.state)), "not run")
+    if state == "cached" and "not run" in (one.state, other.state) and one.reason.startswith("it takes"):
+        state = "not run"
+    reasons = [
+        r for r in dict.fromkeys([one.reason, other.reason]) if r and (state == "not run" or not r.startswith("what is made"))
+    ]
     return replace(
         one,
         state=state,

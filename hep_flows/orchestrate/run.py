@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hep_flows.errors import TaskError
 from hep_flows.execute.batches import Batches
 from hep_flows.execute.history import note_run
 from hep_flows.execute.keys import Keys
@@ -22,13 +23,15 @@ from hep_flows.execute.run import Run, Wish
 from hep_flows.execute.run_plan import RETRIES
 from hep_flows.orchestrate.engine import Engine, Situation, chosen
 from hep_flows.orchestrate.reports import together
-from hep_flows.orchestrate.units import SHARD_BATCHES, Wanted, units_of
+from hep_flows.orchestrate.units import SHARD_BATCHES, Wanted, closure, units_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from hep_flows.errors import HepFlowsError
     from hep_flows.execute.needs import Needs
     from hep_flows.execute.report import RunReport, Step
+    from hep_flows.orchestrate.carried import Carried, Told
     from hep_flows.orchestrate.outcome import Outcome
     from hep_flows.orchestrate.units import Unit
     from hep_flows.planning.task import Key, Plan
@@ -139,19 +142,19 @@ def _with_prefect(order: Order, engine: Engine, units: Sequence[Unit]) -> tuple[
     with ExitStack() as held:
         held.callback(stop.set)
         url = held.enter_context(_api(order, engine, cancelled))
-        from hep_flows.orchestrate.flow import run_flow
+        from hep_flows.orchestrate.flow import Job, run_flow
 
-        outcomes = run_flow(
+        job = Job(
             order.plan,
             units,
             _carrying(order, cancelled),
             order.store,
             name=order.name or _name(order.plan),
             refresh=order.refresh,
-            task_runner=_runner(order, units),
-            stop=stop,
             first_error_ends=not order.keep_going,
+            stop=stop,
         )
+        outcomes = run_flow(job, _runner(order, units))
         return _delivered(order, replace(engine, url=url), outcomes)
 
 
@@ -202,7 +205,7 @@ def _runner(order: Order, units: Sequence[Unit]) -> Any:
     return ThreadPoolTaskRunner(max_workers=max(2, min(len(units), MOST_THREADS)))
 
 
-def _carrying(order: Order, cancelled: Callable[[], bool]) -> Callable[[Unit], Any]:
+def _carrying(order: Order, cancelled: Callable[[], bool]) -> Callable[[Unit, Sequence[Told]], Carried]:
     """Give how a unit travels to the task runner."""
     from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -213,10 +216,8 @@ def _carrying(order: Order, cancelled: Callable[[], bool]) -> Callable[[Unit], A
     if order.task_runner is None or isinstance(order.task_runner, ThreadPoolTaskRunner):
         slots = threading.BoundedSemaphore(order.workers)
         limits = Limits(order.workers, order.chunk_events, cancelled, slots=slots)
-        session = Session(
-            order.plan, order.plugins, order.store, limits, order.refresh, order.keep_going, order.progress
-        )
-        return lambda unit: Here(session, unit)
+        session = Session(order.plan, order.plugins, order.store, limits, order.refresh, order.keep_going, order.progress)
+        return lambda unit, follows: Here(session, unit, follows)
     told = {
         "root": order.store.folder.root,
         "layers": [layer.root for layer in order.store.layers],
@@ -233,7 +234,7 @@ def _delivered(order: Order, engine: Engine, outcomes: Sequence[Outcome]) -> tup
     """Read the results that are wanted; what failed in a unit is not tried again."""
     put = {bytes.fromhex(k) for o in outcomes if o.reference is not None for k in o.reference["objects"]}
     results = Results(order.store, refresh=order.refresh, put=put)
-    failed = {k: e for o in outcomes if o.unit.kind != "pass" for k, e in o.errors.items()}
+    failed = _failed(order.plan, outcomes)
     if failed and not order.keep_going:
         raise next(iter(failed.values()))
     limits = Limits(order.workers, order.chunk_events, order.cancelled)
@@ -243,6 +244,18 @@ def _delivered(order: Order, engine: Engine, outcomes: Sequence[Outcome]) -> tup
     if any(row.state == "computed" for row in whole.tasks):
         note_run(order.plan, Results(order.store))
     return found, replace(whole, engine=engine.kind, engine_why=engine.why, engine_url=engine.url)
+
+
+def _failed(plan: Plan, outcomes: Sequence[Outcome]) -> dict[Key, HepFlowsError]:
+    """Give what failed, by task. A unit that did not run for no reason that is known counts as failed: it is not tried once more."""
+    found = {k: e for o in outcomes if o.unit.kind != "pass" for k, e in o.errors.items()}
+    for outcome in outcomes:
+        if outcome.unit.kind != "pass" and not outcome.is_done and not outcome.errors:
+            above = {t.key for t in closure(plan, outcome.unit.tasks)}
+            if not above & set(found):
+                lost = TaskError(f"a task on {outcome.unit.dataset} was not run: Prefect says {outcome.state}")
+                found.update(dict.fromkeys(outcome.unit.tasks, lost))
+    return found
 
 
 def _name(plan: Plan) -> str:

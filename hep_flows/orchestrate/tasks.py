@@ -9,7 +9,7 @@ from prefect.context import TaskRunContext
 
 from hep_flows.execute.retry import DELAYS_S, JITTER, is_transient
 from hep_flows.orchestrate.records import ContentKey, Records, ReferenceSerializer
-from hep_flows.orchestrate.work import UnitFailed
+from hep_flows.orchestrate.work import UnitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +36,7 @@ def unit_task(run_name: str, root: str, layers: tuple[str, ...], *, refresh: boo
     """
     folder = f"{root}/{RECORDS}"
     made: Task[..., Reference] = task(
-        run_carried,
-        name="unit",
+        name=plain(run_name),
         task_run_name=plain(run_name),
         cache_policy=ContentKey(),
         persist_result=True,
@@ -49,13 +48,13 @@ def unit_task(run_name: str, root: str, layers: tuple[str, ...], *, refresh: boo
         retry_delay_seconds=list(DELAYS_S),
         retry_jitter_factor=JITTER,
         retry_condition_fn=_may_pass,
-    )
+    )(run_carried)
     # A block that is not registered at a server can be set only afterwards.
     made.result_storage = Records(basepath=folder, root=root, layers=layers)
     return made
 
 
-def run_carried(key: str, carried: Carried, after: Sequence[Any] = (), follows: Sequence[Any] = ()) -> Reference:
+def run_carried(key: str, carried: Carried, after: Sequence[Reference] = ()) -> Reference:
     """Run a unit wherever this is called.
 
     Parameters
@@ -64,15 +63,15 @@ def run_carried(key: str, carried: Carried, after: Sequence[Any] = (), follows: 
         Its content key: what Prefect looks a record up by.
     carried : Carried
         The unit, and what it takes to run it here.
-    after, follows : sequence
-        What the units gave that it waited for.
+    after : sequence
+        References to the results that it takes.
     """
     del key
     context = TaskRunContext.get()
     attempt = context.task_run.run_count if context is not None else 1
     try:
-        return _attempted(carried.run([*after, *follows]), attempt)
-    except UnitFailed as error:
+        return _attempted(carried.run(after), attempt)
+    except UnitError as error:
         _attempted(error.reference, attempt)
         raise
 

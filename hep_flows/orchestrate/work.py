@@ -12,7 +12,7 @@ from hep_flows.execute.run import Run, Wish
 from hep_flows.orchestrate.units import closure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hep_flows.errors import HepFlowsError
     from hep_flows.execute.machine import Limits
@@ -50,7 +50,7 @@ class Session:
     progress: Callable[[Step], None] | None = field(default=None, compare=False)
 
 
-class UnitFailed(TaskError):
+class UnitError(TaskError):
     """A unit of which something failed; the rest of it is stored.
 
     Attributes
@@ -70,13 +70,15 @@ class UnitFailed(TaskError):
         return (_rebuilt, (made, parts, dict(self.failures), self.reference))
 
 
-def _rebuilt(made: Callable[..., UnitFailed], parts: tuple[object, ...], failures: dict[str, Any], reference: Reference) -> UnitFailed:
+def _rebuilt(
+    made: Callable[..., UnitError], parts: tuple[object, ...], failures: dict[str, Any], reference: Reference
+) -> UnitError:
     error = made(*parts)
     error.failures, error.reference = failures, reference
     return error
 
 
-def run_unit(session: Session, unit: Unit, before: Sequence[object]) -> Reference:
+def run_unit(session: Session, unit: Unit, before: Sequence[Mapping[str, Any]]) -> Reference:
     """Store the tasks of a unit, and give a reference: what can be sent to other processes in place of results.
 
     Parameters
@@ -86,15 +88,15 @@ def run_unit(session: Session, unit: Unit, before: Sequence[object]) -> Referenc
     unit : Unit
         What to do.
     before : sequence
-        What the units gave that this one waited for: references, and errors.
+        What the units gave that this one waited for: the names of new results, and failures by the digits of the task's key.
 
     Raises
     ------
-    UnitFailed
+    UnitError
         When a part of it failed. What did not is stored.
     """
-    failed = failures_of(before)
-    put = {bytes.fromhex(k) for b in before if isinstance(b, dict) for k in b["objects"]}
+    failed = {bytes.fromhex(k): e for b in before for k, e in b.get("failures", {}).items()}
+    put = {bytes.fromhex(k) for b in before for k in b["objects"]}
     results = Results(session.store, refresh=session.refresh, put=put)
     plan = _part(session.plan, unit.tasks)
     here = {t.key: t for t in plan.tasks}
@@ -108,17 +110,8 @@ def run_unit(session: Session, unit: Unit, before: Sequence[object]) -> Referenc
     reference = _reference(unit, run, report)
     own = {k: e for k, e in run.ledger.failures.items() if k not in failed}
     if own:
-        raise _unit_failed(unit, own, reference)
+        raise _unit_failed(own, reference)
     return reference
-
-
-def failures_of(before: Collection[object]) -> dict[Key, HepFlowsError]:
-    """Give the tasks that failed in some units, by key."""
-    found: dict[Key, HepFlowsError] = {}
-    for one in before:
-        if isinstance(one, UnitFailed):
-            found.update({bytes.fromhex(k): e for k, e in one.failures.items()})
-    return found
 
 
 def objects_of(unit: Unit, run: Run) -> list[str]:
@@ -152,9 +145,9 @@ def _reference(unit: Unit, run: Run, report: RunReport) -> Reference:
     }
 
 
-def _unit_failed(unit: Unit, own: Mapping[Key, HepFlowsError], reference: Reference) -> UnitFailed:
+def _unit_failed(own: Mapping[Key, HepFlowsError], reference: Reference) -> UnitError:
     first = next(iter(own.values()))
-    error = UnitFailed(first.what, where=first.where, why=first.why, do=first.do)
+    error = UnitError(first.what, where=first.where, why=first.why, do=first.do)
     error.failures = {k.hex(): e for k, e in own.items()}
     error.reference = reference
     error.transient = any(is_transient(e) for e in own.values())
