@@ -9,6 +9,7 @@ a large library could be loaded.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import HepFlowsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 PREFIX = "HEP_FLOWS_"
 _OFF = {"off", "none", "no", "0", "false"}
@@ -32,6 +33,26 @@ _UNITS = {
     "gib": 2**30,
     "tib": 2**40,
 }
+
+
+def environment() -> dict[str, str]:
+    """Give a copy of the environment: for processes that are started, and for the settings of other packages."""
+    return dict(os.environ)
+
+
+@contextmanager
+def environment_with(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment while the block runs: processes that it starts see them."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def default_cache() -> Path:

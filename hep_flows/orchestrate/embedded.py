@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from hep_flows.errors import OrchestrationError
 from hep_flows.orchestrate.address import free_port, is_healthy
+from hep_flows.settings import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,13 +104,13 @@ class EmbeddedServer:
 
     def _started(self) -> subprocess.Popen[bytes]:
         # The user's own settings of Prefect are for their own server.
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-        environment |= server_environment(self.folder, self._database)
-        environment |= {"PREFECT_UI_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
+        variables = {k: v for k, v in environment().items() if not k.startswith("PREFECT_")}
+        variables |= server_environment(self.folder, self._database)
+        variables |= {"PREFECT_UI_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-m", "hep_flows.orchestrate.serve_embedded", str(self._port)]
         with open(self._log, "wb") as log:  # noqa: PTH123
             return subprocess.Popen(  # noqa: S603 - our own module
-                command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+                command, env=variables, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
             )
 
     def _failed(self) -> OrchestrationError:

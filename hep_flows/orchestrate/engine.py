@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.errors import OrchestrationError
+from hep_flows.settings import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,22 +99,23 @@ def asked_engine(engine: str, sources: Mapping[str, str]) -> str | None:
 
 def configured_at() -> str:
     """Say where the user has configured a Prefect API, without importing Prefect; empty when nowhere."""
-    if os.environ.get("PREFECT_API_URL"):
+    known = environment()
+    if known.get("PREFECT_API_URL"):
         return "PREFECT_API_URL is set"
-    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
-    file = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")
-    name = _profile_with_url(file)
+    home = Path(known.get("PREFECT_HOME") or Path.home() / ".prefect")
+    file = Path(known.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")
+    name = _profile_with_url(file, known.get("PREFECT_PROFILE", ""))
     return f"the Prefect profile {name!r}" if name else ""
 
 
-def _profile_with_url(file: Path) -> str:
+def _profile_with_url(file: Path, chosen_profile: str) -> str:
     import tomllib
 
     try:
         content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
-    name = os.environ.get("PREFECT_PROFILE") or content.get("active")
+    name = chosen_profile or content.get("active")
     profiles = content.get("profiles")
     profile = profiles.get(name) if isinstance(profiles, dict) else None
     return str(name) if isinstance(profile, dict) and profile.get("PREFECT_API_URL") else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import prefect.settings as ps
+
+from hep_flows.settings import environment_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,20 +36,6 @@ def private_settings(url: str, folder: str) -> Iterator[None]:
         ps.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
     }
     with ExitStack() as held:
-        held.enter_context(_environment({"PREFECT_API_URL": url, "PREFECT_HOME": f"{folder}/home", "DO_NOT_TRACK": "1"}))
+        held.enter_context(environment_with({"PREFECT_API_URL": url, "PREFECT_HOME": f"{folder}/home", "DO_NOT_TRACK": "1"}))
         held.enter_context(ps.temporary_settings(settings))
         yield
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -15,6 +15,7 @@ from pathlib import Path
 from hep_flows.errors import OrchestrationError
 from hep_flows.orchestrate.address import free_port, is_healthy
 from hep_flows.orchestrate.embedded import server_environment
+from hep_flows.settings import environment
 
 FILE = "server.json"
 LOG = "server.log"
@@ -102,13 +103,13 @@ def stop(folder: str) -> bool:
 
 
 def _started(folder: str, port: int) -> subprocess.Popen[bytes]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    variables = {k: v for k, v in environment().items() if not k.startswith("PREFECT_")}
     url = f"http://127.0.0.1:{port}/api"
-    environment |= server_environment(folder, DATABASE) | {"PREFECT_UI_API_URL": url, "PREFECT_API_URL": url}
+    variables |= server_environment(folder, DATABASE) | {"PREFECT_UI_API_URL": url, "PREFECT_API_URL": url}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with Path(folder, LOG).open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - Prefect's own command
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
 
 

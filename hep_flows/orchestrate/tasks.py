@@ -89,8 +89,5 @@ def _attempted(reference: Reference, attempt: int) -> Reference:
 
 
 def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
-    try:
-        state.result()
-    except Exception as error:  # noqa: BLE001 - whatever it was, the question is whether it may pass
-        return is_transient(error)
-    return False
+    error = getattr(state.data, "result", state.data)
+    return isinstance(error, BaseException) and is_transient(error)

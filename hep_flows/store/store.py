@@ -15,13 +15,13 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import StoreError
+from hep_flows.store.access import why_read_only
 from hep_flows.store.memory import Memory
 from hep_flows.store.paths import Folder, key_name
 from hep_flows.store.sidecar import Sidecar, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any
 
     from hep_flows.plugin import Result
     from hep_flows.store.provenance import Provenance
@@ -61,7 +61,7 @@ class Store:
     ) -> None:
         self.folder = Folder(_absolute(root))
         self.layers = tuple([Folder(_absolute(layer)) for layer in layers])
-        self.why_read_only = _why_read_only(self.folder.root, allow_foreign=allow_foreign)
+        self.why_read_only = why_read_only(self.folder.root, allow_foreign=allow_foreign)
         self._memory = Memory(memory_bytes)
         self._verified: set[tuple[int, ...]] = set()
         self._held: dict[str, int] = {}
@@ -287,16 +287,6 @@ def _note_use(sidecar: str) -> None:
     with suppress(OSError):
         if not 0 <= now - os.stat(sidecar).st_mtime < USE_S:
             os.utime(sidecar)
-
-
-def _why_read_only(root: str, *, allow_foreign: bool) -> str:
-    try:
-        owner: Any = os.stat(root).st_uid
-    except OSError:
-        return ""
-    if owner != os.geteuid() and not allow_foreign:
-        return "it belongs to another user"
-    return "" if os.access(root, os.W_OK | os.X_OK) else "this user may not write there"
 
 
 def _warn(folder: Folder, name: str, error: BaseException) -> None:

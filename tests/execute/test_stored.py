@@ -37,7 +37,7 @@ def files(tmp_path):
 
 def new_process():
     """Forget what is in memory."""
-    open_store._store.cache_clear()
+    open_store.store_of.cache_clear()
 
 
 def states(done):
@@ -168,7 +168,7 @@ def test_a_read_only_cache_is_read_and_not_written(files, monkeypatch, cache_fol
     events = nanoaod_table(files)
     run(events.Count())
     new_process()
-    monkeypatch.setattr("hep_flows.store.store._why_read_only", lambda root, allow_foreign: "it is read only")
+    monkeypatch.setattr("hep_flows.store.store.why_read_only", lambda root, allow_foreign: "it is read only")
     done = run([events.Count(), events.MET.pt.Sum()], on_error="raise")
     assert [r.state for r in done.report.tasks] == ["cached", "computed"]
     again = run([events.Count(), events.MET.pt.Sum()], on_error="raise")

@@ -84,7 +84,7 @@ class Project:
 
     def results(self, *, store: bool = True):
         """Run everything, one result at a time; gives the values, and what was computed for each."""
-        open_store._store.cache_clear()
+        open_store.store_of.cache_clear()
         os.environ["HEP_FLOWS_CACHE"] = str(self.cache) if store else "off"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,0 +1,16 @@
+"""Whether this user may write a cache folder: one that belongs to somebody else is read only."""
+
+from __future__ import annotations
+
+import os
+
+
+def why_read_only(root: str, *, allow_foreign: bool) -> str:
+    """Say why a folder is not written; empty when it may be, or is not there yet."""
+    try:
+        owner: int = os.stat(root).st_uid
+    except OSError:
+        return ""
+    if owner != os.geteuid() and not allow_foreign:
+        return "it belongs to another user"
+    return "" if os.access(root, os.W_OK | os.X_OK) else "this user may not write there"
