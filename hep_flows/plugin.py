@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from hep_flows.errors import HepFlowsError
     from hep_flows.expr.nodes import Dataset, Expr
     from hep_flows.expr.types import Record
     from hep_flows.planning.task import Key, Task
 
 Label = str
+UNCOUNTED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,26 @@ class No:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A range of entries of one file of a dataset; ``first`` is the number of its first event in the whole dataset."""
+    """A range of entries of one file of a dataset; ``first`` is the number of its first event in the whole dataset.
+
+    ``stop`` is `UNCOUNTED` where nobody here knows how many entries a file has, and the range is all of it.
+    """
 
     file: str
     file_number: int
     start: int
     stop: int
     first: int
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the number of entries is known."""
+        return self.stop != UNCOUNTED
+
+    @property
+    def n_events(self) -> int:
+        """The number of entries; 0 where it is not known."""
+        return self.stop - self.start if self.is_counted else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +142,20 @@ class Splitting(Protocol):
 
     def partitions(self, dataset: Dataset, chunk_events: int) -> tuple[Partition, ...]:
         """Give ranges of about that many events, in dataset order, on cluster boundaries."""
+        ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A plug-in that works on many ranges with one request, and gives each result as it comes.
+
+    What it gives is stored at once, in whatever order it comes. `Plugin.run` still has to work for one range.
+    """
+
+    def stream(
+        self, programs: Sequence[Program], partitions: Sequence[Partition], context: RunContext
+    ) -> Iterator[tuple[Partition, Mapping[Key, Result] | HepFlowsError]]:
+        """Give the results of each range exactly once, or why there are none; an error with ``transient`` is asked for again."""
         ...
 
 

@@ -50,7 +50,7 @@ class Batch:
     @property
     def events(self) -> int:
         """The number of events."""
-        return 0 if self.whole is None else self.whole.stop - self.whole.start
+        return 0 if self.whole is None else self.whole.n_events
 
     @property
     def file(self) -> str:
@@ -93,7 +93,7 @@ class Batches:
         """Give the batches of a table, at least one: an empty table has empty results of the right type."""
         if dataset.key not in self._batches:
             found = self._found(dataset)
-            filled = [b for b in found if b.events or b.whole is None] or found[:1]
+            filled = [b for b in found if b.events or b.whole is None or not b.whole.is_counted] or found[:1]
             self._batches[dataset.key] = tuple([Batch(b.dataset, i, b.content, b.whole) for i, b in enumerate(filled)])
         first, end = self.only or (0, None)
         return self._batches[dataset.key][first:end]
@@ -101,7 +101,7 @@ class Batches:
     def partitions(self, batch: Batch, chunk_events: int) -> tuple[Partition | None, ...]:
         """Give the ranges of a batch that are worked on one by one, at least one."""
         whole = batch.whole
-        if whole is None or whole.stop == whole.start:
+        if whole is None or not whole.n_events:
             return (whole,)
         cuts = {whole.start, whole.stop}
         if batch.events > chunk_events:
@@ -120,7 +120,7 @@ class Batches:
             cuts = self._cuts(dataset, number, BATCH_EVENTS)
             for start, stop in pairwise(cuts):
                 found.append(Batch(dataset, 0, (content,), Partition(file, number, start, stop, first + start)))
-            first += cuts[-1]
+            first += max(0, cuts[-1])
         return found
 
     def _cuts(self, dataset: Dataset, number: int, chunk_events: int) -> tuple[int, ...]:

@@ -47,7 +47,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Plug-ins, programs, keys, batches, the store, limits, and merged results so far by task key."""
+    """Plug-ins, programs, keys, batches, the store, limits, and what is at hand.
+
+    ``merged`` are the merged results so far, by task key; ``streamed`` are results that came before their turn and could not be
+    stored, by task key and number of the batch.
+    """
 
     plugins: Mapping[str, Plugin]
     programs: Mapping[Key, Program]
@@ -56,6 +60,7 @@ class Machine:
     results: Results
     limits: Limits
     merged: dict[Key, Result] = field(default_factory=dict)
+    streamed: dict[tuple[Key, int], Result] = field(default_factory=dict)
 
     def put(self, task: Task, batch: Batch | None, result: Result, seconds: float) -> str:
         """Store the result of a task, merged or on one batch; gives why it could not be stored, empty when it was."""

@@ -112,6 +112,10 @@ class BatchRun:
             if task.key in self.one.parts_only and task.key not in taken and self._is_there(task):
                 self.done.cached.add(task.key)
                 continue
+            streamed = self.machine.streamed.pop((task.key, self.batch.number), None)
+            if streamed is not None:
+                self._values[task.key] = streamed
+                continue
             found = self.machine.results.get(self._name(task)) if self._is_stored(task) else None
             if found is not None:
                 self._values[task.key] = found
@@ -193,7 +197,7 @@ class BatchRun:
             return run_stages(plan, self.machine.plugins, self.machine.programs, inputs, context, keep)
 
     def _ranged(self, partition: Partition | None) -> None:
-        events = 0 if partition is None else partition.stop - partition.start
+        events = 0 if partition is None else partition.n_events
         self.done.ranges.append(events)
         self.step(events)
 

@@ -11,6 +11,8 @@ from hep_flows.execute.in_order import in_order
 from hep_flows.execute.merge import Merging
 from hep_flows.execute.retry import is_transient, pause_before, wait
 from hep_flows.execute.run_batch import BatchDone, BatchRun
+from hep_flows.execute.run_stream import StreamRun, streams
+from hep_flows.plugin import Streaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -45,6 +47,7 @@ class PassRun:
         self.machine, self.ledger, self.one, self.steps = machine, ledger, one, steps
         self._keep_going = keep_going
         self._batches = machine.batches.of(one.dataset)
+        self._lost: Mapping[int, HepFlowsError] = {}
         self._merging = {
             k: Merging(machine.plugins[machine.keys.tasks[k].plugin], machine.programs[k]) for k in one.merged - one.parts_only
         }
@@ -54,6 +57,12 @@ class PassRun:
         failed: set[Key] = set()
         for key in self.one.merged:
             self.ledger.tally.batches(key, len(self._batches))
+        if self.one.merged and streams(self.machine, self.one):
+            ahead = StreamRun(self.machine, self.ledger, self.one, self._batches)
+            ahead.run()
+            self._lost = ahead.errors
+            if self._lost and not self._keep_going:
+                raise next(iter(self._lost.values()))
         with closing(self._results()) as results:
             for batch, done in results:
                 if isinstance(done, HepFlowsError):
@@ -101,6 +110,8 @@ class PassRun:
         cancelled: Callable[[], bool],
     ) -> BatchDone | HepFlowsError:
         workers, enough = how
+        if batch.number in self._lost and self._needs_lost(one, batch):
+            return self._lost[batch.number]
         attempts = 1 + self.machine.limits.retries
         for attempt in range(1, attempts + 1):
             try:
@@ -116,6 +127,18 @@ class PassRun:
             done.attempts = attempt
             return done
         raise AssertionError
+
+    def _needs_lost(self, one: Pass, batch: Batch) -> bool:
+        """Say whether what could not be delivered for a batch is needed for these tasks."""
+        machine = self.machine
+        tasks = [t for s in one.stages for t in s.tasks]
+        wanted = set(one.merged)
+        for task in reversed(tasks):
+            if task.key in wanted and not machine.results.has(machine.keys.of_batch(task, batch)):
+                wanted.update(task.inputs)
+                if isinstance(machine.plugins[task.plugin], Streaming):
+                    return True
+        return False
 
     def _one_by_one(self, batch: Batch, error: HepFlowsError, failed: set[Key]) -> set[Key]:
         """Find out which of the tasks fail on a batch, since what runs with one that fails is lost too."""

@@ -68,7 +68,18 @@ def _called(
     except Exception as error:
         if context.cancelled():
             raise Stopped from error
-        raise _failed(stage, context, error) from error
+        raise failed(stage, context, error) from error
+    return checked(stage, results, context)
+
+
+def checked(stage: Stage, results: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
+    """Give the results of the tasks of a stage.
+
+    Raises
+    ------
+    PluginError
+        When one is missing or is not what the expression says.
+    """
     return {t.key: _checked(stage, t, results, context) for t in stage.tasks}
 
 
@@ -96,19 +107,23 @@ def _checked(stage: Stage, task: Task, results: Mapping[Key, Result], context: R
 def _n_events(task: Task, context: RunContext) -> int | None:
     """Give the number of events that a result must have: all of the range, unless the expression selects events."""
     part, axes = context.partition, task.expr.type.axes
-    return part.stop - part.start if part is not None and axes and axes[0].key == axes[0].root else None
+    is_known = part is not None and part.is_counted and axes and axes[0].key == axes[0].root
+    return part.n_events if part is not None and is_known else None
 
 
-def _failed(stage: Stage, context: RunContext, error: Exception) -> TaskError:
+def failed(stage: Stage, context: RunContext, error: Exception) -> TaskError:
+    """Give the error of a plug-in that raised something of its own."""
     part = context.partition
-    place = f" on {part.file}, entries {part.start} to {part.stop}" if part is not None else ""
+    place = ""
+    if part is not None:
+        place = f" on {part.file}" + (f", entries {part.start} to {part.stop}" if part.is_counted else "")
     names = ", ".join([t.key.hex()[:12] for t in stage.tasks])
     lines = {line.text(): None for t in stage.tasks if (line := line_of(t.expr.where)) is not None}
     more = "".join([f"\n{text}" for text in list(lines)[1:5]])
-    failed = TaskError(
+    made = TaskError(
         f"the plug-in {stage.plugin!r} failed{place}: {type(error).__name__}: {error}",
         where=next((t.expr.where for t in stage.tasks if t.expr.where is not None), None),
         why=f"the original error is chained below; task {names}{more}",
     )
-    failed.transient = is_transient(error)
-    return failed
+    made.transient = is_transient(error)
+    return made

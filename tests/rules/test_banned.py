@@ -13,6 +13,7 @@ MODULES_THAT_RUN_CODE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 # Where any error may be taken without being raised again, and why.
 BROAD_HANDLERS = {
     "hep_flows/plugins/awkward/user_functions.py": "a user's body may raise anything on whole arrays; its elements decide",
+    "hep_flows/execute/run_stream.py": "whatever ends a stream is the reason of every batch that it did not deliver",
     "hep_flows/plugins/__init__.py": "a plug-in that cannot be loaded is a reason to show, whatever foreign code raises",
 }
 
