@@ -75,7 +75,7 @@ class Prepared:
         return next(t for t in self.plan.tasks if t.key == key)
 
 
-def prepare(  # noqa: PLR0913 - what can be chosen
+def prepare(
     analysis: Analysis,
     fileset: Any,
     settings: Settings,
@@ -121,7 +121,7 @@ def prepare(  # noqa: PLR0913 - what can be chosen
         lost = _without_plan(by_dataset, plugins)
         if not keep_going or len(lost) == len(by_dataset):
             raise
-        failed |= lost or {n: error for n in by_dataset}
+        failed |= lost or dict.fromkeys(by_dataset, error)
         by_dataset = {n: e for n, e in by_dataset.items() if n not in failed}
         plan = _plan(by_dataset.values(), plugins)
     targets = iter(plan.targets)

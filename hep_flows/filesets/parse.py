@@ -50,7 +50,9 @@ def parse(data: Any, folder: Path, title: str) -> tuple[Entry, ...]:
         raise SourceError(f"{title} has no datasets", do=_FORM)
     for name in data:
         if not isinstance(name, str) or not name.strip() or "\0" in name:
-            raise SourceError(f"{title}: {name!r} is no name of a dataset", why="names are texts", do='write them in quotes: "2018":')
+            raise SourceError(
+                f"{title}: {name!r} is no name of a dataset", why="names are texts", do='write them in quotes: "2018":'
+            )
     return tuple([_entry(n, d, folder, title) for n, d in data.items()])
 
 
@@ -62,7 +64,9 @@ def _entry(name: str, said: Any, folder: Path, title: str) -> Entry:
         raise SourceError(f"{here} is {with_article(said)}", do=_FORM)
     unknown = [k for k in said if k not in _KNOWN]
     if unknown:
-        raise SourceError(f"{here} has {unknown[0]!r}", why=_FORM, do=did_you_mean(str(unknown[0]), _KNOWN) or "put it into metadata")
+        raise SourceError(
+            f"{here} has {unknown[0]!r}", why=_FORM, do=did_you_mean(str(unknown[0]), _KNOWN) or "put it into metadata"
+        )
     if "files" not in said:
         raise SourceError(f"{here} has no files", do=_FORM)
     metadata = said.get("metadata") or {}

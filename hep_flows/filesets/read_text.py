@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import SourceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ENDINGS = (".json", ".yaml", ".yml")
 MOST_BYTES = 512 * 1024 * 1024
@@ -65,7 +67,7 @@ def _yaml(text: str) -> Any:
         """Makes plain data only, and takes no name twice."""
 
     def mapping(loader: Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-        written = [loader.construct_object(k, deep=True) for k, _ in node.value]  # type: ignore[no-untyped-call]
+        written = [loader.construct_object(k, deep=True) for k, _ in node.value]
         twice = [k for i, k in enumerate(written) if k in written[:i] and k != "<<"]
         if twice:
             raise ValueError(f"{twice[0]!r} stands in it twice")

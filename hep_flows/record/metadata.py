@@ -50,7 +50,7 @@ class Metadata(Mapping[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Give one value, or another one where there is none."""
-        return self[key] if key in self else default
+        return self[key] if key in self else default  # noqa: SIM401 - this is it
 
     def __contains__(self, key: object) -> bool:
         """Say whether there is a value of that name."""
@@ -87,7 +87,7 @@ class Metadata(Mapping[str, Any]):
 
     def _note(self, key: object) -> None:
         looked = self._looked
-        if isinstance(key, str) and key not in looked.keys:  # noqa: SIM118 - a set of that name
+        if isinstance(key, str) and key not in looked.keys:
             if looked.closed and not looked.all_metadata:
                 raise _too_late(key)
             looked.keys.add(key)

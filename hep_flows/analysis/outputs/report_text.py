@@ -32,6 +32,9 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max([len(r[i]) for r in rows]) for i in range(len(_HEAD) - 1)]
     lines = []
     for row in rows:
-        cells = [c.rjust(w) if _HEAD[i] in ("seconds", "rows") else c.ljust(w) for i, (c, w) in enumerate(zip(row[:-1], widths, strict=True))]
+        cells = [
+            c.rjust(w) if _HEAD[i] in ("seconds", "rows") else c.ljust(w)
+            for i, (c, w) in enumerate(zip(row[:-1], widths, strict=True))
+        ]
         lines.append("  ".join([*cells, row[-1]]).rstrip())
     return lines

@@ -57,9 +57,7 @@ class Skim:
         return array[self.column] if self.column else array
 
 
-def write_skim(
-    place: Path, column: str, parts: Sequence[Part], before: Mapping[str, FileNote]
-) -> tuple[Skim, dict[str, FileNote]]:
+def write_skim(place: Path, column: str, parts: Sequence[Part], before: Mapping[str, FileNote]) -> tuple[Skim, dict[str, FileNote]]:
     """Write an array, and give where it is, and the files by name.
 
     Parameters
@@ -92,7 +90,7 @@ def _is_kept(file: Path, note: FileNote | None, key: str) -> bool:
 
 def _link(old: Path, new: Path) -> None:
     try:
-        os.link(old, new)  # noqa: PTH200
+        os.link(old, new)
     except OSError:  # a file system without links
         shutil.copyfile(old, new)
 
