@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.analysis.result import AnalysisResult, notes_of
 from hep_flows.execute.results import Results
-from hep_flows.execute.run_plan import run_and_report
 from hep_flows.execute.run_result import Missing
 from hep_flows.execute.stored_parts import StoredParts
 from hep_flows.execute.task_rows import TaskRow
+from hep_flows.orchestrate.run import Order, run_order
+from hep_flows.orchestrate.tell import tell
 from hep_flows.plugin import Columns, HistogramResult, Scalar
 
 if TYPE_CHECKING:
@@ -21,18 +22,18 @@ if TYPE_CHECKING:
     from hep_flows.execute.report import RunReport, Step
     from hep_flows.planning.task import Key
     from hep_flows.plugin import Result
+    from hep_flows.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How an analysis is run; the fields are the arguments of `run_analysis`."""
+    """How an analysis is run: the settings, the engine that was asked for, and arguments of `run_analysis`."""
 
-    workers: int
-    chunk_events: int
-    refresh: bool
-    keep_going: bool
+    settings: Settings
     engine: str | None
     task_runner: Any
+    refresh: bool
+    keep_going: bool
     progress: Callable[[Step], None] | None
 
 
@@ -47,17 +48,23 @@ def carried_out(prepared: Prepared, how: How, out: Path | None) -> AnalysisResul
     """Give the results of an analysis; with a folder, everything is written there, and arrays are not held."""
     parts = StoredParts(prepared.plan, prepared.plugins, Results(prepared.store))
     left_stored = frozenset[bytes]() if out is None else parts.possible(set(prepared.plan.targets))
-    results, report = run_and_report(
+    order = Order(
         prepared.plan,
         prepared.plugins,
-        store=prepared.store,
+        prepared.store,
+        engine=how.engine,
+        task_runner=how.task_runner,
+        workers=how.settings.workers,
+        chunk_events=how.settings.chunk_events,
         refresh=how.refresh,
         keep_going=how.keep_going,
-        parts_only=left_stored,
-        workers=how.workers,
-        chunk_events=how.chunk_events,
+        small_bytes=how.settings.direct_below,
+        cancelled=lambda: False,
         progress=how.progress,
+        tell=tell,
+        parts_only=left_stored,
     )
+    results, report = run_order(order)
     report = _with_datasets(report, prepared)
     result = AnalysisResult(
         _values(prepared, results, report, left_stored), report, notes_of(prepared), prepared.expressions.recordings

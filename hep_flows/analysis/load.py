@@ -88,7 +88,8 @@ def _executed(path: Path, source: bytes) -> dict[str, Any]:
     linecache.checkcache(str(path))
     module = types.ModuleType(f"_analysis_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}")
     module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # dataclasses look their module up
+    # It is known to Python while it runs, since dataclasses look their module up, and not afterwards: other processes cannot import it.
+    sys.modules[module.__name__] = module
     try:
         exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - the user's own program
     except HepFlowsError:
@@ -100,6 +101,8 @@ def _executed(path: Path, source: bytes) -> dict[str, Any]:
         raise AnalysisError(
             f"{path.name} fails when it is imported: {type(error).__name__}: {error}", where=line_in(error, str(path.parent))
         ) from error
+    finally:
+        del sys.modules[module.__name__]
     return module.__dict__
 
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.analysis.expressions import expressions
+from hep_flows.analysis.own_tables import own_tables
 from hep_flows.errors import HepFlowsError
+from hep_flows.execute.history import tables_of
 from hep_flows.execute.open_store import open_store
 from hep_flows.execute.results import Results
 from hep_flows.filesets.describe import describe_all
-from hep_flows.filesets.read_fileset import read_fileset
+from hep_flows.filesets.read_fileset import chosen, read_fileset
 from hep_flows.normalise import normalise
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugins import installed
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from hep_flows.expr.nodes import Expr
     from hep_flows.filesets.describe import Described
     from hep_flows.filesets.entry import Entry
-    from hep_flows.planning.task import Key, Plan, Task
+    from hep_flows.planning.task import Key, Plan
     from hep_flows.plugin import Plugin
     from hep_flows.settings import Settings
     from hep_flows.store.store import Store
@@ -64,15 +66,7 @@ class Prepared:
 
     def dataset_of(self) -> dict[Key, str]:
         """Give the name of the dataset that each task works for; where several have the same content, that of the first."""
-        known: dict[Key, str] = {}
-        for task in self.plan.tasks:
-            own = task.dataset.name if task.dataset is not None else ""
-            known[task.key] = own or next((known[k] for k in task.inputs if known.get(k)), "")
-        return known
-
-    def task(self, key: Key) -> Task:
-        """Give a task."""
-        return next(t for t in self.plan.tasks if t.key == key)
+        return {key: "" if table is None else table.name for key, table in tables_of(self.plan).items()}
 
 
 def prepare(
@@ -90,8 +84,8 @@ def prepare(
     ----------
     analysis : Analysis
         The analysis.
-    fileset : mapping, str or Path
-        The datasets.
+    fileset : mapping, str or Path, optional
+        The datasets; None for the table ``events`` that the file of the analysis makes.
     settings : Settings
         Where the cache is, and which plug-ins may be used.
     only : iterable of str, optional
@@ -108,9 +102,14 @@ def prepare(
     HepFlowsError
         When recording fails for every dataset: the analysis' own error.
     """
-    entries = read_fileset(fileset, only=only)
     store = open_store(settings)
-    datasets, failed = describe_all(entries, Results(store), kind=kind, keep_going=keep_going)
+    if fileset is None:
+        own = own_tables(analysis)
+        entries = chosen([d.entry for d in own], only)
+        datasets, failed = {d.entry.name: d for d in own if d.entry in entries}, dict[str, HepFlowsError]()
+    else:
+        entries = read_fileset(fileset, only=only)
+        datasets, failed = describe_all(entries, Results(store), kind=kind, keep_going=keep_going)
     asked = expressions(analysis, datasets.values(), keep_going=keep_going)
     plugins = installed(settings.plugins)
     failed |= asked.failed

@@ -54,8 +54,10 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
         The datasets to take.
     out : path, optional
         A folder for the results: histograms, numbers, skims, plots, the report, and a manifest of all that.
-    engine, task_runner : optional
-        What carries the run out; as in `run`.
+    engine : str, optional
+        Who runs what is not stored: ``inline``, ``embedded`` or ``configured``; the setting of that name when left out.
+    task_runner : TaskRunner, optional
+        A task runner of Prefect, such as ``DaskTaskRunner(address=...)``; threads of this process when left out.
     kind : str, optional
         ``nanoaod``, ``xaod``, ``tree`` or ``parquet``, for datasets that do not say which they are.
     progress : callable, optional
@@ -77,13 +79,17 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     from hep_flows.analysis.load import loaded
     from hep_flows.analysis.prepare import prepare
     from hep_flows.filesets.kinds import kind_named
-    from hep_flows.settings import read_settings
+    from hep_flows.orchestrate.engine import asked_engine
+    from hep_flows.settings import Settings, explained_settings
 
     if on_error not in ("keep", "raise"):
         raise LiteralError(f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site())
-    settings = read_settings(**{k: v for k, v in {"workers": workers, "chunk_events": chunk_events}.items() if v is not None})
+    given = {"workers": workers, "chunk_events": chunk_events, "engine": engine}
+    explained = explained_settings(**{k: v for k, v in given.items() if v is not None})
+    settings = Settings(**{s.name: s.value for s in explained})
+    asked = asked_engine(settings.engine, {s.name: s.source for s in explained})
+    how = How(settings, asked, task_runner, refresh, on_error == "keep", progress)
     with loaded(analysis) as found:
-        how = How(settings.workers, settings.chunk_events, refresh, on_error == "keep", engine, task_runner, progress)
-        asked = kind_named(kind, "kind")
-        prepared = prepare(found, fileset, settings, only=only, kind=asked, keep_going=how.keep_going)
+        of_kind = kind_named(kind, "kind")
+        prepared = prepare(found, fileset, settings, only=only, kind=of_kind, keep_going=how.keep_going)
         return carried_out(prepared, how, None if out is None else Path(out))

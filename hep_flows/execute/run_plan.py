@@ -15,7 +15,7 @@ from hep_flows.execute.retry import DELAYS_S
 from hep_flows.execute.run import Run, Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from hep_flows.execute.report import RunReport, Step
     from hep_flows.planning.task import Key, Plan
@@ -66,7 +66,6 @@ def run_and_report(  # noqa: PLR0913 - every part of a run can be chosen
     store: Store | None = None,
     refresh: bool = False,
     keep_going: bool = False,
-    parts_only: Collection[Key] = (),
     workers: int | None = None,
     chunk_events: int = 200_000,
     progress: Callable[[Step], None] | None = None,
@@ -82,13 +81,9 @@ def run_and_report(  # noqa: PLR0913 - every part of a run can be chosen
         Compute what is stored once more, and replace it.
     keep_going : bool
         When something fails, compute everything else; what cannot be delivered is then missing in the results.
-    parts_only : collection of bytes
-        Tasks whose results are stored batch by batch, and not given: see `hep_flows.execute.stored_parts`.
     """
     limits = Limits(workers or _processors(), chunk_events, cancelled, RETRIES)
-    return Run(plan, plugins, Results(store, refresh=refresh), limits, progress).all(
-        Wish(keep_going=keep_going, parts_only=frozenset(parts_only))
-    )
+    return Run(plan, plugins, Results(store, refresh=refresh), limits, progress).all(Wish(keep_going=keep_going))
 
 
 def _processors() -> int:

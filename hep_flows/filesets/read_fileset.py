@@ -15,7 +15,7 @@ from hep_flows.filesets.parse import parse
 from hep_flows.filesets.read_text import is_text, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _PATTERN = re.compile(r"[*?\[]")
 
@@ -35,9 +35,19 @@ def read_fileset(fileset: Any, *, only: Iterable[str] | None = None) -> tuple[En
     SourceError
         When it has another form, or lacks a dataset that is asked for.
     """
-    entries = _entries(fileset)
+    return chosen(_entries(fileset), only)
+
+
+def chosen(entries: Sequence[Entry], only: Iterable[str] | None) -> tuple[Entry, ...]:
+    """Give those datasets that are asked for, in the order of the fileset; all when nothing is said.
+
+    Raises
+    ------
+    SourceError
+        When there is none of a name.
+    """
     if only is None:
-        return entries
+        return tuple(entries)
     wanted = [only] if isinstance(only, str) else list(only)
     names = [e.name for e in entries]
     for name in wanted:
