@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hep_flows.analysis.run_analysis import run_analysis as run_analysis
     from hep_flows.errors import HepFlowsError as HepFlowsError
     from hep_flows.record.aliases import alias_scope as alias_scope
     from hep_flows.record.aliases import define_alias as define_alias
@@ -48,6 +49,7 @@ _HOMES = {
     "render": "hep_flows.verbs",
     "reset_aliases": "hep_flows.record.aliases",
     "run": "hep_flows.verbs",
+    "run_analysis": "hep_flows.analysis.run_analysis",
     "tree_table": "hep_flows.tables",
     "user_func": "hep_flows.record.user_func",
     "xaod_table": "hep_flows.tables",
@@ -69,6 +71,7 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "make_local",
     "make_local_async",
     "run",
+    "run_analysis",
     "plan",
     "dumps",
     "render",

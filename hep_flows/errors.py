@@ -8,6 +8,7 @@
     │   ├── AxisError               operands, masks or levels that do not fit
     │   ├── LiteralError            a constant or argument of the wrong kind
     │   └── ControlFlowError        if, and, or, not, in, for, len, float on an expression
+    ├── AnalysisError               an analysis that cannot be loaded or recorded
     ├── SourceError                 a file, tree or branch that cannot be used
     ├── PlanError
     │   └── NoPluginError           no plug-in can run a node; holds every refusal
@@ -170,6 +171,10 @@ class ControlFlowError(RecordError):
 
     It is no `TypeError`: Python would replace that by a text of its own where ``in`` asks for an iterator.
     """
+
+
+class AnalysisError(HepFlowsError):
+    """An analysis that cannot be loaded, fails while it is recorded, or gives something else than named expressions."""
 
 
 class SourceError(HepFlowsError):

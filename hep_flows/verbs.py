@@ -253,6 +253,8 @@ def _rebuilding(x: Any, exprs: list[Expr], where: Where, depth: int) -> Callable
 
     if isinstance(x, DataFrame | HistogramRequest):
         exprs.append(x._expr)  # noqa: SLF001
+        if x._table is not None:  # noqa: SLF001
+            x._table.looked.values = True  # noqa: SLF001 - what a verb says is known of these files only
         return next
     if depth > _DEEPEST:
         raise LiteralError(f"containers are nested more than {_DEEPEST} deep, or hold themselves", where=where)

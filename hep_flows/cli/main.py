@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hep_flows import __version__
+from hep_flows.cli.analysis import plan, run
 from hep_flows.cli.cache import cache
 from hep_flows.cli.server import server
 from hep_flows.errors import HepFlowsError
@@ -22,6 +23,8 @@ app = typer.Typer(
 )
 app.add_typer(cache, name="cache")
 app.add_typer(server, name="server")
+app.command()(run)
+app.command()(plan)
 
 
 def main() -> None:

@@ -104,7 +104,7 @@ class Run:
     def _report(self, start: float) -> RunReport:
         ledger = self.ledger
         if ledger.tally.has_computed:
-            note_run(self.plan, self.machine.results)
+            note_run(self.plan, self.machine.results, ledger.tally.rows())
         for key, reason in self.machine.keys.not_stored.items():
             ledger.tally.note(key, f"not stored: {reason}")
         stages = tuple([StageTime(plugin, tasks, s) for (plugin, tasks), s in ledger.stages.items()])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hep_flows.execute.batches import Batches
-from hep_flows.execute.history import last_like
+from hep_flows.execute.history import last_like, tables_of
 from hep_flows.execute.keys import Keys
 from hep_flows.execute.needs import needs
 from hep_flows.execute.results import Results
@@ -78,8 +78,9 @@ def _why_hit(task: Task, need: Needs) -> str:
 def _changes(plan: Plan, results: Results) -> dict[Key, tuple[Change, ...] | None]:
     """Give, by target, what changed since it was computed last; None when it never was."""
     found: dict[Key, tuple[Change, ...] | None] = {}
+    tables = tables_of(plan)
     for target, expr in zip(plan.targets, plan.exprs, strict=True):
-        last = last_like(expr, results)
+        last = last_like(expr, tables[target], results)
         found[target] = None if last is None else changes(last, expr)
     return found
 

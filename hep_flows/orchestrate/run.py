@@ -62,6 +62,8 @@ class Order:
         What the flow run is called.
     tell : callable
         Gets a line for the user.
+    parts_only : collection of bytes
+        Tasks whose results are stored batch by batch, and not given: see `hep_flows.execute.stored_parts`.
     """
 
     plan: Plan
@@ -78,6 +80,7 @@ class Order:
     progress: Callable[[Step], None] | None = None
     name: str = ""
     tell: Callable[[str], None] = lambda _line: None
+    parts_only: frozenset[Key] = frozenset()
 
 
 def run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
@@ -102,7 +105,7 @@ def run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
 def _inline(order: Order, engine: Engine) -> tuple[dict[Key, Result], RunReport]:
     limits = Limits(order.workers, order.chunk_events, order.cancelled, RETRIES)
     run = Run(order.plan, order.plugins, Results(order.store, refresh=order.refresh), limits, order.progress)
-    found, report = run.all(Wish(keep_going=order.keep_going))
+    found, report = run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only))
     return found, replace(report, engine=engine.kind, engine_why=engine.why)
 
 
@@ -239,10 +242,10 @@ def _delivered(order: Order, engine: Engine, outcomes: Sequence[Outcome]) -> tup
         raise next(iter(failed.values()))
     limits = Limits(order.workers, order.chunk_events, order.cancelled)
     run = Run(order.plan, order.plugins, results, limits, order.progress)
-    found, report = run.all(Wish(keep_going=order.keep_going, failed=failed))
+    found, report = run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only, failed=failed))
     whole = together(report, outcomes)
     if any(row.state == "computed" for row in whole.tasks):
-        note_run(order.plan, Results(order.store))
+        note_run(order.plan, Results(order.store), whole.tasks)
     return found, replace(whole, engine=engine.kind, engine_why=engine.why, engine_url=engine.url)
 
 

@@ -91,6 +91,17 @@ class DataFrame(Operators, Aggregates):
         object.__setattr__(new, "_table", self._table)
         return new
 
+    @property
+    def metadata(self) -> Any:
+        """What the fileset says about the dataset of these events, for reading; of anything else, its leaf of that name.
+
+        ``events["metadata"]`` is a leaf in any case. Tables that were not made from a fileset have no metadata.
+        """
+        expr = self._expr
+        if expr.type.item is self._table.dataset.type.item and len(expr.type.axes) == 1:
+            return self._table.metadata
+        return self["metadata"]
+
     def __getattr__(self, name: str) -> Any:
         """Give a leaf, collection, column or alias by name."""
         if name.startswith("_"):
@@ -194,6 +205,7 @@ class DataFrame(Operators, Aggregates):
 
     def __dir__(self) -> list[str]:
         """List methods, columns, aliases and leaves, for tab completion."""
+        self._table.looked.whole_schema = True
         methods = [n for n in dir(type(self)) if not n.startswith("_")]
         return sorted({*methods, *(n for n in known_names(self._expr, self._table) if n.isidentifier())})
 
@@ -201,12 +213,14 @@ class DataFrame(Operators, Aggregates):
         """Show the expression and its type."""
         from hep_flows.expr.text import one_line
 
+        self._table.looked.whole_schema = True
         return f"<{type(self).__name__} {one_line(self._expr)}: {self._expr.type}>"
 
     def _describe(self) -> str:
         """Give the type, the unit and what the file says about it."""
         from hep_flows.record.members import document_of
 
+        self._table.looked.whole_schema = True
         return document_of(self._expr)
 
 

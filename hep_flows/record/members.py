@@ -48,9 +48,14 @@ def leaf_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
             return build.field(node, name, where)
         return None
 
-    leaf = select(of, found)
+    try:
+        leaf = select(of, found)
+    except FieldError:  # it is there, and cannot be read
+        table.looked.whole_schema = True
+        raise
     if leaf is not None:
         table.leaves[of.key, name] = leaf
+    table.looked.names[of.key, name] = (of, leaf)
     return leaf
 
 
@@ -110,7 +115,12 @@ def member_of(frame: DataFrame, of: Expr, name: str, table: Table, where: Where)
     if not isinstance(of.type.item, Record):
         return None
     leaf = leaf_of(of, name, table, where)
-    return leaf if leaf is not None else derived_leaf(of, name, lambda o, n: leaf_of(o, n, table, where))
+    if leaf is not None:
+        return leaf
+    derived = derived_leaf(of, name, lambda o, n: leaf_of(o, n, table, where))
+    if derived is not None:
+        table.looked.whole_schema = True  # The formula depends on what else is stored.
+    return derived
 
 
 def known_names(of: Expr, table: Table) -> tuple[str, ...]:

@@ -9,17 +9,29 @@ from hep_flows.record.dataframe import DataFrame
 from hep_flows.record.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hep_flows.expr.nodes import Dataset
     from hep_flows.plugin import Description
 
 
 def table_of(description: Description, kind: str) -> DataFrame:
     """Give the frame of a table from what a plug-in found in its files."""
-    dataset = build.dataset(
+    return frame_of(dataset_of(description, kind))
+
+
+def dataset_of(description: Description, kind: str, name: str = "") -> Dataset:
+    """Give the node of a table, under a name to show."""
+    return build.dataset(
         kind,
         description.content,
         description.tree,
         description.record,
         files=description.files,
-        name=description.name,
+        name=name or description.name,
     )
-    return DataFrame._of(dataset, Table(dataset))  # noqa: SLF001
+
+
+def frame_of(dataset: Dataset, metadata: Mapping[str, object] | None = None) -> DataFrame:
+    """Give the frame of a table, with what a fileset says about it."""
+    return DataFrame._of(dataset, Table(dataset, metadata))  # noqa: SLF001

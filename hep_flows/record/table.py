@@ -6,8 +6,12 @@ import warnings
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import line_of
+from hep_flows.record.looked import Looked
+from hep_flows.record.metadata import Metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hep_flows.errors import Where
     from hep_flows.expr.nodes import Dataset, Expr
 
@@ -21,12 +25,15 @@ class Table:
 
     ``leaves`` and ``found_columns`` remember what names were found to mean, by expression key and name: long chains of filters stay cheap.
     Columns are kept by the key of the expression that they were defined on, so that they belong to the collection and not to a
-    Python object; expressions take over a definition when they use it.
+    Python object; expressions take over a definition when they use it. ``metadata`` is what a fileset says about it, ``looked`` what
+    was looked at.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, metadata: Mapping[str, object] | None = None) -> None:
         """Start without columns."""
         self.dataset = dataset
+        self.looked = Looked()
+        self.metadata = Metadata(metadata or {}, self.looked)
         self._columns: dict[bytes, dict[str, Expr]] = {}
         self._column_names: set[str] = set()
         self.leaves: dict[tuple[bytes, str], Expr] = {}

@@ -104,6 +104,7 @@ def _components(of: Expr, table: Table, where: Where) -> dict[str, Expr]:
         raise TypeError("an object is a record")
     if record.model == "vector":
         return {n: _leaf(of, n, table, where) for n in _CARTESIAN}
+    table.looked.whole_schema = True  # Which components there are decides what is added.
     if set(record.members) >= _POLAR:
         return _from_polar(of, table, where)
     if {"px", "py", "pz"} <= set(record.members):

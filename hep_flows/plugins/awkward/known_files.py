@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -54,7 +54,7 @@ class _Known:
 
 
 class KnownFiles:
-    """Describes files, and remembers what it found.
+    """Describes files, and remembers what it found. Tables whose files have the same columns share one schema.
 
     Parameters
     ----------
@@ -66,6 +66,7 @@ class KnownFiles:
         """Nothing is looked at yet."""
         self._facts = facts
         self._code = _code_stamp()
+        self._schemas: dict[bytes, Record] = {}
 
     def describe(self, kind: str, files: Sequence[str], tree: str = "") -> Description:
         """Give the schema that the files share, and the identity of each; as `hep_flows.plugins.awkward.describe.describe`.
@@ -148,19 +149,28 @@ class KnownFiles:
             one = looked[file]
             known[file] = _Known(one.content, one.tree, one.identity())
             self._note(kind, file, wanted if i == 0 else made.tree, known[file], stamps[file])
+        name = self._schema_name(kind, known)
+        if name in self._schemas:
+            return replace(made, record=self._schemas[name])
+        self._schemas[name] = made.record
         schema = encode(build.dataset(kind, (), made.tree, made.record))
-        self._facts.remember(self._schema_name(kind, known), schema.decode())
+        self._facts.remember(name, schema.decode())
         return made
 
     def _schema(self, kind: str, known: dict[str, _Known]) -> Record | None:
-        written = self._facts.remembered(self._schema_name(kind, known))
+        name = self._schema_name(kind, known)
+        if name in self._schemas:
+            return self._schemas[name]
+        written = self._facts.remembered(name)
         if not isinstance(written, str):
             return None
         try:
             table = decode(written.encode())
         except RecordError:
             return None
-        return table.type.item if isinstance(table, Dataset) and isinstance(table.type.item, Record) else None
+        if isinstance(table, Dataset) and isinstance(table.type.item, Record):
+            self._schemas[name] = table.type.item
+        return self._schemas.get(name)
 
     def _schema_name(self, kind: str, known: dict[str, _Known]) -> bytes:
         """Name a schema by the columns that it is made of; where files differ, its texts name the files."""

@@ -1,0 +1,77 @@
+"""Files and folders that are there completely or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+UNFINISHED = ".unfinished-"
+
+
+def file_name(name: str) -> str:
+    """Give a name as one part of a path: what means something to file systems is written as ``%2F``; no two names become one."""
+    quoted = quote(name, safe=" +-.:=@,()")
+    return quoted.replace(".", "%2E") if set(quoted) == {"."} else quoted
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Give the path of a file to write; it takes its place at the end of the ``with`` block, unless that fails."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:12]}{target.suffix}")
+    try:
+        yield part
+        _sync(part)
+        os.replace(part, target)  # noqa: PTH105
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Give a new folder to fill; it takes the place of the old one at the end of the ``with`` block, unless that fails."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:12]}")
+    old = target.with_name(f"{part.name}-old")
+    part.mkdir()
+    try:
+        yield part
+        for file in part.iterdir():
+            _sync(file)
+        if target.exists():
+            target.rename(old)
+        part.rename(target)
+    finally:
+        for rest in (part, old):
+            shutil.rmtree(rest, ignore_errors=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a text file."""
+    with whole_file(target) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed runs left in a folder of results."""
+    for place in (folder, folder / "plots", *sorted(folder.glob("skims/*"))):
+        for rest in place.glob(f"{UNFINISHED}*") if place.is_dir() else ():
+            if rest.is_dir():
+                shutil.rmtree(rest, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    rest.unlink()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,95 @@
+"""``run_analysis``: one analysis over many datasets, with one plan and one report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hep_flows.errors import LiteralError
+from hep_flows.record.source_line import user_site
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+
+    from hep_flows.analysis.result import AnalysisResult
+    from hep_flows.execute.report import Step
+
+
+def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
+    analysis: Callable[[Any], Any] | str | os.PathLike[str],
+    fileset: Any,
+    *,
+    workers: int | None = None,
+    chunk_events: int | None = None,
+    on_error: Literal["keep", "raise"] = "keep",
+    refresh: bool = False,
+    only: Iterable[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    engine: str | None = None,
+    task_runner: Any = None,
+    kind: str | None = None,
+    progress: Callable[[Step], None] | None = None,
+) -> AnalysisResult:
+    """Give the results of an analysis for every dataset of a fileset, and what became of each task.
+
+    The analysis is recorded once, and again only for datasets where something differs that the recording looked at. What is stored
+    is found, so a second run computes what is missing.
+
+    Parameters
+    ----------
+    analysis : callable or path
+        A function of events that returns a dict of expressions and histograms by name, or a Python file that defines ``analysis``.
+    fileset : mapping or path
+        ``{dataset: {"files": {path: tree}, "metadata": {...}}}``, a JSON or YAML file of it, a folder, a pattern or a data file.
+    workers : int, optional
+        Threads; the results do not depend on it.
+    chunk_events : int, optional
+        About how many events are worked on at a time by a thread.
+    on_error : str
+        ``keep``: a dataset that fails leaves the others, and its values are `Missing`; ``raise``: the first error ends the run.
+    refresh : bool
+        Compute everything again, and replace what is stored.
+    only : iterable of str, optional
+        The datasets to take.
+    out : path, optional
+        A folder for the results: histograms, numbers, skims, plots, the report, and a manifest of all that.
+    engine : str, optional
+        Who runs what is not stored: ``inline``, ``embedded`` or ``configured``; the setting of that name when left out.
+    task_runner : TaskRunner, optional
+        A task runner of Prefect, such as ``DaskTaskRunner(address=...)``; threads of this process when left out.
+    kind : str, optional
+        ``nanoaod``, ``xaod``, ``tree`` or ``parquet``, for datasets that do not say which they are.
+    progress : callable, optional
+        Gets a `Step` whenever a range of events is done.
+
+    Returns
+    -------
+    AnalysisResult
+        With ``values`` by dataset and name, and ``report``.
+
+    Raises
+    ------
+    AnalysisError
+        When the analysis cannot be loaded, or gives something else than named expressions.
+    SourceError
+        When the fileset has another form.
+    """
+    from hep_flows.analysis.carry_out import How, carried_out
+    from hep_flows.analysis.load import loaded
+    from hep_flows.analysis.prepare import prepare
+    from hep_flows.filesets.kinds import kind_named
+    from hep_flows.orchestrate.engine import asked_engine
+    from hep_flows.settings import Settings, explained_settings
+
+    if on_error not in ("keep", "raise"):
+        raise LiteralError(f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site())
+    given = {"workers": workers, "chunk_events": chunk_events, "engine": engine}
+    explained = explained_settings(**{k: v for k, v in given.items() if v is not None})
+    settings = Settings(**{s.name: s.value for s in explained})
+    asked = asked_engine(settings.engine, {s.name: s.source for s in explained})
+    how = How(settings, asked, task_runner, refresh, on_error == "keep", progress)
+    with loaded(analysis) as found:
+        of_kind = kind_named(kind, "kind")
+        prepared = prepare(found, fileset, settings, only=only, kind=of_kind, keep_going=how.keep_going)
+        return carried_out(prepared, how, None if out is None else Path(out))

@@ -1,0 +1,137 @@
+"""``hep-flows run`` and ``hep-flows plan``: analyses over filesets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from hep_flows.errors import OrchestrationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hep_flows.analysis.plan_rows import PlanRow
+    from hep_flows.analysis.prepare import Prepared
+    from hep_flows.analysis.result import AnalysisResult
+
+NOT_COMPLETE = 3
+MOST_ROWS = 60
+
+File = Annotated[Path, typer.Argument(metavar="ANALYSIS.py", help="A Python file with: def analysis(events) -> dict.")]
+Fileset = Annotated[
+    str,
+    typer.Argument(help="JSON or YAML as for coffea, a folder, a pattern, or a data file [default: the table events of the file]."),
+]
+Only = Annotated[list[str] | None, typer.Option(help="A dataset to take; may be given several times.")]
+Kind = Annotated[
+    str, typer.Option(help="nanoaod, xaod, tree or parquet, for datasets that do not say which they are [default: guessed].")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def run(  # noqa: PLR0913 - the options of the command
+    analysis: File,
+    fileset: Fileset = "",
+    *,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the results.")] = Path("results"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads.")] = None,
+    chunk_events: Annotated[int | None, typer.Option(min=1, help="About how many events a thread works on at a time.")] = None,
+    dask: Annotated[str, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers do the work.")] = "",
+    engine: Annotated[str | None, typer.Option(help="inline, embedded or configured [default: what fits].")] = None,
+    on_error: Annotated[
+        Literal["keep", "raise"], typer.Option(help="Go on without what fails, or end with the first error.")
+    ] = "keep",
+    only: Only = None,
+    kind: Kind = "",
+    refresh: Annotated[bool, typer.Option("--refresh", help="Compute everything again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and write nothing.")] = False,
+) -> None:
+    """Run an analysis over a fileset; the exit code is 0 when everything is there, 3 when something is missing."""
+    from hep_flows import run_analysis
+
+    if dry_run:
+        plan(analysis, fileset, only=only, kind=kind, as_json=False)
+        return
+    from hep_flows.cli.progress import progress
+
+    with progress() as shown:
+        done = run_analysis(
+            analysis,
+            fileset or None,
+            out=out,
+            workers=workers,
+            chunk_events=chunk_events,
+            engine=engine,
+            task_runner=_dask(dask),
+            on_error=on_error,
+            only=only or None,
+            kind=kind or None,
+            refresh=refresh,
+            progress=shown,
+        )
+    _say(done, out)
+    if not done.is_complete:
+        raise typer.Exit(NOT_COMPLETE)
+
+
+def plan(analysis: File, fileset: Fileset = "", *, only: Only = None, kind: Kind = "", as_json: AsJson = False) -> None:
+    """Print what a run would compute and what it would find, task by task; nothing runs."""
+    from hep_flows.analysis.load import loaded
+    from hep_flows.analysis.plan_rows import plan_rows
+    from hep_flows.analysis.prepare import prepare
+    from hep_flows.filesets.kinds import kind_named
+    from hep_flows.settings import read_settings
+
+    with loaded(analysis) as found:
+        prepared = prepare(found, fileset or None, read_settings(), only=only or None, kind=kind_named(kind, "--kind"))
+        rows = plan_rows(prepared)
+    if as_json:
+        typer.echo(json.dumps([r.as_json() for r in rows], indent=2))
+        return
+    _say_plan(prepared, rows)
+
+
+def _say_plan(prepared: Prepared, rows: Sequence[PlanRow]) -> None:
+    from hep_flows.analysis.result import notes_of
+
+    for note in notes_of(prepared):
+        typer.echo(f"{note}")
+    widths = [max([len(f"{getattr(r, c)}") for r in rows], default=0) for c in ("dataset", "plugin")]
+    for row in rows[:MOST_ROWS]:
+        why = f"  ({row.why})" if row.why else ""
+        typer.echo(f"  {row.state:4s}  {row.dataset:{widths[0]}s}  {row.plugin:{widths[1]}s}  {row.label}{why}")
+    if len(rows) > MOST_ROWS:
+        typer.echo(f"  ... and {len(rows) - MOST_ROWS:,} more; --json prints all")
+    missing = [r for r in rows if r.state == "miss"]
+    n_bytes = sum([r.bytes or 0 for r in missing])
+    known = [r.seconds for r in missing if r.seconds is not None]
+    took = f", about {sum(known):.1f} s of work" if known and len(known) == len(missing) else ""
+    to_do = f"{len(missing):,} to compute, {n_bytes / 1e6:,.1f} MB to read{took}" if missing else "nothing to compute"
+    typer.echo(f"{len(rows):,} tasks: {to_do}")
+
+
+def _say(done: AnalysisResult, out: Path) -> None:
+    for note in done.datasets:
+        typer.echo(f"{note}")
+    states = [r.state for r in done.report.tasks if r.key]
+    computed, found = states.count("computed"), states.count("cached")
+    typer.echo(f"{computed:,} tasks computed, {found:,} found in the cache, {done.report.seconds:.1f} s ({done.report.engine})")
+    for row in done.report.tasks:
+        if row.state == "failed":
+            typer.echo(f"failed: {row.dataset}: {row.label + ': ' if row.label else ''}{row.reason}", err=True)
+    typer.echo(
+        f"{len(done.written):,} files in {out}{'' if done.is_complete else '; NOT COMPLETE: run it again for what is missing'}"
+    )
+
+
+def _dask(address: str) -> Any:
+    if not address:
+        return None
+    try:
+        from prefect_dask import DaskTaskRunner
+    except ImportError:
+        raise OrchestrationError("Dask is not installed", do="pip install 'hep-flows[dask]'") from None
+    return DaskTaskRunner(address=address)

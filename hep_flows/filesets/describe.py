@@ -1,0 +1,122 @@
+"""The tables of the datasets of a fileset: what kind they are, their files, their schema."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import HepFlowsError, SourceError
+from hep_flows.filesets.kinds import guessed_kind
+from hep_flows.tables import files_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hep_flows.execute.results import Results
+    from hep_flows.expr.nodes import Dataset
+    from hep_flows.filesets.entry import Entry
+    from hep_flows.plugins.awkward.known_files import KnownFiles
+
+_THREADS = 8
+_XAOD_TREE = "CollectionTree"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A dataset whose files were looked at.
+
+    Parameters
+    ----------
+    entry : Entry
+        As it stands in the fileset.
+    table : Dataset
+        Its table.
+    kind_reason : str
+        Why it is taken for that kind of table; empty where the fileset says so.
+    """
+
+    entry: Entry
+    table: Dataset
+    kind_reason: str
+
+
+def describe_all(
+    entries: Sequence[Entry], facts: Results, *, kind: str = "", keep_going: bool = True
+) -> tuple[dict[str, Described], dict[str, HepFlowsError]]:
+    """Give the tables by dataset, and why each other dataset cannot be used.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The datasets.
+    facts : Results
+        Where it is remembered what is in files.
+    kind : str
+        The kind of table of all datasets that do not name one; guessed when empty.
+    keep_going : bool
+        Whether a dataset that cannot be used leaves the others; else its error comes out.
+    """
+    from hep_flows.plugins.awkward.known_files import KnownFiles
+
+    known = KnownFiles(facts)
+
+    def one(entry: Entry) -> Described | HepFlowsError:
+        try:
+            return _described(entry, facts, known, kind)
+        except HepFlowsError as error:
+            return error
+
+    # Where files are known, looking at them takes less time than starting threads.
+    remote = any("://" in f for e in entries for f in e.files)
+    if remote and len(entries) > 1:
+        with ThreadPoolExecutor(min(_THREADS, len(entries))) as threads:
+            found = list(threads.map(one, entries))
+    else:
+        found = [one(e) for e in entries]
+    return _sorted_out(dict(zip([e.name for e in entries], found, strict=True)), keep_going=keep_going)
+
+
+def _sorted_out(
+    found: Mapping[str, Described | HepFlowsError], *, keep_going: bool
+) -> tuple[dict[str, Described], dict[str, HepFlowsError]]:
+    failed = {n: d for n, d in found.items() if isinstance(d, HepFlowsError)}
+    if failed and not keep_going:
+        raise next(iter(failed.values()))
+    return {n: d for n, d in found.items() if isinstance(d, Described)}, failed
+
+
+def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str) -> Described:
+    from hep_flows.record.sources import dataset_of
+
+    kind, reason = entry.kind or asked, ""
+    if not kind:
+        # As a tree, so that what follows the colon of "file.root:Events" is taken for its name.
+        files, tree = files_of(entry.files, "tree", entry.tree)
+        kind, reason = guessed_kind(files[0], tree, facts)
+    files, tree = _files(entry, kind)
+    table = dataset_of(known.describe(kind, files, tree), kind, entry.name)
+    _check_events(entry, table)
+    return Described(entry, table, reason)
+
+
+def _files(entry: Entry, kind: str) -> tuple[tuple[str, ...], str]:
+    match kind:
+        case "xaod":
+            if entry.tree not in ("", _XAOD_TREE):
+                raise SourceError(f"the tree of xAOD files is {_XAOD_TREE}, not {entry.tree}", do="is it of another kind?")
+            return files_of([f.removesuffix(f":{_XAOD_TREE}") for f in entry.files], kind)
+        case "parquet":
+            return files_of(entry.files, kind)
+        case _:
+            return files_of(entry.files, kind, entry.tree)
+
+
+def _check_events(entry: Entry, table: Dataset) -> None:
+    """Check that files have as many events as the fileset says: else they are not the files that it was made for."""
+    for file, content in zip(table.files, table.content, strict=True):
+        said, has = entry.events.get(file), content.partition(":")[0]
+        if said is not None and has.isdigit() and int(has) != said:
+            raise SourceError(
+                f"{file} has {int(has):,} events, the fileset says {said:,}", do="make the fileset anew, or leave num_entries out"
+            )
