@@ -48,8 +48,14 @@ class Outcome:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """What it did for each task; nothing when all was there before."""
-        return [] if self.reference is None or self.state == "Cached" else list(self.reference["rows"])
+        """What it did for each task; where all was there before, what was there."""
+        if self.reference is None:
+            return []
+        rows: list[dict[str, Any]] = list(self.reference["rows"])
+        if self.state != "Cached":
+            return rows
+        own = {k.hex() for k in self.unit.tasks}
+        return [_found(r) for r in rows if r["key"] in own and r["state"] != "not run"]
 
     def told(self, *, objects: bool) -> dict[str, Any]:
         """Give what units that follow need to know: what failed, and where it matters what is new in the store."""
@@ -69,6 +75,12 @@ class Outcome:
         if isinstance(found, UnitError):
             return cls(unit, name, found.reference, {bytes.fromhex(k): e for k, e in found.failures.items()})
         return cls(unit, name, None, dict.fromkeys(unit.tasks, _error(unit, state, found)))
+
+
+def _found(row: dict[str, Any]) -> dict[str, Any]:
+    """Give the row of a task that an earlier run computed."""
+    nothing = {"state": "cached", "attempts": 0, "seconds": 0.0, "batches_computed": 0, "reason": ""}
+    return row | nothing | {"batches_cached": max(row["batches"], 1)}
 
 
 def _error(unit: Unit, state: State[Any], found: object) -> HepFlowsError:

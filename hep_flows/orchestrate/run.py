@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,7 @@ def _folder(store: Store) -> str:
 
 def _with_prefect(order: Order, engine: Engine, units: Sequence[Unit]) -> tuple[dict[Key, Result], RunReport]:
     assert order.store is not None
+    start = time.perf_counter()
     stop = threading.Event()
 
     def cancelled() -> bool:
@@ -158,7 +160,8 @@ def _with_prefect(order: Order, engine: Engine, units: Sequence[Unit]) -> tuple[
             stop=stop,
         )
         outcomes = run_flow(job, _runner(order, units))
-        return _delivered(order, replace(engine, url=url), outcomes)
+        found, report = _delivered(order, replace(engine, url=url), outcomes)
+        return found, replace(report, seconds=time.perf_counter() - start)
 
 
 @contextmanager

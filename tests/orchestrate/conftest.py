@@ -1,0 +1,49 @@
+"""One private server for the whole folder; every test has a cache of its own that says so."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def _prefect_of_nobody(monkeypatch):
+    """Take away what the person who runs the tests has configured."""
+    for name in [n for n in os.environ if n.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def private_server(tmp_path_factory):
+    """Give a server, as a run starts one for itself."""
+    from hep_flows.orchestrate.embedded import EmbeddedServer
+
+    made = EmbeddedServer(str(tmp_path_factory.mktemp("server") / "prefect"))
+    made.api_url()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def served(private_server, cache_folder):
+    """Say in the test's own cache folder that the server is there; gives the address of its API."""
+    from hep_flows.orchestrate.server import Server, _note
+
+    folder = cache_folder / "prefect"
+    folder.mkdir(parents=True)
+    note = Server(private_server._process.pid, private_server._port)
+    _note(str(folder), note)
+    return note.url
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Give three small files of events."""
+    from jet_files import write
+
+    return [write(tmp_path / f"part_{i}.root", i) for i in range(3)]
