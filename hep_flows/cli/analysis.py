@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-
-from hep_flows.errors import OrchestrationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +54,7 @@ def run(  # noqa: PLR0913 - the options of the command
         plan(analysis, fileset, only=only, kind=kind, as_json=False)
         return
     from hep_flows.cli.progress import progress
+    from hep_flows.orchestrate.runners import dask_runner
 
     with progress() as shown:
         done = run_analysis(
@@ -65,7 +64,7 @@ def run(  # noqa: PLR0913 - the options of the command
             workers=workers,
             chunk_events=chunk_events,
             engine=engine,
-            task_runner=_dask(dask),
+            task_runner=dask_runner(dask),
             on_error=on_error,
             only=only or None,
             kind=kind or None,
@@ -125,13 +124,3 @@ def _say(done: AnalysisResult, out: Path) -> None:
     typer.echo(
         f"{len(done.written):,} files in {out}{'' if done.is_complete else '; NOT COMPLETE: run it again for what is missing'}"
     )
-
-
-def _dask(address: str) -> Any:
-    if not address:
-        return None
-    try:
-        from prefect_dask import DaskTaskRunner
-    except ImportError:
-        raise OrchestrationError("Dask is not installed", do="pip install 'hep-flows[dask]'") from None
-    return DaskTaskRunner(address=address)

@@ -11,6 +11,7 @@ import typer
 from hep_flows import __version__
 from hep_flows.cli.analysis import plan, run
 from hep_flows.cli.cache import cache
+from hep_flows.cli.serve import serve
 from hep_flows.cli.server import server
 from hep_flows.errors import HepFlowsError
 
@@ -70,6 +71,9 @@ def demo(
     from hep_flows.cli.demo import run_demo
 
     run_demo(data or Path("demo-data"), out, events, made=data is None)
+
+
+app.command()(serve)
 
 
 @app.command()

@@ -20,8 +20,8 @@ def start(
     """Start the server, and wait until it answers; one that runs is left alone."""
     from hep_flows.orchestrate import server as servers
 
-    found = servers.running(_folder())
-    started = found or servers.start(_folder(), port)
+    found = servers.running(folder())
+    started = found or servers.start(folder(), port)
     typer.echo(f"{'it runs already' if found else 'it runs'}: UI {started.ui}, API {started.url}, process {started.pid}")
 
 
@@ -30,7 +30,7 @@ def stop() -> None:
     """End the server; what is computed stays in the cache."""
     from hep_flows.orchestrate import server as servers
 
-    typer.echo("it is stopped" if servers.stop(_folder()) else "there is no server")
+    typer.echo("it is stopped" if servers.stop(folder()) else "there is no server")
 
 
 @server.command()
@@ -38,14 +38,15 @@ def status() -> None:
     """Say whether the server runs; the exit code is 1 when it does not."""
     from hep_flows.orchestrate import server as servers
 
-    found = servers.running(_folder())
+    found = servers.running(folder())
     if found is None:
         typer.echo("no server runs; a run starts one for itself, and hep-flows server start gives one that stays")
         raise typer.Exit(1)
     typer.echo(f"it runs: UI {found.ui}, API {found.url}, process {found.pid}")
 
 
-def _folder() -> str:
+def folder() -> str:
+    """Give where the servers of the cache folder are noted."""
     from hep_flows.execute.open_store import open_store
     from hep_flows.settings import read_settings
 

@@ -103,7 +103,7 @@ class Run:
 
     def _report(self, start: float) -> RunReport:
         ledger = self.ledger
-        if ledger.tally.has_computed:
+        if ledger.tally.has_computed and self.plan.exprs:  # a part of a plan is noted by the run that it is a part of
             note_run(self.plan, self.machine.results, ledger.tally.rows())
         for key, reason in self.machine.keys.not_stored.items():
             ledger.tally.note(key, f"not stored: {reason}")

@@ -39,3 +39,10 @@ def private_settings(url: str, folder: str) -> Iterator[None]:
         held.enter_context(environment_with({"PREFECT_API_URL": url, "PREFECT_HOME": f"{folder}/home", "DO_NOT_TRACK": "1"}))
         held.enter_context(ps.temporary_settings(settings))
         yield
+
+
+@contextmanager
+def shared_settings(url: str) -> Iterator[None]:
+    """Let what runs in the block, and the processes that it starts, use a server as if the user had configured it."""
+    with environment_with({"PREFECT_API_URL": url}), ps.temporary_settings({ps.PREFECT_API_URL: url}):
+        yield
