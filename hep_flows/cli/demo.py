@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hep_flows import plan, run
+from hep_flows.cli.demo_reuse import show_reuse
 from hep_flows.demo.generate import Recipe
 from hep_flows.demo.listings import LISTINGS
 from hep_flows.demo.sample_files import sample_files
@@ -60,6 +61,7 @@ def run_demo(data: Path, out: Path, events: int, *, made: bool) -> None:
         with watch.time("record"):
             recorded = listing(files.physlite if layout == "physlite" else files.nanoaod)
         pictures += _show_listing(console, watch, recorded, out / name)
+    show_reuse(console, files.nanoaod)
     console.print(_times(watch.seconds))
     console.print("Plots, and the plans as pictures:")
     for picture in pictures:

@@ -53,12 +53,12 @@ def listing_1(path: str | Path) -> Listing:
     return _spectrum("Listing 1 on PHYSLITE: electrons above 50 GeV", df, eles, good_eles, good_eles.pt / 1000.0)
 
 
-def listing_1_nanoaod(path: str | Path) -> Listing:
+def listing_1_nanoaod(path: str | Path, cut: float = 50.0) -> Listing:
     """Give the same on NanoAOD, which is in GeV already."""
     df = nanoaod_table(path)
     eles = df.Electron
-    good_eles = eles[(eles.pt > 50.0) & (abs(eles.eta) < 1.5)]
-    return _spectrum("Listing 1 on NanoAOD: electrons above 50 GeV", df, eles, good_eles, good_eles.pt)
+    good_eles = eles[(eles.pt > cut) & (abs(eles.eta) < 1.5)]
+    return _spectrum(f"Listing 1 on NanoAOD: electrons above {cut:g} GeV", df, eles, good_eles, good_eles.pt)
 
 
 def listing_2(path: str | Path) -> Listing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.expr.text import one_line
+from hep_flows.execute.task_label import task_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -160,7 +160,7 @@ class Tally:
         return TaskRow(
             task.key.hex(),
             task.plugin,
-            one_line(task.expr, LABEL_WIDTH),
+            task_label(task, LABEL_WIDTH),
             task.dataset.name if task.dataset is not None else "",
             state,
             count.attempts,

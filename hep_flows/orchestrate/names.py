@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from hep_flows.expr.nodes import Call
-from hep_flows.expr.text import one_line
-from hep_flows.expr.types import Histogram
+from hep_flows.execute.task_label import task_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,20 +42,7 @@ def _verb(task: Task) -> str:
 def _subject(task: Task) -> str:
     if task.plugin == "servicex" and task.columns:
         return _columns([task])
-    item = task.expr.type.item
-    if isinstance(item, Histogram) and (names := axis_names(item)):
-        return ", ".join(names)
-    if isinstance(task.expr, Call) and task.expr.function == "record":
-        return ", ".join([one_line(a, WIDTH) for a in task.expr.args])
-    return one_line(task.expr, WIDTH)
-
-
-def axis_names(histogram: Histogram) -> list[str]:
-    """Give the names of the axes of a histogram, where it is one of hist's."""
-    try:
-        return [str(a["name"]) for a in json.loads(histogram.spec)["axes"] if a["name"]]
-    except (ValueError, LookupError, TypeError):
-        return []
+    return task_label(task, WIDTH).removeprefix("histogram of ")
 
 
 def _columns(tasks: Sequence[Task]) -> str:
