@@ -11,22 +11,19 @@ from typing import TYPE_CHECKING, assert_never
 
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Anything, Bool, Float, Int, Loop, Record, String
+from hep_flows.expr.types import Anything, Loop, Record
 from hep_flows.plugins.servicex.elementwise_terms import called
 from hep_flows.plugins.servicex.reduce_terms import reduced
 from hep_flows.plugins.servicex.stored_terms import Element, stored_item, stored_list
 from hep_flows.plugins.servicex.terms import Refused, Term, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from hep_flows.plugins.servicex.dialect import Dialect
 
 Elements = tuple[Element, ...]
 Loops = tuple[tuple[Loop, Element], ...]
 
 TOO_DEEP = 60
-TOO_MANY = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class Builder:
     def __init__(self, dialect: Dialect, terms: Terms) -> None:
         """Nothing is built yet."""
         self._dialect = dialect
-        self._terms = terms
+        self.terms = terms
         self._known: dict[tuple[object, ...], Term] = {}
 
     def value(self, node: Expr, own: Elements = (), loops: Loops = ()) -> Term:
@@ -77,7 +74,7 @@ class Builder:
         while not isinstance(node, Dataset):
             if isinstance(node, Filter) and node.at == 0:
                 found = [*self._event_masks(node), *found]
-            node = _over_events(node)
+            node = over_events(node)
         return tuple(found)
 
     def _event_masks(self, node: Filter) -> tuple[Term, ...]:
@@ -93,17 +90,17 @@ class Builder:
         if guarded.masks:
             raise Refused("the query language cannot filter a collection by the element of another one and keep the elements")
         variable = _next(node, own, loops)
-        element = Element(self._terms.element(variable), guarded.element)
+        element = Element(self.terms.element(variable), guarded.element)
         if isinstance(node.type.item, Record) and len(own) == len(node.type.axes) - 2:
             return guarded.of
-        return self._terms.select(guarded.of, variable, self.value(node, (*own, element), loops))
+        return self.terms.select(guarded.of, variable, self.value(node, (*own, element), loops))
 
     def _item(self, node: Expr, own: Elements, loops: Loops) -> Term:
         match node:
             case Literal():
-                return _constant(self._terms, node)
+                return self._constant(node)
             case Field():
-                return stored_item(self._terms, node, own)
+                return stored_item(self.terms, node, own)
             case Filter():
                 return self.value(node.of, own, loops)
             case Bound():
@@ -118,28 +115,35 @@ class Builder:
             case _:
                 assert_never(node)
 
+    def _constant(self, node: Literal) -> Term:
+        item = node.type.item
+        if isinstance(item, Anything) or not isinstance(node.value, bool | int | float):
+            raise Refused(f"a constant {item} cannot be sent")
+        self._dialect.spelling.constant(node.value, node.dtype)
+        return self.terms.constant(node.value, item, node.dtype)
+
     def _call(self, node: Call, own: Elements, loops: Loops) -> Term:
         row = None if isinstance(node.function, UserFunction) else FUNCTIONS[node.function]
         if row is not None and row.kind == "reduce":
             return self._reduced(node, own, loops)
         args = [self.value(a, own[: max(0, len(a.type.axes) - 1)], loops) for a in node.args]
-        return called(self._terms, self._dialect, node, args)
+        return called(self.terms, self._dialect, node, args)
 
     def _reduced(self, node: Call, own: Elements, loops: Loops) -> Term:
         of = node.args[0]
         variable = _next(of, own, loops)
         guarded = self.list(of, own, loops)
-        element = Element(self._terms.element(variable), guarded.element)
+        element = Element(self.terms.element(variable), guarded.element)
         count = node.function == "count"
         body = None if count else self.value(of, (*own, element), loops)
-        return reduced(self._terms, self._dialect, node, guarded.of, variable, body, guarded.masks)
+        return reduced(self.terms, self._dialect, node, guarded.of, variable, body, guarded.masks)
 
     def list(self, node: Expr, own: Elements, loops: Loops) -> Guarded:
         """Give the list that the next axis of a node stands for, after those that have variables."""
         at = len(own) + 1
         match node:
             case Field():
-                of, element = stored_list(self._terms, node, own)
+                of, element = stored_list(self.terms, node, own)
                 return Guarded(of, element)
             case Filter():
                 below = self.list(node.of, own, loops)
@@ -159,14 +163,14 @@ class Builder:
 
     def _filtered(self, node: Filter, below: Guarded, own: Elements, loops: Loops) -> Guarded:
         variable = _next(node, own, loops)
-        element = Element(self._terms.element(variable), below.element)
+        element = Element(self.terms.element(variable), below.element)
         masks = node.mask.type.axes
         mask = self.value(node.mask, (*own, element)[: max(0, len(masks) - 1)], loops)
         if mask.optional:
             raise Refused("the query language keeps elements where the mask is missing")
         captured = not below.of.free and bool(mask.free - {variable})
         if not below.masks and not (captured and self._dialect.captured_lists):
-            return Guarded(self._terms.where(below.of, variable, mask), below.element)
+            return Guarded(self.terms.where(below.of, variable, mask), below.element)
         return Guarded(below.of, below.element, (*below.masks, mask))
 
 
@@ -191,19 +195,28 @@ def _of_loop(node: Bound, loops: Loops) -> Element:
     return next(element for known, element in loops if known == loop)
 
 
-def _over_events(node: Expr) -> Expr:
-    """Give the input that a node has its events from."""
+def table_of(node: Expr) -> Dataset:
+    """Give the table that a node has its events from."""
+    while not isinstance(node, Dataset):
+        node = over_events(node)
+    return node
+
+
+def over_events(node: Expr) -> Expr:
+    """Give the input that a node has its events from.
+
+    Raises
+    ------
+    Refused
+        When it has none.
+    """
     match node:
         case Filter() | Field() | Bound():
             return node.of
         case Map():
             return node.over
         case _:
-            return next(i for i in node.inputs() if i.type.axes)
-
-
-def _constant(terms: Terms, node: Literal) -> Term:
-    item = node.type.item
-    if isinstance(item, Anything) or not isinstance(node.value, bool | int | float):
-        raise Refused(f"a constant {item} cannot be sent")
-    return terms.constant(node.value, item, node.dtype)
+            found = next((i for i in node.inputs() if i.type.axes), None)
+            if found is None:
+                raise Refused("it sends queries about stored events")
+            return found

@@ -82,6 +82,8 @@ class Term:
         How many operations it takes when nothing is shared.
     height : int
         How deep it is nested.
+    nesting : int
+        How many lambdas stand inside each other in it.
     """
 
     op: Op
@@ -93,6 +95,7 @@ class Term:
     free: frozenset[int]
     steps: int
     height: int
+    nesting: int = 0
 
     @property
     def depth(self) -> int:
@@ -130,7 +133,9 @@ class Terms:
                 free = frozenset([value])  # type: ignore[list-item]
             steps = min(MOST_STEPS, sum([a.steps for a in args]) + (op in {"call", "select", "where", "reduce"}))
             height = 1 + max([a.height for a in args], default=0)
-            found = self._made[key] = Term(op, args, value, item, optional, lists, free, steps, height)
+            inside = [a.nesting + (bool(bound) and n == 1) for n, a in enumerate(args)]
+            nesting = max(inside, default=0)
+            found = self._made[key] = Term(op, args, value, item, optional, lists, free, steps, height, nesting)
         return found
 
     def column(self, name: str, item: Item, lists: int) -> Term:

@@ -23,8 +23,15 @@ class UprootSpelling:
         return _call(ast.Name("EventDataset", ast.Load()), ast.Constant("bogus.root"), ast.Constant(dataset.tree))
 
     def column(self, event: ast.expr, column: str) -> ast.expr:
-        """Give a branch; as an item, since names of branches hold dots, and words that arrays have of their own."""
-        return ast.Subscript(event, ast.Constant(column), ast.Load())
+        """Give a branch; as an item, since names of branches hold dots, and words that arrays have of their own.
+
+        A branch inside of another goes by its own name, and a member of a branch of records by one more item.
+        """
+        branch, *members = column.split("|")
+        found: ast.expr = event
+        for name in (branch.rsplit("/", 1)[-1], *members):
+            found = ast.Subscript(found, ast.Constant(name), ast.Load())
+        return found
 
     def collection(self, event: ast.expr, collection: Collection, leaves: Mapping[str, str]) -> ast.expr:
         """Give the objects with the leaves that are used."""
