@@ -131,6 +131,8 @@ class Builder:
 
     def _reduced(self, node: Call, own: Elements, loops: Loops) -> Term:
         of = node.args[0]
+        if not node.type.axes:
+            raise Refused("a total over all events is made here, from what each file gives")
         variable = _next(of, own, loops)
         guarded = self.list(of, own, loops)
         element = Element(self.terms.element(variable), guarded.element)
