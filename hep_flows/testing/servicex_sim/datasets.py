@@ -50,7 +50,7 @@ def datasets_of_folder(folder: Path) -> Datasets:
     """
     files = {str(p): str(p) for p in sorted(folder.resolve().rglob("*.root"))}
     by_name = {Path(p).name: p for p in files}
-    datasets = {f"rucio://local:{Path(p).stem}": (p,) for p in files}
+    datasets: dict[str, tuple[str, ...]] = {f"rucio://local:{Path(p).stem}": (p,) for p in files}
     for inner in sorted({Path(p).parent for p in files}):
         datasets[f"rucio://local:{inner.name}"] = tuple([p for p in files if Path(p).parent == inner])
     return Datasets({**by_name, **files}, {**datasets, "rucio://local:all": tuple(files)}, local=False)

@@ -7,7 +7,6 @@ import re
 from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from hep_flows.testing.servicex_sim.answers import Answer
@@ -33,7 +32,7 @@ def answer_object_call(call: Call, transforms: Mapping[str, Transform], key: str
         results = {r.name: r for r in transform.results}
     if not name:
         return _listing(bucket, results)
-    found = results.get(unquote(name))
+    found = results.get(name)
     return _error(404, "NoSuchKey") if found is None or not found.path else _object(call, Path(found.path))
 
 

@@ -52,7 +52,8 @@ class Rest:
                 return json_answer({"datasets": [self._dataset(t) for t in self.transforms.values()]})
             case ["GET" | "DELETE", "datasets", number]:
                 return self._about_dataset(call, number)
-        return refused(404, "no such address")
+            case _:
+                return refused(404, "no such address")
 
     def forget(self) -> None:
         """Forget every request, as after a restart with a new database."""
@@ -105,7 +106,8 @@ class Rest:
                 transform.move("Canceled")
                 self.transforms.pop(request_id, None)
                 return json_answer({"message": f"Deleted transformation request {request_id}"})
-        return refused(404, "no such address")
+            case _:
+                return refused(404, "no such address")
 
     def _about_dataset(self, call: Call, number: str) -> Answer:
         found = next((t for t in list(self.transforms.values()) if str(t.number) == number), None)
@@ -115,9 +117,7 @@ class Rest:
 
     def _dataset(self, transform: Transform) -> dict[str, Any]:
         names, when = transform.names, transform.latest.isoformat()
-        files = [
-            {"id": i, "adler32": None, "file_size": 0, "file_events": 0, "paths": name} for i, name in enumerate(names)
-        ]
+        files = [{"id": i, "adler32": None, "file_size": 0, "file_events": 0, "paths": name} for i, name in enumerate(names)]
         counts = {"n_files": len(names), "size": 0, "events": 0, "files": files}
         finder = transform.dataset.partition("://")[0] if transform.body.get("did") else "user"
         about = {"id": transform.number, "name": transform.dataset, "did_finder": finder, "lookup_status": transform.lookup}

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-import socket
 import tempfile
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from hep_flows.testing.servicex_sim.answers import Answer, Call, json_answer, refused
 from hep_flows.testing.servicex_sim.datasets import Datasets
 from hep_flows.testing.servicex_sim.faults import Faults
+from hep_flows.testing.servicex_sim.http_server import HttpServer
 from hep_flows.testing.servicex_sim.objects import answer_object_call
 from hep_flows.testing.servicex_sim.rest import Rest
 from hep_flows.testing.servicex_sim.science import UprootScience
@@ -62,12 +59,12 @@ class Simulator:
         self.object_keys = (f"key-{secrets.token_hex(8)}", f"secret-{secrets.token_hex(16)}")
         self._calls: list[tuple[Call, int]] = []
         self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="servicex-simulator-")
-        place = Workplace(datasets or Datasets({}, {}), self.faults, science or {"uproot": UprootScience()}, Path(self._folder.name))
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler_of(self))
-        self._server.daemon_threads = True
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
+        place = Workplace(
+            datasets or Datasets({}, {}), self.faults, science or {"uproot": UprootScience()}, Path(self._folder.name)
+        )
+        self._server = HttpServer(self.answer, port)
+        self.address = self._server.address
         self.url = f"http://{self.address}"
         self._rest = Rest(place, capabilities, self._shown())
 
@@ -78,7 +75,7 @@ class Simulator:
 
     def __enter__(self) -> Self:
         """Start to listen."""
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self._server.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -87,12 +84,8 @@ class Simulator:
 
     def stop(self) -> None:
         """Stop to listen, close what is open, and remove every object."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
         self._rest.end()
-        for one in list(self._open):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
         self._folder.cleanup()
 
     def fail(self, *faults: Fault) -> None:
@@ -149,46 +142,3 @@ class Simulator:
         if not self.tokens.allows(authorization):
             return refused(401, "Missing or invalid token")
         return self._rest.answer(call)
-
-
-def _handler_of(simulator: Simulator) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def setup(self) -> None:
-            super().setup()
-            simulator._open.add(self.connection)  # noqa: SLF001 - the simulator closes what its handlers hold
-
-        def finish(self) -> None:
-            simulator._open.discard(self.connection)  # noqa: SLF001
-            with contextlib.suppress(OSError):
-                super().finish()
-
-        def _serve(self) -> None:
-            parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            headers = {k.lower(): v for k, v in self.headers.items()}
-            path = unquote(parts.path) if parts.path.startswith("/servicex") else parts.path
-            call = Call(self.command, path, dict(parse_qsl(parts.query, keep_blank_values=True)), headers, body)
-            _send(self, simulator.answer(call))
-
-        do_GET = do_HEAD = do_POST = do_DELETE = do_PUT = _serve
-
-        def log_message(self, *_: Any) -> None:
-            """Keep quiet: the calls are in the log of the simulator."""
-
-    return Handler
-
-
-def _send(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
-    if not answer.status:
-        handler.close_connection = True
-        return
-    with contextlib.suppress(OSError):  # the caller went away
-        handler.send_response(answer.status)
-        for name, value in {"Content-Type": answer.kind, "Content-Length": str(len(answer.body)), **answer.headers}.items():
-            handler.send_header(name, value)
-        handler.end_headers()
-        if handler.command != "HEAD":
-            handler.wfile.write(answer.body)

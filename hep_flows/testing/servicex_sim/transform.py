@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 FINAL = ("Complete", "Fatal", "Canceled", "Bad Dataset")
@@ -49,7 +49,7 @@ class Transform:
     forgotten_after: int = -1
     ended: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    latest: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    latest: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def dataset(self) -> str:
@@ -71,7 +71,7 @@ class Transform:
     def deliver(self, file: str, name: str, path: str, size: int) -> None:
         """Announce a result, later than all before it."""
         with self.lock:
-            self.latest = max(self.latest + timedelta(microseconds=1), datetime.now(timezone.utc))
+            self.latest = max(self.latest + timedelta(microseconds=1), datetime.now(UTC))
             self.results.append(Result(file, name, path, size, self.latest.isoformat(timespec="microseconds")))
 
     def fail(self, file: str, reason: str) -> None:

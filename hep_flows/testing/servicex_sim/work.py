@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hep_flows.testing.servicex_sim.datasets import Datasets
-    from hep_flows.testing.servicex_sim.faults import FileFault, Faults, RequestFault
+    from hep_flows.testing.servicex_sim.faults import Faults, FileFault, RequestFault
     from hep_flows.testing.servicex_sim.transform import Transform
 
 
@@ -90,7 +90,7 @@ def _transform_all(transform: Transform, names: Sequence[str], function: Callabl
 
 
 def _transform_one(transform: Transform, name: str, function: Callable[[str], Any], place: Workplace) -> None:
-    faults = {f.kind: f for f in place.faults.of_file(name)}
+    faults: dict[str, FileFault] = {f.kind: f for f in place.faults.of_file(name)}
     if "slow" in faults and transform.ended.wait(faults["slow"].seconds):
         return
     if transform.ended.is_set():
@@ -151,9 +151,9 @@ def _spoiled(content: bytes, faults: Mapping[str, FileFault]) -> bytes:
 def _other_columns() -> bytes:
     from io import BytesIO
 
-    import pyarrow
+    import pyarrow as pa
     from pyarrow import parquet
 
     target = BytesIO()
-    parquet.write_table(pyarrow.table({"something else": [1.0]}), target)
+    parquet.write_table(pa.table({"something else": [1.0]}), target)
     return target.getvalue()
