@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Science = "Callable[[str], Callable[[str], Any]]"
-
-
 class UprootScience:
     """The code generator ``uproot``.
 
@@ -47,5 +44,7 @@ def write_result(array: Any, result_format: str, target: str) -> None:
         return
     import uproot
 
+    columns = {name: array[name] for name in ak.fields(array)}
+    types = {name: ak.to_numpy(c).dtype if c.ndim == 1 else c.type.content for name, c in columns.items()}
     with uproot.recreate(target) as file:
-        file["servicex"] = {name: array[name] for name in ak.fields(array)}
+        file.mktree("servicex", types).extend(columns)
