@@ -126,7 +126,7 @@ def _content(transform: Transform, path: str, function: Callable[[str], Any], pl
 def _announce(transform: Transform, file: str, content: bytes, faults: Mapping[str, FileFault], place: Workplace) -> None:
     name = object_name(file, transform.body["result-format"])
     if "other name" in faults:
-        name = f"result-{len(transform.results)}.parquet"
+        name = f"{uuid4()}.parquet"
     stored = _spoiled(content, faults)
     bucket = place.folder / transform.request_id
     bucket.mkdir(exist_ok=True)
