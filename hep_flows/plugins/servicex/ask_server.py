@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.plugins.servicex.code_generators import code_generator
 from hep_flows.plugins.servicex.endpoint import EndpointError
+from hep_flows.plugins.servicex.failures import UnavailableError
 from hep_flows.plugins.servicex.follow import Follower, Wanted
 from hep_flows.plugins.servicex.job import FileCount
 from hep_flows.plugins.servicex.judge import shortfall
@@ -125,6 +126,9 @@ class AskServer:
         )
 
     def _give_up(self, piece: Piece, ended: Ended, lack: Shortfall) -> None:
+        lost = next((p for p in ended.problems if isinstance(p, UnavailableError)), None)
+        if lost is not None:  # it is the server, not the piece
+            raise lost
         if piece.dataset:
             self._lacks.setdefault(piece.dataset, []).append(lack)
             return

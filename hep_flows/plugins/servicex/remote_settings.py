@@ -43,7 +43,7 @@ class RemoteSettings:
     requests: int = 8
     downloads: int = 8
     attempts: int = 3
-    poll_s: float = 2.0
+    poll_s: float = 3.0
     backoff_s: float = 2.0
     answer_s: float = 90.0
     stall_s: float = 3600.0

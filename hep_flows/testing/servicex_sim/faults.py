@@ -9,7 +9,7 @@ from typing import Literal
 
 ALWAYS = 10**9
 
-FileKind = Literal["fails", "missing", "truncated", "wrong size", "damaged", "other columns", "other name", "slow", "twice"]
+FileKind = Literal["fails", "missing", "truncated", "wrong size", "damaged", "other columns", "other name", "slow", "held", "twice"]
 RequestKind = Literal["Fatal", "Canceled", "Bad Dataset", "no files", "hangs", "never closes", "endless look-up", "forgotten"]
 
 
@@ -49,8 +49,8 @@ class FileFault:
     kind : str
         ``fails``: the transformation fails. ``missing``: the result is announced, the object is not there. ``truncated``: the object
         ends early. ``wrong size``: the announced size is wrong. ``damaged``: the object is no Parquet file. ``other columns``: it is one
-        with other columns. ``other name``: the object's name does not come from the file's. ``slow``: it comes later. ``twice``: it is
-        announced twice.
+        with other columns. ``other name``: the object's name does not come from the file's. ``slow``: it comes later. ``held``: it waits
+        until it is let go. ``twice``: it is announced twice.
     file : str
         Pattern for the name of the file, with ``*``.
     times : int
@@ -98,6 +98,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._left: list[tuple[Fault, int, int]] = []
+        self._let_go: set[str] = set()
 
     def add(self, *faults: Fault) -> None:
         """Let these happen too."""
@@ -108,6 +109,16 @@ class Faults:
         """Let nothing more happen."""
         with self._lock:
             self._left.clear()
+
+    def let_go(self, file: str) -> None:
+        """Let files that are held go on, now and later; the name may be a pattern."""
+        with self._lock:
+            self._let_go.add(file)
+
+    def is_held(self, file: str) -> bool:
+        """Say whether a file that is held still has to wait."""
+        with self._lock:
+            return not any([fnmatchcase(file, pattern) for pattern in self._let_go])
 
     def of_call(self, method: str, path: str) -> HttpFault | None:
         """Give the fault of a call, and count it."""

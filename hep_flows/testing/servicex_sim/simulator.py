@@ -92,6 +92,10 @@ class Simulator:
         """Let these go wrong from now on, each as often as it says."""
         self.faults.add(*faults)
 
+    def let_go(self, file: str = "*") -> None:
+        """Let files that are held go on."""
+        self.faults.let_go(file)
+
     def restart(self) -> None:
         """Forget every request."""
         self._rest.forget()

@@ -93,6 +93,8 @@ def _transform_one(transform: Transform, name: str, function: Callable[[str], An
     faults: dict[str, FileFault] = {f.kind: f for f in place.faults.of_file(name)}
     if "slow" in faults and transform.ended.wait(faults["slow"].seconds):
         return
+    while "held" in faults and place.faults.is_held(name) and not transform.ended.wait(0.02):
+        pass
     if transform.ended.is_set():
         return
     path = place.datasets.path(name)

@@ -22,7 +22,7 @@ DATASET = "rucio://user.somebody:jets"
 EMPTY = "rucio://user.somebody:nothing"
 OPEN_DATA = "cernopendata://6021"
 TOKEN = "refresh-token-that-nobody-may-see"
-HURRY = RemoteSettings(poll_s=0.05, backoff_s=0.05, answer_s=8, stall_s=0.8, settle_s=0.4, cancel_s=3, deadline_s=30)
+HURRY = RemoteSettings(poll_s=0.1, backoff_s=0.05, answer_s=8, stall_s=25, settle_s=0.4, cancel_s=3, deadline_s=30)
 
 
 @dataclass

@@ -7,9 +7,9 @@ import json
 import awkward as ak
 import pytest
 
-from hep_flows.plugins.servicex.endpoint import Query
+from hep_flows.plugins.servicex.endpoint import Query, Watch
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
-from plugins.servicex.remote_runs import DATASET, EMPTY, QASTLE, object_of
+from plugins.servicex.remote_runs import DATASET, EMPTY, QASTLE, QUERY, object_of
 
 
 def _asked_for(sim) -> list[object]:
@@ -177,7 +177,7 @@ def test_a_dataset_whose_result_is_missing_is_not_complete(sim, ask, names):
 
 def test_a_request_that_does_not_move_is_cancelled_and_made_again(sim, ask, names, right):
     sim.fail(RequestFault("hangs", after_files=1))
-    came = ask(sim, names[:3])
+    came = ask(sim, names[:3], stall_s=2.5)
     right(came, names[:3])
     assert _asked_for(sim) == [names[:3], names[1:3]]
     assert sim.cancelled() == (next(iter(sim.statuses())),)
@@ -195,8 +195,8 @@ def test_requests_that_never_move_are_all_cancelled_and_an_error(sim, ask, kind)
 
 
 def test_a_slow_server_is_not_a_stuck_one(sim, ask, names, right):
-    sim.fail(*[FileFault("slow", n, seconds=0.4 * (i + 1)) for i, n in enumerate(names[:4])])
-    right(ask(sim, names[:4], stall_s=0.8), names[:4])
+    sim.fail(*[FileFault("slow", n, seconds=1.0 * (i + 1)) for i, n in enumerate(names[:4])])
+    right(ask(sim, names[:4], stall_s=3.0), names[:4])
     assert len(sim.submits()) == 1
 
 
@@ -214,18 +214,15 @@ def test_a_list_is_complete_when_all_of_it_has_come_whatever_is_counted(sim, ask
 
 
 def test_a_request_that_the_server_forgot_is_made_again(sim, ask, names, right):
-    sim.fail(RequestFault("forgotten"), FileFault("slow", names[0], seconds=1.0))
+    sim.fail(RequestFault("forgotten"), FileFault("held", names[0]))
     right(ask(sim, names[:2]), names[:2])
     assert len(sim.submits()) == 2
 
 
 def test_after_a_restart_of_the_server_what_is_missing_is_asked_for_again(sim, endpoint, names, scratch):
-    from hep_flows.plugins.servicex.endpoint import Watch
-    from plugins.servicex.remote_runs import QUERY
-
-    sim.fail(FileFault("slow", names[1], seconds=20))
+    sim.fail(FileFault("held", names[1]))
     came = []
-    for item in endpoint(sim, stall_s=30).run(QUERY, names[:2], str(scratch), Watch()):
+    for item in endpoint(sim).run(QUERY, names[:2], str(scratch), Watch()):
         came.append(item.file)
         if len(came) == 1:
             sim.restart()
