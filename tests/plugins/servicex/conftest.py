@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import awkward as ak
@@ -11,8 +12,21 @@ import pytest
 from hep_flows.plugins.servicex.addresses import configured_endpoints
 from hep_flows.plugins.servicex.remote import RemoteServiceX
 from hep_flows.testing.servicex_sim.datasets import Datasets
+from hep_flows.testing.servicex_sim.science import UprootScience
 from hep_flows.testing.servicex_sim.simulator import Simulator
 from plugins.servicex.remote_runs import DATASET, EMPTY, HURRY, OPEN_DATA, QUERY, TOKEN, collect
+
+
+@pytest.fixture(autouse=True)
+def _few_authorities(tmp_path_factory, monkeypatch):
+    """Let the client load one certificate instead of all: it does so for every call, and nothing here is encrypted."""
+    import certifi
+
+    end = "-----END CERTIFICATE-----"
+    file = tmp_path_factory.getbasetemp() / "one.pem"
+    if not file.exists():
+        file.write_text(Path(certifi.where()).read_text().partition(end)[0] + end + "\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
 
 
 @pytest.fixture(scope="session")
@@ -43,13 +57,31 @@ def datasets(jets, names) -> Datasets:
     return Datasets(paths, {DATASET: tuple(names), OPEN_DATA: tuple(names[:2]), EMPTY: ()})
 
 
+@pytest.fixture(scope="session")
+def science():
+    """Give the real code generator; it transforms a file once for all tests."""
+    generate, made = UprootScience(), {}
+
+    def once(selection):
+        function = generate(selection)
+
+        def transform(path):
+            if (selection, path) not in made:
+                made[selection, path] = function(path)
+            return made[selection, path]
+
+        return transform
+
+    return {"uproot": once}
+
+
 @pytest.fixture
-def start(datasets):
+def start(datasets, science):
     """Give a function that starts a simulator; it stops with the test."""
     running = []
 
     def started(**options) -> Simulator:
-        simulator = Simulator(**{"datasets": datasets, "token": TOKEN, **options}).__enter__()
+        simulator = Simulator(**{"datasets": datasets, "token": TOKEN, "science": science, **options}).__enter__()
         running.append(simulator)
         return simulator
 
