@@ -56,7 +56,11 @@ def test_a_file_that_is_named_twice_comes_once_and_the_callers_list_stays(sim, a
 
 
 def test_files_whose_results_would_have_one_name_are_not_mixed_up(start, ask, jets, names):
-    paths = {"root://a//x/y.root": jets[names[0]][0], "root://a//x:y.root": jets[names[1]][0], "root://a//x_y.root": jets[names[2]][0]}
+    paths = {
+        "root://a//x/y.root": jets[names[0]][0],
+        "root://a//x:y.root": jets[names[1]][0],
+        "root://a//x_y.root": jets[names[2]][0],
+    }
     came = ask(start(datasets=Datasets(paths, {})), list(paths))
     assert {f: len(v) for f, v in came.results.items()} == dict(zip(paths, [50, 60, 70], strict=True))
 
