@@ -90,3 +90,18 @@ def config() -> None:
     from hep_flows.cli.config import show_config
 
     show_config()
+
+
+@app.command("servicex-sim")
+def servicex_sim(
+    data: Annotated[Path, typer.Option(file_okay=False, exists=True, help="Folder of ROOT files; a folder inside is a dataset.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on, on this machine only [default: a free one].")] = 0,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="What goes wrong, such as 'file kind=fails file=*x.root times=2'.")
+    ] = None,
+    write: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the configuration to this file.")] = None,
+) -> None:
+    """Run a ServiceX server on local files, to try things without an account."""
+    from hep_flows.cli.servicex_sim import run_simulator
+
+    run_simulator(data, port, fault or [], write)

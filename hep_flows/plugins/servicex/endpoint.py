@@ -46,16 +46,19 @@ class Delivered:
     Parameters
     ----------
     file : str
-        The input file; the name of the dataset where the server alone knows the files.
+        The input file; the name of the result at the server where the server alone knows the files.
     path : str
-        The Parquet file. It is the receiver's to read at once; it does not stay.
+        The Parquet file. It is the receiver's to read, move or remove; what is left goes with the scratch folder.
     request_id : str
         The request at the server; empty where there was none.
+    dataset : str
+        The dataset that was asked for, such as ``rucio://scope:name``; empty for a file of a list.
     """
 
     file: str
     path: str
     request_id: str = ""
+    dataset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class Endpoint(Protocol):
 
     def run(self, query: Query, files: Sequence[str], scratch: str, watch: Watch) -> Iterator[Delivered | EndpointError]:
         """Give the result of each file as it comes, in any order, or why that file failed: each file exactly once.
+
+        Files may be datasets, where the endpoint can look them up. A dataset is complete unless there is an error with it as ``file``.
 
         Raises
         ------

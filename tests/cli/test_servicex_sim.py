@@ -1,0 +1,65 @@
+"""The command ``hep-flows servicex-sim``, as a user starts it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import awkward as ak
+import pytest
+import uproot
+
+from hep_flows.plugins.servicex.addresses import configured_endpoints
+from hep_flows.plugins.servicex.endpoint import Query, Watch
+from hep_flows.plugins.servicex.remote import RemoteServiceX
+from hep_flows.plugins.servicex.remote_settings import RemoteSettings
+
+COMMAND = [str(Path(sys.executable).parent / "hep-flows"), "servicex-sim"]
+QASTLE = "(call Select (call EventDataset 'bogus.root' 'events') (lambda (list e) (dict (list 'pt') (list (attr e 'pt1')))))"
+
+
+@pytest.fixture
+def folder(tmp_path, data):
+    (tmp_path / "data" / "zmumu").mkdir(parents=True)
+    shutil.copy(data("uproot-Zmumu.root"), tmp_path / "data" / "zmumu")
+    return tmp_path
+
+
+@pytest.fixture
+def running(folder):
+    config = folder / "servicex.yaml"
+    command = [*COMMAND, "--data", "data", "--write", str(config), "--fault", "file kind=fails"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    end = time.monotonic() + 30
+    while not config.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.1)
+    yield process, config
+    process.kill()
+    process.communicate()
+
+
+def test_it_serves_a_folder_with_faults_until_it_is_stopped(running, tmp_path, data):
+    process, config = running
+    assert config.exists(), process.stdout.read()
+    one = RemoteServiceX(configured_endpoints(config)[0], RemoteSettings(poll_s=0.1, backoff_s=0.1, deadline_s=30))
+    (item,) = one.run(Query(QASTLE, "uproot", ("pt",)), ["rucio://local:zmumu"], str(tmp_path), Watch())
+    with uproot.open(data("uproot-Zmumu.root")) as file:
+        assert ak.array_equal(ak.from_parquet(item.path)["pt"], file["events"]["pt1"].array())
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "rucio://local:zmumu" in said
+    assert config.read_text() in said
+    assert "# 2 requests" in said
+
+
+def test_a_fault_that_is_none_is_an_error_of_one_line_each(folder):
+    command = [*COMMAND, "--data", "data", "--fault", "disk kind=full"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "HepFlowsError: 'disk kind=full' is no fault" in done.stderr

@@ -1,0 +1,63 @@
+"""How work is cut into requests, how results find their files, and which code generator is asked for."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hep_flows.plugins.servicex.code_generators import code_generator
+from hep_flows.plugins.servicex.object_names import files_by_object
+from hep_flows.plugins.servicex.pieces import pieces
+from hep_flows.plugins.servicex.remote_settings import RemoteSettings
+from hep_flows.testing.servicex_sim.transform import object_name
+
+NAMES = st.lists(st.text("ab:/", min_size=1, max_size=6))
+
+
+@given(NAMES, st.integers(1, 5))
+def test_every_file_is_in_one_piece_once_and_no_piece_has_two_of_one_name(names, most):
+    cut = pieces(names, most)
+    assert sorted([f for p in cut for f in p.files]) == sorted(set(names))
+    for piece in cut:
+        assert 1 <= len(piece.files) <= most
+        assert len({object_name(f, "parquet") for f in piece.files}) == len(piece.files)
+
+
+@given(NAMES, st.integers(1, 5))
+def test_every_result_finds_its_file(names, most):
+    for piece in pieces([n * 60 for n in names], most):
+        found = files_by_object(piece.files)
+        assert [found[object_name(f, "parquet")] for f in piece.files] == list(piece.files)
+
+
+def test_datasets_are_pieces_of_their_own():
+    cut = pieces(["rucio://a:b", "x.root", "cernopendata://1", "root://s//y.root", "rucio://a:b"], 10)
+    assert [(p.dataset, p.files) for p in cut] == [
+        ("rucio://a:b", ()),
+        ("cernopendata://1", ()),
+        ("", ("x.root", "root://s//y.root")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "available", "told", "chosen"),
+    [
+        ("uproot", ["python", "uproot", "uproot-raw"], "", "uproot"),
+        ("uproot", ["python"], "", ""),
+        ("xaod", ["atlasr21", "atlasr25", "atlasr22", "uproot"], "", "atlasr25"),
+        ("xaod", ["uproot", "atlasxaod"], "", "atlasxaod"),
+        ("xaod", ["uproot"], "", ""),
+        ("xaod", ["atlasr21", "atlasr22"], "atlasr21", "atlasr21"),
+        ("xaod", ["atlasr22"], "atlasr21", ""),
+    ],
+)
+def test_the_code_generator_is_one_that_the_server_has(dialect, available, told, chosen):
+    assert code_generator(dialect, available, told) == chosen
+
+
+def test_waits_double_and_vary_and_have_a_limit():
+    settings = RemoteSettings(backoff_s=2.0)
+    assert [settings.wait_s(a, 0.5) for a in range(4)] == [2.0, 4.0, 8.0, 16.0]
+    assert (settings.wait_s(1, 0.0), settings.wait_s(1, 1.0)) == (2.0, 6.0)
+    assert settings.wait_s(20, 1.0) == 180.0
