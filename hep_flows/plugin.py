@@ -160,6 +160,15 @@ class Streaming(Protocol):
 
 
 @runtime_checkable
+class Reading(Protocol):
+    """A plug-in that can tell what a task reads without making a program of it: plans of thousands of tasks are made sooner."""
+
+    def columns(self, task: Task) -> tuple[str, ...]:
+        """Give what `Plugin.translate` would give as the columns of its program."""
+        ...
+
+
+@runtime_checkable
 class Keeping(Protocol):
     """A plug-in whose parts of numbers and histograms can be stored before all of them are there.
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from hep_flows.analysis.record import record
 from hep_flows.errors import HepFlowsError
-from hep_flows.planning.instantiate import instantiate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +24,7 @@ class Expressions:
     Parameters
     ----------
     by_dataset : mapping of str to mapping of str to Expr
-        The expressions by name.
+        The expressions by name, in their normal form.
     failed : mapping of str to HepFlowsError
         Why there are none for a dataset.
     recordings : int
@@ -66,7 +65,7 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
         made = _again(recordings, dataset)
         if made is None:
             recordings.append(record(analysis, dataset))
-            error, made = recordings[-1].error, recordings[-1].exprs
+            error, made = recordings[-1].error, recordings[-1].normal
             if error is not None:
                 if not keep_going:
                     raise error
@@ -84,8 +83,7 @@ def _again(recordings: Iterable[Recording], dataset: Described) -> Mapping[str, 
         if not one.holds_for(dataset):
             continue
         try:
-            exprs = instantiate(tuple(one.exprs.values()), {one.made_for.table.key: dataset.table})
+            return one.over(dataset)
         except HepFlowsError:  # recording it anew tells better what is wrong, if anything is
             continue
-        return dict(zip(one.exprs, exprs, strict=True))
     return None

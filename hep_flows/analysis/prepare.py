@@ -13,7 +13,6 @@ from hep_flows.execute.open_store import open_store
 from hep_flows.execute.results import Results
 from hep_flows.filesets.describe import describe_all
 from hep_flows.filesets.read_fileset import chosen, read_fileset
-from hep_flows.normalise import normalise
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugins import installed
 
@@ -130,7 +129,7 @@ def prepare(
 
 
 def _plan(asked: Iterable[Mapping[str, Expr]], plugins: Sequence[Plugin]) -> Plan:
-    return make_plan(normalise([e for exprs in asked for e in exprs.values()]), plugins)
+    return make_plan([e for exprs in asked for e in exprs.values()], plugins)
 
 
 def _without_plan(asked: Mapping[str, Mapping[str, Expr]], plugins: Sequence[Plugin]) -> dict[str, HepFlowsError]:

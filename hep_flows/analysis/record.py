@@ -11,6 +11,7 @@ from hep_flows.errors import AnalysisError, HepFlowsError, with_article
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
+from hep_flows.normalise import normalise
 from hep_flows.planning.instantiate import instantiate
 from hep_flows.record.aliases import alias_scope
 from hep_flows.record.dataframe import DataFrame
@@ -41,7 +42,9 @@ class Recording:
     made_for : Described
         The dataset.
     exprs : mapping of str to Expr
-        By name; empty where recording failed.
+        By name, as they were recorded; empty where that failed.
+    normal : mapping of str to Expr
+        The same in their normal form.
     error : HepFlowsError, optional
         Why it failed.
     looked : Looked
@@ -54,10 +57,25 @@ class Recording:
 
     made_for: Described
     exprs: Mapping[str, Expr]
+    normal: Mapping[str, Expr]
     error: HepFlowsError | None
     looked: Looked
     keys: Mapping[str, bytes]
     schemas: dict[Record, bool]
+
+    def over(self, other: Described) -> dict[str, Expr]:
+        """Give the normal form of the expressions over another dataset.
+
+        Raises
+        ------
+        HepFlowsError
+            When they do not fit it.
+        """
+        tables = {self.made_for.table.key: other.table}
+        if _schema(other.table) is _schema(self.made_for.table):
+            # Types decide what is normal, and they are the same.
+            return dict(zip(self.normal, instantiate(tuple(self.normal.values()), tables), strict=True))
+        return dict(zip(self.exprs, normalise(instantiate(tuple(self.exprs.values()), tables)), strict=True))
 
     def holds_for(self, other: Described) -> bool:
         """Say whether recording over another dataset would give the same; of one that failed nothing is known."""
@@ -80,15 +98,17 @@ def record(analysis: Analysis, dataset: Described) -> Recording:
     frame = frame_of(dataset.table, values)
     looked = frame._table.looked  # noqa: SLF001
     exprs: Mapping[str, Expr] = {}
+    normal: Mapping[str, Expr] = {}
     failure: HepFlowsError | None = None
     try:
         exprs = _recorded(analysis, frame)
+        normal = dict(zip(exprs, normalise(exprs.values()), strict=True))
     except HepFlowsError as error:
         failure = error
     looked.closed = True
     read = list(values) if looked.all_metadata else sorted(looked.keys)
     keys = {k: metadata_key(values, k) for k in read}
-    return Recording(dataset, exprs, failure, looked, keys, {_schema(dataset.table): True})
+    return Recording(dataset, exprs, normal, failure, looked, keys, {_schema(dataset.table): True})
 
 
 def _recorded(analysis: Analysis, frame: DataFrame) -> dict[str, Expr]:

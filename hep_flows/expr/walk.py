@@ -22,17 +22,22 @@ def postorder(*roots: Expr, into: Callable[[Expr], bool] | None = None) -> Itera
     """
     seen: set[bytes] = set()
     for root in roots:
-        stack = [(root, False)]
+        stack: list[Expr | None] = [root]
         while stack:
-            node, expanded = stack.pop()
-            if expanded:
-                yield node
+            node = stack.pop()
+            if node is None:  # below it stands a node whose inputs are done
+                done = stack.pop()
+                if done is not None:
+                    yield done
                 continue
             if node.key in seen or (into is not None and not into(node)):
                 continue
             seen.add(node.key)
-            stack.append((node, True))
-            stack.extend([(i, False) for i in reversed(node.inputs())])
+            inputs = node.inputs()
+            if inputs:
+                stack += (node, None, *reversed(inputs))
+            else:
+                yield node
 
 
 def rewrite(

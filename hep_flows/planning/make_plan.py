@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import AxisError, PlanError, Site
+from hep_flows.errors import AxisError, PlanError
 from hep_flows.expr.loops import PROVISIONAL
 from hep_flows.expr.nodes import Bound, Dataset, Expr, Map
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.cut import Borders, cut
 from hep_flows.planning.label import label
+from hep_flows.planning.lines import Lines
 from hep_flows.planning.spread import spread
 from hep_flows.planning.task import Plan
+from hep_flows.plugin import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from types import CodeType
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from hep_flows.errors import SourceLine, Where
-    from hep_flows.planning.task import Key
+    from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Label, Plugin
 
 
@@ -56,9 +56,15 @@ def make_plan(
     labels = label(exprs, plugins, pins)
     borders = Borders(labels.names, spread(exprs), frozenset(extra_cuts))
     tasks, targets = cut(exprs, borders, {p.name: p.result_version for p in plugins})
-    by_name = {p.name: p for p in plugins}
-    tasks = tuple([replace(t, columns=by_name[t.plugin].translate(t).columns) for t in tasks])
-    return Plan(tasks, targets, exprs, labels.names, labels.refusals, _lines(exprs))
+    columns = {p.name: _columns_by(p) for p in plugins}
+    tasks = tuple([replace(t, columns=columns[t.plugin](t)) for t in tasks])
+    return Plan(tasks, targets, exprs, labels.names, labels.refusals, Lines(exprs))
+
+
+def _columns_by(plugin: Plugin) -> Callable[[Task], tuple[str, ...]]:
+    """Give the function that tells what a task reads."""
+    able: object = plugin
+    return able.columns if isinstance(able, Reading) else lambda task: plugin.translate(task).columns
 
 
 def _check_loops(exprs: Sequence[Expr]) -> None:
@@ -104,23 +110,3 @@ def _two_tables(node: Expr, first: Dataset, second: Dataset) -> AxisError:
 
 def _title(table: Dataset) -> str:
     return f"{table.name!r} ({table.files[0]})" if table.files else repr(table.name)
-
-
-def _lines(exprs: Sequence[Expr]) -> dict[Key, tuple[SourceLine, ...]]:
-    """Give the user's lines of every node; equal nodes written in several places have several."""
-    found: dict[Key, dict[SourceLine, None]] = {}
-    known: dict[tuple[CodeType, int], SourceLine] = {}
-
-    def line(where: Where) -> SourceLine | None:
-        if not isinstance(where, Site):
-            return where
-        place = (where.code, where.instruction)
-        if place not in known:
-            known[place] = where.source_line()
-        return known[place]
-
-    for node in [*exprs, *[i for n in postorder(*exprs) for i in n.inputs()]]:
-        here = line(node.where)
-        if here is not None:
-            found.setdefault(node.key, {})[here] = None
-    return {key: tuple(lines) for key, lines in found.items()}

@@ -48,12 +48,17 @@ class AwkwardPlugin:
     def translate(self, task: Task) -> Program:
         """Give the expression as a physicist writes it, and the columns that it reads."""
         from hep_flows.expr.text import one_line
+
+        return Program(task, one_line(task.expr), "awkward", self.columns(task))
+
+    def columns(self, task: Task) -> tuple[str, ...]:
+        """Give the columns that a task reads."""
         from hep_flows.plugins.awkward.members import output_of
         from hep_flows.plugins.awkward.needed_leaves import columns_of, leaves_of
 
-        paths = leaves_of(list(output_of(task.expr).exprs()))
-        columns = columns_of(task.dataset, paths) if task.dataset is not None else ()
-        return Program(task, one_line(task.expr), "awkward", columns)
+        if task.dataset is None:
+            return ()
+        return columns_of(task.dataset, leaves_of(list(output_of(task.expr).exprs())))
 
     def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
         """Evaluate the tasks together: one read, and each part that they share once.

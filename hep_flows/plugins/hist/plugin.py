@@ -36,6 +36,10 @@ class HistPlugin:
         """Give what is filled, as text."""
         return Program(task, _text(task.expr), "hist")
 
+    def columns(self, task: Task) -> tuple[str, ...]:
+        """Give nothing: it fills with what others read."""
+        return ()
+
     def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
         """Fill with the columns of one partition."""
         return {p.task.key: HistogramResult(_part(p.task.expr, inputs)) for p in programs}
