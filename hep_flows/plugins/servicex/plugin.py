@@ -14,8 +14,9 @@ from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.uproot_table import uproot_dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from hep_flows.errors import HepFlowsError
     from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Label, Result, RunContext
     from hep_flows.plugins.servicex.dialect import Dialect
@@ -86,6 +87,20 @@ class ServiceXPlugin:
 
         del inputs
         return run_query(self._dialect, self._runs_on(), [p.task for p in programs], context)
+
+    def stream(
+        self, programs: Sequence[Program], partitions: Sequence[Partition], context: RunContext
+    ) -> Iterator[tuple[Partition, Mapping[Key, Result] | HepFlowsError]]:
+        """Run the tasks on many files with as few requests as their selections of events allow.
+
+        Raises
+        ------
+        TaskError
+            When a query fails as a whole.
+        """
+        from hep_flows.plugins.servicex.stream_query import stream_query
+
+        yield from stream_query(self._dialect, self._runs_on(), [p.task for p in programs], partitions, context)
 
     def merge(self, program: Program, parts: Sequence[Result]) -> Result:
         """Give one array of all events in order, or the number of events."""

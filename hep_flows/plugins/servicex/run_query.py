@@ -107,26 +107,28 @@ def run_query(dialect: Dialect, endpoint: Endpoint, tasks: Sequence[Task], conte
     for request in requests(dialect, dataset, tasks):
         n_events = partition.stop - partition.start
         if not request.query.text or n_events == 0:
-            results |= {key: _without_query(one, n_events) for key, one in request.asked.items()}
+            results |= {key: unasked(one, n_events) for key, one in request.asked.items()}
             continue
         with tempfile.TemporaryDirectory(prefix="servicex-", dir=context.scratch) as scratch:
             results |= _sent(endpoint, request, partition.file, scratch, context)
     return results
 
 
-def _without_query(one: Asked, n_events: int) -> Result:
+def unasked(one: Asked, n_events: int) -> Result:
+    """Give what is known without a query: a number of events, or that there is nothing."""
     return Scalar(n_events) if one.output.term is None and not one.output.members else Columns(empty_array(one.output))
 
 
 def _sent(endpoint: Endpoint, request: Request, file: str, scratch: str, context: RunContext) -> dict[Key, Result]:
     for delivered in endpoint.run(request.query, [file], scratch, Watch(cancelled=context.cancelled)):
         if isinstance(delivered, EndpointError):
-            raise _failed(endpoint, request, delivered)
-        return _results(request, delivered.path)
-    raise _failed(endpoint, request, EndpointError("it delivered nothing", file=file))
+            raise unsent(endpoint, request, delivered)
+        return results_of(request, delivered.path)
+    raise unsent(endpoint, request, EndpointError("it delivered nothing", file=file))
 
 
-def _results(request: Request, path: str) -> dict[Key, Result]:
+def results_of(request: Request, path: str) -> dict[Key, Result]:
+    """Give the results of the tasks of a request from the file that came back, which is removed."""
     found = read_columns(path, request.query.columns)
     n_rows = len(next(iter(found.values())))
     columns = {term: found[name] for term, name in request.columns.items()}
@@ -138,7 +140,8 @@ def _results(request: Request, path: str) -> dict[Key, Result]:
     return results
 
 
-def _failed(endpoint: Endpoint, request: Request, error: EndpointError) -> TaskError:
+def unsent(endpoint: Endpoint, request: Request, error: EndpointError) -> TaskError:
+    """Give the error of an endpoint at the user's line."""
     where = next(iter(request.asked.values())).output.expr.where
     place = f" on {error.file}" if error.file else ""
     return TaskError(f"{endpoint.name} failed{place}: {error.text}", where=where, why=f"the query is {request.query.text}")

@@ -1,0 +1,128 @@
+"""Ask for many files at once, and give each file's results as soon as all of them are there."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import HepFlowsError, PluginError
+from hep_flows.plugin import Columns, Scalar
+from hep_flows.plugins.servicex.endpoint import EndpointError, Watch
+from hep_flows.plugins.servicex.merge_columns import concatenated
+from hep_flows.plugins.servicex.run_query import requests, results_of, unasked, unsent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from hep_flows.planning.task import Key, Task
+    from hep_flows.plugin import Partition, Result, RunContext
+    from hep_flows.plugins.servicex.dialect import Dialect
+    from hep_flows.plugins.servicex.endpoint import Delivered, Endpoint
+    from hep_flows.plugins.servicex.run_query import Request
+
+Item = tuple["Partition", "Mapping[Key, Result] | HepFlowsError"]
+
+
+def stream_query(
+    dialect: Dialect, endpoint: Endpoint, tasks: Sequence[Task], partitions: Sequence[Partition], context: RunContext
+) -> Iterator[Item]:
+    """Give the results of tasks for each file, in the order in which they come.
+
+    Tasks about different selections of events need a query each; these are asked one after the other, and a file is given when the last
+    of its results is there.
+
+    Raises
+    ------
+    TaskError
+        When a query fails as a whole.
+    """
+    dataset = next((t.dataset for t in tasks if t.dataset is not None), None)
+    if dataset is None:
+        raise PluginError("a query is about the events of files", where=tasks[0].expr.where)
+    waiting = _Waiting(dialect, {t.key: t for t in tasks}, partitions)
+    asked = requests(dialect, dataset, tasks)
+    for request in [r for r in asked if not r.query.text]:
+        yield from waiting.without_query(request)
+    with tempfile.TemporaryDirectory(prefix="servicex-", dir=context.scratch) as scratch:
+        for request in [r for r in asked if r.query.text]:
+            yield from waiting.empty_files(request)
+            files = waiting.files()
+            if not files:
+                return
+            watch = Watch(cancelled=context.cancelled)
+            try:
+                with closing(endpoint.run(request.query, files, scratch, watch)) as items:  # type: ignore[type-var]
+                    for item in items:
+                        yield from waiting.came(endpoint, request, item)
+            except EndpointError as error:
+                raise unsent(endpoint, request, error) from None
+            yield from waiting.datasets(request)
+
+
+class _Waiting:
+    """What has come of each file so far."""
+
+    def __init__(self, dialect: Dialect, tasks: Mapping[Key, Task], partitions: Sequence[Partition]) -> None:
+        self._dialect = dialect
+        self._tasks = tasks
+        self._open: dict[str, list[Partition]] = {}
+        for partition in partitions:
+            self._open.setdefault(partition.file, []).append(partition)
+        self._results: dict[str, dict[Key, Result]] = {file: {} for file in self._open}
+        self._parts: dict[str, dict[str, dict[Key, Result]]] = {}
+
+    def files(self) -> list[str]:
+        """Give the files that something is still missing of."""
+        return list(self._open)
+
+    def without_query(self, request: Request) -> Iterator[Item]:
+        """Take what needs no query: numbers of events that are known."""
+        for file, partitions in list(self._open.items()):
+            found = {key: unasked(one, partitions[0].n_events) for key, one in request.asked.items()}
+            yield from self._add(file, found)
+
+    def empty_files(self, request: Request) -> Iterator[Item]:
+        """Take files that are known to have no events."""
+        for file, partitions in list(self._open.items()):
+            if partitions[0].is_counted and not partitions[0].n_events:
+                yield from self._add(file, {key: unasked(one, 0) for key, one in request.asked.items()})
+
+    def came(self, endpoint: Endpoint, request: Request, item: Delivered | EndpointError) -> Iterator[Item]:
+        """Take what an endpoint gave."""
+        if isinstance(item, EndpointError):
+            # The endpoint has tried as often as may help: asking once more does not.
+            yield from self._lost(item.file, unsent(endpoint, request, item))
+        elif item.dataset:
+            self._parts.setdefault(item.dataset, {})[item.file] = results_of(request, item.path)
+        else:
+            yield from self._add(item.file, results_of(request, item.path))
+
+    def datasets(self, request: Request) -> Iterator[Item]:
+        """Put the results of datasets together whose files only the server knows, in the order of their names."""
+        for name, parts in self._parts.items():
+            if name in self._open:
+                in_order = [parts[file] for file in sorted(parts)]
+                yield from self._add(name, {key: self._merged(key, [p[key] for p in in_order]) for key in request.asked})
+        self._parts = {}
+
+    def _merged(self, key: Key, parts: Sequence[Result]) -> Result:
+        if all(isinstance(p, Scalar) for p in parts):
+            return Scalar(sum([p.value for p in parts if isinstance(p, Scalar)]))
+        arrays = [p.array for p in parts if isinstance(p, Columns)]
+        return Columns(arrays[0] if len(arrays) == 1 else concatenated(self._dialect, self._tasks[key].expr, arrays))
+
+    def _add(self, file: str, found: Mapping[Key, Result]) -> Iterator[Item]:
+        if file not in self._open:
+            return
+        self._results[file].update(found)
+        if len(self._results[file]) == len(self._tasks):
+            results = self._results.pop(file)
+            for partition in self._open.pop(file):
+                yield partition, results
+
+    def _lost(self, file: str, error: HepFlowsError) -> Iterator[Item]:
+        self._results.pop(file, None)
+        self._parts.pop(file, None)
+        for partition in self._open.pop(file, []):
+            yield partition, error
