@@ -169,6 +169,15 @@ class Reading(Protocol):
 
 
 @runtime_checkable
+class Sending(Protocol):
+    """A plug-in whose programs are run elsewhere, which a plan should say."""
+
+    def sends(self, program: Program) -> tuple[str, str]:
+        """Give where a program runs, and what is sent there; no files, no network."""
+        ...
+
+
+@runtime_checkable
 class Keeping(Protocol):
     """A plug-in whose parts of numbers and histograms can be stored before all of them are there.
 

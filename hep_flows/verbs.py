@@ -10,13 +10,14 @@ from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hep_flows.errors import Where
     from hep_flows.execute.report import RunReport
     from hep_flows.execute.run_result import Missing, RunResult
     from hep_flows.expr.nodes import Expr
-    from hep_flows.plugin import Result
+    from hep_flows.planning.task import Key, Plan
+    from hep_flows.plugin import Plugin, Result
     from hep_flows.show.plan_view import PlanView
 
 _DEEPEST = 100
@@ -134,7 +135,18 @@ def plan(x: Any) -> PlanView:
     plugins = installed(settings.plugins)
     made = make_plan(normalise(exprs), plugins)
     store = open_store(settings)
-    return PlanView(made, {} if store is None else plan_status(made, plugins, store))
+    return PlanView(made, {} if store is None else plan_status(made, plugins, store), _sent(made, plugins))
+
+
+def _sent(made: Plan, plugins: Sequence[Plugin]) -> dict[Key, tuple[str, str]]:
+    """Give where tasks run that run elsewhere, and what is sent there."""
+    from hep_flows.plugin import Sending
+
+    found: dict[Key, tuple[str, str]] = {}
+    for plugin in plugins:
+        if isinstance(plugin, Sending):
+            found.update({t.key: plugin.sends(plugin.translate(t)) for t in made.tasks if t.plugin == plugin.name})
+    return found
 
 
 def render(x: Any) -> Any:

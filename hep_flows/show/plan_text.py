@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.nodes import Expr, Input
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 MOST_TASKS = 40
 MOST_RESULTS = 12
 MOST_COLUMNS = 12
+MOST_SENT = 12
 WIDTH = 110
 
 
-def plan_text(plan: Plan, status: Mapping[Key, str] | None = None) -> str:
+def plan_text(plan: Plan, status: Mapping[Key, str] | None = None, sent: Mapping[Key, tuple[str, str]] | None = None) -> str:
     """Give the plan as text.
 
     Each result is a tree of its steps, each with the plug-in that runs it in brackets. Below stand the tasks that the tree was cut
@@ -33,8 +35,10 @@ def plan_text(plan: Plan, status: Mapping[Key, str] | None = None) -> str:
         What `hep_flows.planning` made.
     status : mapping, optional
         By task key: what is known of it, for example ``stored``.
+    sent : mapping, optional
+        By task key: where it runs and what is sent there, for tasks that run elsewhere.
     """
-    parts = [_heading(plan), *_results(plan), _tasks(plan, status or {})]
+    parts = [_heading(plan), *_results(plan), _tasks(plan, status or {}, sent or {})]
     for title, lines in (("notes", notes(plan)), ("other plug-ins", refusals(plan))):
         if lines:
             parts.append("\n".join([title, *[f"  {line}" for line in lines]]))
@@ -95,7 +99,7 @@ def _line(plan: Plan, expr: Expr) -> str:
     return f"    {lines[0].file.rsplit('/', 1)[-1]}:{lines[0].line}" if lines else ""
 
 
-def _tasks(plan: Plan, status: Mapping[Key, str]) -> str:
+def _tasks(plan: Plan, status: Mapping[Key, str], sent: Mapping[Key, tuple[str, str]]) -> str:
     names = task_names(plan)
     numbers = {t.key: i + 1 for i, t in enumerate(plan.tasks)}
     lines = ["tasks"]
@@ -109,5 +113,14 @@ def _tasks(plan: Plan, status: Mapping[Key, str]) -> str:
             lines.append(f"       takes the result of task {', '.join(after)}")
         if columns_read(task):
             lines.append(f"       {columns_read(task)}")
+        if task.key in sent:
+            lines += _sent(*sent[task.key])
     left_out = len(plan.tasks) - MOST_TASKS
     return "\n".join([*lines, f"  ... and {counted(left_out, 'more task')}"] if left_out > 0 else lines)
+
+
+def _sent(place: str, text: str) -> list[str]:
+    """Say where a task runs, and what is sent there."""
+    lines = wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+    more = [f"... ({len(text):,} characters)"] if len(lines) > MOST_SENT else []
+    return [f"       sends to {place}", *[f"         {line}" for line in [*lines[:MOST_SENT], *more]]]

@@ -34,13 +34,18 @@ class PlanView:
         The plan itself, kept as ``raw``.
     status : mapping, optional
         By task key, what is known of each task: whether it is stored, and why not. Kept as ``status``.
+    sent : mapping, optional
+        By task key, where it runs and what is sent there, for tasks that run elsewhere. Kept as ``sent``.
     """
 
-    __slots__ = ("raw", "status")
+    __slots__ = ("raw", "sent", "status")
 
-    def __init__(self, plan: Plan, status: Mapping[Key, object] | None = None) -> None:
+    def __init__(
+        self, plan: Plan, status: Mapping[Key, object] | None = None, sent: Mapping[Key, tuple[str, str]] | None = None
+    ) -> None:
         """Keep the plan."""
         self.raw = plan
+        self.sent = sent or {}
         self.status = status or {}
 
     def _words(self) -> dict[Key, str]:
@@ -77,7 +82,7 @@ class PlanView:
         """Give the labelled tree, the tasks and what they read."""
         from hep_flows.show.plan_text import plan_text
 
-        return plan_text(self.raw, self._words())
+        return plan_text(self.raw, self._words(), self.sent)
 
     def __repr__(self) -> str:
         """Give the same text: a plan is looked at."""

@@ -28,7 +28,9 @@ def read_columns(path: str, names: tuple[str, ...]) -> Mapping[str, Any]:
     table = pq.read_table(path, memory_map=True)
     missing = [n for n in names if n not in table.column_names]
     if missing:
-        raise TaskError(f"the back end did not deliver the column {missing[0]}", why=f"it delivered {', '.join(table.column_names)}")
+        raise TaskError(
+            f"the back end did not deliver the column {missing[0]}", why=f"it delivered {', '.join(table.column_names)}"
+        )
     return {n: ak.from_arrow(table.column(n)) for n in names}
 
 
@@ -119,7 +121,9 @@ def _there(layout: Any, expr: Expr) -> Any:
     while layout.is_option or layout.is_indexed:
         if layout.is_option and not layout.mask_as_bool(valid_when=True).all():
             raise TaskError(
-                "the back end delivered missing values", where=expr.where, why=f"the expression is {expr.type}: none of its values is"
+                "the back end delivered missing values",
+                where=expr.where,
+                why=f"the expression is {expr.type}: none of its values is",
             )
         layout = layout.project()
     return layout

@@ -75,6 +75,10 @@ class ServiceXPlugin:
             raise PlanError(f"it cannot be sent to ServiceX: {refused}", where=task.expr.where, do="take its leaves") from None
         return Program(task, request.query.text, "qastle", request.query.reads)
 
+    def sends(self, program: Program) -> tuple[str, str]:
+        """Give the endpoint, and the query."""
+        return self._runs_on().name, program.text
+
     def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
         """Run the tasks on one file: one query for all that are about the same events.
 
