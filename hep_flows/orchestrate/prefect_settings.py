@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import prefect.settings as ps
 
+from hep_flows.settings import environment_with
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
