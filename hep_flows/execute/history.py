@@ -30,7 +30,7 @@ def note_run(plan: Plan, results: Results, rows: Sequence[TaskRow] = ()) -> None
     rows : sequence of TaskRow
         What became of the tasks.
     """
-    if not results.is_kept:
+    if not results.is_kept or not plan.exprs:  # a part of a plan: the run as a whole notes it
         return
     noted: set[bytes] = set()
     tables = tables_of(plan)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hep_flows.expr.nodes import Expr
-    from hep_flows.orchestrate.work import Reference
+    from hep_flows.orchestrate.reference import Reference
     from hep_flows.planning.task import Plan
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
     from hep_flows.orchestrate.units import Unit
-    from hep_flows.orchestrate.work import Reference
+    from hep_flows.orchestrate.reference import Reference
     from hep_flows.planning.task import Key
 
 

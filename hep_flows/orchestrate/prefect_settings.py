@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import prefect.settings as ps
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def private_settings(url: str, folder: str) -> Iterator[None]:
-    """Let flows use a server of our own while the block runs, in this process and in those that it starts.
+    """Let flows use a server of our own while the block runs. The settings go along with tasks to other processes.
+
+    They are those of the context, and not of the environment: several runs may go on at once in a process, and what the user does with a
+    Prefect of their own at the same time is not touched.
 
     Parameters
     ----------
@@ -35,9 +38,7 @@ def private_settings(url: str, folder: str) -> Iterator[None]:
         # A flow waits a second for its heartbeat thread at the end; nobody watches the beats of a run of our own.
         ps.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
     }
-    with ExitStack() as held:
-        held.enter_context(environment_with({"PREFECT_API_URL": url, "PREFECT_HOME": f"{folder}/home", "DO_NOT_TRACK": "1"}))
-        held.enter_context(ps.temporary_settings(settings))
+    with ps.temporary_settings(settings):
         yield
 
 

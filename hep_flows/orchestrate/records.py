@@ -19,12 +19,12 @@ from prefect.cache_policies import CachePolicy
 from prefect.filesystems import LocalFileSystem
 from prefect.serializers import Serializer
 
+from hep_flows.orchestrate.reference import is_reference
 from hep_flows.store.paths import is_key_name
 
 PREFIX = "hf-"
 SERIALIZER = "hep-flows-reference"
 MOST_BYTES = 64 * 1024 * 1024
-_REFERENCE = {"key": str, "objects": list}
 
 
 class RecordRefusedError(ValueError):
@@ -69,13 +69,12 @@ class ReferenceSerializer(Serializer):
         from hep_flows.execute.open_store import store_of
 
         reference = _strict(blob)
-        if not isinstance(reference, dict) or not all(isinstance(reference.get(k), t) for k, t in _REFERENCE.items()):
+        if not is_reference(reference):
             raise RecordRefusedError("it is no reference")
         store = store_of(self.root, self.layers)
-        for name in reference["objects"]:
-            if not isinstance(name, str) or not is_key_name(name) or not store.is_intact(name):
-                raise RecordRefusedError("a result that it names is not in the store")
-        return reference
+        if not all(store.is_intact(name) for name in reference["objects"]):
+            raise RecordRefusedError("a result that it names is not in the store")
+        return reference  # type: ignore[no-any-return]
 
 
 class Records(LocalFileSystem):
@@ -112,7 +111,7 @@ class Records(LocalFileSystem):
             raise RecordRefusedError("it is the record of another task")
         if not isinstance(metadata, dict) or metadata.get("serializer") != {"type": SERIALIZER} or metadata.get("storage_block_id"):
             raise RecordRefusedError("it wants to be read in another way")
-        return self._made(metadata, record["result"])
+        return self._made(metadata, record["result"], file)
 
     async def aread_path(self, path: str) -> bytes:
         """Do the same as `read_path`."""
@@ -124,7 +123,8 @@ class Records(LocalFileSystem):
         if not file.name.startswith(PREFIX):
             return str(file)
         record = json.loads(content)
-        record["metadata"] = {**record["metadata"], "serializer": {"type": SERIALIZER}}
+        # Nothing of the folder's place is kept, so that it can be moved.
+        record["metadata"] = {**record["metadata"], "serializer": {"type": SERIALIZER}, "storage_key": file.name}
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f".{uuid.uuid4().hex}")
         try:
@@ -139,12 +139,13 @@ class Records(LocalFileSystem):
         """Do the same as `write_path`."""
         return self.write_path(path, content)
 
-    def _made(self, metadata: dict[str, Any], reference: str) -> bytes:
-        known = {k: metadata.get(k) for k in ("storage_key", "expiration", "prefect_version")}
+    def _made(self, metadata: dict[str, Any], reference: str, file: Path) -> bytes:
+        known = {k: metadata.get(k) for k in ("expiration", "prefect_version")}
         if not all(v is None or isinstance(v, str) for v in known.values()):
             raise RecordRefusedError("it has another shape")
         serializer = {"type": SERIALIZER, "root": self.root, "layers": list(self.layers)}
-        return json.dumps({"metadata": known | {"serializer": serializer, "storage_block_id": None}, "result": reference}).encode()
+        made = known | {"storage_key": str(file), "serializer": serializer, "storage_block_id": None}
+        return json.dumps({"metadata": made, "result": reference}).encode()
 
 
 def _strict(text: bytes) -> Any:

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from contextvars import Context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from hep_flows.execute.needs import needs
 from hep_flows.execute.results import Results
 from hep_flows.execute.run import Run, Wish
 from hep_flows.execute.run_plan import RETRIES
+from hep_flows.orchestrate.background import check_importable, private_background
 from hep_flows.orchestrate.engine import Engine, Situation, chosen
 from hep_flows.orchestrate.reports import together
 from hep_flows.orchestrate.units import SHARD_BATCHES, Wanted, closure, units_of
@@ -137,6 +139,14 @@ def _folder(store: Store) -> str:
 
 
 def _with_prefect(order: Order, engine: Engine, units: Sequence[Unit]) -> tuple[dict[Key, Result], RunReport]:
+    check_importable()
+    if engine.kind == "configured":
+        return _in_a_flow(order, engine, units)
+    # A flow of the user that is going on belongs to another server: ours must not become a part of it.
+    return Context().run(_in_a_flow, order, engine, units)
+
+
+def _in_a_flow(order: Order, engine: Engine, units: Sequence[Unit]) -> tuple[dict[Key, Result], RunReport]:
     assert order.store is not None
     start = time.perf_counter()
     stop = threading.Event()
@@ -171,19 +181,21 @@ def _api(order: Order, engine: Engine, cancelled: Callable[[], bool]) -> Iterato
         yield _configured_url()
         return
     assert order.store is not None
+    folder = _folder(order.store)
     server = None
     if engine.kind == "embedded":
         from hep_flows.orchestrate.embedded import embedded_server, running_embedded
 
-        is_new = not running_embedded(_folder(order.store))
-        server = embedded_server(_folder(order.store))  # it starts while Prefect is imported
+        is_new = not running_embedded(folder)
+        server = embedded_server(folder)  # it starts while Prefect is imported
         if is_new:
             order.tell("starting a Prefect server for this process (hep-flows server start gives one that stays)")
-    from hep_flows.orchestrate.prefect_settings import private_settings
+    with private_background():
+        from hep_flows.orchestrate.prefect_settings import private_settings
 
-    url = engine.url if server is None else server.api_url(cancelled)
-    with private_settings(url, _folder(order.store)):
-        yield url
+        url = engine.url if server is None else server.api_url(cancelled)
+        with private_settings(url, folder):
+            yield url
 
 
 def _configured_url() -> str:

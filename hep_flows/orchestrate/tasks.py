@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from prefect import Task
 
     from hep_flows.orchestrate.carried import Carried
-    from hep_flows.orchestrate.work import Reference
+    from hep_flows.orchestrate.reference import Reference
 
 RECORDS = "prefect/records"
 

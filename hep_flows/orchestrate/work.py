@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from hep_flows.errors import HepFlowsError
     from hep_flows.execute.machine import Limits
     from hep_flows.execute.report import RunReport, Step
+    from hep_flows.orchestrate.reference import Reference
     from hep_flows.orchestrate.units import Unit
     from hep_flows.planning.task import Key, Plan
     from hep_flows.plugin import Plugin
     from hep_flows.store.store import Store
-
-Reference = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,100 @@
+"""What Prefect does in the background of a process: it sends the states of task runs to a server, and counts its users.
+
+Prefect has one thread that sends, for all servers that a process talks to: it keeps the connection that it made first. So before a run
+talks to a private server, what waits for another one is sent, and when it ends, what it said itself. The variable that says that nobody
+is to be counted is set as long as any run of ours goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import OrchestrationError
+from hep_flows.settings import environment, environment_with
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SEND_S = 10.0
+
+
+class _Runs:
+    """The runs with private servers that go on in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.number = 0
+        self.held = ExitStack()
+
+
+@lru_cache(maxsize=1)
+def _runs() -> _Runs:
+    return _Runs()
+
+
+@contextmanager
+def private_background() -> Iterator[None]:
+    """Keep what Prefect does in the background apart from what the user does with a Prefect of their own."""
+    runs = _runs()
+    with runs.lock:
+        if runs.number == 0:
+            runs.held.enter_context(environment_with({"DO_NOT_TRACK": "1"}))
+            import_quietly()
+            send_events()
+        runs.number += 1
+    try:
+        yield
+    finally:
+        with runs.lock:
+            runs.number -= 1
+            if runs.number == 0:
+                send_events()
+                runs.held.close()
+
+
+def import_quietly() -> None:
+    """Import Prefect, and take away the folder that it makes in the user's home; the user did not ask for one."""
+    home = Path(environment().get("PREFECT_HOME") or Path.home() / ".prefect")
+    is_new = "prefect" not in sys.modules and not home.exists()
+    import_module("prefect.settings")
+    if is_new:
+        with suppress(OSError):  # somebody uses it by now
+            home.rmdir()
+
+
+def check_importable() -> None:
+    """Say in good time that there is no Prefect.
+
+    Raises
+    ------
+    OrchestrationError
+        When it cannot be imported.
+    """
+    try:
+        is_there = "prefect" in sys.modules or find_spec("prefect") is not None
+    except ImportError:
+        is_there = False
+    if not is_there:
+        raise OrchestrationError(
+            "this engine needs Prefect, which is not installed",
+            do='pip install prefect, or run with engine="inline", which needs nothing',
+        )
+
+
+def send_events() -> None:
+    """Send what waits to be sent, and close the connection; the next event makes a new one."""
+    from prefect.events.worker import EventsWorker
+
+    workers = [s for s in list(EventsWorker._instances.values()) if isinstance(s, EventsWorker)]  # noqa: SLF001 - no other way
+    for worker in workers:
+        # Within a thread that has an event loop it would not wait.
+        sending = threading.Thread(target=worker.drain, daemon=True)
+        sending.start()
+        sending.join(SEND_S)

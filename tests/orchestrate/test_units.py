@@ -1,0 +1,217 @@
+"""How a plan is divided into units, what they are called, and how what became of them makes one report; nothing of Prefect is here."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from jet_files import everything, fill, write
+
+from hep_flows import Histogram, nanoaod_table, run, user_func
+from hep_flows.execute import batches as batches_module
+from hep_flows.execute.batches import Batches
+from hep_flows.execute.keys import Keys
+from hep_flows.execute.needs import needs
+from hep_flows.execute.open_store import open_store
+from hep_flows.execute.results import Results
+from hep_flows.normalise import normalise
+from hep_flows.orchestrate import units as units_module
+from hep_flows.orchestrate.names import name_of
+from hep_flows.orchestrate.units import MOST_UNITS, Wanted, closure, units_of
+from hep_flows.planning.make_plan import make_plan
+from hep_flows.plugins import installed
+from hep_flows.settings import read_settings
+from hep_flows.verbs import _asked
+
+
+def divided(asked, **options):
+    """Give the units of what is asked for, and the plan."""
+    plugins = installed(())
+    plan = make_plan(normalise(_asked(asked, None)[0]), plugins)
+    by_name = {p.name: p for p in plugins}
+    results = Results(open_store(read_settings()))
+    keys = Keys(plan, {n: p.result_version for n, p in by_name.items()})
+    batches = Batches(plan, by_name, results)
+    return units_of(Wanted(plan, keys, needs(plan, keys, batches, results), batches, **options)), plan
+
+
+def kinds(units):
+    return [u.kind for u in units]
+
+
+def is_in_order(units):
+    return all(n < u.number for u in units for n in (*u.after, *u.follows)) and [u.number for u in units] == list(range(len(units)))
+
+
+def test_one_subtree_is_one_unit(files):
+    units, plan = divided(nanoaod_table(files).MET.pt / 2)
+    assert kinds(units) == ["task"]
+    assert units[0].key == plan.tasks[0].key, "Prefect's cache key is the content key of the subtree"
+
+
+def test_a_pass_stands_where_several_subtrees_read_one_table(files):
+    events = nanoaod_table(files)
+    units, plan = divided([events.MET.pt / 2, events.Jet.pt.Sum().Sum()])
+    assert kinds(units) == ["pass", "task", "task"]
+    assert set(units[0].tasks) == {t.key for t in plan.tasks}
+    assert [u.follows for u in units] == [(), (0,), (0,)]
+
+
+def test_no_pass_stands_where_one_subtree_takes_the_other(files):
+    units, _ = divided(fill(nanoaod_table(files)))
+    assert kinds(units) == ["task", "task"]
+    assert units[1].after == (0,)
+
+
+def test_two_tables_have_a_pass_each(files, tmp_path):
+    one, two = nanoaod_table(files), nanoaod_table(write(tmp_path / "other.root", 9))
+    units, _ = divided([one.MET.pt / 2, one.MET.pt / 3, two.MET.pt / 2, two.MET.pt / 3])
+    assert sorted(kinds(units)) == ["pass", "pass", "task", "task", "task", "task"]
+    assert is_in_order(units)
+
+
+def test_a_number_that_enters_other_results_comes_before_them(files):
+    units, plan = divided(everything(nanoaod_table(files)))
+    assert is_in_order(units)
+    where = {u.tasks[0]: u.number for u in units if u.kind == "task"}
+    for task in plan.tasks:
+        for key in task.inputs:
+            if key in where and task.key in where:
+                assert where[key] < where[task.key]
+
+
+def test_a_table_of_many_batches_gets_several_passes(tmp_path):
+    files = [write(tmp_path / f"small_{i}.root", i, n=5) for i in range(7)]
+    units, _ = divided(nanoaod_table(files).MET.pt / 2, shard_batches=3)
+    assert kinds(units) == ["pass", "pass", "pass", "task"]
+    assert [u.batches for u in units] == [(0, 3), (3, 6), (6, 7), None]
+    assert len({u.key for u in units}) == 4
+    assert units[3].follows == (0, 1, 2)
+
+
+def test_a_big_file_is_several_batches(tmp_path, monkeypatch):
+    import uproot
+
+    monkeypatch.setattr(batches_module, "BATCH_EVENTS", 10)
+    with uproot.recreate(tmp_path / "big.root") as file:
+        file.mktree("Events", {"MET_pt": "float32"})
+        for start in range(0, 60, 10):
+            file["Events"].extend({"MET_pt": np.arange(start, start + 10, dtype=np.float32)})
+    units, _ = divided(nanoaod_table(str(tmp_path / "big.root")).MET.pt / 2, shard_batches=2)
+    assert [u.batches for u in units] == [(0, 2), (2, 4), (4, 6), None]
+
+
+def test_what_is_stored_is_no_unit(files):
+    events = nanoaod_table(files)
+    run(fill(events))
+    units, plan = divided([fill(events), fill(events, bins=3)])
+    histograms = {t.key for t in plan.tasks if t.plugin == "hist"}
+    assert [u.tasks[0] in histograms for u in units if u.kind == "task"].count(True) == 2, "found ones are shown as cached"
+    assert "pass" not in kinds(units), "no file is read"
+    assert divided(events.Jet.pt[events.Jet.pt > 30].Sum().Sum())[0] != ()
+
+
+def test_more_units_than_a_server_bears_are_put_together(tmp_path):
+    files = [write(tmp_path / f"small_{i}.root", i, n=3) for i in range(3)]
+    tables = [nanoaod_table(f) for f in files]
+    n = MOST_UNITS // 3 + 1
+    units, plan = divided([t.MET.pt / (2 + i) for i in range(n) for t in tables])
+    assert len(plan.tasks) > MOST_UNITS
+    assert kinds(units) == ["datasets"] * 3
+    assert sorted([k for u in units for k in u.tasks]) == sorted([t.key for t in plan.tasks])
+    assert [name_of(u, plan) for u in units] == [f"small_{i}.root · {n} tasks" for i in range(3)]
+
+
+def test_more_datasets_than_units_share_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(units_module, "MOST_UNITS", 2)
+    tables = [nanoaod_table(write(tmp_path / f"small_{i}.root", i, n=3)) for i in range(5)]
+    units, plan = divided([t.MET.pt / 2 for t in tables])
+    assert kinds(units) == ["datasets", "datasets"]
+    assert sorted([k for u in units for k in u.tasks]) == sorted([t.key for t in plan.tasks])
+    assert name_of(units[0], plan) == "small_0.root, small_1.root, small_2.root · 3 tasks"
+
+
+def test_a_function_that_no_key_can_stand_for_is_left_to_the_run_that_delivers(files):
+    with open(files[0], "rb") as handle:
+
+        @user_func
+        def odd(x: float) -> float:
+            return x if handle.closed else x + 1
+
+        events = nanoaod_table(files)
+        units, plan = divided([odd(events.MET.pt), events.MET.pt / 2])
+    (plain,) = [t.key for t in plan.tasks if "odd" not in str(t.expr)]
+    assert [k for u in units for k in u.tasks] == [plain]
+
+
+def test_the_first_events_are_one_unit_and_what_they_are_taken_from_is_none(files):
+    units, plan = divided(nanoaod_table(files).MET.pt[:7])
+    assert len(plan.tasks) == 2
+    assert [u.tasks for u in units] == [(plan.targets[0],)]
+
+
+@pytest.mark.parametrize("engine", ["inline", "embedded"])
+def test_the_first_events_read_no_more_files_than_needed(files, engine, monkeypatch, request):
+    if engine == "embedded":
+        request.getfixturevalue("served")
+    from hep_flows.plugins.awkward.plugin import AwkwardPlugin
+
+    read = []
+    original = AwkwardPlugin.run
+
+    def spying(self, programs, inputs, context, *more):
+        read.append(context.partition.file if context.partition else None)
+        return original(self, programs, inputs, context, *more)
+
+    monkeypatch.setattr(AwkwardPlugin, "run", spying)
+    done = run(nanoaod_table(files).MET.pt[:7], engine=engine, on_error="raise")
+    assert len(done.values) == 7
+    assert {f for f in read if f} == {files[0]}
+
+
+def test_names_are_words_of_physics(files):
+    events = nanoaod_table(files[0])
+    jets = events.Jet[events.Jet.pt > 30]
+    h = Histogram.new.Reg(5, 0, 1, name="pt").Reg(5, 0, 1, name="met").Double().fill(pt=events.MET.pt, met=events.MET.pt)
+    units, plan = divided([h, jets.pt.Sum().Sum(), events.MET.pt / 2])
+    names = [name_of(u, plan) for u in units]
+    assert "fill part_0.root · pt, met" in names
+    assert "sum up part_0.root · events.Jet.pt[events.Jet.pt > 30].Sum().Sum()" in names
+    assert "transform part_0.root · events.MET.pt / 2" in names
+    assert any(n.startswith("read part_0.root · ") and "Jet_pt" in n and "MET_pt" in n for n in names)
+
+
+def test_long_names_are_cut(files):
+    events = nanoaod_table(files[0])
+    x = events.MET.pt
+    for i in range(60):
+        x = x + i
+    units, plan = divided(x)
+    assert len(name_of(units[0], plan)) <= 180
+
+
+def test_a_unit_crosses_a_process_as_json(files):
+    from hep_flows.orchestrate.carried import _as_json, _unit
+
+    units, _ = divided(everything(nanoaod_table(files)), shard_batches=2)
+    for unit in units:
+        back = _unit(json.loads(json.dumps(_as_json(unit))))
+        assert (back.number, back.kind, back.tasks, back.batches, back.key) == (
+            unit.number,
+            unit.kind,
+            unit.tasks,
+            unit.batches,
+            unit.key,
+        )
+
+
+def test_the_closure_has_all_that_a_task_takes_producers_first(files):
+    _, plan = divided(everything(nanoaod_table(files)))
+    last = next(t for t in plan.tasks if t.plugin == "hist")
+    tasks = closure(plan, [last.key])
+    seen = set()
+    for task in tasks:
+        assert set(task.inputs) <= seen
+        seen.add(task.key)
+    assert last.key in seen
