@@ -14,6 +14,8 @@ MODULES_THAT_RUN_CODE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 BROAD_HANDLERS = {
     "hep_flows/plugins/awkward/user_functions.py": "a user's body may raise anything on whole arrays; its elements decide",
     "hep_flows/execute/run_stream.py": "whatever ends a stream is the reason of every batch that it did not deliver",
+    "hep_flows/testing/servicex_sim/rest.py": "a code generator raises what it likes, and the server lives on",
+    "hep_flows/testing/servicex_sim/work.py": "a query raises what it likes, and the file has failed as in a transformer",
     "hep_flows/plugins/__init__.py": "a plug-in that cannot be loaded is a reason to show, whatever foreign code raises",
 }
 

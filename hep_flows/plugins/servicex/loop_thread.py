@@ -9,10 +9,12 @@ import asyncio
 import os
 import threading
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Hashable
+
+T = TypeVar("T")
 
 
 class LoopThread:
@@ -21,6 +23,7 @@ class LoopThread:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self._limits: dict[tuple[str, int], asyncio.Semaphore] = {}
+        self._kept: dict[Any, Any] = {}
         threading.Thread(target=self.loop.run_forever, name="servicex", daemon=True).start()
 
     def start(self, work: Coroutine[Any, Any, None], on_end: Callable[[BaseException | None], None]) -> Running:
@@ -32,6 +35,12 @@ class LoopThread:
     def limit(self, name: str, number: int) -> asyncio.Semaphore:
         """Give the limit of that name: everything in the process shares it. To be called on the loop."""
         return self._limits.setdefault((name, number), asyncio.Semaphore(number))
+
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Give what is kept under a key for the life of the process, made when it is first asked for. To be called on the loop."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return cast("T", self._kept[key])
 
 
 class Running:

@@ -15,7 +15,7 @@ from hep_flows.plugins.servicex.loop_thread import loop_thread
 from hep_flows.plugins.servicex.remote_settings import RemoteSettings
 from hep_flows.plugins.servicex.run_remote import run_remote
 from hep_flows.plugins.servicex.scratch import clear_folder
-from hep_flows.plugins.servicex.server import Server
+from hep_flows.plugins.servicex.server import Server, new_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +69,7 @@ class RemoteServiceX:
         inbox: queue.SimpleQueue[ServerInfo | _End] = queue.SimpleQueue()
 
         async def ask() -> None:
-            inbox.put(await Server(self.address, self.settings).info())
+            inbox.put(await Server(self.address, self.settings, new_adapter(self.address)).info())
 
         loop_thread().start(ask(), lambda error: inbox.put(_End(error)))
         got = inbox.get()

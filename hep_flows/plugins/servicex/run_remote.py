@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hep_flows.plugins.servicex.ask_server import AskServer
 from hep_flows.plugins.servicex.endpoint import EndpointError
 from hep_flows.plugins.servicex.failures import UnavailableError
-from hep_flows.plugins.servicex.server import Server
+from hep_flows.plugins.servicex.server import Server, new_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,8 @@ async def run_remote(job: Job, names: Sequence[str], addresses: Sequence[Address
 async def _one_after_the_other(job: Job, names: Sequence[str], addresses: Sequence[Address], thread: LoopThread) -> None:
     for address, following in zip(addresses, [*addresses[1:], None], strict=True):
         try:
-            await AskServer(job, Server(address, job.settings), thread).all(job.missing(names))
+            adapter = thread.keep(address, partial(new_adapter, address))
+            await AskServer(job, Server(address, job.settings, adapter), thread).all(job.missing(names))
         except UnavailableError as error:
             if following is None:
                 raise

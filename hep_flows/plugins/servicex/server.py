@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from servicex.models import TransformRequest, TransformStatus
+    from servicex.servicex_adapter import ServiceXAdapter
 
     from hep_flows.plugins.servicex.addresses import Address
     from hep_flows.plugins.servicex.remote_settings import RemoteSettings
@@ -55,13 +56,12 @@ class Server:
         Where it is, and the token.
     settings : RemoteSettings
         How patient to be.
+    adapter : ServiceXAdapter
+        The calls of the client; it knows the access token and what the server said about itself.
     """
 
-    def __init__(self, address: Address, settings: RemoteSettings) -> None:
-        from servicex.servicex_adapter import ServiceXAdapter
-
-        self.address, self.settings = address, settings
-        self._adapter = ServiceXAdapter(address.url, refresh_token=address.token or None)
+    def __init__(self, address: Address, settings: RemoteSettings, adapter: ServiceXAdapter) -> None:
+        self.address, self.settings, self._adapter = address, settings, adapter
         self._stores: dict[str, Any] = {}
         self._secrets: set[str] = {address.token}
 
@@ -177,6 +177,13 @@ class Server:
         for secret in sorted({*self._secrets, str(self._adapter.token or "")} - {"", "None"}, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
+
+
+def new_adapter(address: Address) -> ServiceXAdapter:
+    """Give the client's calls for a server."""
+    from servicex.servicex_adapter import ServiceXAdapter
+
+    return ServiceXAdapter(address.url, refresh_token=address.token or None)
 
 
 async def outcome(call: Awaitable[T], timeout_s: float | None) -> T | BaseException:
