@@ -43,6 +43,11 @@ _LOCAL = {
     "gcd": "the query language has no gcd",
     "lcm": "the query language has no lcm",
     "conjugate": "the query language has no complex numbers",
+    "pick": "of an empty list, the back end fails, where the language has a missing value",
+    "slice": "the query language has no slices",
+    "gather": "the query language has no indices",
+    "flatten": "lists of lists are joined here",
+    "record": "objects are put together here",
 }
 
 
