@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hep_flows.record.user_func import user_func as user_func
     from hep_flows.tables import nanoaod_table as nanoaod_table
     from hep_flows.tables import parquet_table as parquet_table
+    from hep_flows.tables import servicex_table as servicex_table
     from hep_flows.tables import tree_table as tree_table
     from hep_flows.tables import xaod_table as xaod_table
     from hep_flows.verbs import dumps as dumps
@@ -50,6 +51,7 @@ _HOMES = {
     "reset_aliases": "hep_flows.record.aliases",
     "run": "hep_flows.verbs",
     "run_analysis": "hep_flows.analysis.run_analysis",
+    "servicex_table": "hep_flows.tables",
     "tree_table": "hep_flows.tables",
     "user_func": "hep_flows.record.user_func",
     "xaod_table": "hep_flows.tables",
@@ -60,6 +62,7 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "nanoaod_table",
     "tree_table",
     "parquet_table",
+    "servicex_table",
     "DataFrame",
     "Histogram",
     "user_func",

@@ -6,6 +6,7 @@
     xaod_table("DAOD_PHYSLITE.root")                 ATLAS PHYSLITE, tree CollectionTree
     tree_table("ntuple.root", tree="analysis")       any TTree or RNTuple; tree_table("ntuple.root:analysis") is the same
     parquet_table("events.parquet")                  Parquet
+    servicex_table("nano.root", kind="nanoaod")      the same files, read by ServiceX: queries are computed where the files are
 
 A source is a path, a pattern (``"data/*.root"``), a URL (``http://``, ``https://``, ``root://``), or a list of these; several
 files are one table, in the order given. Making a table reads the schema and no event data.
@@ -16,9 +17,10 @@ from __future__ import annotations
 import glob
 import os
 import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
-from hep_flows.errors import HepFlowsError, SourceError, line_of, with_article
+from hep_flows.errors import HepFlowsError, SourceError, did_you_mean, line_of, with_article
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 _WITH_TREE = re.compile(r"^(?P<file>.*\.root):(?P<tree>[^:]+)$")
 _DATASET_NAME = re.compile(r"^[\w.-]+(:[\w.-]+/?)?$")
 _PATTERN = re.compile(r"[*?\[]")
+_LOCAL = "localds://"
+_SERVICEX_KINDS = ("nanoaod", "xaod", "tree")
 
 
 def nanoaod_table(source: Source, *, tree: str = "Events") -> DataFrame:
@@ -50,12 +54,15 @@ def nanoaod_table(source: Source, *, tree: str = "Events") -> DataFrame:
 def xaod_table(source: Source) -> DataFrame:
     """Give the table of the events of ATLAS xAOD files in PHYSLITE format.
 
+    Files that are written ``localds://path`` are read by ServiceX, as with `servicex_table`.
+
     Raises
     ------
     SourceError
         When a file is missing, damaged or of another kind, or the source is a dataset's name.
     """
-    return _table("xaod", source, "")
+    local = _all_local(source)
+    return servicex_table(source, kind="xaod") if local else _table("xaod", source, "")
 
 
 def tree_table(source: Source, tree: str = "") -> DataFrame:
@@ -85,6 +92,29 @@ def parquet_table(source: Source) -> DataFrame:
     return _table("parquet", source, "")
 
 
+def servicex_table(source: Source, *, kind: Literal["nanoaod", "xaod", "tree"], tree: str = "") -> DataFrame:
+    """Give the table of the events of files that ServiceX reads: what it can compute is computed there.
+
+    Parameters
+    ----------
+    source : path, URL, or list of these
+        ``localds://path`` is the same as the path.
+    kind : str
+        How the files are to be understood: as `nanoaod_table`, `xaod_table` or `tree_table` do.
+    tree : str
+        The tree, as there.
+
+    Raises
+    ------
+    SourceError
+        When a file is missing, damaged or of another kind, or the kind is none of these.
+    """
+    if kind not in _SERVICEX_KINDS:
+        do = did_you_mean(str(kind), _SERVICEX_KINDS) or f"kind={_SERVICEX_KINDS[0]!r}"
+        raise SourceError(f"ServiceX reads {', '.join(_SERVICEX_KINDS)}, not {kind!r}", where=line_of(user_site()), do=do)
+    return _table(kind, source, tree or ("Events" if kind == "nanoaod" else ""), by="servicex")
+
+
 def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -> SourceError | None:
     """Give the error of a local file that does not hold what it held when its table was made, or None when all do.
 
@@ -97,9 +127,12 @@ def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -
     if store is None:
         return None
     known = KnownFiles(Results(store))
-    for table in [t for t in tables if t.kind in KINDS]:
+    for table in tables:
+        stored_as = replace(table, kind=table.kind.removeprefix("servicex-"))
+        if stored_as.kind not in KINDS:
+            continue
         try:
-            file = known.changed(table)
+            file = known.changed(stored_as)
         except SourceError as error:
             error.where = error.where or line_of(where)
             return error
@@ -109,7 +142,8 @@ def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -
     return None
 
 
-def _table(kind: str, source: Source, tree: str) -> DataFrame:
+def _table(kind: str, source: Source, tree: str, by: str = "") -> DataFrame:
+    """Make a table; ``by`` is the plug-in that reads its events, where it is not the one that reads its schema."""
     from hep_flows.execute.open_store import open_store
     from hep_flows.execute.results import Results
     from hep_flows.plugins.awkward.known_files import KnownFiles
@@ -120,7 +154,7 @@ def _table(kind: str, source: Source, tree: str) -> DataFrame:
     try:
         files, tree = files_of(source, kind, tree)
         known = KnownFiles(Results(open_store(read_settings())))
-        return table_of(known.describe(kind, files, tree), kind)
+        return table_of(known.describe(kind, files, tree), f"{by}-{kind}" if by else kind)
     except HepFlowsError as error:
         if error.where is None:
             error.where = where
@@ -151,6 +185,12 @@ def files_of(source: Source, kind: str, tree: str = "") -> tuple[tuple[str, ...]
     return tuple(found), next(iter(trees), tree)
 
 
+def _all_local(source: Source) -> bool:
+    """Say whether all of a source is written ``localds://path``."""
+    items = source if isinstance(source, list | tuple) else [source]
+    return bool(items) and all([isinstance(i, str) and i.startswith(_LOCAL) for i in items])
+
+
 def _listed(source: Source) -> list[str]:
     items = [source] if isinstance(source, str | os.PathLike) else source
     if not isinstance(items, list | tuple):
@@ -161,7 +201,7 @@ def _listed(source: Source) -> list[str]:
     texts = [os.fspath(i) for i in items]
     if any(not t for t in texts):
         raise SourceError("the name of a file is empty", do="give a path or a URL")
-    return texts
+    return [t.removeprefix(_LOCAL) for t in texts]
 
 
 def _without_tree(name: str, kind: str) -> tuple[str, str]:

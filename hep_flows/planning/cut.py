@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Histogram
+from hep_flows.expr.types import Histogram, Loop, Record
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.task import Task
 from hep_flows.planning.task_key import task_key
@@ -80,12 +80,30 @@ def cut(exprs: Sequence[Expr], borders: Borders, versions: Mapping[Label, str]) 
         return made[node.key]
 
     for node in postorder(*exprs):
-        seen = [build.task_input(task_of(i), i.type) if borders.between(i, node) else inner[i.key] for i in node.inputs()]
+        seen = [build.task_input(task_of(i), i.type) if borders.between(i, node) else inner[i.key] for i in _read_by(node)]
         inner[node.key] = over(node, tuple(seen))
         below = [tables[i.key] for i in node.inputs()]
         tables[node.key] = node if isinstance(node, Dataset) else next((t for t in below if t is not None), None)
     targets = tuple([task_of(e) for e in exprs])
     return tuple(tasks.values()), targets
+
+
+def _read_by(node: Expr) -> tuple[Expr, ...]:
+    """Give the inputs of a node.
+
+    Of a loop over objects, the lists are all that is read: a leaf that its body takes anyway has them too, and costs no transfer of
+    whole objects.
+    """
+    if not isinstance(node, Map) or not isinstance(node.over.type.item, Record):
+        return node.inputs()
+    over = node.over.type
+    loop = Loop(over.axes[1], node.level)
+    for inside in postorder(node.body, into=lambda n: loop in n.type.loops):
+        if isinstance(inside, Bound) and inside.level == node.level and not isinstance(inside.type.item, Record):
+            leaf = inside.of.type
+            if (leaf.axes[:2], leaf.loops) == (over.axes[:2], over.loops):
+                return (inside.of, node.body)
+    return node.inputs()
 
 
 def _task(node: Expr, expr: Expr, plugin: Label, version: str, reach: Reach, table: Dataset | None) -> Task:

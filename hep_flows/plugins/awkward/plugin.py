@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
-from hep_flows.expr.nodes import Call, Dataset, Expr
+from hep_flows.expr.nodes import Call, Dataset, Expr, Field
 from hep_flows.expr.types import Histogram
 from hep_flows.plugin import No, Program, Scalar, Yes
 from hep_flows.plugins.awkward.known_functions import is_known
@@ -38,6 +38,8 @@ class AwkwardPlugin:
             return No("it makes arrays and numbers, not histograms")
         match node:
             case Dataset(kind=kind) if kind not in KINDS:
+                return No(f"it reads {', '.join(sorted(KINDS))}, not {kind}")
+            case Field() if (kind := _kind_of_table(node)) not in KINDS | {""}:
                 return No(f"it reads {', '.join(sorted(KINDS))}, not {kind}")
             case Call(function=UserFunction() as function):
                 return Yes() if function.body is not None or is_known(function) else No(f"{function.name} has no body here")
@@ -120,3 +122,10 @@ class AwkwardPlugin:
             if self._open_tables is None:
                 self._open_tables = OpenTables()
             return self._open_tables
+
+
+def _kind_of_table(node: Expr) -> str:
+    """Give the kind of the table that a stored leaf is in, empty where it is a part of something else."""
+    while isinstance(node, Field):
+        node = node.of
+    return node.kind if isinstance(node, Dataset) else ""

@@ -10,6 +10,7 @@ from hep_flows.expr.nodes import Call, Dataset, Expr, Field
 from hep_flows.expr.select import select
 from hep_flows.expr.types import Record
 from hep_flows.plugins.servicex.capabilities import is_event_count
+from hep_flows.plugins.servicex.frames import every
 from hep_flows.plugins.servicex.terms import Collection, Leaf, Refused, Term
 
 if TYPE_CHECKING:
@@ -87,15 +88,9 @@ def _stored(here: Expr, name: str) -> Expr | None:
 def branches(terms: Sequence[Term]) -> tuple[str, ...]:
     """Give the branches that terms are made of, in order of use."""
     found: dict[str, None] = {}
-    seen: set[int] = set()
     bare: dict[bytes, str] = {}
     axes: set[bytes] = set()
-    stack = list(reversed(terms))
-    while stack:
-        term = stack.pop()
-        if id(term) in seen:
-            continue
-        seen.add(id(term))
+    for term in every(terms):
         match term.value:
             case Leaf(collection, column, _):
                 found[column] = None
@@ -104,6 +99,5 @@ def branches(terms: Sequence[Term]) -> tuple[str, ...]:
                 bare[collection.axis] = collection.cheapest
             case str() as column if term.op == "column":
                 found[column] = None
-        stack.extend(reversed(term.args))
     found.update({column: None for axis, column in bare.items() if axis not in axes})
-    return tuple([column.split("|", 1)[0] for column in found])
+    return tuple(dict.fromkeys([column.split("|", 1)[0] for column in found]))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, assert_never
 
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Anything, Loop, Record
+from hep_flows.expr.types import Anything, Bool, Int, Loop, Record
 from hep_flows.plugins.servicex.elementwise_terms import called
+from hep_flows.plugins.servicex.frames import every
 from hep_flows.plugins.servicex.reduce_terms import reduced
 from hep_flows.plugins.servicex.stored_terms import Element, stored_item, stored_list
 from hep_flows.plugins.servicex.terms import Refused, Term, Terms
@@ -78,10 +79,14 @@ class Builder:
         return tuple(found)
 
     def _event_masks(self, node: Filter) -> tuple[Term, ...]:
+        """Give the mask of events; where it may be missing, the masks before it leave only events where it is not."""
         mask = self.value(node.mask)
         if not mask.optional:
             return (mask,)
-        raise Refused("the query language keeps events where the mask is missing")
+        lists = [t.args[0] for t in every([mask]) if t.op == "reduce" and t.optional]
+        zero = self.terms.constant(0, Int(64))
+        filled = [self.terms.call("greater", (self.terms.counted(of), zero), Bool()) for of in lists]
+        return (*dict.fromkeys(filled), mask)
 
     def _value(self, node: Expr, own: Elements, loops: Loops) -> Term:
         if len(own) >= len(node.type.axes) - 1:

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from hep_flows.expr.types import Item
     from hep_flows.plugins.servicex.terms import Collection, Leaf, Term, Terms
 
-# Gets the items of the arguments and of the result; gives why this combination is refused, or nothing.
-Check = "Callable[[Sequence[Item], Item], str]"
-
 
 def _fine(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
+    return ""
+
+
+def _any_shape(args: Sequence[Term]) -> str:  # noqa: ARG001
     return ""
 
 
@@ -37,6 +38,8 @@ class Row:
         Gives a term that means the same, of other rows.
     check : callable
         Says why some kinds of arguments are refused.
+    shape : callable
+        Says why some shapes of arguments are refused.
     reason : str
         Why the whole row is refused.
     """
@@ -44,6 +47,7 @@ class Row:
     write: Callable[[Sequence[ast.expr]], ast.expr] | None = None
     made_of: Callable[[Terms, Sequence[Term], Item], Term] | None = None
     check: Callable[[Sequence[Item], Item], str] = field(default=_fine)
+    shape: Callable[[Sequence[Term]], str] = field(default=_any_shape)
     reason: str = ""
 
 

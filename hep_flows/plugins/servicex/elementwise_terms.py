@@ -85,10 +85,7 @@ def _prepared(terms: Terms, name: str, args: Sequence[Term], wanted: Item) -> Se
 
 def typed(terms: Terms, term: Term, wanted: Item) -> Term:
     """Give a constant that does not adapt to its neighbours any more."""
-    if not is_weak(term) or isinstance(wanted, Bool):
-        return term
-    value = term.value[1]  # type: ignore[index]
-    return terms.constant(float(value) if isinstance(wanted, Float) else int(value), wanted, str(wanted))
+    return converted(terms, term, wanted) if is_weak(term) and not isinstance(wanted, Bool) else term
 
 
 def _why_not(row: Row, args: Sequence[Term], wanted: Item) -> str:
@@ -97,7 +94,17 @@ def _why_not(row: Row, args: Sequence[Term], wanted: Item) -> str:
         return "the query language has numbers only"
     if any([isinstance(i, Float) and i.bits < 32 for i in [*items, wanted]]):  # noqa: PLR2004 - half precision
         return "the query language has no 16-bit numbers"
-    return row.check([i for i in items if i is not None], wanted)
+    if not all([_fits(a, i) for a in args for i in items]):
+        return "a constant does not fit into the integers that it meets"
+    return row.check([i for i in items if i is not None], wanted) or row.shape(args)
+
+
+def _fits(term: Term, item: Item | None) -> bool:
+    """Say whether a plain constant can take the width of an integer: numpy raises an error where it cannot."""
+    if not is_weak(term) or not isinstance(term.item, Int) or not isinstance(item, Int):
+        return True
+    low, high = (-(1 << (item.bits - 1)), 1 << (item.bits - 1)) if item.signed else (0, 1 << item.bits)
+    return low <= term.value[1] < high  # type: ignore[index,no-any-return]
 
 
 def computed_item(name: str, args: Sequence[Term]) -> Item | None:
@@ -118,9 +125,10 @@ def is_weak(term: Term) -> bool:
 
 
 def converted(terms: Terms, term: Term, wanted: Item) -> Term:
-    """Give the same number with another width: times one, which is exact."""
+    """Give the same number with a width of its own: a constant has it, anything else is multiplied by one."""
     if term.op == "constant":
-        return term
+        value = term.value[1]  # type: ignore[index]
+        return terms.constant(float(value) if isinstance(wanted, Float) else int(value), wanted, str(wanted))
     if str(term.item) == str(wanted):
         return term
     one = terms.constant(1 if isinstance(wanted, Int) else 1.0, wanted, str(wanted))
@@ -136,7 +144,11 @@ def _is_one_of(terms: Terms, node: Call, of: Term) -> Term:
     kinds = {bool: Bool(), int: Int(64), float: Float(64)}
     found: Term | None = None
     for value in values:
-        same = terms.call("equal", (of, terms.constant(value, kinds[type(value)])), Bool())
+        constant = terms.constant(value, kinds[type(value)])
+        if not _fits(constant, of.item):
+            continue  # It equals none of them.
+        same = terms.call("equal", (of, constant), Bool())
         found = same if found is None else terms.call("bitwise_or", (found, same), Bool())
-    assert found is not None
+    if found is None:
+        raise Refused("no value is one of these")
     return found

@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hep_flows.plugins.servicex.terms import Leaf, Term
+from hep_flows.plugins.servicex.terms import Collection, Leaf, Term
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
 # What arrays have attributes for, here or in a back end: a leaf of such a name could not be reached.
 RESERVED = frozenset(
@@ -56,7 +56,7 @@ class Frame:
         return ast.Attribute(self.variable(), name, ast.Load()) if name else self.variable()
 
 
-def fresh_name(wish: str, taken: Collection[str]) -> str:
+def fresh_name(wish: str, taken: Container[str]) -> str:
     """Give a name that is not taken yet, and add it where it can be added."""
     plain = re.sub(r"\W", "_", wish, flags=re.ASCII) or "x"
     if plain[0].isdigit() or plain[0] == "_" or plain in RESERVED or keyword.iskeyword(plain):
@@ -74,23 +74,34 @@ def labels_of(goals: Sequence[Term]) -> dict[tuple[bytes, str], str]:
     """Give each leaf that is used a label among those of its collection, by the axis and the branch."""
     labels: dict[tuple[bytes, str], str] = {}
     taken: dict[bytes, set[str]] = {}
-    seen: set[int] = set()
     bare: dict[bytes, str] = {}
+    for term in every(goals):
+        if isinstance(term.value, Leaf):
+            axis, column = term.value.collection.axis, term.value.column
+            if (axis, column) not in labels:
+                labels[axis, column] = fresh_name(term.value.name, taken.setdefault(axis, set()))
+        elif isinstance(term.value, Collection):
+            bare.setdefault(term.value.axis, term.value.cheapest)
+    labels |= {(axis, cheapest): fresh_name(cheapest, set()) for axis, cheapest in bare.items() if axis not in taken}
+    return labels
+
+
+def leaves_of(goals: Sequence[Term]) -> dict[tuple[bytes, int], list[Term]]:
+    """Give the leaves that are used, by the axis of the collection and the number of the variable."""
+    found: dict[tuple[bytes, int], list[Term]] = {}
+    for term in every(goals):
+        if isinstance(term.value, Leaf):
+            found.setdefault((term.value.collection.axis, term.depth), []).append(term)
+    return found
+
+
+def every(goals: Sequence[Term]) -> Iterator[Term]:
+    """Give every term once, in order of use."""
+    seen: set[int] = set()
     stack = list(reversed(goals))
     while stack:
         term = stack.pop()
-        if id(term) in seen:
-            continue
-        seen.add(id(term))
-        leaf = term.value
-        if isinstance(leaf, Leaf):
-            axis = leaf.collection.axis
-            if (axis, leaf.column) not in labels:
-                labels[axis, leaf.column] = fresh_name(leaf.name, taken.setdefault(axis, set()))
-        elif term.op == "collection":
-            bare.setdefault(term.value.axis, term.value.cheapest)  # type: ignore[attr-defined]
-        stack.extend(reversed(term.args))
-    for axis, cheapest in bare.items():
-        if axis not in taken:
-            labels[axis, cheapest] = fresh_name(cheapest, set())
-    return labels
+        if id(term) not in seen:
+            seen.add(id(term))
+            yield term
+            stack.extend(reversed(term.args))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from hep_flows.plugins.servicex.frames import Frame, fresh_name, labels_of
+from hep_flows.plugins.servicex.frames import Frame, fresh_name, labels_of, leaves_of
 from hep_flows.plugins.servicex.shared_steps import carried, steps_before
 from hep_flows.plugins.servicex.terms import Collection, Leaf, Refused, Term
 
@@ -53,6 +53,7 @@ class _Writer:
     def __init__(self, dialect: Dialect, goals: Sequence[Term]) -> None:
         self._dialect = dialect
         self._labels = labels_of(goals)
+        self._leaves = leaves_of(goals)
 
     def query(self, dataset: Dataset, masks: Sequence[Term], outputs: Mapping[str, Term]) -> ast.expr:
         stream = self._dialect.spelling.table(dataset)
@@ -86,7 +87,7 @@ class _Writer:
         kept = carried(left, frame.depth, {*frame.names, *[id(t) for t in terms]})
         names: dict[int, str] = {}
         taken: set[str] = set()
-        for term in kept:
+        for term in sorted(kept, key=lambda t: not isinstance(t.value, Leaf)):
             names[id(term)] = fresh_name(self._wish(term, frame), taken)
         values = [self.item(t, (*outer, frame)) for t in kept]
         if len(kept) == 1:
@@ -170,6 +171,10 @@ class _Writer:
         stream = self.item(of, frames)
         if len(frames) > 1 and not of.free and self._dialect.captured_lists:
             raise Refused(self._dialect.captured_lists)
+        leaves = self._leaves.get((_root(of), frame.depth), [])
+        if len(leaves) > 1:
+            # What the mask shares is carried beside the leaves that are used later.
+            stream, frame = self._steps(stream, frame, frames, [mask], [mask, *leaves])
         return _with_lambda(stream, "Where", frame.name, self.item(mask, (*frames, frame)))
 
     def _reduce(self, term: Term, frames: Frames) -> ast.expr:
@@ -192,6 +197,13 @@ class _Writer:
             return
         if of.depth != 0 or len(frames) > 2:  # noqa: PLR2004 - events, and one list
             raise Refused("the query language can pair the elements of two lists, and no more")
+
+
+def _root(of: Term) -> bytes:
+    """Give the axis of the collection that a list is a selection of; nothing where it is a list of plain values."""
+    while of.op == "where":
+        of = of.args[0]
+    return of.value.axis if isinstance(of.value, Collection) else b""
 
 
 def _letter(of: Term) -> str:

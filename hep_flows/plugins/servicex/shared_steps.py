@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection as AbstractCollection
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from hep_flows.plugins.servicex.terms import Term
 
@@ -29,7 +28,7 @@ class _Uses:
     order: list[Term] = field(default_factory=list)
 
 
-def steps_before(goals: Sequence[Term], depth: int, named: AbstractCollection[int]) -> list[list[Term]]:
+def steps_before(goals: Sequence[Term], depth: int, named: Container[int]) -> list[list[Term]]:
     """Give the terms that get names, in the order of the Selects that compute them.
 
     Parameters
@@ -65,7 +64,7 @@ def _is_worth_it(term: Term, depth: int, uses: _Uses) -> bool:
     return (uses.count[id(term)] - 1) * term.steps >= FEW_STEPS
 
 
-def _counted(goals: Sequence[Term], depth: int, named: AbstractCollection[int]) -> _Uses:
+def _counted(goals: Sequence[Term], depth: int, named: Container[int]) -> _Uses:
     """Walk from the goals to what has a name; children come before parents in ``order``."""
     uses = _Uses()
     seen: set[tuple[int, bool]] = set()
@@ -101,7 +100,7 @@ def _children(term: Term) -> Iterator[tuple[Term, bool]]:
         yield child, term.op in {"select", "where"} and number == 1
 
 
-def carried(goals: Sequence[Term], depth: int, named: AbstractCollection[int]) -> list[Term]:
+def carried(goals: Sequence[Term], depth: int, named: Container[int]) -> list[Term]:
     """Give what must be handed on for the goals: terms that have names, and what is stored in the element."""
     found: dict[int, Term] = {}
     seen: set[int] = set()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hep_flows.expr.types import Item
+    from hep_flows.plugins.servicex.terms import Term
 
     Write = Callable[[Sequence[ast.expr]], ast.expr]
 
@@ -42,6 +43,11 @@ _LOCAL = {
     "gcd": "the query language has no gcd",
     "lcm": "the query language has no lcm",
     "conjugate": "the query language has no complex numbers",
+    "pick": "of an empty list, the back end fails, where the language has a missing value",
+    "slice": "the query language has no slices",
+    "gather": "the query language has no indices",
+    "flatten": "lists of lists are joined here",
+    "record": "objects are put together here",
 }
 
 
@@ -64,7 +70,7 @@ def _functions() -> dict[str, Row]:
     rows |= {name: Row(_numpy(name), check=_a_float) for name in ("floor", "ceil", "trunc")}
     rows["power"] = Row(_operator(ast.Pow), check=_float_base)
     rows["absolute"] = Row(lambda args: ast.Call(ast.Name("abs", ast.Load()), list(args), []))
-    rows["where"] = Row(lambda args: ast.IfExp(*args), check=_one_width)
+    rows["where"] = Row(lambda args: ast.IfExp(*args), check=_one_width, shape=_deep_condition)
     rows["isin"] = Row(_comparison(ast.Eq))
     rows["delta_phi"] = Row(made_of=delta_phi)
     rows["delta_r"] = Row(made_of=delta_r)
@@ -116,6 +122,11 @@ def _float_base(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
 def _one_width(items: Sequence[Item], result: Item) -> str:
     wrong = [i for i in items[1:] if str(i) != str(result)]
     return f"both sides must be {result}, and one is {wrong[0]}" if wrong else ""
+
+
+def _deep_condition(args: Sequence[Term]) -> str:
+    shallow = args[0].depth < max([a.depth for a in args])
+    return "the condition must be one for each element, as the values are" if shallow else ""
 
 
 def _a_sum(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
