@@ -95,6 +95,7 @@ def plan(analysis: File, fileset: Fileset = "", *, only: Only = None, kind: Kind
 
 def _say_plan(prepared: Prepared, rows: Sequence[PlanRow]) -> None:
     from hep_flows.analysis.result import notes_of
+    from hep_flows.cli.shown_size import shown_size
 
     for note in notes_of(prepared):
         typer.echo(f"{note}")
@@ -108,7 +109,7 @@ def _say_plan(prepared: Prepared, rows: Sequence[PlanRow]) -> None:
     n_bytes = sum([r.bytes or 0 for r in missing])
     known = [r.seconds for r in missing if r.seconds is not None]
     took = f", about {sum(known):.1f} s of work" if known and len(known) == len(missing) else ""
-    to_do = f"{len(missing):,} to compute, {n_bytes / 1e6:,.1f} MB to read{took}" if missing else "nothing to compute"
+    to_do = f"{len(missing):,} to compute, {shown_size(n_bytes)} to read{took}" if missing else "nothing to compute"
     typer.echo(f"{len(rows):,} tasks: {to_do}")
 
 

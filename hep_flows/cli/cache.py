@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hep_flows.cli.shown_size import shown_size
 from hep_flows.errors import StoreError, did_you_mean
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def info(*, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(said, indent=2))
         return
-    said |= {"bytes": _size(sum([r.nbytes for r in rows])), "limit": "none" if limit is None else _size(limit)}
+    said |= {"bytes": shown_size(sum([r.nbytes for r in rows])), "limit": "none" if limit is None else shown_size(limit)}
     said["layers"] = ", ".join([layer.root for layer in store.layers]) or "none"
     for name, value in said.items():
         typer.echo(f"{name + ':':9s} {value}")
@@ -73,7 +74,7 @@ def ls(
         return
     for r in rows[:most]:
         pin = "*" if r.pinned else " "
-        typer.echo(f"{r.key[:12]}{pin} {_size(r.nbytes):>9s} {r.rows:>10,} rows  {_age(r.used):>8s}  {_about(r)}")
+        typer.echo(f"{r.key[:12]}{pin} {shown_size(r.nbytes):>9s} {r.rows:>10,} rows  {_age(r.used):>8s}  {_about(r)}")
     if len(rows) > most:
         typer.echo(f"... and {len(rows) - most:,} more")
 
@@ -88,9 +89,9 @@ def verify(
     from hep_flows.store.verify import verify as check
 
     report = check(_store(), decode=decode, remove_damaged=remove)
-    typer.echo(f"{report.sound:,} results are sound ({_size(report.nbytes)})")
+    typer.echo(f"{report.sound:,} results are sound ({shown_size(report.nbytes)})")
     if report.leftovers.files:
-        typer.echo(f"removed {report.leftovers.files:,} files that interrupted runs had left ({_size(report.leftovers.nbytes)})")
+        typer.echo(f"removed {report.leftovers.files:,} files that interrupted runs had left ({shown_size(report.leftovers.nbytes)})")
     for damage in report.damaged:
         typer.echo(f"damaged: {damage.key}: {damage.reason}")
     if not report.is_sound:
@@ -110,8 +111,8 @@ def gc(
     settings = read_settings(**({"cache_limit": limit} if limit else {}))
     report = collect(_store(), limit_bytes=settings.cache_limit, dry_run=dry_run)
     verb = "would remove" if dry_run else "removed"
-    typer.echo(f"{verb} {len(report.removed):,} results ({_size(report.removed_bytes)})")
-    typer.echo(f"{len(report.kept):,} results stay ({_size(report.kept_bytes)})")
+    typer.echo(f"{verb} {len(report.removed):,} results ({shown_size(report.removed_bytes)})")
+    typer.echo(f"{len(report.kept):,} results stay ({shown_size(report.kept_bytes)})")
     if not report.is_within_limit:
         typer.echo("that is more than the limit: the rest is pinned, in use, or was used a moment ago")
 
@@ -193,14 +194,6 @@ def _row(r: Row) -> dict[str, object]:
 def _about(r: Row) -> str:
     parts: Sequence[str] = [str(r.about.get(name, "")) for name in ("plugin", "dataset", "name")]
     return "  ".join([p for p in parts if p])
-
-
-def _size(n: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if n < 1000:
-            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
-        n /= 1000
-    return f"{n:.1f} TB"
 
 
 def _age(used: float) -> str:

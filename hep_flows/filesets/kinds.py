@@ -76,14 +76,13 @@ def guessed_kind(file: str, tree: str, facts: Results) -> tuple[str, str]:
 
 def _trees(file: str, facts: Results) -> list[str]:
     """Give the trees in a file; of a local file they are remembered until it changes."""
+    from hep_flows.plugins.awkward.open_tables import check_exists
     from hep_flows.plugins.awkward.root_files import open_root, trees_in
 
     name = b""
     if "://" not in file:
-        try:
-            found = os.stat(file)  # noqa: PTH116 - paths are texts here
-        except OSError as error:
-            raise SourceError(f"{file} cannot be read", why=error.strerror or "") from None
+        check_exists(file)
+        found = os.stat(file)  # noqa: PTH116 - paths are texts here
         name = digest("trees", file, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         known = facts.remembered(name)
         if isinstance(known, list):

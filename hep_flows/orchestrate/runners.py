@@ -18,7 +18,7 @@ def dask_runner(address: str) -> Any:
     if not address:
         return None
     try:
-        from prefect_dask import DaskTaskRunner  # type: ignore[attr-defined]
+        from prefect_dask.task_runners import DaskTaskRunner
     except ImportError as error:
         raise OrchestrationError(
             "a Dask cluster needs Prefect's package for it", why=str(error), do="pip install 'hep-flows[dask]'"
