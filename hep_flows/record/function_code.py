@@ -15,6 +15,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.expr.key import digest
+from hep_flows.record.declared_function import DeclaredFunction
 from hep_flows.record.used_names import UnknownError, is_library, modules_used, unwrapped, used_values
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ def _value(value: Any, seen: dict[int, int]) -> bytes:
         return digest("values", type(value).__name__, tuple([_value(v, seen) for v in value]))
     if type(value) is dict:
         return digest("mapping", tuple([(_value(k, seen), _value(v, seen)) for k, v in value.items()]))
+    if isinstance(value, DeclaredFunction) and value.declared.portable:
+        return digest("declared", value.declared.identity())
     name = is_library(value)
     if name:
         return digest("library", name)
