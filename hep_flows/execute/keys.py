@@ -64,10 +64,10 @@ class Keys:
 def _not_stored(plan: Plan) -> dict[Key, str]:
     found: dict[Key, str] = {}
     for task in plan.tasks:
-        own = next((f.name for f in _functions(task) if not f.portable), "")
+        own = next((f"{f.name} {f.why_not_portable}" for f in _functions(task) if not f.portable), "")
         above = next((found[k] for k in task.inputs if k in found), "")
         if own:
-            found[task.key] = f"{own} holds values that have no content key"
+            found[task.key] = own
         elif above:
             found[task.key] = above
     return found

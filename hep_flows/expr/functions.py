@@ -85,6 +85,8 @@ class UserFunction:
         The local body; not identity (``code`` is).
     note : str
         What the plan says about it, for example an assumed return type.
+    why_not_portable : str
+        What it does that no key can stand for, where it is not portable.
     """
 
     name: str
@@ -95,6 +97,12 @@ class UserFunction:
     portable: bool = True
     body: Callable[..., object] | None = field(default=None, compare=False, repr=False)
     note: str = field(default="", compare=False, repr=False)
+    why_not_portable: str = field(default="holds values that have no content key", compare=False, repr=False)
+
+    @property
+    def is_from_file(self) -> bool:
+        """Whether the note says which correction or model of a file it is."""
+        return self.note.startswith(("the correction ", "the model "))
 
     def identity(self) -> bytes:
         """Give the digest that stands for the function in keys."""

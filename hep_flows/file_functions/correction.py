@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
 _ITEMS: dict[str, Item] = {"string": String(), "int": Int(64), "real": Float(64)}
-_ADVICE = (
-    "cut on its inputs, or choose them, before: x[x.pt < 500], np.minimum(x.pt, 499.0); or give the correction a flow or a default"
-)
+_OUT_OF_RANGE = "keep its inputs in range: x[x.pt < 500], np.minimum(x.pt, 499.0); or give the correction a flow in the file"
+_NO_CATEGORY = "take one of its categories, or give the correction a default in the file"
 
 
 def correction(path: str | PathLike[str], name: str = "") -> DeclaredFunction:
@@ -66,7 +65,7 @@ def correction(path: str | PathLike[str], name: str = "") -> DeclaredFunction:
         Float(64),
         digest("correction", read.name, read.is_compound, read.text),
         body=Evaluator(read.name, tuple([kind for _, kind in read.inputs]), read.text, read.is_compound),
-        note=f"the correction of {file}",
+        note=f"the correction {read.name} of {file}",
     )
     return DeclaredFunction(function)
 
@@ -97,8 +96,12 @@ class Evaluator:
         typed = [_typed(v, kind) for v, kind in zip(values, self.kinds, strict=True)]
         try:
             return self._loaded.evaluate(*typed)
-        except (RuntimeError, IndexError) as error:
-            error.add_note(_ADVICE)
+        except RuntimeError as error:
+            if "bounds" in f"{error}":
+                error.add_note(_OUT_OF_RANGE)
+            raise
+        except IndexError as error:
+            error.add_note(_NO_CATEGORY)
             raise
 
     @cached_property

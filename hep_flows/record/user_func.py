@@ -82,8 +82,8 @@ def declaration_of(function: Callable[..., Any]) -> UserFunction:
         if not has_body(function):
             returns, note = Float(64), f"{name} declares no return type and has no body; taken as float"
     body = _by_place(function, signature) if has_body(function) else None
-    code, portable = code_identity(function) if body else (b"", True)
-    return UserFunction(name, tuple(signature.parameters), accepts, returns, code, portable, body, note)
+    code, why = code_identity(function) if body else (b"", "")
+    return UserFunction(name, tuple(signature.parameters), accepts, returns, code, not why, body, note, why)
 
 
 def _by_place(function: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from hep_flows.store.exact_json import encoded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LIBRARIES = ("hep_flows", "awkward", "numpy", "uproot", "hist", "boost_histogram", "pyarrow")
+LIBRARIES = ("hep_flows", "awkward", "numpy", "uproot", "hist", "boost_histogram", "pyarrow", "correctionlib", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True)
