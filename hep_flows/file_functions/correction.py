@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ def correction(path: str | PathLike[str], name: str = "") -> DeclaredFunction:
     return DeclaredFunction(function)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Evaluator:
     """Computes a correction from the text that was hashed, for numbers and for arrays of them.
 
@@ -95,7 +95,7 @@ class Evaluator:
         """Give the correction for each element."""
         typed = [_typed(v, kind) for v, kind in zip(values, self.kinds, strict=True)]
         try:
-            return self._loaded.evaluate(*typed)
+            return _loaded(self.name, self.text, self.is_compound).evaluate(*typed)
         except RuntimeError as error:
             if "bounds" in f"{error}":
                 error.add_note(_OUT_OF_RANGE)
@@ -104,13 +104,14 @@ class Evaluator:
             error.add_note(_NO_CATEGORY)
             raise
 
-    @cached_property
-    def _loaded(self) -> Any:
-        # Made at the first call: a result that is stored needs no correctionlib.
-        from correctionlib import CorrectionSet
 
-        found = CorrectionSet.from_string(self.text)
-        return (found.compound if self.is_compound else found)[self.name]
+@lru_cache(maxsize=64)
+def _loaded(name: str, text: str, is_compound: bool) -> Any:  # noqa: FBT001
+    """Make the evaluator at the first call: a result that is stored needs no correctionlib, and other processes get the text."""
+    from correctionlib import CorrectionSet
+
+    found = CorrectionSet.from_string(text)
+    return (found.compound if is_compound else found)[name]
 
 
 def _typed(value: Any, kind: str) -> Any:

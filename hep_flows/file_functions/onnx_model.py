@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -72,27 +73,30 @@ def onnx_model(
         tuple([i.item for i in inputs for _ in range(i.width)]),
         chosen.item,
         digest("onnx model", data, chosen.name, chosen.column, tuple([i.width for i in inputs])),
-        body=Model(session, inputs, chosen),
+        body=Model(file, data, inputs, chosen),
         note=f"the model of {file}",
     )
     return DeclaredFunction(function)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Model:
-    """Computes a model that was loaded from the bytes that were hashed, for numbers and for arrays of them.
+    """Computes a model from the bytes that were hashed, for numbers and for arrays of them.
 
     Parameters
     ----------
-    session : InferenceSession
-        What onnxruntime made of the model.
+    file : str
+        The name of the file, for errors.
+    data : bytes
+        The model.
     inputs : tuple of ModelInput
         What it takes.
     output : ModelOutput
         Which of its outputs is the result.
     """
 
-    session: Any
+    file: str
+    data: bytes = field(repr=False)
     inputs: tuple[ModelInput, ...]
     output: ModelOutput
 
@@ -120,11 +124,12 @@ class Model:
                 # The model is made for more elements: the last one is repeated, and what comes of it left out.
                 rows = np.concatenate([rows, np.repeat(rows[-1:], i.rows - size, axis=0)])
             fed[i.name] = rows[:, 0] if i.is_flat else rows
-        (found,) = self.session.run([self.output.name], fed)
+        (found,) = _session(self.file, self.data).run([self.output.name], fed)
         column = found if found.ndim == 1 else found[:, self.output.column]
         return column[:size]
 
 
+@lru_cache(maxsize=8)
 def _session(file: str, data: bytes) -> Any:
     """Load a model so that the same numbers come out each time, whatever the number of elements and the machine's processors."""
     import onnxruntime

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import importlib.util
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import awkward as ak
 import correctionlib
@@ -128,6 +130,14 @@ def test_a_file_that_changes_after_it_was_read_changes_nothing(events, raw, plai
     assert set(ak.flatten(make_local(asked)).to_list()) == {2.5}
     plain.unlink()
     assert set(ak.flatten(run(asked, refresh=True).values).to_list()) == {2.5}
+
+
+def test_another_process_gets_the_correction_itself(plain):
+    resolution = correction(plain, "both")
+    plain.unlink()
+    x = np.linspace(1, 100, 50)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert pool.submit(resolution.declared.body, x).result().tobytes() == resolution(x).tobytes()
 
 
 def test_the_digits_of_a_number_are_kept(events, tmp_path):

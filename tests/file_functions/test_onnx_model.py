@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import awkward as ak
 import numpy as np
 import onnx
@@ -148,6 +151,14 @@ def test_a_file_that_changes_after_it_was_read_changes_nothing(events, file):
     write_model(file, dense_model(network(3, 17, 1, seed=2)))
     assert run(score, refresh=True).values.to_list() == want.to_list()
     assert run(asked(onnx_model(file), events)).values.to_list() != want.to_list()
+
+
+def test_another_process_gets_the_model_itself(file):
+    score = onnx_model(file)
+    file.unlink()
+    x = np.linspace(-1, 1, 50)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert pool.submit(score.declared.body, x, x, x).result().tobytes() == score(x, x, x).tobytes()
 
 
 def test_what_is_missing_stays_missing(events, raw, file):
