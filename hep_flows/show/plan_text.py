@@ -11,7 +11,7 @@ from hep_flows.show.notes import notes, refusals
 from hep_flows.show.tree import MOST_LINES, tree_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hep_flows.planning.task import Key, Plan, Task
 
@@ -21,7 +21,7 @@ MOST_COLUMNS = 12
 WIDTH = 110
 
 
-def plan_text(plan: Plan, status: Mapping[Key, str] | None = None) -> str:
+def plan_text(plan: Plan, status: Mapping[Key, str] | None = None, remarks: Sequence[str] = ()) -> str:
     """Give the plan as text.
 
     Each result is a tree of its steps, each with the plug-in that runs it in brackets. Below stand the tasks that the tree was cut
@@ -33,9 +33,11 @@ def plan_text(plan: Plan, status: Mapping[Key, str] | None = None) -> str:
         What `hep_flows.planning` made.
     status : mapping, optional
         By task key: what is known of it, for example ``stored``.
+    remarks : sequence of str
+        What else there is to note.
     """
     parts = [_heading(plan), *_results(plan), _tasks(plan, status or {})]
-    for title, lines in (("notes", notes(plan)), ("other plug-ins", refusals(plan))):
+    for title, lines in (("notes", [*notes(plan), *remarks]), ("other plug-ins", refusals(plan))):
         if lines:
             parts.append("\n".join([title, *[f"  {line}" for line in lines]]))
     return "\n\n".join(parts)

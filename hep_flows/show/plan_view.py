@@ -34,12 +34,15 @@ class PlanView:
         The plan itself, kept as ``raw``.
     status : mapping, optional
         By task key, what is known of each task: whether it is stored, and why not. Kept as ``status``.
+    remarks : sequence of str
+        What else there is to say, among the notes. Kept as ``remarks``.
     """
 
-    __slots__ = ("raw", "status")
+    __slots__ = ("raw", "remarks", "status")
 
-    def __init__(self, plan: Plan, status: Mapping[Key, object] | None = None) -> None:
+    def __init__(self, plan: Plan, status: Mapping[Key, object] | None = None, remarks: Sequence[str] = ()) -> None:
         """Keep the plan."""
+        self.remarks = tuple(remarks)
         self.raw = plan
         self.status = status or {}
 
@@ -77,7 +80,7 @@ class PlanView:
         """Give the labelled tree, the tasks and what they read."""
         from hep_flows.show.plan_text import plan_text
 
-        return plan_text(self.raw, self._words())
+        return plan_text(self.raw, self._words(), self.remarks)
 
     def __repr__(self) -> str:
         """Give the same text: a plan is looked at."""
