@@ -66,6 +66,7 @@ def correction(path: str | PathLike[str], name: str = "") -> DeclaredFunction:
         digest("correction", read.name, read.is_compound, read.text),
         body=Evaluator(read.name, tuple([kind for _, kind in read.inputs]), read.text, read.is_compound),
         note=f"the correction {read.name} of {file}",
+        from_file=True,
     )
     return DeclaredFunction(function)
 

@@ -75,6 +75,7 @@ def onnx_model(
         digest("onnx model", data, chosen.name, chosen.column, tuple([i.width for i in inputs])),
         body=Model(file, data, inputs, chosen),
         note=f"the model of {file}",
+        from_file=True,
     )
     return DeclaredFunction(function)
 

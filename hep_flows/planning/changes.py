@@ -97,7 +97,7 @@ def _own(a: Expr, b: Expr) -> Change | None:
 
 
 def _function(function: UserFunction) -> str:
-    if function.is_from_file:
+    if function.from_file:
         return function.note
     return f"the function {function.name}, what it calls or what it captures"
 

@@ -14,7 +14,8 @@ import pytest
 from sample_corrections import corrections, named, write_corrections
 
 from hep_flows import correction, make_local, plan, run, user_func
-from hep_flows.errors import LiteralError, SourceError, TaskError
+from hep_flows.errors import LiteralError, RecordError, SourceError, TaskError
+from hep_flows.expr.transport import decode, encode
 
 
 @pytest.fixture(params=["sf.json", "sf.json.gz"])
@@ -106,6 +107,16 @@ def test_only_the_correction_in_use_is_in_the_key(events, plain):
     named(content, "electron-sf 1")["data"]["content"][1]["value"]["content"][0] += 0.125
     write_corrections(plain, content)
     assert key() != first
+
+
+def test_an_expression_with_a_correction_can_be_written_and_read(events, plain):
+    asked = correction(plain, "electron-sf 1")(events.Electron.eta, events.Electron.pt, "up")._expr
+    again = decode(encode(asked))
+    assert again.key == asked.key
+    assert again.function.body is None
+    assert again.function.from_file
+    with pytest.raises(RecordError, match="not an expression"):
+        decode(encode(asked).replace(b'plain.json",true]', b'plain.json"]'))
 
 
 def test_what_a_compound_correction_refers_to_is_in_its_key(events, plain):

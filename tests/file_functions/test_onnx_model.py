@@ -139,8 +139,9 @@ def test_the_key_is_that_of_the_content(events, file):
         return plan(asked(onnx_model(path), events)).raw.targets[0]
 
     first = key(file)
-    moved = file.rename(file.with_name("score_1.onnx"))
+    moved = file.rename(file.with_name("another name.onnx"))
     assert key(moved) == first
+    assert plan(asked(onnx_model(moved, features=("a", "b", "c")), events)).raw.targets[0] == first
     write_model(moved, dense_model(network(3, 17, 1, seed=2)))
     assert key(moved) != first
 
