@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hep_flows.analysis.run_analysis import run_analysis as run_analysis
     from hep_flows.errors import HepFlowsError as HepFlowsError
+    from hep_flows.file_functions.correction import correction as correction
+    from hep_flows.file_functions.onnx_model import onnx_model as onnx_model
     from hep_flows.record.aliases import alias_scope as alias_scope
     from hep_flows.record.aliases import define_alias as define_alias
     from hep_flows.record.aliases import reset_aliases as reset_aliases
@@ -38,6 +40,7 @@ _HOMES = {
     "HepFlowsError": "hep_flows.errors",
     "Histogram": "hep_flows.record.histogram",
     "alias_scope": "hep_flows.record.aliases",
+    "correction": "hep_flows.file_functions.correction",
     "curry": "hep_flows.record.callables",
     "define_alias": "hep_flows.record.aliases",
     "dumps": "hep_flows.verbs",
@@ -45,6 +48,7 @@ _HOMES = {
     "make_local": "hep_flows.verbs",
     "make_local_async": "hep_flows.verbs",
     "nanoaod_table": "hep_flows.tables",
+    "onnx_model": "hep_flows.file_functions.onnx_model",
     "parquet_table": "hep_flows.tables",
     "plan": "hep_flows.verbs",
     "render": "hep_flows.verbs",
@@ -66,6 +70,8 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "DataFrame",
     "Histogram",
     "user_func",
+    "correction",
+    "onnx_model",
     "curry",
     "define_alias",
     "alias_scope",

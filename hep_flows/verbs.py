@@ -122,6 +122,7 @@ def plan(x: Any) -> PlanView:
     x : DataFrame, histogram, or a tuple, list or dict of these, nested
         What is asked for.
     """
+    from hep_flows.execute.libraries import library_remarks
     from hep_flows.execute.open_store import open_store
     from hep_flows.execute.status import plan_status
     from hep_flows.normalise import normalise
@@ -135,7 +136,9 @@ def plan(x: Any) -> PlanView:
     plugins = installed(settings.plugins)
     made = make_plan(normalise(exprs), plugins)
     store = open_store(settings)
-    return PlanView(made, {} if store is None else plan_status(made, plugins, store), _sent(made, plugins))
+    if store is None:
+        return PlanView(made, {}, _sent(made, plugins))
+    return PlanView(made, plan_status(made, plugins, store), _sent(made, plugins), library_remarks(made, store))
 
 
 def _sent(made: Plan, plugins: Sequence[Plugin]) -> dict[Key, tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.analysis.expressions import expressions
 from hep_flows.analysis.own_tables import own_tables
 from hep_flows.errors import HepFlowsError
-from hep_flows.execute.history import tables_of
+from hep_flows.execute.last_run import tables_of
 from hep_flows.execute.open_store import open_store
 from hep_flows.execute.results import Results
 from hep_flows.filesets.describe import describe_all

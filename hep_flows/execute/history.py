@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import RecordError, line_of
+from hep_flows.execute.last_run import names_of, tables_of, tasks_of
+from hep_flows.execute.run_note import NotedTask, written
+from hep_flows.execute.why_computed import note_reasons
 from hep_flows.expr.key import digest
-from hep_flows.expr.transport import decode, encode
+from hep_flows.expr.transport import encode
 from hep_flows.planning.changes import shape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hep_flows.execute.results import Results
     from hep_flows.execute.task_rows import TaskRow
-    from hep_flows.expr.nodes import Dataset, Expr
     from hep_flows.planning.task import Key, Plan, Task
 
 
-def note_run(plan: Plan, results: Results, rows: Sequence[TaskRow] = ()) -> None:
-    """Remember what was asked for, and what computing it took.
+def note_run(plan: Plan, results: Results, rows: Sequence[TaskRow] = (), versions: Mapping[str, str] | None = None) -> None:
+    """Remember what was asked for, what computing it took, and why it had to be computed.
 
     Parameters
     ----------
@@ -28,32 +29,27 @@ def note_run(plan: Plan, results: Results, rows: Sequence[TaskRow] = ()) -> None
     results : Results
         Where it is remembered.
     rows : sequence of TaskRow
-        What became of the tasks.
+        What became of the tasks; targets that could not be delivered are not remembered.
+    versions : mapping, optional
+        The result version of each plug-in.
     """
+    from hep_flows.store.provenance import loaded_versions, now
+
     if not results.is_kept or not plan.exprs:  # a part of a plan: the run as a whole notes it
         return
+    note_reasons(plan, versions or {}, results, rows)
     noted: set[bytes] = set()
-    tables = tables_of(plan)
+    failed = {r.key for r in rows if r.state in ("failed", "not run")}
+    tables, made_by = tables_of(plan), tasks_of(plan)
     for target, expr in zip(plan.targets, plan.exprs, strict=True):
-        written = ""
-        for name in _names(expr, tables[target]):
+        note: dict[str, Any] = {}
+        for name in names_of(expr, tables[target]) if target.hex() not in failed else ():
             if name not in noted:
-                written = written or encode(expr).decode()
-                results.remember(name, written)
+                tasks = [NotedTask(t.key.hex(), t.plugin, shape(t.expr).hex()) for t in made_by[target]]
+                note = note or written(encode(expr).decode(), tasks, versions or {}, loaded_versions(), now())
+                results.remember(name, note)
                 noted.add(name)
     _note_times(plan, results, rows)
-
-
-def last_like(expr: Expr, table: Dataset | None, results: Results) -> Expr | None:
-    """Give what was computed last for the same dataset on the same line of the analysis, or else something of the same shape."""
-    for name in _names(expr, table):
-        written = results.remembered(name)
-        if isinstance(written, str):
-            try:
-                return decode(written.encode())
-            except RecordError:
-                continue
-    return None
 
 
 def seconds_like(plan: Plan, results: Results) -> dict[Key, float]:
@@ -97,23 +93,3 @@ def _events(task: Task) -> int | None:
         return None
     counts = [c.partition(":")[0] for c in task.dataset.content]
     return sum([int(c) for c in counts]) if all(c.isdigit() for c in counts) else None
-
-
-def tables_of(plan: Plan) -> dict[Key, Dataset | None]:
-    """Give the table that each task is over, by task key: its own, or that of what it takes."""
-    found: dict[Key, Dataset | None] = {}
-    for task in plan.tasks:
-        found[task.key] = task.dataset or next((t for k in task.inputs if (t := found.get(k)) is not None), None)
-    return found
-
-
-def _names(expr: Expr, table: Dataset | None) -> tuple[bytes, ...]:
-    """Give the names that an expression is remembered under, the one that says most first."""
-    form = shape(expr)
-    line = line_of(expr.where)
-    own = "" if table is None else table.name
-    if line is None:
-        return digest("last", form, own), digest("last", form)
-    file = line.file.rsplit("/", 1)[-1]
-    same_line = digest("last", form, file, line.line, own), digest("last", form, file, line.line)
-    return *same_line, digest("last", form), digest("last", b"", file, line.line, own), digest("last", b"", file, line.line)

@@ -11,10 +11,16 @@ from hep_flows.expr.walk import postorder
 from hep_flows.planning.batch_key import batch_key, form_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from hep_flows.execute.batches import Batch
     from hep_flows.planning.task import Key, Plan, Task
+    from hep_flows.plugin import Plugin
+
+
+def result_versions(plugins: Iterable[Plugin]) -> dict[str, str]:
+    """Give the result version of each plug-in, by its name."""
+    return {p.name: p.result_version for p in plugins}
 
 
 class Keys:
@@ -64,10 +70,10 @@ class Keys:
 def _not_stored(plan: Plan) -> dict[Key, str]:
     found: dict[Key, str] = {}
     for task in plan.tasks:
-        own = next((f.name for f in _functions(task) if not f.portable), "")
+        own = next((f"{f.name} {f.why_not_portable}" for f in _functions(task) if not f.portable), "")
         above = next((found[k] for k in task.inputs if k in found), "")
         if own:
-            found[task.key] = f"{own} holds values that have no content key"
+            found[task.key] = own
         elif above:
             found[task.key] = above
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hep_flows.errors import line_of
 from hep_flows.execute.schedule import by_parts
 from hep_flows.expr.text import one_line
 from hep_flows.expr.transport import encode
@@ -38,7 +39,14 @@ def provenance_of(task: Task, batch: Batch | None, result_version: str, keys: Ke
         events_processed=None if batch is None or batch.whole is None else batch.events,
         seconds=round(seconds, 6),
         tags=("merged",) if batch is None else ("batch",),
+        task=task.key.hex(),
+        line=_line(task),
     )
+
+
+def _line(task: Task) -> str:
+    line = line_of(task.expr.where)
+    return "" if line is None else f"{line.file.rsplit('/', 1)[-1]}:{line.line}"
 
 
 def _data(task: Task, batch: Batch | None) -> dict[str, object]:

@@ -52,6 +52,11 @@ class Results:
         """Whether what is put can be found again."""
         return self._store is not None and self._store.writable and not self._why_not
 
+    @property
+    def is_refresh(self) -> bool:
+        """Whether everything is computed again."""
+        return self._refresh
+
     def has(self, key: Key) -> bool:
         """Say whether there is a result, as far as can be told without reading it."""
         if self._store is None or key in self._unusable or (self._refresh and key not in self._put):

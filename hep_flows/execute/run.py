@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hep_flows.errors import HepFlowsError, PluginError, StoreError
 from hep_flows.execute.batches import Batches
 from hep_flows.execute.history import note_run
-from hep_flows.execute.keys import Keys
+from hep_flows.execute.keys import Keys, result_versions
 from hep_flows.execute.ledger import Ledger
 from hep_flows.execute.machine import Machine
 from hep_flows.execute.merge import Merging
@@ -79,7 +79,7 @@ class Run:
         """Translate every task; nothing runs."""
         by_name = {p.name: p for p in plugins}
         programs = {t.key: _plugin(by_name, t.plugin).translate(t) for t in plan.tasks}
-        keys = Keys(plan, {n: p.result_version for n, p in by_name.items()})
+        keys = Keys(plan, result_versions(plugins))
         self.plan = plan
         self.machine = Machine(by_name, programs, keys, Batches(plan, by_name, results), results, limits)
         self.ledger = Ledger(plan)
@@ -104,7 +104,7 @@ class Run:
     def _report(self, start: float) -> RunReport:
         ledger = self.ledger
         if ledger.tally.has_computed and self.plan.exprs:  # a part of a plan is noted by the run that it is a part of
-            note_run(self.plan, self.machine.results, ledger.tally.rows())
+            note_run(self.plan, self.machine.results, ledger.tally.rows(), result_versions(self.machine.plugins.values()))
         for key, reason in self.machine.keys.not_stored.items():
             ledger.tally.note(key, f"not stored: {reason}")
         stages = tuple([StageTime(plugin, tasks, s) for (plugin, tasks), s in ledger.stages.items()])

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hep_flows.execute.batches import Batches
-from hep_flows.execute.history import last_like, tables_of
-from hep_flows.execute.keys import Keys
+from hep_flows.execute.keys import Keys, result_versions
 from hep_flows.execute.needs import needs
+from hep_flows.execute.reasons import Reasons
 from hep_flows.execute.results import Results
-from hep_flows.expr.walk import postorder
-from hep_flows.planning.changes import Change, changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,11 +50,11 @@ class TaskStatus:
 def plan_status(plan: Plan, plugins: Sequence[Plugin], store: Store | None) -> dict[Key, TaskStatus]:
     """Give what a run would find, by task key. Nothing runs; files are opened only where one is too big for one batch."""
     results = Results(store)
-    by_name = {p.name: p for p in plugins}
-    keys = Keys(plan, {n: p.result_version for n, p in by_name.items()})
+    by_name, versions = {p.name: p for p in plugins}, result_versions(plugins)
+    keys = Keys(plan, versions)
     batches = Batches(plan, by_name, results)
     need = needs(plan, keys, batches, results)
-    told = _changes(plan, results) if any(need.missing.values()) else {}
+    reasons = Reasons(plan, versions, results)
     numbers = {t.key: i + 1 for i, t in enumerate(plan.tasks)}
     found: dict[Key, TaskStatus] = {}
     for task in plan.tasks:
@@ -66,7 +64,7 @@ def plan_status(plan: Plan, plugins: Sequence[Plugin], store: Store | None) -> d
             found[task.key] = TaskStatus("hit", _why_hit(task, need), parts)
             continue
         why = keys.not_stored.get(task.key, "")
-        why = f"never stored: {why}" if why else _why_miss(task, plan, told, need, numbers)
+        why = f"never stored: {why}" if why else _why_miss(task, reasons, need, numbers)
         found[task.key] = TaskStatus("miss", why, parts, len(missing))
     return found
 
@@ -75,38 +73,9 @@ def _why_hit(task: Task, need: Needs) -> str:
     return "" if task.key in need.stored or need.found.get(task.key) else "what is made from it is stored"
 
 
-def _changes(plan: Plan, results: Results) -> dict[Key, tuple[Change, ...] | None]:
-    """Give, by target, what changed since it was computed last; None when it never was."""
-    found: dict[Key, tuple[Change, ...] | None] = {}
-    tables = tables_of(plan)
-    for target, expr in zip(plan.targets, plan.exprs, strict=True):
-        last = last_like(expr, tables[target], results)
-        found[target] = None if last is None else changes(last, expr)
-    return found
-
-
-def _why_miss(
-    task: Task, plan: Plan, told: Mapping[Key, tuple[Change, ...] | None], need: Needs, numbers: Mapping[Key, int]
-) -> str:
-    users = _targets_of(task, plan)
-    known = [c for t in users for c in told.get(t) or ()]
-    nodes = {n.key for n in postorder(task.expr)}
-    own = list(dict.fromkeys([c.text for c in known if c.node in nodes]))
+def _why_miss(task: Task, reasons: Reasons, need: Needs, numbers: Mapping[Key, int]) -> str:
+    own = reasons.own(task)
     if own:
-        return "; ".join(own)
-    above = [numbers[k] for k in task.inputs if need.missing.get(k)]
-    if above:
-        return f"it takes the result of task {', '.join([str(n) for n in above])}"
-    if all(told.get(t) is None for t in users):
-        return "never computed"
-    others = list(dict.fromkeys([c.text for c in known]))
-    return "; ".join(others) or "it is not in the cache any more, or the result version of a plug-in was raised"
-
-
-def _targets_of(task: Task, plan: Plan) -> list[Key]:
-    """Give the targets that a task is needed for."""
-    reached = {task.key}
-    for other in plan.tasks:
-        if reached.intersection(other.inputs):
-            reached.add(other.key)
-    return [t for t in dict.fromkeys(plan.targets) if t in reached]
+        return own
+    above = [f"{numbers[k]}" for k in task.inputs if need.missing.get(k)]
+    return f"it takes the result of task {', '.join(above)}" if above else reasons.other(task)

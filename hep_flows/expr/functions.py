@@ -85,6 +85,10 @@ class UserFunction:
         The local body; not identity (``code`` is).
     note : str
         What the plan says about it, for example an assumed return type.
+    why_not_portable : str
+        What it does that no key can stand for, where it is not portable.
+    from_file : bool
+        Whether ``code`` covers the file that it was read from, and its names are therefore no identity. The note says which file.
     """
 
     name: str
@@ -95,11 +99,14 @@ class UserFunction:
     portable: bool = True
     body: Callable[..., object] | None = field(default=None, compare=False, repr=False)
     note: str = field(default="", compare=False, repr=False)
+    why_not_portable: str = field(default="holds values that have no content key", compare=False, repr=False)
+    from_file: bool = False
 
     def identity(self) -> bytes:
         """Give the digest that stands for the function in keys."""
         accepts = tuple([str(a) for a in self.accepts])
-        return digest("user function", self.name, self.parameters, accepts, str(self.returns), self.code)
+        name, parameters = ("", ()) if self.from_file else (self.name, self.parameters)
+        return digest("user function", name, parameters, accepts, str(self.returns), self.code)
 
 
 def _rows() -> dict[str, Function]:

@@ -105,7 +105,8 @@ def _declaration(function: UserFunction, records: RecordWriter) -> list[Any]:
     accepts = [None if a is None else records.item(a) for a in function.accepts]
     returns = records.item(function.returns)
     head = [function.name, list(function.parameters), accepts, returns]
-    return [*head, function.code.hex(), function.portable, function.note]
+    more = [True] if function.from_file else []
+    return [*head, function.code.hex(), function.portable, function.note, *more]
 
 
 def decode(data: bytes) -> Expr:
@@ -200,13 +201,14 @@ def _node(row: list[Any], nodes: Sequence[Expr], records: RecordReader, function
 
 
 def _function(row: list[Any], records: RecordReader) -> UserFunction:
-    name, parameters, accepts, returns, code, portable, note = row
+    name, parameters, accepts, returns, code, portable, note, *more = row
     items = tuple([None if a is None else records.item(a) for a in checked(accepts, list)])
     names = _texts(checked(parameters, list))
     code = bytes.fromhex(checked(code, str))
-    return UserFunction(
-        checked(name, str), names, items, records.item(returns), code, checked(portable, bool), note=checked(note, str)
-    )
+    if more not in ([], [True]):
+        raise Malformed(f"a function with {more}")
+    items_and_code = names, items, records.item(returns), code, checked(portable, bool)
+    return UserFunction(checked(name, str), *items_and_code, note=checked(note, str), from_file=bool(more))
 
 
 def _number(value: object, end: int) -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import TaskError
 from hep_flows.execute.batches import Batches
 from hep_flows.execute.history import note_run
-from hep_flows.execute.keys import Keys
+from hep_flows.execute.keys import Keys, result_versions
 from hep_flows.execute.machine import Limits
 from hep_flows.execute.needs import needs
 from hep_flows.execute.results import Results
@@ -260,7 +260,7 @@ def _delivered(order: Order, engine: Engine, outcomes: Sequence[Outcome]) -> tup
     found, report = run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only, failed=failed))
     whole = together(report, outcomes)
     if any(row.state == "computed" for row in whole.tasks):
-        note_run(order.plan, Results(order.store), whole.tasks)
+        note_run(order.plan, Results(order.store, refresh=order.refresh), whole.tasks, result_versions(order.plugins))
     return found, replace(whole, engine=engine.kind, engine_why=engine.why, engine_url=engine.url)
 
 

@@ -85,8 +85,8 @@ def _own(a: Expr, b: Expr) -> Change | None:
     if a.tag != b.tag or _name(a) != _name(b) or len(a.inputs()) != len(b.inputs()):
         return _became(a, b)
     if isinstance(a, Call) and isinstance(b, Call):
-        if isinstance(a.function, UserFunction) and a.function != b.function:
-            return Change(b.key, f"the function {a.function.name}, what it calls or what it captures changed{_place(b)}")
+        if isinstance(a.function, UserFunction) and isinstance(b.function, UserFunction) and a.function != b.function:
+            return Change(b.key, f"{_function(b.function)} changed{_place(b)}")
         if _spec(a) != _spec(b) and isinstance(a.function, str) and a.function != "fill":
             return Change(b.key, f"the axes or the storage of the histogram changed{_place(b)}")
         if a.options != b.options:
@@ -94,6 +94,12 @@ def _own(a: Expr, b: Expr) -> Change | None:
     if isinstance(a, Filter) and isinstance(b, Filter) and a.at != b.at:
         return _became(a, b)
     return None
+
+
+def _function(function: UserFunction) -> str:
+    if function.from_file:
+        return function.note
+    return f"the function {function.name}, what it calls or what it captures"
 
 
 def _spec(node: Expr) -> str:

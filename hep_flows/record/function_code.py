@@ -15,7 +15,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.expr.key import digest
-from hep_flows.record.used_names import UnknownError, is_library, modules_used, unwrapped, used_values
+from hep_flows.record.declared_function import DeclaredFunction
+from hep_flows.record.outside import reads_outside
+from hep_flows.record.used_names import UnknownError, is_library, modules_used, unbound_names, unwrapped, used_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +27,13 @@ if TYPE_CHECKING:
 _NOT_MEANING = frozenset({"annotation", "returns", "type_comment", "type_params", "kind"})
 
 
-def code_identity(function: Callable[..., Any]) -> tuple[bytes, bool]:
-    """Give the digest of what a function does, and whether it means the same in another process."""
+def code_identity(function: Callable[..., Any]) -> tuple[bytes, str]:
+    """Give the digest of what a function does, and why it means nothing to another process; empty where it does."""
     try:
-        return _function(function, {}), True
-    except (UnknownError, OSError, SyntaxError, TypeError):
-        return uuid.uuid4().bytes, False
+        return _function(function, {}), ""
+    except (UnknownError, OSError, SyntaxError, TypeError) as error:
+        why = f"{error}" if isinstance(error, UnknownError) else ""
+        return uuid.uuid4().bytes, why or "holds values that have no content key"
 
 
 def has_body(function: Callable[..., Any]) -> bool:
@@ -145,10 +148,17 @@ def _function(function: Any, seen: dict[int, int]) -> bytes:
     tree = _tree(function)
     through = modules_used(function, tree)
     names = used_values(function)
+    _check_inside(function, tree, names)
     values = tuple([(n, _value(names[n], seen)) for n in sorted(names) if n not in through])
     parts = tuple([(n, tuple([(part, _value(v, seen)) for part, v in through[n]])) for n in sorted(through)])
     defaults = _value(function.__defaults__ or (), seen), _value(tuple(sorted((function.__kwdefaults__ or {}).items())), seen)
     return digest("code", _canonical(function), values, parts, defaults)
+
+
+def _check_inside(function: types.FunctionType, tree: ast.AST, names: dict[str, Any]) -> None:
+    outside = reads_outside(tree, {n: is_library(v) for n, v in names.items()}, unbound_names(function))
+    if outside:
+        raise UnknownError(f"may read something that is in no key, by {outside}")
 
 
 def _address(value: object) -> int:
@@ -164,6 +174,8 @@ def _value(value: Any, seen: dict[int, int]) -> bytes:
         return digest("values", type(value).__name__, tuple([_value(v, seen) for v in value]))
     if type(value) is dict:
         return digest("mapping", tuple([(_value(k, seen), _value(v, seen)) for k, v in value.items()]))
+    if isinstance(value, DeclaredFunction) and value.declared.portable:
+        return digest("declared", value.declared.identity())
     name = is_library(value)
     if name:
         return digest("library", name)

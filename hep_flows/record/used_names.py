@@ -23,7 +23,7 @@ _PACKAGE = str(Path(__file__).parents[1])
 
 
 class UnknownError(Exception):
-    """A value that no digest can stand for."""
+    """A value that no digest can stand for; the text is what to say of the function that uses it."""
 
 
 def unwrapped(function: Any) -> types.FunctionType:
@@ -48,6 +48,8 @@ def unwrapped(function: Any) -> types.FunctionType:
 def used_values(function: types.FunctionType) -> dict[str, Any]:
     """Give what the names stand for that a function takes from outside; built-in functions are left out.
 
+    They are in `unbound_names`.
+
     Raises
     ------
     UnknownError
@@ -67,6 +69,11 @@ def used_values(function: types.FunctionType) -> dict[str, Any]:
     return found
 
 
+def unbound_names(function: types.FunctionType) -> list[str]:
+    """Give the names that a function uses and that only Python itself gives a meaning."""
+    return [n for n in _globals_in(function.__code__) if n not in function.__globals__]
+
+
 def _globals_in(code: types.CodeType) -> Iterator[str]:
     for instruction in dis.get_instructions(code):
         if instruction.opname in {"LOAD_GLOBAL", "LOAD_NAME"}:
@@ -77,14 +84,14 @@ def _globals_in(code: types.CodeType) -> Iterator[str]:
 
 
 def modules_used(function: types.FunctionType, tree: ast.AST) -> dict[str, list[tuple[str, Any]]]:
-    """Give, for each name that stands for a module of the project, the parts that the function uses, each with its dotted name.
+    """Give, for each name that stands for a module or a class of the project, the parts that are used, each with its dotted name.
 
     Raises
     ------
     UnknownError
-        When the function uses such a module otherwise than by ``module.name``, or imports one itself.
+        When the function uses such a name otherwise than by ``module.name`` or ``Class.name``, or imports a module itself.
     """
-    own = {n: v for n, v in used_values(function).items() if isinstance(v, types.ModuleType) and not is_library(v)}
+    own = {n: v for n, v in used_values(function).items() if _has_parts(v)}
     _check_imports(tree)
     if not own:
         return {}
@@ -97,7 +104,7 @@ def modules_used(function: types.FunctionType, tree: ast.AST) -> dict[str, list[
         value: Any = own[chain[0]]
         for i, part in enumerate(chain[1:], 1):
             value = getattr(value, part, UnknownError)
-            if not isinstance(value, types.ModuleType) or is_library(value):
+            if not _has_parts(value):
                 found[chain[0]][".".join(chain[1 : i + 1])] = value
                 break
         else:
@@ -106,6 +113,11 @@ def modules_used(function: types.FunctionType, tree: ast.AST) -> dict[str, list[
     if any(isinstance(n, ast.Name) and n.id in own and n not in inside for n in ast.walk(tree)):
         raise UnknownError
     return {name: sorted(parts.items()) for name, parts in found.items()}
+
+
+def _has_parts(value: Any) -> bool:
+    """Say whether it is a module or a class of the project, of which only the parts that are used count."""
+    return isinstance(value, types.ModuleType | type) and not is_library(value)
 
 
 def _chain(node: ast.expr) -> list[str]:

@@ -8,17 +8,14 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import LiteralError
-from hep_flows.expr import build
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.types import Bool, Float, Int, Item, String
+from hep_flows.record.declared_function import recorded_call
 from hep_flows.record.function_code import code_identity, has_body, inferred_return
-from hep_flows.record.operands import expr_of
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from hep_flows.record.dataframe import DataFrame
 
 _ITEMS: dict[object, Item] = {float: Float(64), int: Int(64), bool: Bool(), str: String()}
 
@@ -55,18 +52,9 @@ def user_func(function: Callable[..., Any]) -> Callable[..., Any]:
         frames = [v for v in given.arguments.values() if hasattr(v, "_expr")]
         if not frames:
             return function(*args, **kwargs)
-        return _recorded(declared, frames[0], [given.arguments[p] for p in declared.parameters])
+        return recorded_call(declared, frames[0], [given.arguments[p] for p in declared.parameters])
 
     return record
-
-
-def _recorded(declared: UserFunction, frame: DataFrame, values: list[Any]) -> DataFrame:
-    where = user_site()
-    args = [expr_of(v, frame._table, where) for v in values]  # noqa: SLF001
-    for name, wanted, arg in zip(declared.parameters, declared.accepts, args, strict=True):
-        if wanted is not None and isinstance(wanted, String) != isinstance(arg.type.item, String):
-            raise LiteralError(f"{declared.name} takes {name} as {wanted}, not {arg.type.item}", where=where)
-    return frame._made(build.call(declared, args, where=where))  # noqa: SLF001
 
 
 def declaration_of(function: Callable[..., Any]) -> UserFunction:
@@ -94,8 +82,8 @@ def declaration_of(function: Callable[..., Any]) -> UserFunction:
         if not has_body(function):
             returns, note = Float(64), f"{name} declares no return type and has no body; taken as float"
     body = _by_place(function, signature) if has_body(function) else None
-    code, portable = code_identity(function) if body else (b"", True)
-    return UserFunction(name, tuple(signature.parameters), accepts, returns, code, portable, body, note)
+    code, why = code_identity(function) if body else (b"", "")
+    return UserFunction(name, tuple(signature.parameters), accepts, returns, code, not why, body, note, why)
 
 
 def _by_place(function: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:

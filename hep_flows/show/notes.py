@@ -36,7 +36,7 @@ def _of_call(node: Call) -> list[str]:
 def _of_function(function: UserFunction) -> list[str]:
     found = [f"{function.name}: {function.note}"] if function.note else []
     if not function.portable:
-        found.append(f"{function.name} holds values that have no content key: what depends on it is computed, never stored")
+        found.append(f"{function.name} {function.why_not_portable}: what depends on it is computed, never stored")
     return found
 
 

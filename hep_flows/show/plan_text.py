@@ -12,7 +12,7 @@ from hep_flows.show.notes import notes, refusals
 from hep_flows.show.tree import MOST_LINES, tree_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hep_flows.planning.task import Key, Plan, Task
 
@@ -23,7 +23,12 @@ MOST_SENT = 12
 WIDTH = 110
 
 
-def plan_text(plan: Plan, status: Mapping[Key, str] | None = None, sent: Mapping[Key, tuple[str, str]] | None = None) -> str:
+def plan_text(
+    plan: Plan,
+    status: Mapping[Key, str] | None = None,
+    sent: Mapping[Key, tuple[str, str]] | None = None,
+    remarks: Sequence[str] = (),
+) -> str:
     """Give the plan as text.
 
     Each result is a tree of its steps, each with the plug-in that runs it in brackets. Below stand the tasks that the tree was cut
@@ -37,9 +42,11 @@ def plan_text(plan: Plan, status: Mapping[Key, str] | None = None, sent: Mapping
         By task key: what is known of it, for example ``stored``.
     sent : mapping, optional
         By task key: where it runs and what is sent there, for tasks that run elsewhere.
+    remarks : sequence of str
+        What else there is to note.
     """
     parts = [_heading(plan), *_results(plan), _tasks(plan, status or {}, sent or {})]
-    for title, lines in (("notes", notes(plan)), ("other plug-ins", refusals(plan))):
+    for title, lines in (("notes", [*notes(plan), *remarks]), ("other plug-ins", refusals(plan))):
         if lines:
             parts.append("\n".join([title, *[f"  {line}" for line in lines]]))
     return "\n\n".join(parts)

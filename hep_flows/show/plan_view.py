@@ -36,14 +36,21 @@ class PlanView:
         By task key, what is known of each task: whether it is stored, and why not. Kept as ``status``.
     sent : mapping, optional
         By task key, where it runs and what is sent there, for tasks that run elsewhere. Kept as ``sent``.
+    remarks : sequence of str
+        What else there is to say, among the notes. Kept as ``remarks``.
     """
 
-    __slots__ = ("raw", "sent", "status")
+    __slots__ = ("raw", "remarks", "sent", "status")
 
     def __init__(
-        self, plan: Plan, status: Mapping[Key, object] | None = None, sent: Mapping[Key, tuple[str, str]] | None = None
+        self,
+        plan: Plan,
+        status: Mapping[Key, object] | None = None,
+        sent: Mapping[Key, tuple[str, str]] | None = None,
+        remarks: Sequence[str] = (),
     ) -> None:
         """Keep the plan."""
+        self.remarks = tuple(remarks)
         self.raw = plan
         self.sent = sent or {}
         self.status = status or {}
@@ -82,7 +89,7 @@ class PlanView:
         """Give the labelled tree, the tasks and what they read."""
         from hep_flows.show.plan_text import plan_text
 
-        return plan_text(self.raw, self._words(), self.sent)
+        return plan_text(self.raw, self._words(), self.sent, self.remarks)
 
     def __repr__(self) -> str:
         """Give the same text: a plan is looked at."""

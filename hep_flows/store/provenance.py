@@ -13,7 +13,7 @@ from hep_flows.store.exact_json import encoded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LIBRARIES = ("hep_flows", "awkward", "numpy", "uproot", "hist", "boost_histogram", "pyarrow")
+LIBRARIES = ("hep_flows", "awkward", "numpy", "uproot", "hist", "boost_histogram", "pyarrow", "correctionlib", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class Provenance:
         How long it took.
     tags : tuple of str
         Words to find it by.
+    task : str
+        The key of the task, as 64 hexadecimal digits: that of the result itself, unless that is one of the task's batches.
+    line : str
+        Where it was written: ``analysis.py:12``.
     versions : mapping
         Of the libraries; those that are loaded when left out.
     """
@@ -56,6 +60,8 @@ class Provenance:
     sumw: float | None = None
     seconds: float | None = None
     tags: tuple[str, ...] = ()
+    task: str = ""
+    line: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -64,9 +70,13 @@ class Provenance:
         return found | {"versions": dict(self.versions) or loaded_versions()}
 
     def summary(self) -> dict[str, Any]:
-        """Give what is shown in lists, for the sidecar: without the encoded expression and the list of files."""
+        """Give what is shown in lists, for the sidecar; the rest is in the footer alone."""
         full = self.as_json()
-        short = {k: v for k, v in full.items() if k not in {"expression", "dataset", "versions"} and v not in (None, "", [])}
+        short = {
+            k: v
+            for k, v in full.items()
+            if k not in {"expression", "dataset", "versions", "task", "line"} and v not in (None, "", [])
+        }
         dataset = self.dataset.get("name")
         return short | ({"dataset": str(dataset)} if dataset else {})
 

@@ -121,7 +121,7 @@ def identities(tmp_path, monkeypatch):
     def give(source=BASE, part=PART):
         module = loaded(tmp_path, source, part)
         found = {n: code_identity(getattr(module, n)) for n in NAMES if hasattr(module, n)}
-        assert all(portable for _, portable in found.values()), [n for n, (_, p) in found.items() if not p]
+        assert not any(why for _, why in found.values()), found
         return {n: code for n, (code, _) in found.items()}
 
     return give
@@ -209,6 +209,109 @@ def test_what_cannot_be_followed_makes_a_function_good_here_only(tmp_path, monke
     VECTORISED = np.vectorize(lambda v: v + 1)
     """
     module = loaded(tmp_path, textwrap.dedent(head) + "\n\n" + body + "\n", PART)
-    first, portable = code_identity(module.f)
-    assert not portable
+    first, why = code_identity(module.f)
+    assert why
     assert code_identity(module.f)[0] != first
+
+
+READS = {
+    "open(x)": "def f(x):\n    with open(PATH) as file:\n        return x * float(file.read())",
+    "np.load": "def f(x):\n    return x * np.load(PATH)[0]",
+    "np.loadtxt by name": "def f(x):\n    return x * loadtxt(PATH)",
+    "np.fromfile": "def f(x):\n    return x * np.fromfile(PATH)[0]",
+    "path.read_text": "def f(x):\n    return x * float(PATH.read_text())",
+    "pathlib": "def f(x):\n    return x * Path('a.txt').stat().st_size",
+    "json and open": "def f(x):\n    return x * json.load(open('a.json'))['scale']",
+    "correctionlib": "def f(x):\n    return correctionlib.CorrectionSet.from_file('sf.json')['sf'].evaluate(x)",
+    "correctionlib imported inside": "def f(x):\n    import correctionlib as c\n    return c.CorrectionSet('sf.json')['sf'].evaluate(x)",
+    "correction inside": "def f(x):\n    return hep_flows.correction('sf.json')(x)",
+    "onnxruntime": "def f(x):\n    return x * onnxruntime.InferenceSession('m.onnx').run(None, {'x': [x]})[0][0]",
+    "environment": "def f(x):\n    return x * float(os.environ['SCALE'])",
+    "clock": "def f(x):\n    return x * time.time()",
+    "random numbers": "def f(x):\n    return x * np.random.normal()",
+    "through a helper": "def f(x):\n    return x * factor()",
+    "through a lambda": "def f(x):\n    return (lambda: x * open(PATH).read())()",
+    "eval": "def f(x):\n    return eval('x * ' + TEXT)",
+}
+
+
+@pytest.mark.parametrize("body", READS.values(), ids=READS)
+def test_what_may_read_something_from_outside_is_never_stored(tmp_path, monkeypatch, body):
+    head = """
+    import json
+    import os
+    import time
+    from pathlib import Path
+
+    import correctionlib
+    import numpy as np
+    import onnxruntime
+    from numpy import loadtxt
+
+    import hep_flows
+
+    PATH = "a.txt"
+    TEXT = "2"
+
+
+    def factor():
+        return np.genfromtxt(PATH)[0]
+    """
+    for name in ("project_part", "project_main"):
+        monkeypatch.setitem(sys.modules, name, None)
+    module = loaded(tmp_path, textwrap.dedent(head) + "\n\n" + body + "\n", PART)
+    _, why = code_identity(module.f)
+    assert "may read something that is in no key" in why
+
+
+CLASSES = """
+class Tool:
+    SCALE = 1.5
+
+    @staticmethod
+    def scaled(x):
+        return x * Tool.SCALE
+
+    @staticmethod
+    def unused(x):
+        return x
+
+
+class Better(Tool):
+    pass
+
+
+def through_class(x):
+    return Tool.scaled(x)
+
+
+def through_subclass(x):
+    return Better.scaled(x)
+
+
+def constant_only(x):
+    return x + Tool.SCALE
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "affected"),
+    [
+        ("SCALE = 1.5", "SCALE = 2.5", {"through_class", "through_subclass", "constant_only"}),
+        ("return x * Tool.SCALE", "return x / Tool.SCALE", {"through_class", "through_subclass"}),
+        ("        return x\n", "        return x + 1\n", set()),
+        ("    pass", "    @staticmethod\n    def scaled(x):\n        return x", {"through_subclass"}),
+    ],
+)
+def test_parts_of_a_class_count_where_they_are_used(tmp_path, monkeypatch, old, new, affected):
+    for name in ("project_part", "project_main"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert CLASSES.count(old) == 1
+
+    def identities(source):
+        module = loaded(tmp_path, source, PART)
+        return {n: code_identity(getattr(module, n)) for n in ("through_class", "through_subclass", "constant_only")}
+
+    before = identities(CLASSES)
+    assert not any(why for _, why in before.values())
+    assert changed(before, identities(CLASSES.replace(old, new))) == affected

@@ -10,12 +10,12 @@ import hep_flows
 from golden_files import assert_golden
 
 HEAVY = (
-    "awkward", "boost_histogram", "coffea", "dask", "diskcache", "fsspec", "hist", "matplotlib", "mplhep", "numba", "numpy", "pandas",
-    "prefect", "pyarrow", "pydantic", "pydantic_settings", "rich", "servicex", "typer", "uproot",
+    "awkward", "boost_histogram", "coffea", "correctionlib", "dask", "diskcache", "fsspec", "hist", "matplotlib", "mplhep", "numba",
+    "numpy", "onnxruntime", "pandas", "prefect", "pyarrow", "pydantic", "pydantic_settings", "rich", "servicex", "typer", "uproot",
 )  # fmt: skip
 PUBLIC = {
-    "DataFrame", "Histogram", "HepFlowsError", "__version__", "alias_scope", "curry", "define_alias", "dumps", "exclusive_class",
-    "make_local", "make_local_async", "nanoaod_table", "parquet_table", "plan", "render", "reset_aliases", "run", "tree_table",
+    "DataFrame", "Histogram", "HepFlowsError", "__version__", "alias_scope", "correction", "curry", "define_alias", "dumps", "exclusive_class",
+    "make_local", "make_local_async", "nanoaod_table", "onnx_model", "parquet_table", "plan", "render", "reset_aliases", "run", "tree_table",
     "user_func", "xaod_table",
 }  # fmt: skip
 

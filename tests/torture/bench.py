@@ -15,12 +15,13 @@ import awkward as ak
 import numpy as np
 import uproot
 
+from file_functions.sample_corrections import dense_model, network, write_corrections, write_model
 from hep_flows import run
 from hep_flows.execute import open_store
 
 N_EVENTS = 60
 ANALYSIS = (Path(__file__).parent / "analysis.txt").read_text()
-TOOLS = "def calibrated(pt):\n    return pt + offset(pt)\n\n\ndef offset(pt):\n    return 0.25\n\n\ndef smear(pt):\n    return pt * 1.125\n"
+TOOLS = (Path(__file__).parent / "tools.txt").read_text()
 
 
 def write_file(path: Path, seed: int, n: int = N_EVENTS) -> None:
@@ -60,6 +61,8 @@ class Project:
         for i in range(3):
             made.files.append(root / f"part_{i}.root")
             write_file(made.files[-1], i)
+        write_corrections(root / "sf.json")
+        write_model(root / "score.onnx", dense_model(network(2, 5, 1)))
         return made
 
     def edit(self, old: str, new: str) -> None:

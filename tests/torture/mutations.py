@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING
 
 from bench import Project, write_file
 
+from file_functions.sample_corrections import (
+    corrections,
+    dense_model,
+    named,
+    network,
+    write_corrections,
+    write_model,
+)
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
 
@@ -21,7 +29,7 @@ Expected = dict[str, list[tuple[str, int]]]
 
 def everything(n: int) -> Expected:
     """Give what is computed when that many files are new: maxima change, so what they enter changes everywhere."""
-    names = ("corrected", "smeared", "scaled", "alias", "column", "mapped", "count")
+    names = ("corrected", "smeared", "scaled", "classed", "decorated", "weighted", "scored", "alias", "column", "mapped", "count")
     return {
         **{name: [("awkward", n)] for name in names},
         "histogram": [("awkward", n), ("hist", n)],
@@ -94,6 +102,31 @@ def _move_file(p: Project) -> None:
     p.files[1] = p.files[1].rename(p.root / "renamed.root")
 
 
+def _edit_correction(name: str) -> Callable[[Project], None]:
+    def make(p: Project) -> None:
+        content = corrections()
+        named(content, name)["data"] = 1.75
+        write_corrections(p.root / "sf.json", content)
+
+    return make
+
+
+def _describe_correction(p: Project) -> None:
+    content = corrections()
+    content["description"] = named(content, "electron-sf 1")["description"] = "other words"
+    content["corrections"].reverse()
+    write_corrections(p.root / "sf.json", content)
+
+
+def _replace_model(p: Project) -> None:
+    write_model(p.root / "score.onnx", dense_model(network(2, 5, 1, seed=2)))
+
+
+def _rename_model(p: Project) -> None:
+    (p.root / "score.onnx").rename(p.root / "renamed.onnx")
+    p.edit('"score.onnx"', '"renamed.onnx"')
+
+
 def _touch(p: Project) -> None:
     os.utime(p.files[1], (time.time() + 5, time.time() + 5))
 
@@ -113,6 +146,12 @@ MUTATIONS = [
     Mutation("captured value", _edit("scaled_by(1.5)", "scaled_by(1.25)"), {"scaled": [("awkward", 3)]}),
     Mutation("global of a user_func", _edit("SCALE = 2.0", "SCALE = 4.0"), {"corrected": [("awkward", 3)]}),
     Mutation("body of a user_func", _edit("return pt * factor", "return pt + factor"), {"scaled": [("awkward", 3)]}),
+    Mutation("function of a class", lambda p: p.edit_tools("pt * Tool.FACTOR", "pt / Tool.FACTOR"), {"classed": [("awkward", 3)]}),
+    Mutation("constant of a class", lambda p: p.edit_tools("FACTOR = 3.0", "FACTOR = 3.5"), {"classed": [("awkward", 3)]}),
+    Mutation("function behind a decorator", lambda p: p.edit_tools("pt + 1.75", "pt + 1.5"), {"decorated": [("awkward", 3)]}),
+    Mutation("the decorator itself", lambda p: p.edit_tools("+ 0.5", "+ 0.75"), {"decorated": [("awkward", 3)]}),
+    Mutation("correction in use", _edit_correction("electron-sf 1"), {"weighted": [("awkward", 3)]}),
+    Mutation("ONNX model replaced", _replace_model, {"scored": [("awkward", 3)]}),
     Mutation("file overwritten in place", _overwrite, ONE_FILE),
     Mutation("file replaced, same size and mtime", _replace_alike, ONE_FILE),
     Mutation("bytes changed, same inode, size and mtime", _write_into, ONE_FILE),
@@ -129,6 +168,10 @@ MUTATIONS = [
         _raise_version(AwkwardPlugin),
         {**everything(3), "normalised": [("awkward", 3), ("awkward", 3)], "first": [("awkward", 1), ("awkward", 1)]},
     ),
+    Mutation("another correction in the same file", _edit_correction("other"), NOTHING),
+    Mutation("order and words of the correction file", _describe_correction, NOTHING),
+    Mutation("ONNX model renamed", _rename_model, NOTHING),
+    Mutation("function of a class that nobody calls", lambda p: p.edit_tools("pt - 11.0", "pt - 12.0"), NOTHING),
     Mutation("lambda variable renamed", _edit("lambda jet: jet.pt * jet.eta", "lambda x: x.pt * x.eta"), NOTHING),
     Mutation("comment", _edit("return pt * factor", "return pt * factor  # a remark"), NOTHING),
     Mutation("line moved", _edit("SCALE = 2.0\n", "\n\n\nSCALE = 2.0\n\n"), NOTHING),

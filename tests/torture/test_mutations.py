@@ -61,3 +61,18 @@ def test_exactly_what_depends_on_a_change_is_computed_again(mutation, project, c
     assert not stale, f"stale: {stale}"
     assert computed == mutation.expected, f"needless: {needless}"
     assert bool(changed) == bool(mutation.expected) or "version" in mutation.name
+
+
+def test_a_file_that_a_function_reads_itself_is_never_stale(project):
+    """Such a function is not stored, so whatever the file holds is what comes out."""
+    factor = project.root / "factor.txt"
+    project.edit("    return tools.smear(pt)", f"    return pt * float(open({str(factor)!r}).read())")
+    found = []
+    for text in ("2.0", "4.0"):
+        factor.write_text(text)
+        values, computed = project.results()
+        fresh, _ = project.results(store=False)
+        assert same(values["smeared"], fresh["smeared"])
+        assert computed == {"smeared": [("awkward", 3)]}
+        found.append(values["smeared"])
+    assert found[1] == 2 * found[0]

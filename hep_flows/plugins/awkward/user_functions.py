@@ -96,6 +96,7 @@ def _on_element(function: UserFunction, operands: Sequence[Any], i: int, where: 
             f"the function {function.name!r} failed: {type(error).__name__}: {error}",
             where=where,
             why=f"it was called with {_shown(function, operands, i)}",
+            do="; ".join(getattr(error, "__notes__", [])),
         ) from error
     # np.where and its like give arrays without axes for single numbers.
     return result[()] if isinstance(result, np.ndarray) and result.ndim == 0 else result
