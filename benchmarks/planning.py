@@ -26,7 +26,7 @@ from hep_flows.execute.status import plan_status
 from hep_flows.settings import read_settings
 
 DATASETS = 200
-ANALYSIS = '''
+ANALYSIS = """
 from hep_flows import Histogram
 
 H = Histogram.new
@@ -48,7 +48,7 @@ def analysis(events):
         "mean_met": selected.MET.pt.Mean(),
         "hardest": jets.pt.Max().Max(),
     }
-'''
+"""
 
 
 def copies(source: Path, folder: Path) -> dict[str, Any]:

@@ -91,7 +91,9 @@ def verify(
     report = check(_store(), decode=decode, remove_damaged=remove)
     typer.echo(f"{report.sound:,} results are sound ({shown_size(report.nbytes)})")
     if report.leftovers.files:
-        typer.echo(f"removed {report.leftovers.files:,} files that interrupted runs had left ({shown_size(report.leftovers.nbytes)})")
+        typer.echo(
+            f"removed {report.leftovers.files:,} files that interrupted runs had left ({shown_size(report.leftovers.nbytes)})"
+        )
     for damage in report.damaged:
         typer.echo(f"damaged: {damage.key}: {damage.reason}")
     if not report.is_sound:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from prefect.client.schemas.objects import State
 
-    from hep_flows.orchestrate.units import Unit
     from hep_flows.orchestrate.reference import Reference
+    from hep_flows.orchestrate.units import Unit
     from hep_flows.planning.task import Key
 
 

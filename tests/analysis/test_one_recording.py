@@ -35,7 +35,9 @@ class TestMetadata:
         done = run_analysis(lambda events: {"x": events.Jet.pt.Sum().Sum() * events.metadata["xsec"]}, fileset)
         assert done.recordings == 3
         for (name, values), xsec in zip(done.values.items(), [2, 3, 5], strict=True):
-            assert values["x"] == pytest.approx(np.sum(ak.to_numpy(ak.flatten(jets(name, cut=-1))), dtype=np.float64) * xsec, rel=1e-6)
+            assert values["x"] == pytest.approx(
+                np.sum(ak.to_numpy(ak.flatten(jets(name, cut=-1))), dtype=np.float64) * xsec, rel=1e-6
+            )
 
     def test_a_changed_cross_section_is_seen_by_the_next_run(self, fileset):
         analysis = lambda events: {"x": events.Count() * events.metadata["xsec"]}
@@ -240,7 +242,9 @@ class TestTheNameMetadata:
         assert dict(df[df.MET.pt > 10].metadata) == {}
 
     def test_selected_events_have_that_of_the_dataset(self, fileset):
-        done = run_analysis(lambda events: {"x": events.Count() * events[events.MET.pt > 0].metadata["xsec"]}, {"dy": fileset["dy"]})
+        done = run_analysis(
+            lambda events: {"x": events.Count() * events[events.MET.pt > 0].metadata["xsec"]}, {"dy": fileset["dy"]}
+        )
         assert sums(done) == [40 * 6077.22]
 
     @pytest.fixture

@@ -59,13 +59,13 @@ def generated_function(text: str) -> Callable[[Any], Any]:
 class _Eager(ast.NodeTransformer):
     """Leaves out what imports modules, and what computes delayed arrays."""
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802 - the name is ast's
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         if node.name == _FUNCTION:
             body = [self.visit(s) for s in node.body if not isinstance(s, ast.Import | ast.FunctionDef) and not _registers(s)]
             node.body = [ast.parse("_remove_not_interpretable = None").body[0], *body]
         return node
 
-    def visit_Return(self, node: ast.Return) -> ast.AST:  # noqa: N802 - the name is ast's
+    def visit_Return(self, node: ast.Return) -> ast.AST:
         call = node.value
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.func.attr != "compute":
             raise ValueError("func_adl_uproot generates functions that end in another way than they did")

@@ -46,7 +46,7 @@ def table_name(node: Call) -> str:
     function = node.function
     if isinstance(function, str):
         return function
-    if function.name == "DeltaR" and len(function.parameters) == 4:  # noqa: PLR2004 - eta and phi of both
+    if function.name == "DeltaR" and len(function.parameters) == 4:
         return "delta_r" if function.body is None else f"{function.name} with a body of its own"
     return f"function {function.name}: its body is Python"
 
@@ -92,7 +92,7 @@ def _why_not(row: Row, args: Sequence[Term], wanted: Item) -> str:
     items = [a.item for a in args]
     if any([i is None or not is_number(i) for i in items]):
         return "the query language has numbers only"
-    if any([isinstance(i, Float) and i.bits < 32 for i in [*items, wanted]]):  # noqa: PLR2004 - half precision
+    if any([isinstance(i, Float) and i.bits < 32 for i in [*items, wanted]]):
         return "the query language has no 16-bit numbers"
     if not all([_fits(a, i) for a in args for i in items]):
         return "a constant does not fit into the integers that it meets"

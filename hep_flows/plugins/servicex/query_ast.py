@@ -101,7 +101,7 @@ class _Writer:
             return frame.names[id(term)]
         match term.value:
             case Collection() as collection:
-                return collection.path[-1] if len(collection.path) < 2 else "_".join(collection.path)  # noqa: PLR2004
+                return collection.path[-1] if len(collection.path) < 2 else "_".join(collection.path)
             case Leaf() as leaf:
                 return self._labels[leaf.collection.axis, leaf.column]
             case str() as name if term.op == "column":
@@ -195,7 +195,7 @@ class _Writer:
         """Refuse a list of the event inside of a lambda that does not run over another list of the event."""
         if not self._dialect.captured_lists or len(frames) == 1 or of.depth == len(frames) - 1:
             return
-        if of.depth != 0 or len(frames) > 2:  # noqa: PLR2004 - events, and one list
+        if of.depth != 0 or len(frames) > 2:
             raise Refused("the query language can pair the elements of two lists, and no more")
 
 

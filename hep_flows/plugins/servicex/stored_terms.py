@@ -36,9 +36,9 @@ def stored_item(terms: Terms, node: Field, own: tuple[Element, ...]) -> Term:
     axes = node.type.axes
     if len(axes) == 1:
         return terms.column(member.column, item, 0)
-    if len(axes) == 2 and own[0].of == axes[1].key.hex():  # noqa: PLR2004 - events, and the collection
+    if len(axes) == 2 and own[0].of == axes[1].key.hex():
         return terms.leaf(own[0].term, Leaf(_collection(node), member.column, path[-1]), item, 0)
-    if len(axes) > 2 and own[-1].of == f"{member.column}:{len(axes)}":  # noqa: PLR2004
+    if len(axes) > 2 and own[-1].of == f"{member.column}:{len(axes)}":
         return terms.element(own[-1].term.depth, item)
     raise Refused(f"{'.'.join(path)} lies in lists that another leaf has been taken from")
 

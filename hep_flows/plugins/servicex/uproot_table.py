@@ -130,7 +130,7 @@ def _deep_condition(args: Sequence[Term]) -> str:
 
 
 def _a_sum(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
-    return "half precision" if isinstance(items[0], Float) and items[0].bits < 32 else ""  # noqa: PLR2004
+    return "half precision" if isinstance(items[0], Float) and items[0].bits < 32 else ""
 
 
 def _a_truth(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
