@@ -14,30 +14,22 @@ files are one table, in the order given. Making a table reads the schema and no 
 
 from __future__ import annotations
 
-import glob
-import os
-import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.errors import HepFlowsError, SourceError, did_you_mean, line_of, with_article
+from hep_flows.errors import HepFlowsError, SourceError, line_of
 from hep_flows.record.source_line import user_site
+from hep_flows.source_files import dataset_name, files_of, is_all_local, listed_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    import os
+    from collections.abc import Iterable
 
     from hep_flows.errors import Where
     from hep_flows.expr.nodes import Dataset
     from hep_flows.record.dataframe import DataFrame
+    from hep_flows.source_files import Source
     from hep_flows.store.store import Store
-
-    Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-
-_WITH_TREE = re.compile(r"^(?P<file>.*\.root):(?P<tree>[^:]+)$")
-_DATASET_NAME = re.compile(r"^[\w.-]+(:[\w.-]+/?)?$")
-_PATTERN = re.compile(r"[*?\[]")
-_LOCAL = "localds://"
-_SERVICEX_KINDS = ("nanoaod", "xaod", "tree")
 
 
 def nanoaod_table(source: Source, *, tree: str = "Events") -> DataFrame:
@@ -51,18 +43,19 @@ def nanoaod_table(source: Source, *, tree: str = "Events") -> DataFrame:
     return _table("nanoaod", source, tree)
 
 
-def xaod_table(source: Source) -> DataFrame:
+def xaod_table(source: Any) -> DataFrame:
     """Give the table of the events of ATLAS xAOD files in PHYSLITE format.
 
-    Files that are written ``localds://path`` are read by ServiceX, as with `servicex_table`.
+    Datasets (``rucio://scope:name``), and files that are written ``localds://path``, are read by ServiceX, as with `servicex_table`.
 
     Raises
     ------
     SourceError
-        When a file is missing, damaged or of another kind, or the source is a dataset's name.
+        When a file is missing, damaged or of another kind, or no server is set up for a dataset.
     """
-    local = _all_local(source)
-    return servicex_table(source, kind="xaod") if local else _table("xaod", source, "")
+    if is_all_local(source) or dataset_name(source) or listed_files(source) is not source:
+        return servicex_table(source, kind="xaod")
+    return _table("xaod", source, "")
 
 
 def tree_table(source: Source, tree: str = "") -> DataFrame:
@@ -92,27 +85,58 @@ def parquet_table(source: Source) -> DataFrame:
     return _table("parquet", source, "")
 
 
-def servicex_table(source: Source, *, kind: Literal["nanoaod", "xaod", "tree"], tree: str = "") -> DataFrame:
+def servicex_table(  # noqa: PLR0913 - what a table at a server is made of
+    source: Any,
+    *,
+    kind: Literal["nanoaod", "xaod", "tree"],
+    tree: str = "",
+    like: str | os.PathLike[str] | None = None,
+    endpoint: str | None = None,
+    dialect: Literal["uproot", "xaod"] | None = None,
+    refresh: bool = False,
+) -> DataFrame:
     """Give the table of the events of files that ServiceX reads: what it can compute is computed there.
 
     Parameters
     ----------
-    source : path, URL, or list of these
-        ``localds://path`` is the same as the path.
+    source : path, URL, list of these, dataset name, or object of ``servicex.dataset``
+        ``localds://path`` is the same as the path; ``rucio://scope:name`` and ``cernopendata://number`` are datasets that a server
+        looks up.
     kind : str
         How the files are to be understood: as `nanoaod_table`, `xaod_table` or `tree_table` do.
     tree : str
         The tree, as there.
+    like : path, optional
+        A file of the same form, whose schema is taken where the files themselves cannot be looked into.
+    endpoint : str, optional
+        A server by its name in ``servicex.yaml``. When left out: for datasets and ``root://`` files the default server, where one is set up;
+        for other files this process, which needs no server.
+    dialect : str, optional
+        ``uproot`` asks for branches, ``xaod`` (ATLAS files at a server) for the methods of objects. When left out, ``xaod`` for an ATLAS dataset
+        without ``like``, else ``uproot``.
+    refresh : bool
+        Take what a server knows by name for new: nothing that was stored of it is found any more.
 
     Raises
     ------
     SourceError
-        When a file is missing, damaged or of another kind, or the kind is none of these.
+        When a file is missing, damaged or of another kind, no server is set up, or nothing says what is in a dataset.
     """
-    if kind not in _SERVICEX_KINDS:
-        do = did_you_mean(str(kind), _SERVICEX_KINDS) or f"kind={_SERVICEX_KINDS[0]!r}"
-        raise SourceError(f"ServiceX reads {', '.join(_SERVICEX_KINDS)}, not {kind!r}", where=line_of(user_site()), do=do)
-    return _table(kind, source, tree or ("Events" if kind == "nanoaod" else ""), by="servicex")
+    from hep_flows.execute.open_store import open_store
+    from hep_flows.execute.results import Results
+    from hep_flows.record.sources import frame_of
+    from hep_flows.servicex_tables import servicex_dataset
+    from hep_flows.settings import read_settings
+
+    where = line_of(user_site())
+    try:
+        facts = Results(open_store(read_settings()))
+        return frame_of(
+            servicex_dataset(source, facts, kind=kind, tree=tree, like=like, endpoint=endpoint, dialect=dialect, refresh=refresh)
+        )
+    except HepFlowsError as error:
+        error.where = error.where or where
+        raise
 
 
 def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -> SourceError | None:
@@ -123,13 +147,14 @@ def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -
     from hep_flows.execute.results import Results
     from hep_flows.plugins.awkward.known_files import KnownFiles
     from hep_flows.plugins.awkward.plugin import KINDS
+    from hep_flows.plugins.servicex.remote_identity import RemoteIdentity
 
     if store is None:
         return None
     known = KnownFiles(Results(store))
     for table in tables:
         stored_as = replace(table, kind=table.kind.removeprefix("servicex-"))
-        if stored_as.kind not in KINDS:
+        if stored_as.kind not in KINDS or any(RemoteIdentity.read(c) is not None for c in table.content):
             continue
         try:
             file = known.changed(stored_as)
@@ -142,8 +167,7 @@ def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -
     return None
 
 
-def _table(kind: str, source: Source, tree: str, by: str = "") -> DataFrame:
-    """Make a table; ``by`` is the plug-in that reads its events, where it is not the one that reads its schema."""
+def _table(kind: str, source: Source, tree: str) -> DataFrame:
     from hep_flows.execute.open_store import open_store
     from hep_flows.execute.results import Results
     from hep_flows.plugins.awkward.known_files import KnownFiles
@@ -154,88 +178,8 @@ def _table(kind: str, source: Source, tree: str, by: str = "") -> DataFrame:
     try:
         files, tree = files_of(source, kind, tree)
         known = KnownFiles(Results(open_store(read_settings())))
-        return table_of(known.describe(kind, files, tree), f"{by}-{kind}" if by else kind)
+        return table_of(known.describe(kind, files, tree), kind)
     except HepFlowsError as error:
         if error.where is None:
             error.where = where
         raise
-
-
-def files_of(source: Source, kind: str, tree: str = "") -> tuple[tuple[str, ...], str]:
-    """Give the files that a source stands for, local ones by absolute path, and the name of the tree.
-
-    Raises
-    ------
-    SourceError
-        When the list is empty, a pattern matches nothing, or a dataset's name is given in place of files.
-    """
-    found: list[str] = []
-    trees: set[str] = set()
-    for one in _listed(source):
-        file, named = _without_tree(one, kind)
-        if named:
-            trees.add(named)
-        found += _expanded(file, kind)
-    if not found:
-        raise SourceError("a table needs at least one file", why="the list of files is empty")
-    if len(trees | ({tree} if tree and trees and kind == "tree" else set())) > 1:
-        raise SourceError(
-            f"one table has one tree, not {' and '.join(sorted(trees | {tree} - {''}))}", do="make one table for each tree"
-        )
-    return tuple(found), next(iter(trees), tree)
-
-
-def _all_local(source: Source) -> bool:
-    """Say whether all of a source is written ``localds://path``."""
-    items = source if isinstance(source, list | tuple) else [source]
-    return bool(items) and all([isinstance(i, str) and i.startswith(_LOCAL) for i in items])
-
-
-def _listed(source: Source) -> list[str]:
-    items = [source] if isinstance(source, str | os.PathLike) else source
-    if not isinstance(items, list | tuple):
-        raise SourceError(f"a source is a path, a URL or a list of them, not {with_article(source)}")
-    wrong = [i for i in items if not isinstance(i, str | os.PathLike)]
-    if wrong:
-        raise SourceError(f"a list of files holds paths or URLs, not {with_article(wrong[0])}")
-    texts = [os.fspath(i) for i in items]
-    if any(not t for t in texts):
-        raise SourceError("the name of a file is empty", do="give a path or a URL")
-    return [t.removeprefix(_LOCAL) for t in texts]
-
-
-def _without_tree(name: str, kind: str) -> tuple[str, str]:
-    """Split ``file.root:tree``, unless there is a file of that whole name."""
-    found = _WITH_TREE.match(name) if kind in {"tree", "nanoaod"} else None
-    if found is None or os.path.exists(name):  # noqa: PTH110
-        return name, ""
-    return found["file"], found["tree"]
-
-
-def _expanded(name: str, kind: str) -> list[str]:
-    if name.startswith(("rucio://", "did://")):
-        raise _remote_dataset(name)
-    if "://" in name:
-        address = name.split("?", 1)[0]
-        if _PATTERN.search(address):
-            raise SourceError(f"{address}: a pattern works for local files only", do="list the URLs")
-        return [name]
-    path = os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111 - URLs and patterns are texts, so paths are too
-    if os.path.exists(path):  # noqa: PTH110
-        return [path]
-    if _PATTERN.search(name):
-        matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
-        if not matches:
-            raise SourceError(f"no file matches {name}", why=f"patterns start from the current folder, {os.getcwd()}")  # noqa: PTH109
-        return matches
-    if kind == "xaod" and _DATASET_NAME.match(name) and ".root" not in name:
-        raise _remote_dataset(name)
-    return [path]
-
-
-def _remote_dataset(name: str) -> SourceError:
-    return SourceError(
-        f"{name} is not a file here",
-        why="if it is a dataset of the grid: remote datasets need the ServiceX plug-in, which this version does not have",
-        do="download its files, or give their root:// URLs",
-    )

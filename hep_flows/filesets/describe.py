@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hep_flows.errors import HepFlowsError, SourceError
 from hep_flows.filesets.kinds import guessed_kind
-from hep_flows.tables import files_of
+from hep_flows.source_files import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

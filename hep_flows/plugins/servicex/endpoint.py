@@ -78,15 +78,12 @@ class Watch:
 
 
 class Endpoint(Protocol):
-    """Something that runs queries.
+    """Something that runs queries."""
 
-    Attributes
-    ----------
-    name : str
-        As the plan shows it.
-    """
-
-    name: str
+    @property
+    def name(self) -> str:
+        """Give the name that a plan shows."""
+        ...
 
     def run(self, query: Query, files: Sequence[str], scratch: str, watch: Watch) -> Iterator[Delivered | EndpointError]:
         """Give the result of each file as it comes, in any order, or why that file failed: each file exactly once.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import PlanError
 from hep_flows.expr.nodes import Dataset, Expr, Literal
 from hep_flows.expr.types import Histogram
-from hep_flows.plugin import Columns, No, Partition, Program, Scalar, Yes
+from hep_flows.plugin import UNCOUNTED, Columns, No, Partition, Program, Scalar, Yes
 from hep_flows.plugins.servicex.capabilities import Capabilities
+from hep_flows.plugins.servicex.choose_endpoint import Endpoints
+from hep_flows.plugins.servicex.remote_identity import RemoteIdentity
 from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.uproot_table import uproot_dialect
 
@@ -43,8 +44,7 @@ class ServiceXPlugin:
         """Nothing is opened yet."""
         self._dialect = dialect or uproot_dialect()
         self._capabilities = Capabilities(self._dialect)
-        self._endpoint = endpoint
-        self._lock = threading.Lock()
+        self._endpoints = Endpoints(endpoint)
 
     def can_run(self, node: Expr, inputs: Sequence[Label]) -> Yes | No:
         """Say yes to what the code generator computes as the language means it, over tables that ServiceX reads."""
@@ -77,7 +77,8 @@ class ServiceXPlugin:
 
     def sends(self, program: Program) -> tuple[str, str]:
         """Give the endpoint, and the query."""
-        return self._runs_on().name, program.text
+        assert program.task.dataset is not None
+        return self._endpoints.of(program.task.dataset).name, program.text
 
     def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
         """Run the tasks on one file: one query for all that are about the same events.
@@ -90,7 +91,7 @@ class ServiceXPlugin:
         from hep_flows.plugins.servicex.run_query import run_query
 
         del inputs
-        return run_query(self._dialect, self._runs_on(), [p.task for p in programs], context)
+        return run_query(self._dialect, self._runs_on(programs), [p.task for p in programs], context)
 
     def stream(
         self, programs: Sequence[Program], partitions: Sequence[Partition], context: RunContext
@@ -104,7 +105,7 @@ class ServiceXPlugin:
         """
         from hep_flows.plugins.servicex.stream_query import stream_query
 
-        yield from stream_query(self._dialect, self._runs_on(), [p.task for p in programs], partitions, context)
+        yield from stream_query(self._dialect, self._runs_on(programs), [p.task for p in programs], partitions, context)
 
     def merge(self, program: Program, parts: Sequence[Result]) -> Result:
         """Give one array of all events in order, or the number of events."""
@@ -134,15 +135,13 @@ class ServiceXPlugin:
         found: list[Partition] = []
         first = 0
         for number, (file, content) in enumerate(zip(dataset.files, dataset.content, strict=True)):
-            entries = entries_of(file, dataset.tree, content)
+            is_remote = RemoteIdentity.read(content) is not None
+            entries = UNCOUNTED if is_remote else entries_of(file, dataset.tree, content)
             found.append(Partition(file, number, 0, entries, first))
-            first += entries
+            first += max(0, entries)
         return tuple(found)
 
-    def _runs_on(self) -> Endpoint:
-        from hep_flows.plugins.servicex.embedded import EmbeddedServiceX
-
-        with self._lock:
-            if self._endpoint is None:
-                self._endpoint = EmbeddedServiceX()
-            return self._endpoint
+    def _runs_on(self, programs: Sequence[Program]) -> Endpoint:
+        dataset = programs[0].task.dataset
+        assert dataset is not None
+        return self._endpoints.of(dataset)

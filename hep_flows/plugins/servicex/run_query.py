@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import PluginError, TaskError
-from hep_flows.expr.types import Bool, Int
+from hep_flows.expr.types import Bool, Float, Int, Record
 from hep_flows.plugin import Columns, Scalar
 from hep_flows.plugins.servicex.asked import Asked, asked, branches
 from hep_flows.plugins.servicex.build_terms import Builder
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hep_flows.expr.nodes import Dataset
     from hep_flows.planning.task import Key, Task
-    from hep_flows.plugin import Result, RunContext
+    from hep_flows.plugin import Partition, Result, RunContext
     from hep_flows.plugins.servicex.dialect import Dialect
     from hep_flows.plugins.servicex.endpoint import Endpoint
 
@@ -40,11 +40,14 @@ class Request:
         The name of each column, by the identity of its term.
     asked : mapping of bytes to Asked
         What each task asks for, by its key.
+    only_counts : bool
+        Whether all that is asked for is the number of all events: where that is known, nothing is sent.
     """
 
     query: Query
     columns: Mapping[int, str]
     asked: Mapping[Key, Asked]
+    only_counts: bool = False
 
 
 def requests(dialect: Dialect, dataset: Dataset, tasks: Sequence[Task]) -> list[Request]:
@@ -71,11 +74,21 @@ def _request(terms: Terms, dialect: Dialect, dataset: Dataset, masks: tuple[Term
             if id(term) not in columns:
                 columns[id(term)] = f"c{len(columns)}"
                 outputs[columns[id(term)]] = term
-    outputs |= _beside(terms, masks, list(outputs.values()))
+    only_counts = not outputs and not masks
+    outputs |= _rows(terms, dataset) if only_counts else _beside(terms, masks, list(outputs.values()))
     tree = query_ast(dialect, dataset, masks, outputs) if outputs else None
     text = "" if tree is None else qastle_text(tree)
     reads = branches([*masks, *outputs.values()])
-    return Request(Query(text, dialect.name, tuple(outputs), reads, dataset.tree), columns, group)  # type: ignore[arg-type]
+    return Request(Query(text, dialect.name, tuple(outputs), reads, dataset.tree), columns, group, only_counts)  # type: ignore[arg-type]
+
+
+def _rows(terms: Terms, dataset: Dataset) -> dict[str, Term]:
+    """Give a stored number of each event, so that something comes back for each; nothing where there is none."""
+    assert isinstance(dataset.type.item, Record)
+    for member in dataset.type.item.members.values():
+        if member.column and not member.axes and not member.unreadable and isinstance(member.item, Bool | Int | Float):
+            return {"rows": terms.column(member.column, member.item, 0)}
+    return {}
 
 
 def _beside(terms: Terms, masks: Sequence[Term], outputs: Sequence[Term]) -> dict[str, Term]:
@@ -105,13 +118,33 @@ def run_query(dialect: Dialect, endpoint: Endpoint, tasks: Sequence[Task], conte
         raise PluginError("a query is about the events of a file", where=tasks[0].expr.where)
     results: dict[Key, Result] = {}
     for request in requests(dialect, dataset, tasks):
-        n_events = partition.stop - partition.start
-        if not request.query.text or n_events == 0:
-            results |= {key: unasked(one, n_events) for key, one in request.asked.items()}
+        if is_known(request, partition):
+            results |= {key: unasked(one, partition.n_events) for key, one in request.asked.items()}
             continue
         with tempfile.TemporaryDirectory(prefix="servicex-", dir=context.scratch) as scratch:
             results |= _sent(endpoint, request, partition.file, scratch, context)
     return results
+
+
+def is_known(request: Request, partition: Partition) -> bool:
+    """Say whether nothing has to be sent for a file.
+
+    Raises
+    ------
+    TaskError
+        When only the events of a file are to be counted that no event-level number could be asked of.
+    """
+    if partition.is_counted:
+        return request.only_counts or not partition.n_events
+    if request.query.text:
+        return False
+    where = next(iter(request.asked.values())).output.expr.where
+    raise TaskError(
+        "the events of a dataset at a server cannot be counted",
+        where=where,
+        why="it has no number for each event",
+        do="count something in them",
+    )
 
 
 def unasked(one: Asked, n_events: int) -> Result:

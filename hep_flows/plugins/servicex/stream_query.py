@@ -10,7 +10,7 @@ from hep_flows.errors import HepFlowsError, PluginError
 from hep_flows.plugin import Columns, Scalar
 from hep_flows.plugins.servicex.endpoint import EndpointError, Watch
 from hep_flows.plugins.servicex.merge_columns import concatenated
-from hep_flows.plugins.servicex.run_query import requests, results_of, unasked, unsent
+from hep_flows.plugins.servicex.run_query import is_known, requests, results_of, unasked, unsent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,14 +42,12 @@ def stream_query(
         raise PluginError("a query is about the events of files", where=tasks[0].expr.where)
     waiting = _Waiting(dialect, {t.key: t for t in tasks}, partitions)
     asked = requests(dialect, dataset, tasks)
-    for request in [r for r in asked if not r.query.text]:
-        yield from waiting.without_query(request)
     with tempfile.TemporaryDirectory(prefix="servicex-", dir=context.scratch) as scratch:
-        for request in [r for r in asked if r.query.text]:
-            yield from waiting.empty_files(request)
-            files = waiting.files()
+        for request in asked:
+            yield from waiting.known(request)
+            files = waiting.files(request)
             if not files:
-                return
+                continue
             watch = Watch(cancelled=context.cancelled)
             try:
                 with closing(endpoint.run(request.query, files, scratch, watch)) as items:  # type: ignore[type-var]
@@ -72,21 +70,15 @@ class _Waiting:
         self._results: dict[str, dict[Key, Result]] = {file: {} for file in self._open}
         self._parts: dict[str, dict[str, dict[Key, Result]]] = {}
 
-    def files(self) -> list[str]:
-        """Give the files that something is still missing of."""
-        return list(self._open)
+    def files(self, request: Request) -> list[str]:
+        """Give the files that a request is still to be sent for."""
+        return [file for file in self._open if not set(request.asked) <= set(self._results[file])]
 
-    def without_query(self, request: Request) -> Iterator[Item]:
-        """Take what needs no query: numbers of events that are known."""
+    def known(self, request: Request) -> Iterator[Item]:
+        """Take what needs no query: files without events, and numbers of events that are known."""
         for file, partitions in list(self._open.items()):
-            found = {key: unasked(one, partitions[0].n_events) for key, one in request.asked.items()}
-            yield from self._add(file, found)
-
-    def empty_files(self, request: Request) -> Iterator[Item]:
-        """Take files that are known to have no events."""
-        for file, partitions in list(self._open.items()):
-            if partitions[0].is_counted and not partitions[0].n_events:
-                yield from self._add(file, {key: unasked(one, 0) for key, one in request.asked.items()})
+            if is_known(request, partitions[0]):
+                yield from self._add(file, {key: unasked(one, partitions[0].n_events) for key, one in request.asked.items()})
 
     def came(self, endpoint: Endpoint, request: Request, item: Delivered | EndpointError) -> Iterator[Item]:
         """Take what an endpoint gave."""

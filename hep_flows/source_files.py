@@ -1,0 +1,133 @@
+"""Which files a source stands for: paths, patterns, URLs, lists of these, and names of datasets that only a server can look up."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import SourceError, with_article
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+_WITH_TREE = re.compile(r"^(?P<file>.*\.root):(?P<tree>[^:]+)$")
+_DATASET_NAME = re.compile(r"^[\w.-]+(:[\w.-]+/?)?$")
+_PATTERN = re.compile(r"[*?\[]")
+LOCAL = "localds://"
+DATASETS = ("rucio://", "did://", "cernopendata://")
+
+
+def files_of(source: Source, kind: str, tree: str = "") -> tuple[tuple[str, ...], str]:
+    """Give the files that a source stands for, local ones by absolute path, and the name of the tree.
+
+    Raises
+    ------
+    SourceError
+        When the list is empty, a pattern matches nothing, or a dataset's name is given in place of files.
+    """
+    found: list[str] = []
+    trees: set[str] = set()
+    for one in _listed(source):
+        file, named = _without_tree(one, kind)
+        if named:
+            trees.add(named)
+        found += _expanded(file, kind)
+    if not found:
+        raise SourceError("a table needs at least one file", why="the list of files is empty")
+    if len(trees | ({tree} if tree and trees and kind == "tree" else set())) > 1:
+        raise SourceError(
+            f"one table has one tree, not {' and '.join(sorted(trees | {tree} - {''}))}", do="make one table for each tree"
+        )
+    return tuple(found), next(iter(trees), tree)
+
+
+def is_all_local(source: Source) -> bool:
+    """Say whether all of a source is written ``localds://path``."""
+    items = source if isinstance(source, list | tuple) else [source]
+    return bool(items) and all([isinstance(i, str) and i.startswith(LOCAL) for i in items])
+
+
+def _listed(source: Source) -> list[str]:
+    items = [source] if isinstance(source, str | os.PathLike) else source
+    if not isinstance(items, list | tuple):
+        raise SourceError(f"a source is a path, a URL or a list of them, not {with_article(source)}")
+    wrong = [i for i in items if not isinstance(i, str | os.PathLike)]
+    if wrong:
+        raise SourceError(f"a list of files holds paths or URLs, not {with_article(wrong[0])}")
+    texts = [os.fspath(i) for i in items]
+    if any(not t for t in texts):
+        raise SourceError("the name of a file is empty", do="give a path or a URL")
+    return [t.removeprefix(LOCAL) for t in texts]
+
+
+def _without_tree(name: str, kind: str) -> tuple[str, str]:
+    """Split ``file.root:tree``, unless there is a file of that whole name."""
+    found = _WITH_TREE.match(name) if kind in {"tree", "nanoaod"} else None
+    if found is None or os.path.exists(name):  # noqa: PTH110
+        return name, ""
+    return found["file"], found["tree"]
+
+
+def _expanded(name: str, kind: str) -> list[str]:
+    if name.startswith(DATASETS):
+        raise _remote_dataset(name)
+    if "://" in name:
+        address = name.split("?", 1)[0]
+        if _PATTERN.search(address):
+            raise SourceError(f"{address}: a pattern works for local files only", do="list the URLs")
+        return [name]
+    path = os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111 - URLs and patterns are texts, so paths are too
+    if os.path.exists(path):  # noqa: PTH110
+        return [path]
+    if _PATTERN.search(name):
+        matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
+        if not matches:
+            raise SourceError(f"no file matches {name}", why=f"patterns start from the current folder, {os.getcwd()}")  # noqa: PTH109
+        return matches
+    if kind == "xaod" and _DATASET_NAME.match(name) and ".root" not in name:
+        raise _remote_dataset(name)
+    return [path]
+
+
+def _remote_dataset(name: str) -> SourceError:
+    return SourceError(
+        f"{name} is not a file here",
+        why="if it is a dataset of the grid: one server looks it up, and a table has one such dataset",
+        do=f'servicex_table("rucio://{name.removeprefix("rucio://")}", kind="xaod") is its table',
+    )
+
+
+def dataset_name(source: Any) -> str:
+    """Give the dataset that a source names, such as ``rucio://scope:name``; empty when it is made of files.
+
+    Objects of ``servicex.dataset`` count as the names that they stand for.
+
+    Raises
+    ------
+    SourceError
+        When the name is not complete.
+    """
+    text = source if isinstance(source, str) else getattr(source, "did", "") if _is_of_servicex(source) else ""
+    if not isinstance(text, str) or not text.startswith(DATASETS):
+        return ""
+    scheme, _, name = text.partition("://")
+    if scheme == "did":
+        scheme = "rucio"
+    if not name or (scheme == "rucio" and ":" not in name):
+        raise SourceError(f"{text} names no dataset", do="write rucio://scope:name, or cernopendata://number")
+    if scheme == "cernopendata" and not name.split("?", 1)[0].isdigit():
+        raise SourceError(f"{text} names no record", do="write cernopendata://number")
+    return f"{scheme}://{name}"
+
+
+def listed_files(source: Any) -> Any:
+    """Give the files of a list of ``servicex.dataset``; other sources come back as they are."""
+    return list(source.files) if _is_of_servicex(source) and isinstance(getattr(source, "files", None), list) else source
+
+
+def _is_of_servicex(source: object) -> bool:
+    return type(source).__module__.split(".")[0] == "servicex"
