@@ -15,6 +15,7 @@ from hep_flows.expr.key import digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hep_flows.expr.cpp_function import CppFunction
     from hep_flows.expr.nodes import Constant
     from hep_flows.expr.types import Item
 
@@ -85,6 +86,8 @@ class UserFunction:
         The local body; not identity (``code`` is).
     note : str
         What the plan says about it, for example an assumed return type.
+    cpp : CppFunction, optional
+        The body in C++, for back ends that generate it; part of the identity.
     """
 
     name: str
@@ -95,11 +98,13 @@ class UserFunction:
     portable: bool = True
     body: Callable[..., object] | None = field(default=None, compare=False, repr=False)
     note: str = field(default="", compare=False, repr=False)
+    cpp: CppFunction | None = None
 
     def identity(self) -> bytes:
         """Give the digest that stands for the function in keys."""
         accepts = tuple([str(a) for a in self.accepts])
-        return digest("user function", self.name, self.parameters, accepts, str(self.returns), self.code)
+        cpp = () if self.cpp is None else ((self.cpp.body, self.cpp.includes),)
+        return digest("user function", self.name, self.parameters, accepts, str(self.returns), self.code, *cpp)
 
 
 def _rows() -> dict[str, Function]:

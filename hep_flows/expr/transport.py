@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
+from hep_flows.expr.cpp_function import CppFunction
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.needed import Needed
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
@@ -91,7 +92,8 @@ def _declaration(function: UserFunction, records: RecordWriter) -> list[Any]:
     accepts = [None if a is None else records.item(a) for a in function.accepts]
     returns = records.item(function.returns)
     head = [function.name, list(function.parameters), accepts, returns]
-    return [*head, function.code.hex(), function.portable, function.note]
+    rest = [] if function.cpp is None else [[function.cpp.body, list(function.cpp.includes)]]
+    return [*head, function.code.hex(), function.portable, function.note, *rest]
 
 
 def decode(data: bytes) -> Expr:
@@ -173,13 +175,20 @@ def _node(row: list[Any], nodes: Sequence[Expr], records: RecordReader, function
 
 
 def _function(row: list[Any], records: RecordReader) -> UserFunction:
-    name, parameters, accepts, returns, code, portable, note = row
+    name, parameters, accepts, returns, code, portable, note, *rest = row
     items = tuple([None if a is None else records.item(a) for a in checked(accepts, list)])
     names = _texts(checked(parameters, list))
     code = bytes.fromhex(checked(code, str))
-    return UserFunction(
-        checked(name, str), names, items, records.item(returns), code, checked(portable, bool), note=checked(note, str)
-    )
+    texts = checked(name, str), checked(note, str)
+    portable = checked(portable, bool)
+    return UserFunction(texts[0], names, items, records.item(returns), code, portable, note=texts[1], cpp=_cpp(rest))
+
+
+def _cpp(rest: list[Any]) -> CppFunction | None:
+    if not rest:
+        return None
+    ((body, includes),) = rest
+    return CppFunction(checked(body, str), _texts(checked(includes, list)))
 
 
 def _number(value: object, end: int) -> int:
