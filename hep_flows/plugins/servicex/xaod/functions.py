@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.types import Bool, Float, Int
-from hep_flows.plugins.servicex.xaod.own_functions import MATHEMATICS, MATHEMATICS_OF_TWO
+from hep_flows.plugins.servicex.xaod.own_functions import MATHEMATICS, MATHEMATICS_OF_TWO, NEAR, PER_TURN, near_name
 from hep_flows.plugins.servicex.xaod.value import (
     EXACT_BITS,
     INT_BITS,
@@ -43,7 +43,7 @@ _OPERATORS: Mapping[str, type[ast.operator]] = {"add": ast.Add, "subtract": ast.
 _COMPARISONS: Mapping[str, type[ast.cmpop]] = {
     "equal": ast.Eq, "not_equal": ast.NotEq, "less": ast.Lt, "less_equal": ast.LtE, "greater": ast.Gt, "greater_equal": ast.GtE,
 }  # fmt: skip
-_ROUNDING = frozenset({"sqrt", "square", "reciprocal", "degrees", "radians", "deg2rad", "rad2deg"})
+_ROUNDED = ("sqrt", "square", "reciprocal")
 _EXACT = "floor ceil trunc rint sign copysign fmod maximum minimum fmax fmin".split()
 _TESTS = "isnan isfinite isinf signbit".split()
 
@@ -52,7 +52,8 @@ def functions() -> Mapping[str, Write]:
     """Give the table, by the names in `hep_flows.expr.functions`."""
     table: dict[str, Write] = {name: _arithmetic(name) for name in _OPERATORS}
     table |= {name: _comparison(operator) for name, operator in _COMPARISONS.items()}
-    table |= {name: _real(name) for name in (*MATHEMATICS, *MATHEMATICS_OF_TWO, *_ROUNDING)}
+    table |= {name: _real(name) for name in _ROUNDED}
+    table |= {name: _near(name) for name in (*MATHEMATICS, *MATHEMATICS_OF_TWO, *PER_TURN)}
     table |= {name: _real(name, exact=True) for name in _EXACT}
     table |= {name: _test(name) for name in _TESTS}
     table |= {"absolute": _absolute, "fabs": _absolute, "negative": _negative, "positive": _positive}
@@ -101,6 +102,7 @@ def _check_bits(bits: int, item: Int, *, signs: bool) -> None:
 def _comparison(operator: type[ast.cmpop]) -> Write:
     def write(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
         left, right = _comparable(args[0], args[1]), _comparable(args[1], args[0])
+        _check_decision([left, right])
         return Value(compared(left, operator(), right), "bool", Bool(), valid=valid_of(args))
 
     return write
@@ -128,6 +130,22 @@ def _real(name: str, *, exact: bool = False) -> Write:
         return real_result(node, item, args, exact=exact)
 
     return write
+
+
+def _near(name: str) -> Write:
+    def write(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
+        if not isinstance(item, Float) or item.bits < 32:  # noqa: PLR2004
+            raise Refused(f"the query language has no {name} of whole numbers" if isinstance(item, Int) else f"the query language has no {item}")
+        node = called(near_name(name, item.bits), *[as_number(a, item) for a in args])
+        return Value(node, "float" if item.bits == 32 else "double", item, valid=valid_of(args))  # noqa: PLR2004
+
+    return write
+
+
+def _check_decision(nodes: Sequence[ast.expr]) -> None:
+    """Refuse a decision on a number whose last digits are not numpy's: it could fall the other way."""
+    if any(isinstance(n, ast.Name) and n.id.endswith(NEAR) for node in nodes for n in ast.walk(node)):
+        raise Refused("a comparison with the result of a 32-bit mathematical function, whose last digits are not the same everywhere")
 
 
 def _test(name: str) -> Write:
@@ -200,6 +218,7 @@ def _is_one_of(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa:
     if not isinstance(values, tuple) or not values or not all(type(v) in {bool, int, float} for v in values):
         raise Refused("the query language looks for numbers only")
     of = args[0]
+    _check_decision([of.node])
     tests = []
     for value in values:
         assert isinstance(value, bool | int | float)

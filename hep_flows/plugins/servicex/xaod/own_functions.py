@@ -27,6 +27,9 @@ STORED: Mapping[str, tuple[str, str]] = {
     "float64": ("double", "double"),
 }
 
+# The end of the names of functions that give 32-bit numbers whose last digits are not numpy's.
+NEAR = "_near"
+
 # C++ mathematics by numpy's name; the last bits of these depend on the library.
 MATHEMATICS: Mapping[str, str] = {
     "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log": "log", "log2": "log2", "log10": "log10", "log1p": "log1p", "cbrt": "cbrt",
@@ -73,14 +76,21 @@ def _exact() -> tuple[CppSpec, ...]:
     )
 
 
+def near_name(name: str, bits: int) -> str:
+    """Give the name of a function of `MATHEMATICS` or `MATHEMATICS_OF_TWO` for results of that width."""
+    return f"hf_{name}{NEAR if bits == 32 else ''}"  # noqa: PLR2004
+
+
 def _mathematics() -> tuple[CppSpec, ...]:
-    one = [real(f"hf_{n}", "x", f"std::{cpp}(x)") for n, cpp in MATHEMATICS.items()]
-    two = [real(f"hf_{n}", "x y", f"std::{cpp}(x, y)") for n, cpp in MATHEMATICS_OF_TWO.items()]
-    angles = [real(f"hf_{n}", "x", f"x * {factor}") for n, factor in _PER_TURN.items()]
-    return (*one, *two, *angles)
+    bodies = {n: ("x", f"std::{cpp}(x)") for n, cpp in MATHEMATICS.items()}
+    bodies |= {n: ("x y", f"std::{cpp}(x, y)") for n, cpp in MATHEMATICS_OF_TWO.items()}
+    bodies |= {n: ("x", f"x * {factor}") for n, factor in PER_TURN.items()}
+    wide = [real(near_name(n, 64), names, body) for n, (names, body) in bodies.items()]
+    narrow = [real(near_name(n, 32), names, f"static_cast<float>({body})", "float") for n, (names, body) in bodies.items()]
+    return (*wide, *narrow)
 
 
-_PER_TURN = {
+PER_TURN = {
     "degrees": "(180.0 / 3.14159265358979323846)",
     "rad2deg": "(180.0 / 3.14159265358979323846)",
     "radians": "(3.14159265358979323846 / 180.0)",

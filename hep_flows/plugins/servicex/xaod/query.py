@@ -1,8 +1,8 @@
-"""A query for the ATLAS C++ generator: its declarations, the masks of events, and one column for each result.
+"""A query for the ATLAS C++ generator: its declarations, the masks of events, and the columns that its results are made of.
 
 ::
 
-    MetaData(..., EventDataset(), {'metadata_type': ...})
+    MetaData(EventDataset(), {'metadata_type': ...})
       .Where(lambda e: e.Jets('AnalysisJets').Count() >= 2)
       .Select(lambda e: {'c0': e.Jets('AnalysisJets').Select(lambda x1: x1.pt()), ...})
 """
@@ -10,20 +10,25 @@
 from __future__ import annotations
 
 import ast
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Map
-from hep_flows.expr.types import Record
+from hep_flows.expr.nodes import Call, Dataset, Expr
 from hep_flows.expr.walk import postorder
+from hep_flows.plugins.servicex.xaod.columns import Columns
+from hep_flows.plugins.servicex.xaod.event_masks import event_masks, is_event_count
 from hep_flows.plugins.servicex.xaod.needs import Needs
-from hep_flows.plugins.servicex.xaod.outputs import Output, RecordOutput
 from hep_flows.plugins.servicex.xaod.rename import renamed
-from hep_flows.plugins.servicex.xaod.value import Refused, Value, both, called, function, method, true_where_valid
-from hep_flows.plugins.servicex.xaod.walk import EVENT, TOO_DEEP, Elements, Walk
+from hep_flows.plugins.servicex.xaod.value import Refused, called, function, method, true_where_valid
+from hep_flows.plugins.servicex.xaod.walk import EVENT, TOO_DEEP, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from hep_flows.plugins.servicex.xaod.outputs import Objects, Output, Rows
+
+MOST_REMEMBERED = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +41,13 @@ class XaodQuery:
         In qastle.
     columns : tuple of str
         All columns.
-    outputs : tuple of Output or RecordOutput
+    outputs : tuple of Output, Objects or Rows
         One for each expression, in order.
     """
 
     text: str
     columns: tuple[str, ...]
-    outputs: tuple[Output | RecordOutput, ...]
+    outputs: tuple[Output | Objects | Rows, ...]
 
 
 class XaodDialect:
@@ -50,32 +55,34 @@ class XaodDialect:
 
     def __init__(self) -> None:
         """Nothing is looked at yet."""
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
         self._needs = Needs()
         self._walk = Walk(self._needs)
         self._heights: dict[bytes, int] = {}
 
     def refusal(self, node: Expr) -> str:
         """Say why a node cannot be sent, as a sentence; empty when it can."""
-        try:
-            self._checked(node)
-        except Refused as refused:
-            return str(refused)
+        with self._lock:
+            if len(self._heights) > MOST_REMEMBERED:
+                self._forget()
+            try:
+                self._check(node)
+            except Refused as refused:
+                return str(refused)
         return ""
 
-    def _checked(self, node: Expr) -> None:
+    def _check(self, node: Expr) -> None:
         self._check_height(node)
         if isinstance(node, Dataset):
             return
-        if not node.type.axes:
-            raise Refused("a total over all events is made here, from what each file gives")
-        for mask in event_masks(node):
+        for mask in self._masks(node):
             self._walk.value(mask, ())
-        if node.type.loops:
-            return
-        if isinstance(node, Call) and node.function == "record":
-            self._record(node)
-        else:
-            self._columns(node)
+        # What depends on a loop's element has no columns of its own: it is looked at where the loop is closed.
+        if not node.type.loops:
+            Columns(self._walk).add("c", node)
 
     def query(self, exprs: Sequence[Expr]) -> XaodQuery:
         """Give the query of results that are about the same events.
@@ -85,28 +92,39 @@ class XaodDialect:
         Refused
             When one of them cannot be sent, or they are about different selections of events.
         """
-        stream: ast.expr = called("EventDataset")
-        masks = [event_masks(e) for e in exprs]
-        if any([m.key for m in of] != [m.key for m in masks[0]] for of in masks):
-            raise Refused("one query has one selection of events")
+        with self._lock:
+            return self._query(exprs)
+
+    def _query(self, exprs: Sequence[Expr]) -> XaodQuery:
         for expr in exprs:
             self._check_height(expr)
-        for mask in masks[0]:
+        masks = self._masks(exprs[0])
+        if any([m.key for m in self._masks(e)] != [m.key for m in masks] for e in exprs):
+            raise Refused("one query has one selection of events")
+        columns = Columns(self._walk)
+        outputs = tuple([columns.add(f"c{i}", e) for i, e in enumerate(exprs)])
+        stream: ast.expr = called("EventDataset")
+        for mask in masks:
             condition = true_where_valid(self._walk.value(mask, ()))
             stream = method(stream, "Where", function([EVENT], condition))
-        columns: dict[str, ast.expr] = {}
-        outputs = tuple([self._output(f"c{i}", e, columns) for i, e in enumerate(exprs)])
-        made = ast.Dict([ast.Constant(n) for n in columns], list(columns.values()))
-        stream = method(stream, "Select", function([EVENT], made))
-        return XaodQuery(self._text(stream), tuple(columns), outputs)
+        names = [ast.Constant(n) for n in columns.texts]
+        stream = method(stream, "Select", function([EVENT], ast.Dict(list(names), list(columns.texts.values()))))
+        return XaodQuery(self._text(stream), tuple(columns.texts), outputs)
+
+    @staticmethod
+    def _masks(expr: Expr) -> tuple[Expr, ...]:
+        if is_event_count(expr):
+            assert isinstance(expr, Call)
+            return event_masks(expr.args[0])
+        if not expr.type.axes:
+            raise Refused("a total over all events is made here, from what each file gives")
+        return event_masks(expr)
 
     def _text(self, stream: ast.expr) -> str:
         from qastle import python_ast_to_text_ast
 
         query = renamed(stream)
-        for metadata in self._needs.of(query):
-            query = _with_metadata(query, metadata)
-        text: str = python_ast_to_text_ast(query)
+        text: str = python_ast_to_text_ast(_with_metadata(query, self._needs.of(query)))
         return text
 
     def _check_height(self, node: Expr) -> None:
@@ -115,92 +133,14 @@ class XaodDialect:
         if self._heights[node.key] > TOO_DEEP:
             raise Refused(f"it is nested more than {TOO_DEEP} operations deep")
 
-    def _output(self, name: str, expr: Expr, columns: dict[str, ast.expr]) -> Output | RecordOutput:
-        if isinstance(expr, Call) and expr.function == "record":
-            parts = self._record(expr)
-            members = [(n, self._made(f"{name}_{i}", p, columns)) for i, (n, p) in enumerate(parts)]
-            return RecordOutput(tuple(members), len(expr.type.axes) - 1)
-        return self._made(name, expr, columns)
 
-    def _record(self, node: Call) -> list[tuple[str, Expr]]:
-        names = node.option("names")
-        assert isinstance(names, tuple)
-        if any(isinstance(a.type.item, Record) for a in node.args):
-            raise Refused("objects inside of a record")
-        for part in node.args:
-            if not part.type.axes:
-                raise Refused("a record with a constant")
-            self._columns(part)
-        return list(zip([str(n) for n in names], node.args, strict=True))
-
-    def _made(self, name: str, expr: Expr, columns: dict[str, ast.expr]) -> Output:
-        value, there = self._columns(expr)
-        columns[name] = value
-        if there is not None:
-            columns[f"{name}_there"] = there
-        return Output(name, f"{name}_there" if there is not None else "", expr.type.item, len(expr.type.axes) - 1)
-
-    def _columns(self, expr: Expr) -> tuple[ast.expr, ast.expr | None]:
-        """Give the text of the values, and that of whether they are there."""
-        if isinstance(expr.type.item, Record):
-            return self._nested(expr, (), lambda _: ast.Constant(0)), None
-        found: list[Value] = []
-
-        def value(v: Value) -> ast.expr:
-            found.append(v)
-            return v.node
-
-        values = self._nested(expr, (), value)
-        if not found[0].valid:
-            return values, None
-        return values, self._nested(expr, (), lambda v: both(v.valid))
-
-    def _nested(self, expr: Expr, own: Elements, taken) -> ast.expr:  # type: ignore[no-untyped-def]
-        if len(own) == len(expr.type.axes) - 1:
-            result: ast.expr = taken(self._walk.value(expr, own))
-            return result
-        listed = self._walk.list(expr, own)
-        x = self._walk.variable(expr, own)
-        body = self._nested(expr, (*own, x), taken)
-        if isinstance(body, ast.Name) and body.id == x.text:
-            return listed
-        return method(listed, "Select", function([x.text], body))
-
-
-def event_masks(node: Expr) -> tuple[Expr, ...]:
-    """Give the masks that select the events of a node, in the order in which they apply."""
-    found: list[Expr] = []
-    while not isinstance(node, Dataset):
-        if isinstance(node, Filter) and node.at == 0:
-            found.insert(0, node.mask)
-        elif isinstance(node, Call) and dict(node.options).get("at") == 0:
-            raise Refused("the events of a table as a whole are looked at here")
-        node = _over_events(node)
-    return tuple(found)
-
-
-def _over_events(node: Expr) -> Expr:
-    """Give the input that a node has its events from."""
-    match node:
-        case Filter() | Field() | Bound():
-            return node.of
-        case Map():
-            return node.over
-        case _:
-            found = next((i for i in node.inputs() if i.type.axes), None)
-            if found is None:
-                raise Refused("it is not about the events of a table that the server reads")
-            return found
-
-
-def _with_metadata(query: ast.expr, metadata) -> ast.expr:  # type: ignore[no-untyped-def]
-    """Declare something for the whole of a query, at its source."""
-    of = query
-    while isinstance(of, ast.Call) and isinstance(of.func, ast.Attribute):
-        if isinstance(of.func.value, ast.Call) and isinstance(of.func.value.func, ast.Name):
-            of.func.value = called("MetaData", of.func.value, _as_ast(metadata))
-            return query
-        of = of.func.value
+def _with_metadata(query: ast.expr, declarations: Sequence[Mapping[str, object]]) -> ast.expr:
+    """Declare things for the whole of a query, at its source."""
+    if isinstance(query, ast.Call) and isinstance(query.func, ast.Attribute):
+        inside = _with_metadata(query.func.value, declarations)
+        return ast.Call(ast.Attribute(inside, query.func.attr, ast.Load()), query.args, [])
+    for declaration in declarations:
+        query = called("MetaData", query, _as_ast(declaration))
     return query
 
 
@@ -209,4 +149,5 @@ def _as_ast(value: object) -> ast.expr:
         return ast.Dict([ast.Constant(k) for k in value], [_as_ast(v) for v in value.values()])
     if isinstance(value, list | tuple):
         return ast.List([_as_ast(v) for v in value], ast.Load())
+    assert isinstance(value, str | bool | int)
     return ast.Constant(value)

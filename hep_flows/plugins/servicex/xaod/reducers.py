@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     Reduce = Callable[["Reduced"], Value]
 
-COUNT_BITS = 31
+# No list of an event has four million elements; with this many, a sum of 32-bit numbers is exact in double precision.
+COUNT_BITS = 22
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ class Walk:
                 loop = Loop(node.over.type.axes[1], node.level)
                 return self.list(node.body, own[1:], _with(loops, loop, own[0]))
             case Call():
-                if isinstance(node.function, str) and FUNCTIONS[node.function].kind != "elementwise":
+                if isinstance(node.function, str) and FUNCTIONS[node.function].kind == "structure" and node.function != "record":
                     raise Refused(f"the query language has no list that {node.function} gives")
                 longest = next(a for a in node.args if len(a.type.axes) > at)
                 return self.list(longest, own, loops)
