@@ -117,10 +117,13 @@ def _items(values: Any, there: Any, output: Output, levels: int) -> Any:
         return ListOffsetArray(lists.offsets, _items(lists.content, inner, output, levels - 1))
     if not values.is_numpy and not values.is_unknown:
         raise TaskError(f"the back end delivered {values.form.type} where {output.item} was asked for")
-    numbers = NumpyArray(_converted(values, np.dtype(str(output.item))))
+    dtype = np.dtype(str(output.item))
     if there is None:
-        return numbers
-    return ByteMaskedArray(Index8(np.asarray(there.data).astype(np.int8)), numbers, valid_when=True)
+        return NumpyArray(_converted(values, dtype))
+    valid = _converted(there, np.dtype(bool))
+    numbers = np.zeros(len(valid), dtype=dtype)
+    numbers[valid] = _converted(values[valid], dtype)
+    return ByteMaskedArray(Index8(valid.astype(np.int8)), NumpyArray(numbers), valid_when=True)
 
 
 def _plain(layout: Any, output: Output) -> Any:

@@ -52,8 +52,7 @@ def stored_leaf(needs: Needs, node: Field, of: ast.expr, *, of_list: bool = Fals
         return _declared(needs, accessor, node, of, item)
     returns = accessor.methods.get(name, "")
     if returns:
-        if returns != "double":
-            needs.method(accessor.name, name, method_metadata(accessor, name, returns))
+        needs.method(accessor.name, name, method_metadata(accessor, name, returns))
         return Value(method(of, name), _KINDS[returns], item, bits_of(item))
     return _as_used(called(f"hf_leaf_{item}", of, ast.Constant(name)), item)
 
@@ -78,8 +77,7 @@ def leaf_list(needs: Needs, node: Field, of: Value) -> ast.expr:
 def _declared(needs: Needs, accessor: Accessor, node: Field, of: ast.expr, item: Item) -> Value:
     """Give a leaf that the schema says is a method; the generator can go on with few types."""
     returns = {"float64": "double", "float32": "float", "bool": "bool", "int32": "int"}.get(str(item), "double")
-    if returns != "double":
-        needs.method(accessor.name, node.name, method_metadata(accessor, node.name, returns))
+    needs.method(accessor.name, node.name, method_metadata(accessor, node.name, returns))
     read = method(of, node.name)
     if isinstance(item, Int) and returns == "double":
         if item.bits == 64:  # noqa: PLR2004

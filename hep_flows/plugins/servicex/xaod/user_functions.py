@@ -42,7 +42,7 @@ def user_call(needs: Needs, function: UserFunction, args: Sequence[Value]) -> Va
     body = function.cpp.body
     if returns != "bool":
         body = f"const auto body = [&]() -> {_cpp_type(function.returns)} {{ {body} }}; return static_cast<double>(body());"
-    needs.function(CppSpec(name, parameters, returns, body, function.cpp.includes))
+    needs.function(CppSpec(name, parameters, returns, body, tuple(dict.fromkeys(["cmath", *function.cpp.includes]))))
     operands = [_operand(a, i) for a, i in zip(args, function.accepts, strict=True)]
     bits = 53 if isinstance(function.returns, Int) else 0
     return Value(called(name, *operands), "bool" if returns == "bool" else "double", function.returns, bits, valid_of(args))
