@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CALLED = "()"
 _KINDS: dict[str, Kind] = {"double": "double", "float": "float", "int": "int", "bool": "bool", "long": "wide", "unsigned long": "wide"}
 
+_DECLARED = {"float64": "double", "float32": "float", "bool": "bool", "int32": "int", "int64": "long", "uint64": "unsigned long"}
+
 
 def container(needs: Needs, node: Field) -> ast.expr:
     """Give a container of the event.
@@ -76,14 +78,12 @@ def leaf_list(needs: Needs, node: Field, of: Value) -> ast.expr:
 
 def _declared(needs: Needs, accessor: Accessor, node: Field, of: ast.expr, item: Item) -> Value:
     """Give a leaf that the schema says is a method; the generator can go on with few types."""
-    returns = {"float64": "double", "float32": "float", "bool": "bool", "int32": "int"}.get(str(item), "double")
+    returns = _DECLARED.get(str(item), "double")
     needs.method(accessor.name, node.name, method_metadata(accessor, node.name, returns))
     read = method(of, node.name)
-    if isinstance(item, Int) and returns == "double":
-        if item.bits == 64:  # noqa: PLR2004
-            raise Refused(f"{node.name} is a 64-bit whole number, and the query language would give a double")
-        read = called("hf_double", read)
-    return Value(read, _KINDS[returns], item, bits_of(item))
+    # The generator does no arithmetic on narrow and unsigned integers; a double holds them all.
+    is_narrow = isinstance(item, Int) and returns == "double"
+    return Value(called("hf_double", read) if is_narrow else read, _KINDS[returns], item, bits_of(item))
 
 
 def _as_used(node: ast.expr, item: Item) -> Value:
