@@ -97,9 +97,9 @@ class Case:
 
 
 @st.composite
-def cases(draw: DrawFn, max_steps: int = 7, max_events: int = 4, *, special: bool = False) -> Case:
+def cases(draw: DrawFn, max_steps: int = 7, max_events: int = 4, *, special: bool = False, kind: str = "memory") -> Case:
     """Give a table and an expression without open loops over it; ``special`` tables hold values that are not finite."""
-    table = draw(tables(max_events=max_events, special=special))
+    table = draw(tables(max_events=max_events, special=special, kind=kind))
     pool = leaves(table)
     made = grown(draw, pool, draw(st.integers(2, max_steps)))[len(pool) :]
     assume(made)

@@ -7,7 +7,7 @@ and any order: what two ways of computing may differ in is then known operation 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its schema, its events as plain Python data, and its node."""
+    """A table: its schema, its events as plain Python data, the kind that its node has, and the node."""
 
     record: Record
     events: tuple[dict[str, Any], ...]
+    kind: str = "memory"
 
     @property
     def dataset(self) -> Dataset:
         """The node; the content is the number of events, which the plug-ins' identities begin with too."""
-        return build.dataset("memory", (f"{len(self.events)}:drawn",), "", self.record)
+        return build.dataset(self.kind, (f"{len(self.events)}:drawn",), "", self.record)
 
     def __repr__(self) -> str:
         """Show the kinds of the leaves, and the events."""
@@ -65,19 +66,22 @@ def records(draw: DrawFn) -> Record:
     }
     muon = {"pt": Member(draw(real)), "eta": Member(draw(real)), "phi": Member(draw(real)), "charge": Member(Int(32))}
     met = {"pt": Member(draw(real)), "sig": Member(Float(64))}
-    return Record(
-        "event",
-        {
-            "Jet": Member(Record("Jet", jet), ("Jet",)),
-            "Muon": Member(Record("Muon", muon), ("Muon",)),
-            "MET": Member(Record("MET", met)),
-            "codes": Member(draw(whole), ("codes",)),
-            "run": Member(draw(whole)),
-            "good": Member(Bool()),
-            "kind": Member(String()),
-            "weight": Member(draw(real), optional=draw(st.booleans())),
-        },
-    )
+    event = {
+        "Jet": Member(Record("Jet", _stored(jet, "Jet_")), ("Jet",)),
+        "Muon": Member(Record("Muon", _stored(muon, "Muon_")), ("Muon",)),
+        "MET": Member(Record("MET", _stored(met, "MET_"))),
+        "codes": Member(draw(whole), ("codes",)),
+        "run": Member(draw(whole)),
+        "good": Member(Bool()),
+        "kind": Member(String()),
+        "weight": Member(draw(real), optional=draw(st.booleans())),
+    }
+    return Record("event", _stored(event, ""))
+
+
+def _stored(members: dict[str, Member], prefix: str) -> dict[str, Member]:
+    """Give the leaves the names of branches."""
+    return {n: m if isinstance(m.item, Record) else replace(m, column=f"{prefix}{n}") for n, m in members.items()}
 
 
 def items(item: Item, *, special: bool = False) -> SearchStrategy[Any]:
@@ -115,7 +119,7 @@ def objects(record: Record, *, special: bool = False) -> SearchStrategy[dict[str
 
 
 @st.composite
-def tables(draw: DrawFn, max_events: int = 4, *, special: bool = False) -> Table:
+def tables(draw: DrawFn, max_events: int = 4, *, special: bool = False, kind: str = "memory") -> Table:
     """Give a table of few events, or none."""
     record = draw(records())
-    return Table(record, tuple(draw(st.lists(objects(record, special=special), max_size=max_events))))
+    return Table(record, tuple(draw(st.lists(objects(record, special=special), max_size=max_events))), kind)

@@ -97,8 +97,10 @@ def _delta_r(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str
     eta1, phi1, eta2, phi2 = [np.asarray(o, dtype=dtype) for o in operands]
     d_eta, d_phi = eta1 - eta2, wrapped(phi1 - phi2)
     square = d_eta * d_eta + d_phi * d_phi
-    # hypot is exact for every number, and several times slower; the squares of usual distances are finite.
-    return np.sqrt(square, out=square) if np.isfinite(square.sum()) else np.hypot(d_eta, d_phi)
+    if np.isfinite(square.sum()):
+        return np.sqrt(square, out=square)
+    # hypot is exact for every number, and several times slower; it may round in another way, so each item decides for itself.
+    return np.where(np.isfinite(square), np.sqrt(square), np.hypot(d_eta, d_phi))
 
 
 def wrapped(angle: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,129 @@
+"""The plug-in that sends queries to ServiceX: columns, filters, arithmetic and aggregates are computed where the files are."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import PlanError
+from hep_flows.expr.nodes import Dataset, Expr, Literal
+from hep_flows.expr.types import Histogram
+from hep_flows.plugin import Columns, No, Partition, Program, Scalar, Yes
+from hep_flows.plugins.servicex.capabilities import Capabilities
+from hep_flows.plugins.servicex.terms import Refused
+from hep_flows.plugins.servicex.uproot_table import uproot_dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hep_flows.planning.task import Key, Task
+    from hep_flows.plugin import Label, Result, RunContext
+    from hep_flows.plugins.servicex.dialect import Dialect
+    from hep_flows.plugins.servicex.endpoint import Endpoint
+
+KINDS = frozenset({"servicex-nanoaod", "servicex-xaod", "servicex-tree"})
+
+
+class ServiceXPlugin:
+    """Delivers columns of tables that ServiceX reads.
+
+    Parameters
+    ----------
+    endpoint : Endpoint, optional
+        What runs the queries; by default the server's own code generator in this process, on local files.
+    dialect : Dialect, optional
+        The capability table of the code generator behind it.
+    """
+
+    name = "servicex"
+    result_version = "1"
+
+    def __init__(self, endpoint: Endpoint | None = None, dialect: Dialect | None = None) -> None:
+        """Nothing is opened yet."""
+        self._dialect = dialect or uproot_dialect()
+        self._capabilities = Capabilities(self._dialect)
+        self._endpoint = endpoint
+        self._lock = threading.Lock()
+
+    def can_run(self, node: Expr, inputs: Sequence[Label]) -> Yes | No:
+        """Say yes to what the code generator computes as the language means it, over tables that ServiceX reads."""
+        if isinstance(node.type.item, Histogram):
+            return No("it delivers columns, not histograms")
+        if isinstance(node, Dataset) and node.kind not in KINDS:
+            return No(f"it reads {', '.join(sorted(KINDS))}, not {node.kind}")
+        if any([label != self.name for i, label in zip(node.inputs(), inputs, strict=True) if not isinstance(i, Literal)]):
+            return No("a part of it is computed elsewhere, and only stored events can be asked about")
+        reason = self._capabilities.refusal(node)
+        return No(reason) if reason else Yes()
+
+    def translate(self, task: Task) -> Program:
+        """Give the query of a task, in qastle, and the branches that it reads.
+
+        Raises
+        ------
+        PlanError
+            When an object is wanted as a whole that holds something which cannot be sent.
+        """
+        from hep_flows.plugins.servicex.run_query import requests
+
+        if task.dataset is None:
+            raise PlanError("a query is about the events of a table", where=task.expr.where)
+        try:
+            (request,) = requests(self._dialect, task.dataset, [task])
+        except Refused as refused:
+            raise PlanError(f"it cannot be sent to ServiceX: {refused}", where=task.expr.where, do="take its leaves") from None
+        return Program(task, request.query.text, "qastle", request.query.reads)
+
+    def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
+        """Run the tasks on one file: one query for all that are about the same events.
+
+        Raises
+        ------
+        TaskError
+            When the back end fails, or delivers something else than was asked for.
+        """
+        from hep_flows.plugins.servicex.run_query import run_query
+
+        del inputs
+        return run_query(self._dialect, self._runs_on(), [p.task for p in programs], context)
+
+    def merge(self, program: Program, parts: Sequence[Result]) -> Result:
+        """Give one array of all events in order, or the number of events."""
+        if program.task.output == "scalar":
+            return Scalar(sum([p.value for p in parts if isinstance(p, Scalar)]))
+        arrays = [p.array for p in parts if isinstance(p, Columns)]
+        if len(arrays) == 1:
+            return Columns(arrays[0])
+        from hep_flows.plugins.servicex.merge_columns import concatenated
+
+        return Columns(concatenated(self._dialect, program.task.expr, arrays))
+
+    def kept(self, program: Program, parts: Sequence[Result]) -> Result | None:
+        """Give the number of events of some parts."""
+        return self.merge(program, parts) if program.task.output == "scalar" else None
+
+    def parts_of(self, program: Program, kept: Result) -> Sequence[Result]:
+        """Give the number that stands for some parts."""
+        del program
+        return (kept,)
+
+    def partitions(self, dataset: Dataset, chunk_events: int) -> tuple[Partition, ...]:
+        """Give one range for each file: a query is about whole files."""
+        from hep_flows.plugins.servicex.entries import entries_of
+
+        del chunk_events
+        found: list[Partition] = []
+        first = 0
+        for number, (file, content) in enumerate(zip(dataset.files, dataset.content, strict=True)):
+            entries = entries_of(file, dataset.tree, content)
+            found.append(Partition(file, number, 0, entries, first))
+            first += entries
+        return tuple(found)
+
+    def _runs_on(self) -> Endpoint:
+        from hep_flows.plugins.servicex.embedded import EmbeddedServiceX
+
+        with self._lock:
+            if self._endpoint is None:
+                self._endpoint = EmbeddedServiceX()
+            return self._endpoint

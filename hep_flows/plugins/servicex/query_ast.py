@@ -1,0 +1,208 @@
+"""From terms to the syntax tree of a func_adl query.
+
+::
+
+    EventDataset(...)
+      .Select(lambda e: {'Jet': Zip({'pt': e['Jet_pt'], 'eta': e['Jet_eta']}), 'MET_pt': e['MET_pt']})     collections
+      .Where(lambda e: e.Jet.Where(lambda j: j.pt > 30).Count() >= 2)                                       each mask of events
+      .Select(lambda e: {'x': e.Jet.Where(lambda j: j.pt > 30), ...})                                       what is used twice
+      .Select(lambda e: {'c0': e.x.Select(lambda j: j.pt / e.MET_pt), ...})                                 the columns
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from hep_flows.plugins.servicex.frames import Frame, fresh_name, labels_of
+from hep_flows.plugins.servicex.shared_steps import carried, steps_before
+from hep_flows.plugins.servicex.terms import Collection, Leaf, Refused, Term
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hep_flows.expr.nodes import Dataset
+    from hep_flows.plugins.servicex.dialect import Dialect
+
+Frames = tuple[Frame, ...]
+
+
+def query_ast(dialect: Dialect, dataset: Dataset, masks: Sequence[Term], outputs: Mapping[str, Term]) -> ast.expr:
+    """Give the syntax tree of a query.
+
+    Parameters
+    ----------
+    dialect : Dialect
+        How it is written.
+    dataset : Dataset
+        The table.
+    masks : sequence of Term
+        The masks of events, in the order in which they apply.
+    outputs : mapping of str to Term
+        The columns, by name.
+
+    Raises
+    ------
+    Refused
+        When captured values would have a shape that the dialect cannot do.
+    """
+    return _Writer(dialect, [*masks, *outputs.values()]).query(dataset, masks, outputs)
+
+
+class _Writer:
+    def __init__(self, dialect: Dialect, goals: Sequence[Term]) -> None:
+        self._dialect = dialect
+        self._labels = labels_of(goals)
+
+    def query(self, dataset: Dataset, masks: Sequence[Term], outputs: Mapping[str, Term]) -> ast.expr:
+        stream = self._dialect.spelling.table(dataset)
+        frame = Frame("e", 0, {}, raw=True)
+        left = [*masks, *outputs.values()]
+        stored = [t for t in carried(left, 0, ()) if t.op == "collection"]
+        if stored and self._dialect.names_values:
+            stream, frame = self._named(stream, frame, (), stored, left)
+        for number, mask in enumerate(masks):
+            left = [*masks[number:], *outputs.values()]
+            stream, frame = self._steps(stream, frame, (), [mask], left)
+            stream = _with_lambda(stream, "Where", frame.name, self.item(mask, (frame,)))
+        stream, frame = self._steps(stream, frame, (), list(outputs.values()), list(outputs.values()))
+        columns = ast.Dict([ast.Constant(n) for n in outputs], [self.item(t, (frame,)) for t in outputs.values()])
+        return _with_lambda(stream, "Select", frame.name, columns)
+
+    def _steps(
+        self, stream: ast.expr, frame: Frame, outer: Frames, goals: Sequence[Term], left: Sequence[Term]
+    ) -> tuple[ast.expr, Frame]:
+        """Give names to what the goals share; ``left`` is all that is still to come."""
+        if not self._dialect.names_values:
+            return stream, frame
+        for terms in steps_before(goals, frame.depth, frame.names):
+            stream, frame = self._named(stream, frame, outer, terms, left)
+        return stream, frame
+
+    def _named(
+        self, stream: ast.expr, frame: Frame, outer: Frames, terms: Sequence[Term], left: Sequence[Term]
+    ) -> tuple[ast.expr, Frame]:
+        """Give the stream with one Select more, which computes terms and hands on what is needed later."""
+        kept = carried(left, frame.depth, {*frame.names, *[id(t) for t in terms]})
+        names: dict[int, str] = {}
+        taken: set[str] = set()
+        for term in kept:
+            names[id(term)] = fresh_name(self._wish(term, frame), taken)
+        values = [self.item(t, (*outer, frame)) for t in kept]
+        if len(kept) == 1:
+            return _with_lambda(stream, "Select", frame.name, values[0]), Frame(frame.name, frame.depth, {id(kept[0]): ""})
+        made = ast.Dict([ast.Constant(names[id(t)]) for t in kept], values)
+        return _with_lambda(stream, "Select", frame.name, made), Frame(frame.name, frame.depth, names)
+
+    def _wish(self, term: Term, frame: Frame) -> str:
+        """Give the name that a value would best have."""
+        if frame.names.get(id(term)):
+            return frame.names[id(term)]
+        match term.value:
+            case Collection() as collection:
+                return collection.path[-1] if len(collection.path) < 2 else "_".join(collection.path)  # noqa: PLR2004
+            case Leaf() as leaf:
+                return self._labels[leaf.collection.axis, leaf.column]
+            case str() as name if term.op == "column":
+                return name
+            case _:
+                return "x" if term.op != "element" else "value"
+
+    def item(self, term: Term, frames: Frames) -> ast.expr:
+        """Give the syntax tree of a term inside of the lambdas whose variables are known."""
+        if term.depth < len(frames):
+            found = frames[term.depth].found(term)
+            if found is not None:
+                return found
+        match term.op:
+            case "constant":
+                _, value, _, dtype = term.value  # type: ignore[misc]
+                return self._dialect.spelling.constant(value, dtype)
+            case "column" | "collection":
+                return self._stored(term, frames)
+            case "leaf":
+                return self._leaf(term, frames)
+            case "element":
+                return frames[term.depth].variable()
+            case "call":
+                write = self._dialect.functions[str(term.value)].write
+                assert write is not None
+                return write([self.item(a, frames) for a in term.args])
+            case "select":
+                return self._select(term, frames)
+            case "where":
+                return self._where(term, frames)
+            case "reduce":
+                return self._reduce(term, frames)
+
+    def _stored(self, term: Term, frames: Frames) -> ast.expr:
+        event = frames[0].variable()
+        if not frames[0].raw:
+            raise AssertionError(f"{term.value} was not handed on")
+        if isinstance(term.value, Collection):
+            axis = term.value.axis
+            leaves = {label: column for (a, column), label in self._labels.items() if a == axis}
+            return self._dialect.spelling.collection(event, term.value, leaves)
+        return self._dialect.spelling.column(event, str(term.value))
+
+    def _leaf(self, term: Term, frames: Frames) -> ast.expr:
+        leaf = term.value
+        assert isinstance(leaf, Leaf)
+        label = self._labels[leaf.collection.axis, leaf.column]
+        return self._dialect.spelling.leaf(frames[term.args[0].depth].variable(), leaf, label)
+
+    def _select(self, term: Term, frames: Frames) -> ast.expr:
+        stream, frame = self._inside(term, frames)
+        return _with_lambda(stream, "Select", frame.name, self.item(term.args[1], (*frames, frame)))
+
+    def _inside(self, term: Term, frames: Frames) -> tuple[ast.expr, Frame]:
+        """Give a list, with names for what the body shares, and the variable for its element."""
+        of, body = term.args
+        self._check_captured(of, frames)
+        name = fresh_name(_letter(of), {f.name for f in frames})
+        frame = Frame(name, len(frames), {}, raw=True)
+        return self._steps(self.item(of, frames), frame, frames, [body], [body])
+
+    def _where(self, term: Term, frames: Frames) -> ast.expr:
+        of, mask = term.args
+        self._check_captured(of, frames)
+        frame = Frame(fresh_name(_letter(of), {f.name for f in frames}), len(frames), {}, raw=True)
+        stream = self.item(of, frames)
+        if len(frames) > 1 and not of.free and self._dialect.captured_lists:
+            raise Refused(self._dialect.captured_lists)
+        return _with_lambda(stream, "Where", frame.name, self.item(mask, (*frames, frame)))
+
+    def _reduce(self, term: Term, frames: Frames) -> ast.expr:
+        of = term.args[0]
+        write = self._dialect.reducers[str(term.value)].write
+        method = str(term.value).capitalize()
+        if term.value in {"any", "all"}:
+            if of.op == "select" and frames[min(of.depth, len(frames) - 1)].found(of) is None:
+                stream, frame = self._inside(of, frames)
+                return _with_lambda(stream, method, frame.name, self.item(of.args[1], (*frames, frame)))
+            name = fresh_name("x", {f.name for f in frames})
+            return _with_lambda(self.item(of, frames), method, name, ast.Name(name, ast.Load()))
+        if write is not None:
+            return write([self.item(of, frames)])
+        return ast.Call(ast.Attribute(self.item(of, frames), method, ast.Load()), [], [])
+
+    def _check_captured(self, of: Term, frames: Frames) -> None:
+        """Refuse a list of the event inside of a lambda that does not run over another list of the event."""
+        if not self._dialect.captured_lists or len(frames) == 1 or of.depth == len(frames) - 1:
+            return
+        if of.depth != 0 or len(frames) > 2:  # noqa: PLR2004 - events, and one list
+            raise Refused("the query language can pair the elements of two lists, and no more")
+
+
+def _letter(of: Term) -> str:
+    while of.args and of.op != "leaf":
+        of = of.args[0]
+    value = of.value
+    name = value.path[-1] if isinstance(value, Collection) else value.name if isinstance(value, Leaf) else str(value)
+    letter = next((c for c in name if c.isalpha() and c.isascii()), "x").lower()
+    return letter if letter != "e" else "x"
+
+
+def _with_lambda(stream: ast.expr, method: str, name: str, body: ast.expr) -> ast.expr:
+    arguments = ast.arguments(posonlyargs=[], args=[ast.arg(name)], kwonlyargs=[], kw_defaults=[], defaults=[])
+    return ast.Call(ast.Attribute(stream, method, ast.Load()), [ast.Lambda(arguments, body)], [])

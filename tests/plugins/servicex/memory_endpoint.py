@@ -1,0 +1,52 @@
+"""Run queries on events in memory: all of the embedded endpoint but for the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import awkward as ak
+
+from hep_flows.expr.types import Record
+from hep_flows.plugins.servicex.eager import evaluated, generated_function, write_parquet
+from hep_flows.plugins.servicex.endpoint import Delivered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hep_flows.plugins.servicex.endpoint import Query, Watch
+
+
+class MemoryEndpoint:
+    """Gives the events of one table to every query; the queries stay for the test to look at.
+
+    Parameters
+    ----------
+    events : ak.Array
+        A record of branches.
+    """
+
+    name = "memory"
+
+    def __init__(self, events: Any) -> None:
+        self.events = events
+        self.queries: list[Query] = []
+
+    def run(self, query: Query, files: Sequence[str], scratch: str, watch: Watch) -> Iterator[Delivered]:
+        self.queries.append(query)
+        path = str(Path(scratch) / "result.parquet")
+        write_parquet(evaluated(generated_function(query.text), self.events[list(query.reads)]), path)
+        yield Delivered(files[0], path)
+
+
+def branches_of(record: Record, arrays: dict[tuple[str, ...], ak.Array], n_events: int) -> ak.Array:
+    """Give the branches of a table, from its leaves by path."""
+    found: dict[str, Any] = {}
+    for path, array in arrays.items():
+        item: Any = record
+        for name in path:
+            member = item.members[name]
+            item = member.item
+        if member.column:
+            found[member.column] = array.layout
+    return ak.Array(ak.contents.RecordArray(list(found.values()), list(found), length=n_events))

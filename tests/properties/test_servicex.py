@@ -1,0 +1,63 @@
+"""What the servicex plug-in says yes to, the real code generator accepts and computes as the evaluator does, to the bit."""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from hep_flows.execute.run_plan import run_plan
+from hep_flows.expr.nodes import Literal
+from hep_flows.expr.text import one_line
+from hep_flows.expr.types import Record
+from hep_flows.expr.walk import postorder
+from hep_flows.normalise import normalise
+from hep_flows.planning.make_plan import make_plan
+from hep_flows.plugin import Scalar, Yes
+from hep_flows.plugins.servicex.plugin import ServiceXPlugin
+from oracle.expressions import cases
+from oracle.memory import MemoryPlugin
+from plugins.servicex.exactly import exact_difference
+from plugins.servicex.memory_endpoint import MemoryEndpoint, branches_of
+
+KIND = "servicex-tree"
+
+
+def pushed(plugin, exprs):
+    """Give the outermost nodes that the plug-in runs with everything below them."""
+    fine: set[bytes] = set()
+    inner: set[bytes] = set()
+    nodes = list(postorder(*exprs))
+    for node in nodes:
+        labels = ["" if isinstance(i, Literal) else plugin.name if i.key in fine else "another" for i in node.inputs()]
+        if isinstance(plugin.can_run(node, labels), Yes):
+            fine.add(node.key)
+            inner.update([i.key for i in node.inputs()])
+    return [n for n in nodes if n.key in fine and not n.type.loops and (n.key not in inner or n.key in {e.key for e in exprs})]
+
+
+def result(expr, plugin):
+    plan = make_plan([expr], [plugin])
+    return run_plan(plan, [plugin], workers=1)[plan.targets[0]]
+
+
+def agrees(case):
+    memory = MemoryPlugin(case.table)
+    plugin = ServiceXPlugin(MemoryEndpoint(branches_of(case.table.record, memory.arrays, len(case.table.events))))
+    plugin.partitions = memory.partitions
+    for node in pushed(plugin, normalise([case.expr])):
+        if isinstance(node.type.item, Record):
+            continue
+        got, expected = result(node, plugin), result(node, memory)
+        if isinstance(expected, Scalar):
+            assert got == expected
+            continue
+        assert exact_difference(got.array, expected.array) == "", one_line(node)
+
+
+@given(case=cases(kind=KIND))
+def test_what_is_sent_is_computed_as_the_evaluator_does(case):
+    agrees(case)
+
+
+@given(case=cases(special=True, kind=KIND))
+def test_what_is_sent_is_computed_alike_of_values_that_are_not_finite(case):
+    agrees(case)
