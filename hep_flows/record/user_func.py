@@ -56,6 +56,8 @@ def user_func(function: Callable[..., Any] | None = None, *, cpp: CppFunction | 
     The function is identified by its code with its captured values and its body in C++, never by its name and line. A call whose
     arguments are missing somewhere is missing there.
     """
+    if cpp is not None and not isinstance(cpp, str | CppFunction):
+        raise LiteralError(f"a body in C++ is a text or a CppFunction, not {with_article(cpp)}", where=user_site())
     body = CppFunction(cpp) if isinstance(cpp, str) else cpp
     if function is None:
         return functools.partial(_user_func, cpp=body)
@@ -86,9 +88,7 @@ def _user_func(function: Callable[..., Any], *, cpp: CppFunction | None) -> Call
 def _checked_cpp(cpp: CppFunction, declared: UserFunction) -> CppFunction:
     texts = [i for i in (*declared.accepts, declared.returns) if isinstance(i, String)]
     why = ""
-    if not isinstance(cpp, CppFunction):
-        why = f"it is {with_article(cpp)}, not a text or a CppFunction"
-    elif texts:
+    if texts:
         why = "C++ functions are about numbers, and it declares a str"
     elif "return" not in cpp.body:
         why = "it returns nothing"

@@ -99,9 +99,7 @@ def typed_event(
     return _event(methods, containers or {}, leaves or {}, is_open=False)
 
 
-def open_event(
-    *, containers: Mapping[str, str] | None = None, leaves: Mapping[str, Mapping[str, str]] | None = None
-) -> Record:
+def open_event(*, containers: Mapping[str, str] | None = None, leaves: Mapping[str, Mapping[str, str]] | None = None) -> Record:
     """Give the schema of events of which only the usual leaves are known: any other is taken for a method that gives a double.
 
     Raises
@@ -130,9 +128,7 @@ def assumed_leaves(exprs: Iterable[Expr]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _event(
-    methods: Methods, containers: Mapping[str, str], leaves: Mapping[str, Mapping[str, str]], *, is_open: bool
-) -> Record:
+def _event(methods: Methods, containers: Mapping[str, str], leaves: Mapping[str, Mapping[str, str]], *, is_open: bool) -> Record:
     _check_names([*containers.values()], ACCESSORS, "method of the event")
     _check_names([t for of in leaves.values() for t in of.values()], _DTYPES, "type of a leaf")
 
@@ -153,9 +149,7 @@ def _check_names(given: Sequence[str], known: Iterable[str], what: str) -> None:
         raise SourceError(f"{wrong!r} is no {what}", why=f"known are {', '.join(known)}", do=did_you_mean(wrong, list(known)))
 
 
-def _container(
-    name: str, accessor: Accessor, methods: Mapping[str, Member], leaves: Mapping[str, str], *, is_open: bool
-) -> Member:
+def _container(name: str, accessor: Accessor, methods: Mapping[str, Member], leaves: Mapping[str, str], *, is_open: bool) -> Member:
     stored = {leaf: Member(_DTYPES[kind], doc="a leaf of the auxiliary store") for leaf, kind in leaves.items()}
     known: Mapping[str, Member] = {**methods, **stored}
     members = OpenMembers(known, _as_double) if is_open else known

@@ -9,9 +9,10 @@ from hep_flows.expr import build
 from hep_flows.expr.nodes import Call, Dataset, Expr, Field
 from hep_flows.expr.select import select
 from hep_flows.expr.types import Record
+from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.event_masks import is_event_count
 from hep_flows.plugins.servicex.xaod.outputs import Objects, Output, Rows
-from hep_flows.plugins.servicex.xaod.value import Refused, Value, both, function, method, operation
+from hep_flows.plugins.servicex.xaod.value import Value, both, function, method, operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

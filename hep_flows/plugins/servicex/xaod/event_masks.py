@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Map
-from hep_flows.plugins.servicex.xaod.value import Refused
+from hep_flows.plugins.servicex.terms import Refused
 
 
 def is_event_count(node: Expr) -> bool:

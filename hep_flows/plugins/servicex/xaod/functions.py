@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.types import Bool, Float, Int
+from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.own_functions import MATHEMATICS, MATHEMATICS_OF_TWO, NEAR, PER_TURN, near_name
 from hep_flows.plugins.servicex.xaod.value import (
     EXACT_BITS,
     INT_BITS,
-    Refused,
     Value,
     as_number,
     as_truth,
@@ -109,8 +109,10 @@ def _comparison(operator: type[ast.cmpop]) -> Write:
 
 
 def _comparable(value: Value, other: Value) -> ast.expr:
-    if value.kind == "wide" and not (type(other.constant) is int and 0 <= other.constant < 2**63):
-        raise Refused("the query language compares 64-bit whole numbers with constants that are whole and not negative, and with nothing else")
+    if value.kind == "wide" and not _is_whole(other.constant):
+        raise Refused(
+            "the query language compares 64-bit whole numbers with constants that are whole and not negative, and with nothing else"
+        )
     if value.kind == "bool" and other.kind != "bool":
         return as_number(value, Int(64))
     if value.constant is not None and value.weak and isinstance(other.item, Float):
@@ -118,10 +120,14 @@ def _comparable(value: Value, other: Value) -> ast.expr:
     return value.node
 
 
+def _is_whole(constant: object) -> bool:
+    return isinstance(constant, int) and not isinstance(constant, bool) and 0 <= constant < 2**63
+
+
 def _real(name: str, *, exact: bool = False) -> Write:
     def write(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
         if isinstance(item, Int):
-            if not exact or not isinstance(item, Int) or name in {"copysign", "fmod"}:
+            if not exact or name in {"copysign", "fmod"}:
                 raise Refused(f"the query language has no {name} of whole numbers")
             bits = max([a.bits for a in args])
             _check_bits(bits, item, signs=False)
@@ -134,10 +140,14 @@ def _real(name: str, *, exact: bool = False) -> Write:
 
 def _near(name: str) -> Write:
     def write(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
-        if not isinstance(item, Float) or item.bits < 32:  # noqa: PLR2004
-            raise Refused(f"the query language has no {name} of whole numbers" if isinstance(item, Int) else f"the query language has no {item}")
+        if not isinstance(item, Float) or item.bits < 32:
+            raise Refused(
+                f"the query language has no {name} of whole numbers"
+                if isinstance(item, Int)
+                else f"the query language has no {item}"
+            )
         node = called(near_name(name, item.bits), *[as_number(a, item) for a in args])
-        return Value(node, "float" if item.bits == 32 else "double", item, valid=valid_of(args))  # noqa: PLR2004
+        return Value(node, "float" if item.bits == 32 else "double", item, valid=valid_of(args))
 
     return write
 
@@ -145,7 +155,9 @@ def _near(name: str) -> Write:
 def _check_decision(nodes: Sequence[ast.expr]) -> None:
     """Refuse a decision on a number whose last digits are not numpy's: it could fall the other way."""
     if any(isinstance(n, ast.Name) and n.id.endswith(NEAR) for node in nodes for n in ast.walk(node)):
-        raise Refused("a comparison with the result of a 32-bit mathematical function, whose last digits are not the same everywhere")
+        raise Refused(
+            "a comparison with the result of a 32-bit mathematical function, whose last digits are not the same everywhere"
+        )
 
 
 def _test(name: str) -> Write:
@@ -249,9 +261,9 @@ def _fill_none(args: Sequence[Value], item: Item, call: Call) -> Value:
 
 def _angle(name: str) -> Write:
     def write(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
-        if not isinstance(item, Float) or item.bits < 32:  # noqa: PLR2004
+        if not isinstance(item, Float) or item.bits < 32:
             raise Refused(f"the query language has no {item}")
-        kind = "float" if item.bits == 32 else "double"  # noqa: PLR2004
+        kind = "float" if item.bits == 32 else "double"
         node = called(f"hf_{name}_{kind}", *[as_number(a, item) for a in args])
         return Value(node, "float" if kind == "float" else "double", item, valid=valid_of(args))
 

@@ -137,7 +137,9 @@ def _plain(layout: Any, output: Output) -> Any:
 
 def _lists(layout: Any, output: Output) -> Any:
     if not layout.is_list:
-        raise TaskError(f"the back end delivered {layout.form.type} where lists were asked for", why=f"it is the column {output.column}")
+        raise TaskError(
+            f"the back end delivered {layout.form.type} where lists were asked for", why=f"it is the column {output.column}"
+        )
     lists = layout.to_ListOffsetArray64(start_at_zero=True)
     return lists.copy(content=lists.content[: int(lists.offsets[-1])])
 

@@ -78,7 +78,7 @@ def _exact() -> tuple[CppSpec, ...]:
 
 def near_name(name: str, bits: int) -> str:
     """Give the name of a function of `MATHEMATICS` or `MATHEMATICS_OF_TWO` for results of that width."""
-    return f"hf_{name}{NEAR if bits == 32 else ''}"  # noqa: PLR2004
+    return f"hf_{name}{NEAR if bits == 32 else ''}"
 
 
 def _mathematics() -> tuple[CppSpec, ...]:

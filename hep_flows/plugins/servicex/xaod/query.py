@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 
 from hep_flows.expr.nodes import Call, Dataset, Expr
 from hep_flows.expr.walk import postorder
+from hep_flows.plugins.servicex.qastle_text import qastle_text
+from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.columns import Columns
 from hep_flows.plugins.servicex.xaod.event_masks import event_masks, is_event_count
 from hep_flows.plugins.servicex.xaod.needs import Needs
 from hep_flows.plugins.servicex.xaod.rename import renamed
-from hep_flows.plugins.servicex.xaod.value import Refused, called, function, method, true_where_valid
+from hep_flows.plugins.servicex.xaod.value import called, function, method, true_where_valid
 from hep_flows.plugins.servicex.xaod.walk import EVENT, TOO_DEEP, Walk
 
 if TYPE_CHECKING:
@@ -121,11 +123,8 @@ class XaodDialect:
         return event_masks(expr)
 
     def _text(self, stream: ast.expr) -> str:
-        from qastle import python_ast_to_text_ast
-
         query = renamed(stream)
-        text: str = python_ast_to_text_ast(_with_metadata(query, self._needs.of(query)))
-        return text
+        return qastle_text(_with_metadata(query, self._needs.of(query)))
 
     def _check_height(self, node: Expr) -> None:
         for n in postorder(node, into=lambda n: n.key not in self._heights):

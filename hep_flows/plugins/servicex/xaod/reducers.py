@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.types import Bool, Float, Int
+from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.value import (
     EXACT_BITS,
-    Refused,
     Value,
     as_number,
     as_truth,
@@ -85,14 +85,14 @@ def is_filled(of: ast.expr) -> ast.expr:
 def _folded(r: Reduced, start: float, operator: ast.operator, item: Float) -> ast.expr:
     """Add up, or multiply, in the width of the item."""
     step: ast.expr = operation(ast.Name("a", ast.Load()), operator, ast.Name("v", ast.Load()))
-    if item.bits == 32:  # noqa: PLR2004
+    if item.bits == 32:
         step = called("hf_float", step)
     listed = r.mapped(as_number(r.body, item))
     return method(listed, "Aggregate", constant(start), function(["a", "v"], step))
 
 
 def _real_of(item: Item) -> Float:
-    if not isinstance(item, Float) or item.bits < 32:  # noqa: PLR2004
+    if not isinstance(item, Float) or item.bits < 32:
         raise Refused(f"the query language has no {item}")
     return item
 
@@ -120,7 +120,7 @@ def _mean(r: Reduced) -> Value:
     if isinstance(r.body.item, Int) and r.body.bits + COUNT_BITS > EXACT_BITS:
         raise Refused(f"a sum of {r.body.item} may need more digits than a double has")
     ratio = operation(total, ast.Div(), operation(constant(1.0), ast.Mult(), method(r.of, "Count")))
-    node = called("hf_float", ratio) if item.bits == 32 else ratio  # noqa: PLR2004
+    node = called("hf_float", ratio) if item.bits == 32 else ratio
     return Value(node, "double", item, valid=(is_filled(r.of),))
 
 

@@ -36,8 +36,10 @@ class _Renamer:
         return f"{letter}{self._used[letter]}"
 
     def _copied(self, node: ast.expr, names: dict[str, str]) -> ast.expr:
-        fields = {name: self._part(value, names) for name, value in ast.iter_fields(node)}
-        return type(node)(**fields)
+        made = type(node)()
+        for name, value in ast.iter_fields(node):
+            setattr(made, name, self._part(value, names))
+        return made
 
     def _part(self, value: object, names: dict[str, str]) -> object:
         if isinstance(value, list):

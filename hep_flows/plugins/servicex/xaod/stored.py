@@ -6,9 +6,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.types import Bool, Float, Int, Record
+from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.containers import Accessor, accessor_of, method_metadata
 from hep_flows.plugins.servicex.xaod.own_functions import STORED
-from hep_flows.plugins.servicex.xaod.value import Refused, Value, bits_of, called, method
+from hep_flows.plugins.servicex.xaod.value import Value, bits_of, called, method
 
 if TYPE_CHECKING:
     from hep_flows.expr.nodes import Field
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 
 # The column of a leaf that the data model computes: a call, and not the name of a branch.
 CALLED = "()"
-_KINDS: dict[str, Kind] = {"double": "double", "float": "float", "int": "int", "bool": "bool", "long": "wide", "unsigned long": "wide"}
+_KINDS: dict[str, Kind] = {
+    "double": "double",
+    "float": "float",
+    "int": "int",
+    "bool": "bool",
+    "long": "wide",
+    "unsigned long": "wide",
+}
 
 _DECLARED = {"float64": "double", "float32": "float", "bool": "bool", "int32": "int", "int64": "long", "uint64": "unsigned long"}
 
@@ -59,7 +67,7 @@ def stored_leaf(needs: Needs, node: Field, of: ast.expr, *, of_list: bool = Fals
     return _as_used(called(f"hf_leaf_{item}", of, ast.Constant(name)), item)
 
 
-def leaf_list(needs: Needs, node: Field, of: Value) -> ast.expr:
+def leaf_list(node: Field, of: Value) -> ast.expr:
     """Give a leaf that is a list of numbers.
 
     Raises

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.types import Bool, Float, Int
+from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.cpp_spec import CppSpec
-from hep_flows.plugins.servicex.xaod.value import Refused, Value, as_number, called, valid_of
+from hep_flows.plugins.servicex.xaod.value import Value, as_number, called, valid_of
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Sequence
 
     from hep_flows.expr.functions import UserFunction
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def table_name(function: UserFunction) -> str:
     """Give the function of the language's table that a user's function without a body stands for; empty when there is none."""
-    is_known = function.name == "DeltaR" and len(function.parameters) == 4 and function.body is None  # noqa: PLR2004
+    is_known = function.name == "DeltaR" and len(function.parameters) == 4 and function.body is None
     return "delta_r" if is_known and function.cpp is None else ""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from hep_flows.expr.types import Bool, Float, Int
+from hep_flows.plugins.servicex.terms import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +21,6 @@ Kind = Literal["double", "float", "int", "bool", "wide", "object"]
 
 EXACT_BITS = 53
 INT_BITS = 31
-
-
-class Refused(Exception):  # noqa: N818 - it is an answer, not a failure
-    """The back end cannot say it, or would say something else; the text is a sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +56,19 @@ class Value:
 
 def constant(value: float) -> ast.expr:
     """Give a number; what has no text in C++ is written as a quotient, a negative number with its sign in front."""
-    if isinstance(value, float) and math.isnan(value):
+    if isinstance(value, bool | int):
+        return ast.UnaryOp(ast.USub(), ast.Constant(-value)) if value < 0 else ast.Constant(value)
+    if math.isnan(value):
         return ast.BinOp(ast.Constant(0.0), ast.Div(), ast.Constant(0.0))
-    if isinstance(value, float) and math.isinf(value):
-        found: ast.expr = ast.BinOp(ast.Constant(1.0), ast.Div(), ast.Constant(0.0))
-    else:
-        found = ast.Constant(abs(value) if not isinstance(value, bool) else value)
+    found: ast.expr = ast.Constant(abs(value))
+    if math.isinf(value):
+        found = ast.BinOp(ast.Constant(1.0), ast.Div(), ast.Constant(0.0))
     return ast.UnaryOp(ast.USub(), found) if math.copysign(1.0, value) < 0 else found
 
 
 def rounded(value: float, bits: int) -> float:
     """Give the nearest number of that width."""
-    if bits == 64:  # noqa: PLR2004
+    if bits == 64:
         return float(value)
     try:
         near: float = struct.unpack("f", struct.pack("f", value))[0]
@@ -169,9 +167,9 @@ def real_result(node: ast.expr, item: Item, of: Sequence[Value], *, exact: bool 
     A sum, difference, product, quotient or square root of 32-bit numbers that is computed in double precision and then rounded to 32 bits
     is the number that 32-bit arithmetic gives; where the result has 32 bits anyway (``exact``), there is nothing to round.
     """
-    if not isinstance(item, Float) or item.bits < 32:  # noqa: PLR2004
+    if not isinstance(item, Float) or item.bits < 32:
         raise Refused(f"the query language has no {item}")
-    if item.bits == 32 and not exact:  # noqa: PLR2004
+    if item.bits == 32 and not exact:
         return Value(called("hf_float", node), "float", item, valid=valid_of(of))
     return Value(node, "double", item, valid=valid_of(of))
 

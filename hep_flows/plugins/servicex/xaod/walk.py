@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, assert_never
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Bool, Float, Int, Loop
+from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.functions import functions
 from hep_flows.plugins.servicex.xaod.reducers import Reduced, counted, reducers
 from hep_flows.plugins.servicex.xaod.stored import container, leaf_list, stored_leaf
 from hep_flows.plugins.servicex.xaod.user_functions import table_name, user_call
 from hep_flows.plugins.servicex.xaod.value import (
-    Refused,
     Value,
     bits_of,
     both,
@@ -173,7 +173,7 @@ class Walk:
 
     def _reduced(self, node: Call, own: Elements, loops: Loops) -> Value:
         of = node.args[0]
-        if len(own) != len(of.type.axes) - 2:  # noqa: PLR2004 - the events, and the axis that goes
+        if len(own) != len(of.type.axes) - 2:
             raise Refused("a total over all events is made here, from what each file gives")
         listed = self.list(of, own, loops)
         if node.function == "count":
@@ -234,7 +234,7 @@ class Walk:
             raise Refused(f"{node.name} has lists in lists")
         if isinstance(node.of, Dataset):
             return container(self._needs, node)
-        return leaf_list(self._needs, node, self.value(node.of, own, loops))
+        return leaf_list(node, self.value(node.of, own, loops))
 
     def _filtered(self, node: Filter, below: ast.expr, own: Elements, loops: Loops) -> ast.expr:
         x = self.variable(node, own, loops)

@@ -52,7 +52,7 @@ def items(df) -> dict:
         "division of integers": jets.Count() / 2,
         "minus": -jets.eta,
         "comparison with a rounded constant": jets.pt > 20000.1,
-        "constant on the left": 30000 < jets.pt,
+        "constant on the left": jets.pt > 30000,
         "comparison of widths": jets.pt > jets.Count() * 3000.3,
         "comparison of unsigned integers": electrons.OQ == 0,
         "comparison of 64-bit integers": info.eventNumber > 200000,
@@ -88,7 +88,7 @@ def functions(df) -> dict:
         "degrees": np.degrees(jets.phi),
         "derived leaf": truth.pt,
         "cut on a derived leaf": truth[(truth.pt > 20000) & (abs(truth.eta) < 2.5)].eta,
-        "angles": jets.map(lambda j: electrons.DeltaPhi(j)),
+        "angles": jets.map(electrons.DeltaPhi),
         "DeltaR by name": DeltaR(jets.eta, jets.phi, jets.eta, 0.5),
         "own function in C++": above(jets.eta, 2.0),
         "own function of integers": jets[is_odd(jets.PartonTruthLabelID)].pt,
@@ -128,7 +128,7 @@ def lists(df) -> dict:
 def loops(df) -> dict:
     jets, electrons, muons = df.Jets("Jets"), df.Electrons("Electrons"), df.Muons("Muons")
     return {
-        "pairs": jets.map(lambda j: electrons.map(lambda e: j.DeltaR(e))),
+        "pairs": jets.map(lambda j: electrons.map(j.DeltaR)),
         "pairs of one collection": jets.map(lambda a: jets.map(lambda b: a.pt - b.pt)),
         "three loops": jets.map(lambda j: electrons.map(lambda e: muons.map(lambda m: j.eta + e.eta * m.eta))),
         "near objects": jets.map(lambda j: electrons[electrons.DeltaR(j) < 0.4].pt),
