@@ -49,6 +49,22 @@ class Columns:
             return Rows(name)
         return self._made(name, expr, expr)
 
+    def check(self, expr: Expr) -> None:
+        """See whether a result can be sent; of stored objects it is enough that their lists can.
+
+        Raises
+        ------
+        Refused
+            When it cannot.
+        """
+        item = expr.type.item
+        if not isinstance(item, Record) or item.model == "tuple":
+            self.add("c", expr)
+        elif len(expr.type.axes) > 1:
+            self._nested(expr, expr, (), lambda _: ast.Constant(0))
+        elif isinstance(expr, Field):
+            self._walk.value(expr, ())
+
     def _made(self, name: str, expr: Expr, like: Expr) -> Output | Objects:
         """Add the columns of a result, repeated for each element of the axes of ``like``."""
         if isinstance(expr.type.item, Record):
@@ -104,7 +120,7 @@ def members_of(walk: Walk, expr: Expr) -> Mapping[str, Expr]:
             if leaf is None or not leaf.type.axes:
                 raise Refused(f"the member {name} of a record that was put together")
             found[name] = leaf
-        elif leaf is not None and not isinstance(member.item, Record) and _can_be_sent(walk, leaf):
+        elif leaf is not None and _can_be_sent(walk, leaf):
             found[name] = leaf
     if not found:
         raise Refused(f"{expr.type.item.name} has no member that can be sent")

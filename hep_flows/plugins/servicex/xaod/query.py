@@ -19,8 +19,8 @@ from hep_flows.expr.walk import postorder
 from hep_flows.plugins.servicex.qastle_text import qastle_text
 from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.columns import Columns
+from hep_flows.plugins.servicex.xaod.declarations import declarations
 from hep_flows.plugins.servicex.xaod.event_masks import event_masks, is_event_count
-from hep_flows.plugins.servicex.xaod.needs import Needs
 from hep_flows.plugins.servicex.xaod.rename import renamed
 from hep_flows.plugins.servicex.xaod.value import called, function, method, true_where_valid
 from hep_flows.plugins.servicex.xaod.walk import EVENT, TOO_DEEP, Walk
@@ -61,8 +61,7 @@ class XaodDialect:
         self._forget()
 
     def _forget(self) -> None:
-        self._needs = Needs()
-        self._walk = Walk(self._needs)
+        self._walk = Walk()
         self._heights: dict[bytes, int] = {}
 
     def refusal(self, node: Expr) -> str:
@@ -84,7 +83,7 @@ class XaodDialect:
             self._walk.value(mask, ())
         # What depends on a loop's element has no columns of its own: it is looked at where the loop is closed.
         if not node.type.loops:
-            Columns(self._walk).add("c", node)
+            Columns(self._walk).check(node)
 
     def query(self, exprs: Sequence[Expr]) -> XaodQuery:
         """Give the query of results that are about the same events.
@@ -122,9 +121,10 @@ class XaodDialect:
             raise Refused("a total over all events is made here, from what each file gives")
         return event_masks(expr)
 
-    def _text(self, stream: ast.expr) -> str:
+    @staticmethod
+    def _text(stream: ast.expr) -> str:
         query = renamed(stream)
-        return qastle_text(_with_metadata(query, self._needs.of(query)))
+        return qastle_text(_with_metadata(query, declarations(query)))
 
     def _check_height(self, node: Expr) -> None:
         for n in postorder(node, into=lambda n: n.key not in self._heights):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 
+from hep_flows.plugins.servicex.xaod.declarations import carried, declaring
+
 
 def renamed(query: ast.expr) -> ast.expr:
     """Give the same query with distinct variables, numbered in the order of the text; those of the events keep their name."""
@@ -39,7 +41,7 @@ class _Renamer:
         made = type(node)()
         for name, value in ast.iter_fields(node):
             setattr(made, name, self._part(value, names))
-        return made
+        return declaring(made, carried(node))
 
     def _part(self, value: object, names: dict[str, str]) -> object:
         if isinstance(value, list):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from hep_flows.expr.types import Bool, Float, Int, Record
 from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.containers import Accessor, accessor_of, method_metadata
+from hep_flows.plugins.servicex.xaod.declarations import declaring
 from hep_flows.plugins.servicex.xaod.own_functions import STORED
 from hep_flows.plugins.servicex.xaod.value import Value, bits_of, called, method
 
 if TYPE_CHECKING:
     from hep_flows.expr.nodes import Field
     from hep_flows.expr.types import Item, Member
-    from hep_flows.plugins.servicex.xaod.needs import Needs
     from hep_flows.plugins.servicex.xaod.value import Kind
 
 # The column of a leaf that the data model computes: a call, and not the name of a branch.
@@ -31,7 +31,7 @@ _KINDS: dict[str, Kind] = {
 _DECLARED = {"float64": "double", "float32": "float", "bool": "bool", "int32": "int", "int64": "long", "uint64": "unsigned long"}
 
 
-def container(needs: Needs, node: Field) -> ast.expr:
+def container(node: Field) -> ast.expr:
     """Give a container of the event.
 
     Raises
@@ -40,13 +40,10 @@ def container(needs: Needs, node: Field) -> ast.expr:
         When it is not known how the event hands it out.
     """
     accessor = _accessor(node)
-    metadata = accessor.metadata()
-    if metadata is not None:
-        needs.collection(accessor.name, metadata)
-    return method(ast.Name("e", ast.Load()), accessor.name, ast.Constant(node.name))
+    return declaring(method(ast.Name("e", ast.Load()), accessor.name, ast.Constant(node.name)), accessor.metadata())
 
 
-def stored_leaf(needs: Needs, node: Field, of: ast.expr, *, of_list: bool = False) -> Value:
+def stored_leaf(node: Field, of: ast.expr, *, of_list: bool = False) -> Value:
     """Give a leaf of an object, or with ``of_list`` what an element of a list-valued leaf stands for.
 
     Raises
@@ -59,11 +56,11 @@ def stored_leaf(needs: Needs, node: Field, of: ast.expr, *, of_list: bool = Fals
         return _as_used(of, item)
     accessor, name = _accessor(_container_of(node)), node.name
     if _member(node).column.endswith(CALLED):
-        return _declared(needs, accessor, node, of, item)
+        return _declared(accessor, node, of, item)
     returns = accessor.methods.get(name, "")
     if returns:
-        needs.method(accessor.name, name, method_metadata(accessor, name, returns))
-        return Value(method(of, name), _KINDS[returns], item, bits_of(item))
+        read = declaring(method(of, name), method_metadata(accessor, name, returns))
+        return Value(read, _KINDS[returns], item, bits_of(item))
     return _as_used(called(f"hf_leaf_{item}", of, ast.Constant(name)), item)
 
 
@@ -84,11 +81,10 @@ def leaf_list(node: Field, of: Value) -> ast.expr:
     return called(f"hf_list_{item}", of.node, ast.Constant(node.name))
 
 
-def _declared(needs: Needs, accessor: Accessor, node: Field, of: ast.expr, item: Item) -> Value:
+def _declared(accessor: Accessor, node: Field, of: ast.expr, item: Item) -> Value:
     """Give a leaf that the schema says is a method; the generator can go on with few types."""
     returns = _DECLARED.get(str(item), "double")
-    needs.method(accessor.name, node.name, method_metadata(accessor, node.name, returns))
-    read = method(of, node.name)
+    read = declaring(method(of, node.name), method_metadata(accessor, node.name, returns))
     # The generator does no arithmetic on narrow and unsigned integers; a double holds them all.
     is_narrow = isinstance(item, Int) and returns == "double"
     return Value(called("hf_double", read) if is_narrow else read, _KINDS[returns], item, bits_of(item))

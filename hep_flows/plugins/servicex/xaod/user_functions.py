@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hep_flows.expr.types import Bool, Float, Int
 from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.cpp_spec import CppSpec
+from hep_flows.plugins.servicex.xaod.declarations import declaring
 from hep_flows.plugins.servicex.xaod.value import Value, as_number, called, valid_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from hep_flows.expr.functions import UserFunction
     from hep_flows.expr.types import Item
-    from hep_flows.plugins.servicex.xaod.needs import Needs
 
 
 def table_name(function: UserFunction) -> str:
@@ -25,7 +25,7 @@ def table_name(function: UserFunction) -> str:
     return "delta_r" if is_known and function.cpp is None else ""
 
 
-def user_call(needs: Needs, function: UserFunction, args: Sequence[Value]) -> Value:
+def user_call(function: UserFunction, args: Sequence[Value]) -> Value:
     """Give a call of a function that has a body in C++.
 
     Raises
@@ -43,10 +43,11 @@ def user_call(needs: Needs, function: UserFunction, args: Sequence[Value]) -> Va
     body = function.cpp.body
     if returns != "bool":
         body = f"const auto body = [&]() -> {_cpp_type(function.returns)} {{ {body} }}; return static_cast<double>(body());"
-    needs.function(CppSpec(name, parameters, returns, body, tuple(dict.fromkeys(["cmath", *function.cpp.includes]))))
+    spec = CppSpec(name, parameters, returns, body, tuple(dict.fromkeys(["cmath", *function.cpp.includes])))
     operands = [_operand(a, i) for a, i in zip(args, function.accepts, strict=True)]
     bits = 53 if isinstance(function.returns, Int) else 0
-    return Value(called(name, *operands), "bool" if returns == "bool" else "double", function.returns, bits, valid_of(args))
+    node = declaring(called(name, *operands), spec.metadata())
+    return Value(node, "bool" if returns == "bool" else "double", function.returns, bits, valid_of(args))
 
 
 def _operand(value: Value, wanted: Item | None) -> ast.expr:

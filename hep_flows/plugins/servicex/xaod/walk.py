@@ -32,8 +32,6 @@ from hep_flows.plugins.servicex.xaod.value import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hep_flows.plugins.servicex.xaod.needs import Needs
-
 EVENT = "e"
 TOO_DEEP = 60
 TOO_LONG = 20_000
@@ -53,17 +51,10 @@ Loops = tuple[tuple[Loop, Element], ...]
 
 
 class Walk:
-    """Gives the text of expressions over one table.
+    """Gives the text of expressions; what is walked once is remembered."""
 
-    Parameters
-    ----------
-    needs : Needs
-        Collects what the texts rely on: functions, collections and types that a query must declare.
-    """
-
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self) -> None:
         """Nothing is walked yet."""
-        self._needs = needs
         self._functions, self._reducers = functions(), reducers()
         self._values: dict[tuple[object, ...], Value] = {}
         self._lists: dict[tuple[object, ...], ast.expr] = {}
@@ -145,18 +136,18 @@ class Walk:
             self._list(node, own[:-1], loops)
             item = node.type.item
             if n_axes == 1 and isinstance(item, Bool | Int | Float):
-                return stored_leaf(self._needs, node, own[-1].node, of_list=True)
+                return stored_leaf(node, own[-1].node, of_list=True)
             return Value(own[-1].node, "object")
         if isinstance(node.of, Dataset):
-            return Value(container(self._needs, node), "object")
+            return Value(container(node), "object")
         of = self.value(node.of, own, loops)
-        return replace(stored_leaf(self._needs, node, of.node), valid=of.valid)
+        return replace(stored_leaf(node, of.node), valid=of.valid)
 
     def _call(self, node: Call, own: Elements, loops: Loops) -> Value:
         if isinstance(node.function, UserFunction):
             args = [self.value(a, own[: max(0, len(a.type.axes) - 1)], loops) for a in node.args]
             if table_name(node.function) == "":
-                return user_call(self._needs, node.function, args)
+                return user_call(node.function, args)
             return self._functions[table_name(node.function)](args, node.type.item, node)
         kind = FUNCTIONS[node.function].kind
         if kind == "reduce":
@@ -233,7 +224,7 @@ class Walk:
         if len(node.type.axes) - 1 > outer + 1:
             raise Refused(f"{node.name} has lists in lists")
         if isinstance(node.of, Dataset):
-            return container(self._needs, node)
+            return container(node)
         return leaf_list(node, self.value(node.of, own, loops))
 
     def _filtered(self, node: Filter, below: ast.expr, own: Elements, loops: Loops) -> ast.expr:
