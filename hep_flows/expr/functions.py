@@ -15,6 +15,7 @@ from hep_flows.expr.key import digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hep_flows.expr.cpp_function import CppFunction
     from hep_flows.expr.nodes import Constant
     from hep_flows.expr.types import Item
 
@@ -89,6 +90,8 @@ class UserFunction:
         What it does that no key can stand for, where it is not portable.
     from_file : bool
         Whether ``code`` covers the file that it was read from, and its names are therefore no identity. The note says which file.
+    cpp : CppFunction, optional
+        The body in C++, for back ends that generate it; part of the identity.
     """
 
     name: str
@@ -101,12 +104,14 @@ class UserFunction:
     note: str = field(default="", compare=False, repr=False)
     why_not_portable: str = field(default="holds values that have no content key", compare=False, repr=False)
     from_file: bool = False
+    cpp: CppFunction | None = None
 
     def identity(self) -> bytes:
         """Give the digest that stands for the function in keys."""
         accepts = tuple([str(a) for a in self.accepts])
         name, parameters = ("", ()) if self.from_file else (self.name, self.parameters)
-        return digest("user function", name, parameters, accepts, str(self.returns), self.code)
+        cpp = () if self.cpp is None else ((self.cpp.body, self.cpp.includes),)
+        return digest("user function", name, parameters, accepts, str(self.returns), self.code, *cpp)
 
 
 def _rows() -> dict[str, Function]:

@@ -37,10 +37,11 @@ class Needed:
 
     def members(self, record: Record) -> dict[str, Member]:
         """Give the needed members of a record, in the record's order."""
-        if record in self._whole:
-            return dict(record.members)
-        names = self._some.get(record, set())
-        return {n: m for n, m in record.members.items() if n in names}
+        used = self._some.get(record, set())
+        names = [n for n in record.members if record in self._whole or n in used]
+        # An open record has members that it does not list.
+        more = sorted(used - set(names))
+        return {n: record.members[n] for n in (*names, *more)}
 
     def _use(self, node: Expr) -> None:
         if isinstance(node, Field):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
+from hep_flows.expr.cpp_function import CppFunction
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.needed import Needed
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
@@ -105,8 +106,10 @@ def _declaration(function: UserFunction, records: RecordWriter) -> list[Any]:
     accepts = [None if a is None else records.item(a) for a in function.accepts]
     returns = records.item(function.returns)
     head = [function.name, list(function.parameters), accepts, returns]
-    more = [True] if function.from_file else []
-    return [*head, function.code.hex(), function.portable, function.note, *more]
+    rest: list[Any] = [True] if function.from_file else []
+    if function.cpp is not None:
+        rest = [[function.cpp.body, list(function.cpp.includes)]]
+    return [*head, function.code.hex(), function.portable, function.note, *rest]
 
 
 def decode(data: bytes) -> Expr:
@@ -201,14 +204,26 @@ def _node(row: list[Any], nodes: Sequence[Expr], records: RecordReader, function
 
 
 def _function(row: list[Any], records: RecordReader) -> UserFunction:
-    name, parameters, accepts, returns, code, portable, note, *more = row
+    name, parameters, accepts, returns, code, portable, note, *rest = row
     items = tuple([None if a is None else records.item(a) for a in checked(accepts, list)])
     names = _texts(checked(parameters, list))
     code = bytes.fromhex(checked(code, str))
-    if more not in ([], [True]):
-        raise Malformed(f"a function with {more}")
-    items_and_code = names, items, records.item(returns), code, checked(portable, bool)
-    return UserFunction(checked(name, str), *items_and_code, note=checked(note, str), from_file=bool(more))
+    from_file, cpp = _origin(rest)
+    known = names, items, records.item(returns), code, checked(portable, bool)
+    return UserFunction(checked(name, str), *known, note=checked(note, str), from_file=from_file, cpp=cpp)
+
+
+def _origin(rest: list[Any]) -> tuple[bool, CppFunction | None]:
+    """Say whether a function was read from a file, and give its body in C++."""
+    match rest:
+        case []:
+            return False, None
+        case [True]:
+            return True, None
+        case [[str(body), list(includes)]]:
+            return False, CppFunction(body, _texts(includes))
+        case _:
+            raise Malformed(f"a function with {rest}")
 
 
 def _number(value: object, end: int) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, overload
 
-from hep_flows.errors import LiteralError
+from hep_flows.errors import LiteralError, with_article
+from hep_flows.expr.cpp_function import CppFunction
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.types import Bool, Float, Int, Item, String
 from hep_flows.record.declared_function import recorded_call
@@ -20,7 +22,11 @@ if TYPE_CHECKING:
 _ITEMS: dict[object, Item] = {float: Float(64), int: Int(64), bool: Bool(), str: String()}
 
 
-def user_func(function: Callable[..., Any]) -> Callable[..., Any]:
+@overload
+def user_func(function: Callable[..., Any]) -> Callable[..., Any]: ...
+@overload
+def user_func(*, cpp: CppFunction | str) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
+def user_func(function: Callable[..., Any] | None = None, *, cpp: CppFunction | str | None = None) -> Callable[..., Any]:
     """Let a function be used in expressions.
 
     Parameters
@@ -28,18 +34,37 @@ def user_func(function: Callable[..., Any]) -> Callable[..., Any]:
     function : callable
         Annotated with ``float``, ``int``, ``bool`` or ``str``. With a local body it is called on arrays, or item by item where the
         body works on single values only. Without one (a docstring, ``...``, ``pass``, ``raise``) a plug-in must know the name.
+    cpp : CppFunction or str, optional
+        The body in C++, for back ends that generate it: ``@user_func(cpp="return x * x;")``. With headers other than ``cmath`` it is a
+        `CppFunction`.
 
     Returns
     -------
     callable
         Records a call when an argument is an expression, else calls the function.
 
+    Raises
+    ------
+    LiteralError
+        When the body in C++ cannot be sent, or a parameter is a text.
+
     Notes
     -----
-    The function is identified by its code with its captured values, never by its name and line. A call whose arguments are missing
-    somewhere is missing there.
+    The function is identified by its code with its captured values and its body in C++, never by its name and line. A call whose
+    arguments are missing somewhere is missing there.
     """
+    if cpp is not None and not isinstance(cpp, str | CppFunction):
+        raise LiteralError(f"a body in C++ is a text or a CppFunction, not {with_article(cpp)}", where=user_site())
+    body = CppFunction(cpp) if isinstance(cpp, str) else cpp
+    if function is None:
+        return functools.partial(_user_func, cpp=body)
+    return _user_func(function, cpp=body)
+
+
+def _user_func(function: Callable[..., Any], *, cpp: CppFunction | None) -> Callable[..., Any]:
     declared = declaration_of(function)
+    if cpp is not None:
+        declared = replace(declared, cpp=_checked_cpp(cpp, declared))
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -55,6 +80,22 @@ def user_func(function: Callable[..., Any]) -> Callable[..., Any]:
         return recorded_call(declared, frames[0], [given.arguments[p] for p in declared.parameters])
 
     return record
+
+
+def _checked_cpp(cpp: CppFunction, declared: UserFunction) -> CppFunction:
+    texts = [i for i in (*declared.accepts, declared.returns) if isinstance(i, String)]
+    why = ""
+    if texts:
+        why = "C++ functions are about numbers, and it declares a str"
+    elif "return" not in cpp.body:
+        why = "it returns nothing"
+    elif "//" in cpp.body or "#" in cpp.body:
+        why = "it is sent on one line: a // comment or a # would swallow the rest"
+    elif "argument_" in cpp.body:
+        why = "names that begin with argument_ are those of the caller"
+    if why:
+        raise LiteralError(f"user function {declared.name} has a body in C++ that cannot be sent", where=user_site(), why=why)
+    return replace(cpp, body=" ".join([line.strip() for line in cpp.body.splitlines() if line.strip()]))
 
 
 def declaration_of(function: Callable[..., Any]) -> UserFunction:

@@ -1,0 +1,143 @@
+"""Functions in C++ that the dialect brings along, because the generator has none, or computes something else.
+
+Its own ``abs``, ``sqrt``, ``sin``, ... cannot be operands of arithmetic, and its Min and Max begin at zero.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hep_flows.plugins.servicex.xaod.cpp_spec import CppSpec, real
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Leaves of the auxiliary store, by numpy's name of their type: the C++ type that is stored, and the one that the query goes on with.
+STORED: Mapping[str, tuple[str, str]] = {
+    "bool": ("char", "bool"),
+    "int8": ("char", "int"),
+    "uint8": ("unsigned char", "int"),
+    "int16": ("short", "int"),
+    "uint16": ("unsigned short", "int"),
+    "int32": ("int", "int"),
+    "uint32": ("unsigned int", "double"),
+    "int64": ("long", "long"),
+    "uint64": ("unsigned long", "unsigned long"),
+    "float32": ("float", "float"),
+    "float64": ("double", "double"),
+}
+
+# The end of the names of functions that give 32-bit numbers whose last digits are not numpy's.
+NEAR = "_near"
+
+# C++ mathematics by numpy's name; the last bits of these depend on the library.
+MATHEMATICS: Mapping[str, str] = {
+    "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log": "log", "log2": "log2", "log10": "log10", "log1p": "log1p", "cbrt": "cbrt",
+    "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
+    "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
+}  # fmt: skip
+MATHEMATICS_OF_TWO: Mapping[str, str] = {"hypot": "hypot", "arctan2": "atan2", "power": "pow", "float_power": "pow"}
+
+
+def own_functions() -> Mapping[str, CppSpec]:
+    """Give every function by the name that it has in queries."""
+    return {s.name: s for s in (*_conversions(), *_exact(), *_mathematics(), *_angles(), *_stored())}
+
+
+def _conversions() -> tuple[CppSpec, ...]:
+    return (
+        CppSpec("hf_float", (("double", "x"),), "float", "return static_cast<float>(x);"),
+        CppSpec("hf_double", (("double", "x"),), "double", "return x;"),
+        CppSpec("hf_int", (("double", "x"),), "int", "return static_cast<int>(x);"),
+    )
+
+
+def _exact() -> tuple[CppSpec, ...]:
+    return (
+        real("hf_absolute", "x", "std::abs(x)"),
+        real("hf_sqrt", "x", "std::sqrt(x)"),
+        real("hf_square", "x", "x * x"),
+        real("hf_reciprocal", "x", "1.0 / x"),
+        real("hf_floor", "x", "std::floor(x)"),
+        real("hf_ceil", "x", "std::ceil(x)"),
+        real("hf_trunc", "x", "std::trunc(x)"),
+        real("hf_rint", "x", "std::nearbyint(x)"),
+        real("hf_sign", "x", "x > 0 ? 1.0 : x < 0 ? -1.0 : x == 0 ? 0.0 : x"),
+        real("hf_isnan", "x", "std::isnan(x)", "bool"),
+        real("hf_isfinite", "x", "std::isfinite(x)", "bool"),
+        real("hf_isinf", "x", "std::isinf(x)", "bool"),
+        real("hf_signbit", "x", "std::signbit(x)", "bool"),
+        real("hf_copysign", "x y", "std::copysign(x, y)"),
+        real("hf_fmod", "x y", "std::fmod(x, y)"),
+        real("hf_maximum", "x y", "(x >= y || std::isnan(x)) ? x : y"),
+        real("hf_minimum", "x y", "(x <= y || std::isnan(x)) ? x : y"),
+        real("hf_fmax", "x y", "(x >= y || std::isnan(y)) ? x : y"),
+        real("hf_fmin", "x y", "(x <= y || std::isnan(y)) ? x : y"),
+    )
+
+
+def near_name(name: str, bits: int) -> str:
+    """Give the name of a function of `MATHEMATICS` or `MATHEMATICS_OF_TWO` for results of that width."""
+    return f"hf_{name}{NEAR if bits == 32 else ''}"
+
+
+def _mathematics() -> tuple[CppSpec, ...]:
+    bodies = {n: ("x", f"std::{cpp}(x)") for n, cpp in MATHEMATICS.items()}
+    bodies |= {n: ("x y", f"std::{cpp}(x, y)") for n, cpp in MATHEMATICS_OF_TWO.items()}
+    bodies |= {n: ("x", f"x * {factor}") for n, factor in PER_TURN.items()}
+    wide = [real(near_name(n, 64), names, body) for n, (names, body) in bodies.items()]
+    narrow = [real(near_name(n, 32), names, f"static_cast<float>({body})", "float") for n, (names, body) in bodies.items()]
+    return (*wide, *narrow)
+
+
+PER_TURN = {
+    "degrees": "(180.0 / 3.14159265358979323846)",
+    "rad2deg": "(180.0 / 3.14159265358979323846)",
+    "radians": "(3.14159265358979323846 / 180.0)",
+    "deg2rad": "(3.14159265358979323846 / 180.0)",
+}
+
+# The same steps, in the same width, as the angle is wrapped here: an angle in [-pi, pi) keeps every bit.
+_WRAPPED = (
+    "const {t} pi = static_cast<{t}>(3.14159265358979323846), turn = static_cast<{t}>(6.28318530717958647692); "
+    "const {t} turns = std::floor(({t})((angle + pi) / turn)); "
+    "{t} near = angle - turns * turn; "
+    "{narrow}"
+    "if (!(near >= -pi && near < pi)) {{ "
+    "if (angle >= -pi && angle < pi) near = angle; else near = near >= pi ? near - turn : near + turn; }} "
+)
+_NARROW = "near -= turns * static_cast<float>(6.28318530717958647692 - static_cast<double>(turn)); "
+
+
+def _angles() -> tuple[CppSpec, ...]:
+    return tuple([spec for t in ("double", "float") for spec in (_delta_phi(t), _delta_r(t))])
+
+
+def _wrapped(t: str) -> str:
+    return _WRAPPED.format(t=t, narrow=_NARROW if t == "float" else "")
+
+
+def _delta_phi(t: str) -> CppSpec:
+    body = f"const {t} angle = phi1 - phi2; {_wrapped(t)}return near;"
+    return CppSpec(f"hf_delta_phi_{t}", ((t, "phi1"), (t, "phi2")), t, body, ("cmath",))
+
+
+def _delta_r(t: str) -> CppSpec:
+    body = (
+        f"const {t} angle = phi1 - phi2; {_wrapped(t)}const {t} d_eta = eta1 - eta2; const {t} square = d_eta * d_eta + near * near; "
+        f"return std::isfinite(square) ? std::sqrt(square) : std::hypot(d_eta, near);"
+    )
+    return CppSpec(f"hf_delta_r_{t}", ((t, "eta1"), (t, "phi1"), (t, "eta2"), (t, "phi2")), t, body, ("cmath",))
+
+
+def _stored() -> tuple[CppSpec, ...]:
+    object_and_leaf = (("const auto*", "object"), ("const char*", "leaf"))
+    found: list[CppSpec] = []
+    for name, (stored, used) in STORED.items():
+        found.append(CppSpec(f"hf_leaf_{name}", object_and_leaf, used, f"return object->template auxdataConst<{stored}>(leaf);"))
+        body = (
+            f"const auto& values = object->template auxdataConst<std::vector<{stored}>>(leaf); "
+            f"return std::vector<{used}>(values.begin(), values.end());"
+        )
+        found.append(CppSpec(f"hf_list_{name}", object_and_leaf, used, body, collection=True))
+    return tuple(found)

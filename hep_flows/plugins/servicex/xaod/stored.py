@@ -1,0 +1,142 @@
+"""Stored things: containers of the event, leaves of their objects, lists in leaves."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from hep_flows.expr.types import Bool, Float, Int, Record
+from hep_flows.plugins.servicex.terms import Refused
+from hep_flows.plugins.servicex.xaod.containers import Accessor, accessor_of, method_metadata
+from hep_flows.plugins.servicex.xaod.declarations import declaring
+from hep_flows.plugins.servicex.xaod.own_functions import STORED
+from hep_flows.plugins.servicex.xaod.value import Value, bits_of, called, method
+
+if TYPE_CHECKING:
+    from hep_flows.expr.nodes import Field
+    from hep_flows.expr.types import Item, Member
+    from hep_flows.plugins.servicex.xaod.value import Kind
+
+# The column of a leaf that the data model computes: a call, and not the name of a branch.
+CALLED = "()"
+_KINDS: dict[str, Kind] = {
+    "double": "double",
+    "float": "float",
+    "int": "int",
+    "bool": "bool",
+    "long": "wide",
+    "unsigned long": "wide",
+}
+
+_DECLARED = {"float64": "double", "float32": "float", "bool": "bool", "int32": "int", "int64": "long", "uint64": "unsigned long"}
+
+
+def container(node: Field) -> ast.expr:
+    """Give a container of the event.
+
+    Raises
+    ------
+    Refused
+        When it is not known how the event hands it out.
+    """
+    accessor = _accessor(node)
+    return declaring(method(ast.Name("e", ast.Load()), accessor.name, ast.Constant(node.name)), accessor.metadata())
+
+
+def stored_leaf(node: Field, of: ast.expr, *, of_list: bool = False) -> Value:
+    """Give a leaf of an object, or with ``of_list`` what an element of a list-valued leaf stands for.
+
+    Raises
+    ------
+    Refused
+        When it is no number, or not one of an object of a known container.
+    """
+    item = _number(node)
+    if of_list:
+        return _as_used(of, item)
+    accessor, name = _accessor(_container_of(node)), node.name
+    if _member(node).column.endswith(CALLED):
+        return _declared(accessor, node, of, item)
+    returns = accessor.methods.get(name, "")
+    if returns:
+        read = declaring(method(of, name), method_metadata(accessor, name, returns))
+        return Value(read, _KINDS[returns], item, bits_of(item))
+    return _as_used(called(f"hf_leaf_{item}", of, ast.Constant(name)), item)
+
+
+def leaf_list(node: Field, of: Value) -> ast.expr:
+    """Give a leaf that is a list of numbers.
+
+    Raises
+    ------
+    Refused
+        When it is no list of numbers, or the object may be missing.
+    """
+    item = _number(node)
+    if of.valid:
+        raise Refused("a list that may be missing")
+    _accessor(_container_of(node))
+    if _member(node).column.endswith(CALLED):
+        raise Refused(f"{node.name} is a list that a method gives")
+    return called(f"hf_list_{item}", of.node, ast.Constant(node.name))
+
+
+def _declared(accessor: Accessor, node: Field, of: ast.expr, item: Item) -> Value:
+    """Give a leaf that the schema says is a method; the generator can go on with few types."""
+    returns = _DECLARED.get(str(item), "double")
+    read = declaring(method(of, node.name), method_metadata(accessor, node.name, returns))
+    # The generator does no arithmetic on narrow and unsigned integers; a double holds them all.
+    is_narrow = isinstance(item, Int) and returns == "double"
+    return Value(called("hf_double", read) if is_narrow else read, _KINDS[returns], item, bits_of(item))
+
+
+def _as_used(node: ast.expr, item: Item) -> Value:
+    return Value(node, _KINDS[STORED[str(item)][1]], item, bits_of(item))
+
+
+def _number(node: Field) -> Item:
+    item, member = node.type.item, _member(node)
+    if isinstance(item, Record):
+        raise Refused(f"{node.name} is an object inside of an object")
+    if not isinstance(item, Bool | Int | Float) or str(item) not in STORED:
+        raise Refused(f"{node.name} is a {item}, and the query language has numbers only")
+    if member.optional:
+        raise Refused(f"values of {node.name} may be missing")
+    return item
+
+
+def _container_of(node: Field) -> Field:
+    """Give the container whose objects have the leaf."""
+    from hep_flows.expr.nodes import Bound, Call, Dataset, Field, Filter, Map
+
+    of = node.of
+    while True:
+        match of:
+            case Field(of=Dataset()):
+                return of
+            case Filter() | Bound():
+                of = of.of
+            case Map():
+                of = of.body
+            case Call(function="pick"):
+                of = of.args[0]
+            case _:
+                raise Refused(f"{node.name} is not a leaf of a container's objects")
+
+
+def _accessor(node: Field) -> Accessor:
+    member = _member(node)
+    if not isinstance(member.item, Record):
+        raise Refused(f"{node.name} is no container of the event")
+    found = accessor_of(node.name, member.column)
+    if found is None:
+        raise Refused(f"it is not known which class the objects of {node.name} have")
+    if found.is_list != bool(member.axes):
+        raise Refused(f"{node.name} is not what {found.name} is in the data model")
+    return found
+
+
+def _member(node: Field) -> Member:
+    record = node.of.type.item
+    assert isinstance(record, Record)
+    return record.members[node.name]

@@ -1,0 +1,46 @@
+"""The compiler for generated queries, and the file whose values they run on."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from hep_flows import alias_scope, xaod_table
+from plugins.servicex.edm.columns import read_columns, write_columns
+from plugins.servicex.edm.compiled import Compiler
+from plugins.servicex.xaod.proof import Proof
+
+CONTAINERS = frozenset(
+    "AnalysisJets AnalysisElectrons AnalysisMuons AnalysisPhotons AnalysisTauJets TruthElectrons TruthMuons TruthBoson TruthTaus "
+    "MET_Core_AnalysisMET MET_Truth EventInfo PrimaryVertices InDetTrackParticles TruthEvents TruthPrimaryVertices".split()
+)
+
+
+@pytest.fixture(scope="session")
+def compiler(tmp_path_factory) -> Compiler:
+    """Give what compiles generated C++; without a compiler there is nothing to prove."""
+    if shutil.which("g++") is None:
+        pytest.skip("there is no g++ here, so generated C++ cannot be compiled")
+    return Compiler(tmp_path_factory.mktemp("compiled"))
+
+
+@pytest.fixture(scope="session")
+def values(data, tmp_path_factory):
+    """Give the values of the PHYSLITE file in the form that compiled queries read."""
+    path = tmp_path_factory.mktemp("values") / "events.txt"
+    write_columns(read_columns(data("PHYSLITE_example.root"), CONTAINERS), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def proof(compiler, values) -> Proof:
+    """Give what runs expressions in C++."""
+    return Proof(compiler, values)
+
+
+@pytest.fixture
+def df(data):
+    """Give the table of the same file, with aliases of its own."""
+    with alias_scope():
+        yield xaod_table(data("PHYSLITE_example.root"))

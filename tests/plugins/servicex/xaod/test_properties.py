@@ -1,0 +1,97 @@
+"""Random expressions: what the dialect says that it can do is accepted, compiles, runs, and equals the awkward plug-in."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hep_flows.expr import build
+from hep_flows.expr.text import one_line
+from hep_flows.expr.walk import postorder
+from hep_flows.normalise import normalise
+from hep_flows.plugin import Columns, Scalar
+from hep_flows.plugins.servicex.xaod.event_masks import event_masks, is_event_count
+from hep_flows.testing.run_with import expected_result, reference
+from oracle.expressions import grown
+from oracle.pool import Made
+from plugins.servicex.edm.compiled import DoesNotCompileError, FailsError
+from plugins.servicex.xaod.proof import assert_same, is_exact
+
+if TYPE_CHECKING:
+    from hep_flows.expr.nodes import Expr
+
+EXAMPLES = 300 if os.environ.get("HEP_FLOWS_XAOD_ALL") else 12
+LEAVES = (
+    "AnalysisJets.pt AnalysisJets.eta AnalysisJets.phi AnalysisJets.EMFrac AnalysisJets.PartonTruthLabelID AnalysisJets.NumTrkPt500 "
+    "AnalysisJets.SumPtTrkPt500 AnalysisElectrons.pt AnalysisElectrons.eta AnalysisElectrons.charge AnalysisElectrons.author "
+    "AnalysisElectrons.OQ AnalysisElectrons.DFCommonElectronsLHLoose TruthElectrons.px TruthElectrons.pdgId AnalysisMuons.eta "
+    "EventInfo.averageInteractionsPerCrossing EventInfo.runNumber EventInfo.mcEventWeights MET_Truth.mpx"
+).split()
+
+
+def _pool(dataset) -> list[Made]:
+    found = []
+    for path in LEAVES:
+        container, leaf = path.split(".")
+        found.append(Made(build.field(build.field(dataset, container), leaf)))
+    return found
+
+
+@st.composite
+def expressions(draw, dataset) -> list[Expr]:
+    """Give the expressions of a pool that grew, without open loops, the largest last."""
+    start = _pool(dataset)
+    made = grown(draw, start, draw(st.integers(2, 8)))[len(start) :]
+    closed = [m.expr for m in made if not m.type.loops]
+    return sorted(normalise(closed), key=lambda e: len(list(postorder(e))))
+
+
+def _about_the_same_events(exprs: list[Expr], dialect) -> list[Expr]:
+    """Give those that can be sent together with the largest."""
+    able = [e for e in exprs if not dialect.refusal(e)]
+    if not able:
+        return []
+
+    def masks(expr: Expr) -> list[bytes]:
+        return [m.key for m in event_masks(expr.args[0] if is_event_count(expr) else expr)]
+
+    return [e for e in able if masks(e) == masks(able[-1])]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_is_labelled_compiles_and_is_equal(df, proof):
+    dataset = df._expr
+    n_sent = 0
+
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES < 100)
+    @given(expressions(dataset))
+    def check(exprs):
+        nonlocal n_sent
+        sent = _about_the_same_events(exprs, proof.dialect)
+        if not sent:
+            return
+        query = proof.dialect.query(sent)
+        try:
+            got = proof.results(sent)
+        except (DoesNotCompileError, FailsError) as error:
+            raise AssertionError(f"{[one_line(e) for e in sent]}\n{query.text}\n{error}") from None
+        for expr, result in zip(sent, got, strict=True):
+            _check_one(proof, expr, result)
+            n_sent += 1
+
+    check()
+    assert n_sent >= EXAMPLES
+
+
+def _check_one(proof, expr: Expr, got) -> None:
+    wanted = expected_result(expr, reference())
+    assert isinstance(wanted, Columns | Scalar)
+    exact = is_exact(proof.dialect.query([expr]).text)
+    try:
+        assert_same(got, wanted.array if isinstance(wanted, Columns) else wanted.value, exact=exact)
+    except AssertionError as error:
+        raise AssertionError(f"{one_line(expr)}: {expr.type}\n{error}\n{proof.dialect.query([expr]).text}") from None
