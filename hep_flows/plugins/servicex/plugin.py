@@ -8,11 +8,13 @@ from hep_flows.errors import PlanError
 from hep_flows.expr.nodes import Dataset, Expr, Literal
 from hep_flows.expr.types import Histogram
 from hep_flows.plugin import UNCOUNTED, Columns, No, Partition, Program, Scalar, Yes
-from hep_flows.plugins.servicex.capabilities import Capabilities
 from hep_flows.plugins.servicex.choose_endpoint import Endpoints
+from hep_flows.plugins.servicex.kinds_of_tables import KindsOfTables
 from hep_flows.plugins.servicex.remote_identity import RemoteIdentity
 from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.uproot_table import uproot_dialect
+from hep_flows.plugins.servicex.uproot_wording import UprootWording
+from hep_flows.plugins.servicex.xaod.wording import XaodWording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,10 +22,8 @@ if TYPE_CHECKING:
     from hep_flows.errors import HepFlowsError
     from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Label, Result, RunContext
-    from hep_flows.plugins.servicex.dialect import Dialect
     from hep_flows.plugins.servicex.endpoint import Endpoint
-
-KINDS = frozenset({"servicex-nanoaod", "servicex-xaod", "servicex-tree"})
+    from hep_flows.plugins.servicex.wording import Wording
 
 
 class ServiceXPlugin:
@@ -32,29 +32,31 @@ class ServiceXPlugin:
     Parameters
     ----------
     endpoint : Endpoint, optional
-        What runs the queries; by default the server's own code generator in this process, on local files.
-    dialect : Dialect, optional
-        The capability table of the code generator behind it.
+        What runs all queries; when left out, the server that a table was made for, or this process.
+    wordings : sequence of Wording, optional
+        The languages of the code generators.
     """
 
     name = "servicex"
     result_version = "1"
 
-    def __init__(self, endpoint: Endpoint | None = None, dialect: Dialect | None = None) -> None:
+    def __init__(self, endpoint: Endpoint | None = None, wordings: Sequence[Wording] = ()) -> None:
         """Nothing is opened yet."""
-        self._dialect = dialect or uproot_dialect()
-        self._capabilities = Capabilities(self._dialect)
+        made = tuple(wordings) or (UprootWording(uproot_dialect()), XaodWording())
+        self._wordings = {kind: w for w in made for kind in w.kinds}
+        self._kinds = KindsOfTables()
         self._endpoints = Endpoints(endpoint)
 
     def can_run(self, node: Expr, inputs: Sequence[Label]) -> Yes | No:
         """Say yes to what the code generator computes as the language means it, over tables that ServiceX reads."""
         if isinstance(node.type.item, Histogram):
             return No("it delivers columns, not histograms")
-        if isinstance(node, Dataset) and node.kind not in KINDS:
-            return No(f"it reads {', '.join(sorted(KINDS))}, not {node.kind}")
+        if isinstance(node, Dataset) and node.kind not in self._wordings:
+            return No(f"it reads {', '.join(sorted(self._wordings))}, not {node.kind}")
         if any([label != self.name for i, label in zip(node.inputs(), inputs, strict=True) if not isinstance(i, Literal)]):
             return No("a part of it is computed elsewhere, and only stored events can be asked about")
-        reason = self._capabilities.refusal(node)
+        wording = self._wordings.get(self._kinds.of(node))
+        reason = "it sends queries about stored events" if wording is None else wording.refusal(node)
         return No(reason) if reason else Yes()
 
     def translate(self, task: Task) -> Program:
@@ -65,12 +67,10 @@ class ServiceXPlugin:
         PlanError
             When an object is wanted as a whole that holds something which cannot be sent.
         """
-        from hep_flows.plugins.servicex.run_query import requests
-
         if task.dataset is None:
             raise PlanError("a query is about the events of a table", where=task.expr.where)
         try:
-            (request,) = requests(self._dialect, task.dataset, [task])
+            (request,) = self._wordings[task.dataset.kind].requests(task.dataset, [task])
         except Refused as refused:
             raise PlanError(f"it cannot be sent to ServiceX: {refused}", where=task.expr.where, do="take its leaves") from None
         return Program(task, request.query.text, "qastle", request.query.reads)
@@ -91,7 +91,7 @@ class ServiceXPlugin:
         from hep_flows.plugins.servicex.run_query import run_query
 
         del inputs
-        return run_query(self._dialect, self._runs_on(programs), [p.task for p in programs], context)
+        return run_query(self._wording(programs), self._runs_on(programs), [p.task for p in programs], context)
 
     def stream(
         self, programs: Sequence[Program], partitions: Sequence[Partition], context: RunContext
@@ -105,7 +105,7 @@ class ServiceXPlugin:
         """
         from hep_flows.plugins.servicex.stream_query import stream_query
 
-        yield from stream_query(self._dialect, self._runs_on(programs), [p.task for p in programs], partitions, context)
+        yield from stream_query(self._wording(programs), self._runs_on(programs), [p.task for p in programs], partitions, context)
 
     def merge(self, program: Program, parts: Sequence[Result]) -> Result:
         """Give one array of all events in order, or the number of events."""
@@ -114,9 +114,8 @@ class ServiceXPlugin:
         arrays = [p.array for p in parts if isinstance(p, Columns)]
         if len(arrays) == 1:
             return Columns(arrays[0])
-        from hep_flows.plugins.servicex.merge_columns import concatenated
-
-        return Columns(concatenated(self._dialect, program.task.expr, arrays))
+        kind = self._kinds.of(program.task.expr)
+        return Columns(self._wordings[kind].together(program.task.expr, arrays))
 
     def kept(self, program: Program, parts: Sequence[Result]) -> Result | None:
         """Give the number of events of some parts."""
@@ -140,6 +139,11 @@ class ServiceXPlugin:
             found.append(Partition(file, number, 0, entries, first))
             first += max(0, entries)
         return tuple(found)
+
+    def _wording(self, programs: Sequence[Program]) -> Wording:
+        dataset = programs[0].task.dataset
+        assert dataset is not None
+        return self._wordings[dataset.kind]
 
     def _runs_on(self, programs: Sequence[Program]) -> Endpoint:
         dataset = programs[0].task.dataset

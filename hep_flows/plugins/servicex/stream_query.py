@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING
 from hep_flows.errors import HepFlowsError, PluginError
 from hep_flows.plugin import Columns, Scalar
 from hep_flows.plugins.servicex.endpoint import EndpointError, Watch
-from hep_flows.plugins.servicex.merge_columns import concatenated
-from hep_flows.plugins.servicex.run_query import is_known, requests, results_of, unasked, unsent
+from hep_flows.plugins.servicex.run_query import results_of
+from hep_flows.plugins.servicex.wording import is_known, unsent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Partition, Result, RunContext
-    from hep_flows.plugins.servicex.dialect import Dialect
     from hep_flows.plugins.servicex.endpoint import Delivered, Endpoint
-    from hep_flows.plugins.servicex.run_query import Request
+    from hep_flows.plugins.servicex.wording import Request, Wording
 
 Item = tuple["Partition", "Mapping[Key, Result] | HepFlowsError"]
 
 
 def stream_query(
-    dialect: Dialect, endpoint: Endpoint, tasks: Sequence[Task], partitions: Sequence[Partition], context: RunContext
+    wording: Wording, endpoint: Endpoint, tasks: Sequence[Task], partitions: Sequence[Partition], context: RunContext
 ) -> Iterator[Item]:
     """Give the results of tasks for each file, in the order in which they come.
 
@@ -40,8 +39,8 @@ def stream_query(
     dataset = next((t.dataset for t in tasks if t.dataset is not None), None)
     if dataset is None:
         raise PluginError("a query is about the events of files", where=tasks[0].expr.where)
-    waiting = _Waiting(dialect, {t.key: t for t in tasks}, partitions)
-    asked = requests(dialect, dataset, tasks)
+    waiting = _Waiting(wording, {t.key: t for t in tasks}, partitions)
+    asked = wording.requests(dataset, tasks)
     with tempfile.TemporaryDirectory(prefix="servicex-", dir=context.scratch) as scratch:
         for request in asked:
             yield from waiting.known(request)
@@ -61,8 +60,8 @@ def stream_query(
 class _Waiting:
     """What has come of each file so far."""
 
-    def __init__(self, dialect: Dialect, tasks: Mapping[Key, Task], partitions: Sequence[Partition]) -> None:
-        self._dialect = dialect
+    def __init__(self, wording: Wording, tasks: Mapping[Key, Task], partitions: Sequence[Partition]) -> None:
+        self._wording = wording
         self._tasks = tasks
         self._open: dict[str, list[Partition]] = {}
         for partition in partitions:
@@ -72,13 +71,13 @@ class _Waiting:
 
     def files(self, request: Request) -> list[str]:
         """Give the files that a request is still to be sent for."""
-        return [file for file in self._open if not set(request.asked) <= set(self._results[file])]
+        return [file for file in self._open if not set(request.keys) <= set(self._results[file])]
 
     def known(self, request: Request) -> Iterator[Item]:
         """Take what needs no query: files without events, and numbers of events that are known."""
         for file, partitions in list(self._open.items()):
             if is_known(request, partitions[0]):
-                yield from self._add(file, {key: unasked(one, partitions[0].n_events) for key, one in request.asked.items()})
+                yield from self._add(file, request.without_query(partitions[0].n_events))
 
     def came(self, endpoint: Endpoint, request: Request, item: Delivered | EndpointError) -> Iterator[Item]:
         """Take what an endpoint gave."""
@@ -95,14 +94,14 @@ class _Waiting:
         for name, parts in self._parts.items():
             if name in self._open:
                 in_order = [parts[file] for file in sorted(parts)]
-                yield from self._add(name, {key: self._merged(key, [p[key] for p in in_order]) for key in request.asked})
+                yield from self._add(name, {key: self._merged(key, [p[key] for p in in_order]) for key in request.keys})
         self._parts = {}
 
     def _merged(self, key: Key, parts: Sequence[Result]) -> Result:
         if all(isinstance(p, Scalar) for p in parts):
             return Scalar(sum([p.value for p in parts if isinstance(p, Scalar)]))
         arrays = [p.array for p in parts if isinstance(p, Columns)]
-        return Columns(arrays[0] if len(arrays) == 1 else concatenated(self._dialect, self._tasks[key].expr, arrays))
+        return Columns(arrays[0] if len(arrays) == 1 else self._wording.together(self._tasks[key].expr, arrays))
 
     def _add(self, file: str, found: Mapping[Key, Result]) -> Iterator[Item]:
         if file not in self._open:
