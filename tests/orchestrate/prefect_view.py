@@ -37,7 +37,9 @@ def latest(url, n_tasks=None):
         tasks = _settled(client, FlowRunFilter(id=FlowRunFilterId(any_=[run.id])), wanted)
     by_name = {t.name: t.state.name for t in tasks}
     attempts = {t.name: t.run_count for t in tasks}
-    return Seen(run.name, run.state.name, run.state.message or "", by_name, Counter([t.state.name for t in tasks]), attempts, artifacts)
+    return Seen(
+        run.name, run.state.name, run.state.message or "", by_name, Counter([t.state.name for t in tasks]), attempts, artifacts
+    )
 
 
 def _settled(client, which, n_tasks):

@@ -48,7 +48,9 @@ def home(tmp_path):
 def test_nothing_is_written_to_the_home_of_the_user(files, home):
     done = in_a_process(IN_A_NEW_HOME, home, files[0])
     assert done.stdout == "embedded and\n"
-    assert done.stderr.strip() == "hep_flows: starting a Prefect server for this process (hep-flows server start gives one that stays)"
+    assert (
+        done.stderr.strip() == "hep_flows: starting a Prefect server for this process (hep-flows server start gives one that stays)"
+    )
 
 
 def test_the_profile_of_the_user_is_not_touched(files, home):
