@@ -64,7 +64,9 @@ def is_transient(error: BaseException) -> bool:
 def _is_transient(error: BaseException) -> bool:
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return False
-    status = getattr(error, "status", getattr(error, "code", None))
+    status = getattr(error, "status", None)
+    if status is None:  # not asked for where it is not needed: aiohttp warns of it
+        status = getattr(error, "code", None)
     if isinstance(status, int):
         return status in _TRANSIENT_STATUS
     if getattr(error, "transient", False) is True or any(kind.__name__ in _TRANSIENT_NAMES for kind in type(error).__mro__):

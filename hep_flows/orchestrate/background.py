@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from importlib import import_module
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SEND_S = 10.0
+_ASK_S = 0.005
 
 
 class _Runs:
@@ -63,7 +65,7 @@ def import_quietly() -> None:
     """Import Prefect, and take away the folder that it makes in the user's home; the user did not ask for one."""
     home = Path(environment().get("PREFECT_HOME") or Path.home() / ".prefect")
     is_new = "prefect" not in sys.modules and not home.exists()
-    import_module("prefect.settings")
+    import_module("prefect.main")  # with the settings of the user, who may want to see what flows of their own say
     if is_new:
         with suppress(OSError):  # somebody uses it by now
             home.rmdir()
@@ -93,8 +95,12 @@ def send_events() -> None:
     from prefect.events.worker import EventsWorker
 
     workers = [s for s in list(EventsWorker._instances.values()) if isinstance(s, EventsWorker)]  # noqa: SLF001 - no other way
+    end = time.monotonic() + SEND_S
     for worker in workers:
+        # A worker that is told to stop while something waits complains of it.
+        while worker._queue.unfinished_tasks and time.monotonic() < end:  # noqa: SLF001
+            time.sleep(_ASK_S)
         # Within a thread that has an event loop it would not wait.
         sending = threading.Thread(target=worker.drain, daemon=True)
         sending.start()
-        sending.join(SEND_S)
+        sending.join(max(0.0, end - time.monotonic()))

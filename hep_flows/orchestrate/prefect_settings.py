@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import prefect.settings as ps
 
+from hep_flows.orchestrate.quiet import quiet
 from hep_flows.settings import environment_with
 
 if TYPE_CHECKING:
@@ -32,13 +33,11 @@ def private_settings(url: str, folder: str) -> Iterator[None]:
         ps.PREFECT_API_KEY: None,
         ps.PREFECT_HOME: f"{folder}/home",
         ps.PREFECT_LOGGING_TO_API_ENABLED: False,
-        # What Prefect says of every task stands in the report.
-        ps.PREFECT_LOGGING_LEVEL: "CRITICAL",
         ps.PREFECT_SERVER_ANALYTICS_ENABLED: False,
         # A flow waits a second for its heartbeat thread at the end; nobody watches the beats of a run of our own.
         ps.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
     }
-    with ps.temporary_settings(settings):
+    with quiet(), ps.temporary_settings(settings):
         yield
 
 

@@ -118,11 +118,11 @@ class Records(LocalFileSystem):
         return self.read_path(path)
 
     def write_path(self, path: str, content: bytes, _sync: bool | None = None) -> str:  # type: ignore[override]  # noqa: FBT001
-        """Put a record in its place in one step. Records of failures are not kept: nothing reads them."""
+        """Put a record in its place in one step. Those of failures, and of what could not be stored, are not kept."""
         file = Path(self._resolve_path(path))
-        if not file.name.startswith(PREFIX):
-            return str(file)
         record = json.loads(content)
+        if not file.name.startswith(PREFIX) or not is_reference(json.loads(record["result"])):
+            return str(file)
         # Nothing of the folder's place is kept, so that it can be moved.
         record["metadata"] = {**record["metadata"], "serializer": {"type": SERIALIZER}, "storage_key": file.name}
         file.parent.mkdir(parents=True, exist_ok=True)

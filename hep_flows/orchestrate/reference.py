@@ -2,7 +2,7 @@
 
 ::
 
-    {"key": "ab..", "objects": ["cd..", ..], "rows": [{..}, ..], "events": 0, "partitions": 0,
+    {"key": "ab..", "objects": ["cd..", ..], "complete": true, "rows": [{..}, ..], "events": 0, "partitions": 0,
      "stages": [["awkward", ["ef.."], 0.1], ..], "merging": {"ef..": 0.1}}
 """
 
@@ -19,12 +19,21 @@ Reference = dict[str, Any]
 _STATES = get_args(State)
 _KINDS = {"int": int, "float": (int, float), "str": str, "State": str}
 _ROW = {f.name: _KINDS[str(f.type)] for f in fields(TaskRow)}
-_HEAD = {"key": str, "objects": list, "rows": list, "events": int, "partitions": int, "stages": list, "merging": dict}
+_HEAD = {
+    "key": str,
+    "objects": list,
+    "complete": bool,
+    "rows": list,
+    "events": int,
+    "partitions": int,
+    "stages": list,
+    "merging": dict,
+}
 
 
 def is_reference(content: object) -> bool:
-    """Say whether something that was read has the form of a reference, in all its parts."""
-    if not isinstance(content, dict) or not _has(content, _HEAD):
+    """Say whether something has the form of a reference in all its parts, to a unit of which everything is stored."""
+    if not isinstance(content, dict) or not _has(content, _HEAD) or not content["complete"]:
         return False
     return (
         all(_is_name(name) for name in [content["key"], *content["objects"]])
@@ -39,7 +48,7 @@ def _has(content: dict[str, Any], kinds: dict[str, Any]) -> bool:
 
 
 def _is(value: object, kind: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
+    return isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
 
 
 def _is_name(name: object) -> bool:

@@ -92,7 +92,7 @@ def run_unit(session: Session, unit: Unit, before: Sequence[Mapping[str, Any]]) 
     Raises
     ------
     UnitError
-        When a part of it failed. What did not is stored.
+        When a part of it failed, here or in a unit before. What did not is stored.
     """
     failed = {bytes.fromhex(k): e for b in before for k, e in b.get("failures", {}).items()}
     put = {bytes.fromhex(k) for b in before for k in b["objects"]}
@@ -107,9 +107,10 @@ def run_unit(session: Session, unit: Unit, before: Sequence[Mapping[str, Any]]) 
     wish = Wish(session.keep_going, parts_only, unit.batches, {k: e for k, e in failed.items() if k in here})
     _, report = run.all(wish)
     reference = _reference(unit, run, report)
-    own = {k: e for k, e in run.ledger.failures.items() if k not in failed}
-    if own:
-        raise _unit_failed(own, reference)
+    failures = run.ledger.failures
+    own = {k: e for k, e in failures.items() if k not in failed or k in unit.tasks}
+    if own or (failures and not reference["complete"]):
+        raise _unit_failed(own or failures, reference, new={k: e for k, e in own.items() if k not in failed})
     return reference
 
 
@@ -132,10 +133,13 @@ def _part(plan: Plan, keys: Sequence[Key]) -> Plan:
 
 def _reference(unit: Unit, run: Run, report: RunReport) -> Reference:
     own = set(unit.tasks)
+    wanted = objects_of(unit, run)
+    there = [k for k in wanted if bytes.fromhex(k) in run.machine.results]
     rows = [r.as_json() for r in report.tasks if bytes.fromhex(r.key) in own or r.state == "computed"]
     return {
         "key": unit.key.hex(),
-        "objects": [k for k in objects_of(unit, run) if bytes.fromhex(k) in run.machine.results],
+        "objects": there,
+        "complete": there == wanted,
         "rows": rows,
         "events": report.events,
         "partitions": report.partitions,
@@ -144,11 +148,12 @@ def _reference(unit: Unit, run: Run, report: RunReport) -> Reference:
     }
 
 
-def _unit_failed(own: Mapping[Key, HepFlowsError], reference: Reference) -> UnitError:
+def _unit_failed(own: Mapping[Key, HepFlowsError], reference: Reference, new: Mapping[Key, HepFlowsError]) -> UnitError:
+    """Give the error of a unit; what failed in another unit has been tried again there."""
     first = next(iter(own.values()))
     error = UnitError(first.what, where=first.where, why=first.why, do=first.do)
     error.failures = {k.hex(): e for k, e in own.items()}
     error.reference = reference
-    error.transient = any(is_transient(e) for e in own.values())
+    error.transient = any(is_transient(e) for e in new.values())
     error.__cause__ = first
     return error
