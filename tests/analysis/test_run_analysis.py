@@ -82,6 +82,15 @@ def test_parquet_is_known_by_its_ending(tmp_path):
     assert done.values == {tmp_path.name: {"x": 6.0}}
 
 
+def test_servicex_reads_what_is_written_so(paths, jets):
+    """Files that are written ``localds://`` go through its code generator, in this process."""
+    done = run_analysis(analysis, {"tt": {"files": {f"localds://{paths['tt']}": "Events"}}})
+    check(done.values["tt"], jets("tt"))
+    assert done.datasets[0].kind == "servicex-nanoaod"
+    unsaid = run_analysis(analysis, {"tt": [f"localds://{paths['tt']}"]})
+    assert "nothing says what kind of table" in unsaid.datasets[0].failed
+
+
 def test_a_dataset_of_several_files_is_one_table(paths, jets):
     done = run_analysis(analysis, {"all": list(paths.values())}, kind="nanoaod", only="all")
     check(done.values["all"], ak.concatenate([jets(n) for n in paths]))
