@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hep_flows.execute.run_result import Missing, RunResult
     from hep_flows.expr.nodes import Expr
     from hep_flows.planning.task import Key, Plan
-    from hep_flows.plugin import Plugin, Result
+    from hep_flows.plugin import Plugin
     from hep_flows.show.plan_view import PlanView
 
 _DEEPEST = 100
@@ -198,7 +198,7 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     task_runner: Any = None,
 ) -> RunResult:
     from hep_flows.execute.open_store import open_store
-    from hep_flows.execute.run_result import RunResult
+    from hep_flows.execute.run_result import RunResult, value_of
     from hep_flows.normalise import normalise
     from hep_flows.orchestrate.engine import asked_engine
     from hep_flows.orchestrate.run import Order, run_order
@@ -233,7 +233,7 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
         tell=tell,
     )
     results, report = run_order(order)
-    values = [_value(results[k]) if k in results else _missing(k, report) for k in made.targets]
+    values = [value_of(results[k]) if k in results else _missing(k, report) for k in made.targets]
     return RunResult(rebuilt(iter(values)), report)
 
 
@@ -241,18 +241,6 @@ def _missing(key: bytes, report: RunReport) -> Missing:
     from hep_flows.execute.run_result import Missing
 
     return Missing(next(r.reason for r in report.tasks if r.key == key.hex()))
-
-
-def _value(result: Result) -> Any:
-    from hep_flows.plugin import Columns, HistogramResult, Scalar
-
-    match result:
-        case Columns(array):
-            return array
-        case Scalar(value):
-            return value
-        case HistogramResult(histogram):
-            return histogram
 
 
 def _asked(x: Any, where: Where) -> tuple[list[Expr], Callable[[Iterator[Any]], Any]]:

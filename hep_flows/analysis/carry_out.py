@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.analysis.result import AnalysisResult, notes_of
 from hep_flows.execute.results import Results
-from hep_flows.execute.run_result import Missing
+from hep_flows.execute.run_result import Missing, value_of
 from hep_flows.execute.stored_parts import StoredParts
 from hep_flows.execute.task_rows import TaskRow
 from hep_flows.orchestrate.run import Order, run_order
 from hep_flows.orchestrate.tell import tell
-from hep_flows.plugin import Columns, HistogramResult, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -96,17 +95,6 @@ def _values(
             else:
                 values[entry.name][name] = Missing(row.reason)
     return values
-
-
-def value_of(result: Result) -> Any:
-    """Give what the user gets for a result."""
-    match result:
-        case Columns(array):
-            return array
-        case Scalar(value):
-            return value
-        case HistogramResult(histogram):
-            return histogram
 
 
 def _with_datasets(report: RunReport, prepared: Prepared) -> RunReport:

@@ -10,6 +10,7 @@ import types
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,39 +71,42 @@ def loaded(analysis: Any) -> Iterator[Analysis]:
     if not isinstance(analysis, str | os.PathLike):
         raise AnalysisError(f"an analysis is a function or a file, not {with_article(analysis)}", do=_FORM)
     path = Path(analysis).expanduser().absolute()
-    source = _source(path)
     with _importable(path.parent):
-        names = _executed(path, source)
+        names = _imported(path)
         yield Analysis(_function(names, path), path.name, _defined_at(names[FUNCTION]), str(path.parent), names)
 
 
-def _source(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise AnalysisError(f"the analysis {path} cannot be read", why=error.strerror or str(error), do=_FORM) from None
+class _FromSource(SourceFileLoader):
+    """Compiles a file whenever it is imported: what Python keeps of an earlier time notices changes by the second only."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)  # type: ignore[no-any-return]
 
 
-def _executed(path: Path, source: bytes) -> dict[str, Any]:
-    """Run the file as a module: always from its source, since compiled files notice changes by the second only."""
+def _imported(path: Path) -> dict[str, Any]:
+    """Import the file, and give what it defines."""
     linecache.checkcache(str(path))
-    module = types.ModuleType(f"_analysis_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}")
+    name = f"_analysis_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
+    loader = _FromSource(name, str(path))
+    module = types.ModuleType(name)
     module.__file__ = str(path)
     # It is known to Python while it runs, since dataclasses look their module up, and not afterwards: other processes cannot import it.
-    sys.modules[module.__name__] = module
+    sys.modules[name] = module
     try:
-        exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - the user's own program
+        loader.exec_module(module)
     except HepFlowsError:
         raise
     except SyntaxError as error:
         line = SourceLine(error.filename or str(path), error.lineno or 1, max(0, (error.offset or 1) - 1))
         raise AnalysisError(f"{path.name} is no Python: {error.msg}", where=line) from None
     except Exception as error:
-        raise AnalysisError(
-            f"{path.name} fails when it is imported: {type(error).__name__}: {error}", where=line_in(error, str(path.parent))
-        ) from error
+        where = line_in(error, str(path.parent))
+        if where is None and isinstance(error, OSError | ValueError):
+            raise AnalysisError(f"the analysis {path} cannot be read", why=str(error), do=_FORM) from None
+        raise AnalysisError(f"{path.name} fails when it is imported: {type(error).__name__}: {error}", where=where) from error
     finally:
-        del sys.modules[module.__name__]
+        del sys.modules[name]
     return module.__dict__
 
 

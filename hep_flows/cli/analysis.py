@@ -118,7 +118,7 @@ def _say(done: AnalysisResult, out: Path) -> None:
         typer.echo(f"{note}")
     states = [r.state for r in done.report.tasks if r.key]
     computed, found = states.count("computed"), states.count("cached")
-    typer.echo(f"{computed:,} tasks computed, {found:,} found in the cache, {done.report.seconds:.1f} s ({done.report.engine})")
+    typer.echo(f"{computed:,} tasks computed, {found:,} found in the cache ({done.report.engine})")
     for row in done.report.tasks:
         if row.state == "failed":
             typer.echo(f"failed: {row.dataset}: {row.label + ': ' if row.label else ''}{row.reason}", err=True)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import TaskError
+from hep_flows.plugin import Columns, HistogramResult, Scalar
 
 if TYPE_CHECKING:
     from hep_flows.execute.report import RunReport
+    from hep_flows.plugin import Result
 
 
 class Missing:
@@ -71,3 +73,14 @@ class RunResult:
                 do="what succeeded is stored; run it again when the reason is gone",
             ) from self.report.errors[0]
         return self.values
+
+
+def value_of(result: Result) -> Any:
+    """Give what the user gets for a result."""
+    match result:
+        case Columns(array):
+            return array
+        case Scalar(value):
+            return value
+        case HistogramResult(histogram):
+            return histogram

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hep_flows.errors import HepFlowsError, SourceError
 from hep_flows.filesets.kinds import guessed_kind
-from hep_flows.source_files import files_of
+from hep_flows.source_files import DATASETS, LOCAL, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,6 +89,8 @@ def _sorted_out(
 def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str) -> Described:
     from hep_flows.record.sources import dataset_of
 
+    if entry.files[0].startswith((*DATASETS, LOCAL)):
+        return _at_servicex(entry, facts, asked)
     kind, reason = entry.kind or asked, ""
     if not kind:
         # As a tree, so that what follows the colon of "file.root:Events" is taken for its name.
@@ -98,6 +100,21 @@ def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str) -> D
     table = dataset_of(known.describe(kind, files, tree), kind, entry.name)
     _check_events(entry, table)
     return Described(entry, table, reason)
+
+
+def _at_servicex(entry: Entry, facts: Results, asked: str) -> Described:
+    """Describe a dataset that ServiceX looks up, or files that it is to read."""
+    from hep_flows.servicex_tables import servicex_dataset
+
+    kind, reason = entry.kind or asked, ""
+    if not kind and not entry.tree:
+        do = 'add {"schema": "nanoaod"} to its metadata, or name its tree'
+        raise SourceError(f"nothing says what kind of table {entry.files[0]} is", why="it cannot be looked into from here", do=do)
+    if not kind:
+        kind, reason = guessed_kind("", entry.tree, facts)
+    source = entry.files[0] if len(entry.files) == 1 else list(entry.files)
+    tree = "" if kind == "xaod" else entry.tree
+    return Described(entry, servicex_dataset(source, facts, kind=kind, tree=tree, name=entry.name), reason)
 
 
 def _files(entry: Entry, kind: str) -> tuple[tuple[str, ...], str]:

@@ -63,7 +63,7 @@ class TestMetadata:
         "look",
         [
             lambda m: m.get("xsec", 1.0),
-            lambda m: m["xsec"] if "xsec" in m else 1.0,
+            lambda m: m["xsec"] if "xsec" in m else 1.0,  # noqa: SIM401
             lambda m: dict(m).get("xsec", 1.0),
             lambda m: dict(m.items()).get("xsec", 1.0),
             lambda m: {**m}.get("xsec", 1.0),

@@ -32,8 +32,20 @@ def write_json(file: Path, histograms: Mapping[str, Any]) -> None:
     """Write histograms by name, flow bins included, in the JSON form of UHI: ``hist.Hist(json[name])`` gives one back."""
     import uhi.io.json
 
+    said = {name: _uhi(h) for name, h in histograms.items()}
     with whole_file(file) as part, part.open("w", encoding="utf-8") as opened:
-        json.dump(histograms, opened, default=uhi.io.json.default)
+        json.dump(said, opened, default=uhi.io.json.default)
+
+
+def _uhi(histogram: Any) -> dict[str, Any]:
+    import numpy as np
+    from boost_histogram.serialization import to_uhi
+
+    said: dict[str, Any] = to_uhi(histogram)
+    if "mean" in said["storage"]["type"]:
+        # The variance of one entry is undefined, and would come back as one that is not a number; nothing was summed up yet.
+        said["storage"]["variances"] = np.nan_to_num(said["storage"]["variances"], nan=0.0)
+    return said
 
 
 def write_root(file: Path, histograms: Mapping[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ UNFINISHED = ".unfinished-"
 
 def file_name(name: str) -> str:
     """Give a name as one part of a path: what means something to file systems is written as ``%2F``; no two names become one."""
-    quoted = quote(name, safe=" +-.:=@,()")
+    quoted = quote(name, safe=" +-.=@,")
     return quoted.replace(".", "%2E") if set(quoted) == {"."} else quoted
 
 

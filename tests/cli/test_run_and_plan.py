@@ -1,0 +1,148 @@
+"""``hep-flows run`` and ``hep-flows plan``, as they are typed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import awkward as ak
+import hist
+import pytest
+import uhi.io.json
+import uproot
+
+pytestmark = pytest.mark.data
+ANALYSIS = """
+from hep_flows import Histogram
+
+
+def analysis(events):
+    good = events.Jet[events.Jet.pt > 30]
+    new = Histogram.new.Reg(40, 0, 200, name="pt").Weight()
+    return {"pt": new.fill(pt=good.pt, weight=events.metadata["xsec"]), "jets": good.pt, "n": events.Count()}
+"""
+NAMES = {"dimuon": "nano_dimuon.root", "sm": "Run2012B_SingleMu_1000.root"}
+
+
+@pytest.fixture
+def folder(tmp_path, data):
+    (tmp_path / "analysis.py").write_text(ANALYSIS)
+    said = {n: {"files": {data(f): "Events"}, "metadata": {"xsec": i + 0.5}} for i, (n, f) in enumerate(NAMES.items())}
+    (tmp_path / "fileset.json").write_text(json.dumps(said))
+    return tmp_path
+
+
+def call(folder, *words, code=0):
+    command = Path(sys.executable).parent / "hep-flows"
+    start = [str(command)] if command.exists() else [sys.executable, "-c", "from hep_flows.cli.main import main; main()"]
+    done = subprocess.run(
+        [*start, *words], cwd=folder, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def test_a_run_writes_everything_and_a_second_one_computes_nothing(folder, data):
+    done = call(folder, "run", "analysis.py", "fileset.json", "--out", "out", "--workers", "2", "--engine", "inline")
+    assert "8 tasks computed, 0 found in the cache" in done.stdout
+    assert "dimuon: nanoaod (by the name of its tree, Events), 1 file" in done.stdout
+    assert "dimuon: 40 events" in done.stderr
+    found = json.loads((folder / "out" / "histograms.json").read_text(), object_hook=uhi.io.json.object_hook)
+    for i, (name, file) in enumerate(NAMES.items()):
+        with uproot.open({data(file): "Events"}) as tree:
+            pt = tree["Jet_pt"].array()
+        own = hist.Hist.new.Reg(40, 0, 200, name="pt").Weight()
+        own.fill(ak.to_numpy(ak.flatten(pt[pt > 30])), weight=i + 0.5)
+        assert hist.Hist(found[f"{name}/pt"]) == own
+    again = call(folder, "run", "analysis.py", "fileset.json", "--out", "out")
+    assert "0 tasks computed, 6 found in the cache" in again.stdout.splitlines()[-2]
+    assert json.loads((folder / "out" / "manifest.json").read_text())["complete"] is True
+
+
+def test_a_run_that_is_not_complete_ends_with_3(folder):
+    said = json.loads((folder / "fileset.json").read_text())
+    said["gone"] = {"files": {"gone.root": "Events"}, "metadata": {"xsec": 1}}
+    (folder / "fileset.json").write_text(json.dumps(said))
+    done = call(folder, "run", "analysis.py", "fileset.json", "--out", "out", code=3)
+    assert "NOT COMPLETE" in done.stdout
+    assert f"failed: gone: {folder / 'gone.root'} does not exist" in done.stderr
+    assert "sm" in json.loads((folder / "out" / "numbers.json").read_text())
+    stopped = call(folder, "run", "analysis.py", "fileset.json", "--out", "out", "--on-error", "raise", code=1)
+    assert stopped.stderr.startswith("SourceError: ")
+
+
+def test_some_datasets_may_be_chosen(folder):
+    call(folder, "run", "analysis.py", "fileset.json", "--only", "sm", "--out", "out")
+    assert set(json.loads((folder / "out" / "numbers.json").read_text())) == {"sm"}
+    wrong = call(folder, "run", "analysis.py", "fileset.json", "--only", "dimuons", code=1)
+    assert "did you mean 'dimuon'" in wrong.stderr
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(folder, cache_folder):
+    done = call(folder, "run", "analysis.py", "fileset.json", "--out", "out", "--dry-run")
+    assert "to compute" in done.stdout
+    assert not (folder / "out").exists()
+    assert not list(cache_folder.glob("objects/*/*"))
+    assert done.stdout == call(folder, "plan", "analysis.py", "fileset.json").stdout
+
+
+def test_a_plan_says_of_every_task_what_would_happen(folder):
+    rows = json.loads(call(folder, "plan", "analysis.py", "fileset.json", "--json").stdout)
+    assert {tuple(r) for r in rows} == {("key", "plugin", "label", "dataset", "state", "why", "columns", "bytes", "seconds")}
+    assert {(r["dataset"], r["state"], r["seconds"]) for r in rows} == {(n, "miss", None) for n in NAMES}
+    reading = [r for r in rows if r["columns"]]
+    assert all("Jet_pt" in r["columns"] and r["bytes"] > 100 for r in reading if "Jet.pt" in r["label"])
+    call(folder, "run", "analysis.py", "fileset.json", "--out", "out")
+    rows = json.loads(call(folder, "plan", "analysis.py", "fileset.json", "--json").stdout)
+    assert {(r["state"], r["bytes"]) for r in rows} == {("hit", 0)}
+    assert "nothing to compute" in call(folder, "plan", "analysis.py", "fileset.json").stdout
+
+
+def test_a_changed_cut_is_named_and_its_time_is_known(folder):
+    call(folder, "run", "analysis.py", "fileset.json", "--out", "out")
+    (folder / "analysis.py").write_text(ANALYSIS.replace("> 30", "> 35"))
+    rows = json.loads(call(folder, "plan", "analysis.py", "fileset.json", "--json").stdout)
+    missing = [r for r in rows if r["state"] == "miss"]
+    assert {r["dataset"] for r in missing} == set(NAMES)
+    assert all(r["seconds"] > 0 for r in missing)
+    cut = "`events.Jet.pt > 30` became `events.Jet.pt > 35` at analysis.py:6"
+    assert {r["why"] for r in missing if r["columns"]} == {cut}
+    assert all(r["state"] == "hit" for r in rows if r["label"] == "events.Count()")
+
+
+def test_a_changed_cross_section_is_another_fill_of_the_same_columns(folder):
+    call(folder, "run", "analysis.py", "fileset.json", "--out", "out")
+    said = json.loads((folder / "fileset.json").read_text())
+    said["sm"]["metadata"]["xsec"] = 9.5
+    (folder / "fileset.json").write_text(json.dumps(said))
+    rows = json.loads(call(folder, "plan", "analysis.py", "fileset.json", "--json").stdout)
+    assert [(r["plugin"], r["dataset"]) for r in rows if r["state"] == "miss"] == [("hist", "sm")]
+
+
+def test_without_a_fileset_the_file_makes_its_table(folder, data):
+    table = f"from hep_flows import nanoaod_table\nevents = nanoaod_table({data(NAMES['sm'])!r})\n"
+    (folder / "own.py").write_text(table + ANALYSIS.replace('events.metadata["xsec"]', "1.0"))
+    rows = json.loads(call(folder, "plan", "own.py", "--json").stdout)
+    assert {r["dataset"] for r in rows} == {"events"}
+    call(folder, "run", "own.py", "--out", "out")
+    assert json.loads((folder / "out" / "numbers.json").read_text()) == {"events": {"n": 1000}}
+    assert "makes no table of its own" in call(folder, "plan", "analysis.py", code=1).stderr
+
+
+def test_mistakes_are_shown_with_the_line(folder):
+    (folder / "wrong.py").write_text("def analysis(events):\n    return {'n': events.Jet.ptt}\n")
+    said = call(folder, "run", "wrong.py", "fileset.json", code=1).stderr
+    assert "wrong.py:2   return {'n': events.Jet.ptt}" in said
+    assert "Traceback" not in said
+    assert not (folder / "results").exists()
+    assert "has no function 'analysis'" in call(folder, "run", "fileset.json", "fileset.json", code=1).stderr
+
+
+def test_wrong_options_end_with_2(folder):
+    call(folder, "run", "analysis.py", "fileset.json", "--on-error", "ignore", code=2)
+    call(folder, "run", code=2)
+
+
+def test_an_unknown_engine_is_an_error(folder):
+    assert "engine" in call(folder, "run", "analysis.py", "fileset.json", "--engine", "spark", code=1).stderr
