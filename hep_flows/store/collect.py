@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hep_flows.store.store import Store
 
 RECENT_S = 600.0
+# A clock that was wrong and was set right leaves uses in the future: they protect as well, unless they are no times at all.
+AHEAD_S = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def collect(
 ) -> CollectReport:
     """Remove what is not needed from the store's own folder.
 
-    Pinned results stay, and so do those that were used within ``recent_s``: a run may be about to read them.
+    Pinned results stay, and so do those that were used within ``recent_s``, or by a clock that was ahead of this one: a run may be about
+    to read them.
 
     Parameters
     ----------
@@ -117,7 +120,7 @@ def collect(
 def _in_order(rows: Mapping[str, Row], roots: Iterable[bytes | str] | None, recent_s: float) -> list[tuple[Row, bool]]:
     """Give what may go, in the order in which it goes, and whether it is wanted: first what is not, then the longest unused."""
     now = time.time()
-    free = [r for r in rows.values() if not r.pinned and not now - recent_s < r.used <= now]
+    free = [r for r in rows.values() if not r.pinned and not now - recent_s < r.used <= now + AHEAD_S]
     wanted = rows.keys() if roots is None else reachable(rows, [key_name(k) for k in roots])
     return sorted([(r, r.key in wanted) for r in free], key=lambda pair: (pair[1], pair[0].used, pair[0].key))
 

@@ -56,6 +56,13 @@ def test_a_use_protects_a_result(filled, key):
     assert words(collect(filled, limit_bytes=0, recent_s=0).removed) == "a"
 
 
+@pytest.mark.parametrize(("ahead_s", "stays"), [(3600.0, "a"), (6 * 24 * 3600.0, "a"), (400 * 24 * 3600.0, "")])
+def test_a_use_by_a_clock_that_was_ahead_protects_and_nonsense_does_not(filled, key, ahead_s, stays):
+    os.utime(filled.folder.sidecar(key("a").hex()), (1, time.time() + ahead_s))
+    collect(filled, limit_bytes=0)
+    assert here(filled, key) == stays
+
+
 def test_pinned_results_stay_whatever_the_limit(filled, key):
     pin(filled, key("a"))
     report = collect(filled, limit_bytes=0)

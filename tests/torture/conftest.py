@@ -1,10 +1,48 @@
 """Helper modules of this folder are imported by name; a table of the mutations is printed when it is asked for."""
 
 import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+from bench import write_file
+from processes import finished, start
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """A folder with eight files."""
+    folder = tmp_path_factory.mktemp("files")
+    for i in range(8):
+        write_file(folder / f"part_{i}.root", i)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(files, tmp_path_factory):
+    """The values of a run that nobody disturbed, how many results it computed, and how long it took after its start."""
+    process = start(files, tmp_path_factory.mktemp("undisturbed") / "cache")
+    process.stdout.readline()
+    begin = time.monotonic()
+    values, (computed, _) = finished(process)
+    return values, computed, time.monotonic() - begin
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of one megabyte, and how to make it read-only."""
+    place = tmp_path / "small"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", place], check=True)
 
 
 def pytest_terminal_summary(terminalreporter):
