@@ -29,7 +29,7 @@ LOCAL_POLLING = "poll_local_transformation_results"
 
 
 class Simulator:
-    """The server; it listens on this machine only, from entering its ``with`` block to leaving it.
+    """The server; it listens on this machine only, from `start` to `stop`, or as long as its ``with`` block lasts.
 
     Parameters
     ----------
@@ -73,10 +73,14 @@ class Simulator:
         store = {"minio-endpoint": self.address, "minio-secured": False, "minio-access-key": key, "minio-secret-key": secret}
         return {**store, "log-url": f"{self.url}/logs"}
 
-    def __enter__(self) -> Self:
+    def start(self) -> Self:
         """Start to listen."""
         self._server.start()
         return self
+
+    def __enter__(self) -> Self:
+        """Start to listen."""
+        return self.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Stop, and remove every object."""

@@ -18,7 +18,7 @@ from hep_flows.plugins.servicex.addresses import Address
 from hep_flows.plugins.servicex.endpoint import EndpointError, Query, Watch
 from hep_flows.plugins.servicex.remote import RemoteServiceX
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
-from plugins.servicex.remote_runs import DATASET, HURRY, QUERY, TOKEN, collect
+from plugins.servicex.remote_runs import DATASET, HURRY, QUERY, TOKEN, collect, object_of
 
 SUBMIT = ("POST", "/servicex/transformation")
 STATUS = ("GET", "/servicex/transformation/*")
@@ -87,6 +87,12 @@ def test_an_object_store_that_fails_for_a_moment_is_asked_again(sim, ask, names,
     sim.fail(HttpFault("GET", "/*-*-*-*-*/*.parquet", 503))
     right(ask(sim, names[:2]), names[:2])
     assert len(sim.submits()) == 1
+
+
+def test_an_object_store_that_does_not_answer_does_not_hold_the_query_up(sim, ask, names, right):
+    sim.fail(HttpFault("GET", f"*{object_of(names[0])}", 200, delay_s=20))
+    right(ask(sim, names[:2], stall_s=2.5), names[:2])
+    assert [json.loads(c.body)["file-list"] for c in sim.submits()] == [names[:2], names[:1]]
 
 
 def test_an_access_token_that_ends_in_the_middle_is_renewed(sim, endpoint, names, scratch):
@@ -184,9 +190,9 @@ def test_a_server_that_lets_nobody_in_is_left_for_the_next(start, endpoint, name
 
 def test_a_deadline_ends_everything_and_says_what_is_missing(sim, ask, names, right):
     sim.fail(FileFault("held", names[1]))
-    came = ask(sim, names[:2], deadline_s=2.0)
+    came = ask(sim, names[:2], deadline_s=5.0)
     right(came, names[:1])
-    assert f"no result within 2 s: 1 of 2 missing, the first is {names[1]}" in came.refused.text
+    assert f"no result within 5 s: 1 of 2 missing, the first is {names[1]}" in came.refused.text
     assert came.refused.transient
     assert sim.cancelled() == tuple(sim.statuses())
 
@@ -240,6 +246,7 @@ def test_no_secret_is_in_anything_that_is_said(sim, endpoint, names, scratch, ca
     everything = shown + caplog.text + printed.out + printed.err
     key, secret = sim.object_keys
     assert issued
+    assert "/servicex/transformation" in caplog.text
     assert [s for s in (TOKEN, secret, *issued) if s in everything] == []
     # The library of the object store shows the key, which is half a secret, where it is told to show everything.
     quiet = [r.getMessage() for r in caplog.records if r.levelno > logging.DEBUG]
