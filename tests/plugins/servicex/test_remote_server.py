@@ -286,21 +286,3 @@ def test_after_a_kill_only_what_had_not_come_is_asked_for_again(sim, endpoint, n
     assert [json.loads(c.body)["file-list"] for c in sim.submits()] == [names, names[3:]]
     for name in names:
         assert ak.array_equal(ak.from_parquet(store / f"{name.rpartition('/')[2]}.parquet")["pt"], jets[name][1])
-
-
-def test_a_fork_gets_a_loop_of_its_own():
-    code = """
-import os, queue, sys
-from hep_flows.plugins.servicex.loop_thread import loop_thread
-async def work(): pass
-def ends():
-    inbox = queue.SimpleQueue()
-    loop_thread().start(work(), inbox.put)
-    return inbox.get(timeout=5) is None
-assert ends()
-child = os.fork()
-if child == 0:
-    os._exit(0 if ends() else 1)
-assert os.waitpid(child, 0)[1] == 0
-"""
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=30)
