@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import tempfile
 import threading
@@ -135,7 +136,8 @@ class Simulator:
             answer = self._usual(call)
         else:
             retry = {"Retry-After": str(fault.retry_after_s)} if fault.retry_after_s else {}
-            answer = Answer(fault.status, b'{"message": "told to fail"}', headers=retry)
+            quoted = f" for {call.headers.get('authorization')}" if fault.quotes else ""
+            answer = Answer(fault.status, json.dumps({"message": f"told to fail{quoted}"}).encode(), headers=retry)
         with self._lock:
             self._calls.append((call, answer.status))
         return answer

@@ -224,10 +224,22 @@ def test_a_submission_that_is_under_way_when_the_caller_cancels_is_cancelled_too
     assert len(sim.statuses()) == 1
 
 
-def test_no_secret_is_in_anything_that_is_said(sim, endpoint, names, scratch, caplog, capfd):
+def test_no_secret_is_in_anything_that_is_said(start, science, endpoint, names, scratch, caplog, capfd):
     caplog.set_level(logging.DEBUG)
+
+    def talkative(path):
+        raise ValueError(f"cannot open {path} with {sim.object_keys} and {TOKEN}")
+
+    sim = start(science={**science, "talkative": lambda _selection: talkative})
+    talks = collect(endpoint(sim, attempts=1, code_generators={"uproot": "talkative"}), names[:1], scratch)
+    assert "cannot open" in talks.errors[names[0]].text
+    sim.fail(HttpFault(*STATUS, 500, times=3, quotes=True))
+    quotes = collect(endpoint(sim, attempts=1), names[:1], scratch)
+    assert "told to fail for Bearer ***" in quotes.refused.text
     sim.fail(FileFault("fails", names[0], times=ALWAYS), FileFault("missing", names[1], times=ALWAYS), HttpFault(*SUBMIT, 401))
     cases = [
+        talks,
+        quotes,
         collect(endpoint(sim, attempts=1), names[:3], scratch),
         collect(endpoint(sim, attempts=1), [DATASET, "rucio://no:thing"], scratch),
     ]
@@ -239,7 +251,7 @@ def test_no_secret_is_in_anything_that_is_said(sim, endpoint, names, scratch, ca
     sim.tokens.refreshes = False
     cases.append(collect(endpoint(sim), names[:1], scratch))
     errors = [e for c in cases for e in (*c.errors.values(), *([c.refused] if c.refused else []))]
-    assert len(errors) >= 5
+    assert len(errors) >= 7
     shown = repr(endpoint(sim)) + "".join([f"{e!r}{''.join(traceback.format_exception(e))}" for e in errors])
     shown += "".join([f"{e.__context__!r}{e.__cause__!r}" for e in errors])
     printed = capfd.readouterr()
