@@ -90,7 +90,7 @@ class AskServer:
             self._give_up(piece, ended, lack)
             return
         smaller = await self._missing(piece, ended, attempt)
-        _LOG.info("asking again for %d of %d files: %s", sum([len(p.files) for p in smaller]), len(piece.files), lack.text)
+        _LOG.info("asking again for what is missing of %s: %s", piece.name, lack.text)
         await asyncio.sleep(self.job.settings.wait_s(attempt, random.random()))  # noqa: S311 - it spreads calls, it hides nothing
         await _together([self._ask(p, attempt + 1) for p in smaller])
 

@@ -17,7 +17,7 @@ from hep_flows.plugins.servicex.failures import ForgottenError, UnavailableError
 from hep_flows.plugins.servicex.object_names import files_by_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from servicex.models import TransformRequest, TransformStatus
@@ -120,8 +120,7 @@ class Follower:
         except ForgottenError as error:
             self._problems.append(error)
         finally:
-            for task in self._seen.values():
-                task.cancel()
+            await cancel_all(self._seen.values())
             if self._is_open():
                 await self.server.cancel(request_id)
         return Ended(request_id, self._status, frozenset(self._delivered), tuple(self._problems))
@@ -163,8 +162,19 @@ class Follower:
                 break
             # A tenth of what it has taken so far: soon enough for short requests, seldom enough for long ones.
             await asyncio.sleep(min(max(0.1, (clock() - begun) / 10), settings.poll_s))
-        if self._seen:
-            await asyncio.wait(self._seen.values())
+        await self._wait_for_fetches(settings.stall_s)
+
+    async def _wait_for_fetches(self, patience_s: float) -> None:
+        """Wait for what is being fetched, as long as something comes now and then."""
+        pending: set[asyncio.Task[None]] = set(self._seen.values())
+        while pending:
+            done, pending = await asyncio.wait(pending, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            if not done:
+                text = f"{len(pending)} results are announced, and none could be fetched within {patience_s:g} s"
+                self._problems.append(EndpointError(text, transient=True))
+                return
 
     def _n_fetched(self) -> int:
         return sum([t.done() for t in self._seen.values()])
@@ -215,6 +225,15 @@ class Follower:
         if len(files) == 1:
             return files[0]
         raise EndpointError(f"the result {name!r} belongs to none of the files that were asked for", transient=True)
+
+
+async def cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """End tasks, and wait until they have cleaned up, but not for long."""
+    open_ones = [t for t in tasks if not t.done()]
+    for task in open_ones:
+        task.cancel()
+    if open_ones:
+        await asyncio.wait(open_ones, timeout=5)
 
 
 def _stuck(status: TransformStatus, n_seen: int, seconds: float) -> EndpointError:

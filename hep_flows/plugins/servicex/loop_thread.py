@@ -49,11 +49,14 @@ class Running:
     def __init__(self, loop: asyncio.AbstractEventLoop, on_end: Callable[[BaseException | None], None]) -> None:
         self._loop, self._on_end = loop, on_end
         self._task: asyncio.Task[None] | None = None
+        self._wanted = True
         self._ended = threading.Event()
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run the work to its end; its error is for ``on_end``."""
         self._task = asyncio.ensure_future(work)
+        if not self._wanted:  # it was ended before it could begin
+            self._task.cancel()
         await asyncio.wait({self._task})
         self._ended.set()
         self._on_end(asyncio.CancelledError() if self._task.cancelled() else self._task.exception())
@@ -65,6 +68,7 @@ class Running:
         return self._ended.wait(patience_s)
 
     def _cancel(self) -> None:
+        self._wanted = False
         if self._task is not None:
             self._task.cancel()
 

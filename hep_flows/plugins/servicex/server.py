@@ -144,6 +144,8 @@ class Server:
     def _store(self, status: TransformStatus) -> Any:
         from servicex.minio_adapter import MinioAdapter
 
+        if status.minio_endpoint is None:
+            raise EndpointError(f"{self.shown} does not say where the results of {status.request_id} are")
         if status.request_id not in self._stores:
             self._stores[status.request_id] = MinioAdapter.for_transform(status)
         return self._stores[status.request_id]

@@ -29,6 +29,8 @@ class HttpFault:
         The time before the answer.
     retry_after_s : int
         What the header ``Retry-After`` says; there is none for 0.
+    quotes : bool
+        Whether the answer quotes the caller's token, as careless servers do.
     """
 
     method: str = "*"
@@ -38,6 +40,7 @@ class HttpFault:
     after: int = 0
     delay_s: float = 0.0
     retry_after_s: int = 0
+    quotes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

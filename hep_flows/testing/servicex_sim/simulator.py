@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import tempfile
 import threading
@@ -29,7 +30,7 @@ LOCAL_POLLING = "poll_local_transformation_results"
 
 
 class Simulator:
-    """The server; it listens on this machine only, from entering its ``with`` block to leaving it.
+    """The server; it listens on this machine only, from `start` to `stop`, or as long as its ``with`` block lasts.
 
     Parameters
     ----------
@@ -73,10 +74,14 @@ class Simulator:
         store = {"minio-endpoint": self.address, "minio-secured": False, "minio-access-key": key, "minio-secret-key": secret}
         return {**store, "log-url": f"{self.url}/logs"}
 
-    def __enter__(self) -> Self:
+    def start(self) -> Self:
         """Start to listen."""
         self._server.start()
         return self
+
+    def __enter__(self) -> Self:
+        """Start to listen."""
+        return self.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Stop, and remove every object."""
@@ -131,7 +136,8 @@ class Simulator:
             answer = self._usual(call)
         else:
             retry = {"Retry-After": str(fault.retry_after_s)} if fault.retry_after_s else {}
-            answer = Answer(fault.status, b'{"message": "told to fail"}', headers=retry)
+            quoted = f" for {call.headers.get('authorization')}" if fault.quotes else ""
+            answer = Answer(fault.status, json.dumps({"message": f"told to fail{quoted}"}).encode(), headers=retry)
         with self._lock:
             self._calls.append((call, answer.status))
         return answer
