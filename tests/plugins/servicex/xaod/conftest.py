@@ -6,7 +6,9 @@ import shutil
 
 import pytest
 
-from hep_flows import alias_scope, xaod_table
+from described import described
+from hep_flows import DataFrame, alias_scope
+from hep_flows.record.table import Table
 from plugins.servicex.edm.columns import read_columns, write_columns
 from plugins.servicex.edm.compiled import Compiler
 from plugins.servicex.xaod.proof import Proof
@@ -39,8 +41,13 @@ def proof(compiler, values) -> Proof:
     return Proof(compiler, values)
 
 
+@pytest.fixture(scope="session")
+def _dataset(data):
+    return described("xaod", data("PHYSLITE_example.root"))
+
+
 @pytest.fixture
-def df(data):
-    """Give the table of the same file, with aliases of its own."""
+def df(_dataset):
+    """Give the table of the same file, with columns and aliases of its own."""
     with alias_scope():
-        yield xaod_table(data("PHYSLITE_example.root"))
+        yield DataFrame._of(_dataset, Table(_dataset))
