@@ -9,7 +9,7 @@
     servicex_table("nano.root", kind="nanoaod")      the same files, read by ServiceX: queries are computed where the files are
 
 A source is a path, a pattern (``"data/*.root"``), a URL (``http://``, ``https://``, ``root://``), or a list of these; several
-files are one table, in the order given. Making a table reads the schema and no event data.
+files are one table, in the order given. Files that are written ``localds://path`` are read by ServiceX. Making a table reads the schema and no event data.
 """
 
 from __future__ import annotations
@@ -54,15 +54,12 @@ def nanoaod_table(source: Source, *, tree: str = "Events") -> DataFrame:
 def xaod_table(source: Source) -> DataFrame:
     """Give the table of the events of ATLAS xAOD files in PHYSLITE format.
 
-    Files that are written ``localds://path`` are read by ServiceX, as with `servicex_table`.
-
     Raises
     ------
     SourceError
         When a file is missing, damaged or of another kind, or the source is a dataset's name.
     """
-    local = _all_local(source)
-    return servicex_table(source, kind="xaod") if local else _table("xaod", source, "")
+    return _table("xaod", source, "")
 
 
 def tree_table(source: Source, tree: str = "") -> DataFrame:
@@ -152,6 +149,7 @@ def _table(kind: str, source: Source, tree: str, by: str = "") -> DataFrame:
 
     where = line_of(user_site())
     try:
+        by = by or _reader(source, kind)
         files, tree = files_of(source, kind, tree)
         known = KnownFiles(Results(open_store(read_settings())))
         return table_of(known.describe(kind, files, tree), f"{by}-{kind}" if by else kind)
@@ -185,10 +183,17 @@ def files_of(source: Source, kind: str, tree: str = "") -> tuple[tuple[str, ...]
     return tuple(found), next(iter(trees), tree)
 
 
-def _all_local(source: Source) -> bool:
-    """Say whether all of a source is written ``localds://path``."""
+def _reader(source: Source, kind: str) -> str:
+    """Give the plug-in that is to read the events, where the source says so."""
     items = source if isinstance(source, list | tuple) else [source]
-    return bool(items) and all([isinstance(i, str) and i.startswith(_LOCAL) for i in items])
+    marked = [i for i in items if isinstance(i, str) and i.startswith(_LOCAL)]
+    if not marked:
+        return ""
+    if kind not in _SERVICEX_KINDS:
+        raise SourceError(f"ServiceX reads {', '.join(_SERVICEX_KINDS)}, not {kind}", do=f"leave {_LOCAL} out")
+    if len(marked) < len(items):
+        raise SourceError(f"some files of the table are written {_LOCAL}, and others are not", do="write all of them alike")
+    return "servicex"
 
 
 def _listed(source: Source) -> list[str]:
