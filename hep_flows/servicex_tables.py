@@ -13,7 +13,7 @@ from hep_flows.errors import SourceError, did_you_mean
 from hep_flows.expr import build
 from hep_flows.expr.key import digest
 from hep_flows.expr.types import Record
-from hep_flows.source_files import dataset_name, files_of, listed_files
+from hep_flows.source_files import SERVICEX_KINDS, dataset_name, files_of, listed_files
 
 if TYPE_CHECKING:
     import os
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hep_flows.expr.nodes import Dataset
     from hep_flows.plugins.servicex.addresses import Address
 
-KINDS = ("nanoaod", "xaod", "tree")
 DIALECTS = ("uproot", "xaod")
 _XROOTD = ("root://", "roots://")
 
@@ -72,9 +71,10 @@ def servicex_dataset(  # noqa: PLR0913 - what a table at a server is made of
 
 
 def _check(kind: str, dialect: str | None) -> None:
-    if kind not in KINDS:
+    if kind not in SERVICEX_KINDS:
         raise SourceError(
-            f"ServiceX reads {', '.join(KINDS)}, not {kind!r}", do=did_you_mean(str(kind), KINDS) or f"kind={KINDS[0]!r}"
+            f"ServiceX reads {', '.join(SERVICEX_KINDS)}, not {kind!r}",
+            do=did_you_mean(str(kind), SERVICEX_KINDS) or f"kind={SERVICEX_KINDS[0]!r}",
         )
     if dialect is not None and dialect not in DIALECTS:
         raise SourceError(f"there is no dialect {dialect!r}", do=did_you_mean(str(dialect), DIALECTS) or "it is uproot or xaod")

@@ -18,6 +18,7 @@ _WITH_TREE = re.compile(r"^(?P<file>.*\.root):(?P<tree>[^:]+)$")
 _DATASET_NAME = re.compile(r"^[\w.-]+(:[\w.-]+/?)?$")
 _PATTERN = re.compile(r"[*?\[]")
 LOCAL = "localds://"
+SERVICEX_KINDS = ("nanoaod", "xaod", "tree")
 DATASETS = ("rucio://", "did://", "cernopendata://")
 
 
@@ -45,10 +46,23 @@ def files_of(source: Source, kind: str, tree: str = "") -> tuple[tuple[str, ...]
     return tuple(found), next(iter(trees), tree)
 
 
-def is_all_local(source: Source) -> bool:
-    """Say whether all of a source is written ``localds://path``."""
+def is_for_servicex(source: Any, kind: str) -> bool:
+    """Say whether a source says itself that ServiceX reads its events.
+
+    Raises
+    ------
+    SourceError
+        When only a part of it does, or ServiceX does not read that kind of file.
+    """
     items = source if isinstance(source, list | tuple) else [source]
-    return bool(items) and all([isinstance(i, str) and i.startswith(LOCAL) for i in items])
+    marked = [i for i in items if (isinstance(i, str) and i.startswith((LOCAL, *DATASETS))) or _is_of_servicex(i)]
+    if not marked:
+        return False
+    if kind not in SERVICEX_KINDS:
+        raise SourceError(f"ServiceX reads {', '.join(SERVICEX_KINDS)}, not {kind}", do="give files without a scheme of ServiceX")
+    if len(marked) < len(items):
+        raise SourceError("some files of the table are for ServiceX, and others are not", do="write all of them alike")
+    return True
 
 
 def _listed(source: Source) -> list[str]:

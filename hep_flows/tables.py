@@ -9,7 +9,8 @@
     servicex_table("nano.root", kind="nanoaod")      the same files, read by ServiceX: queries are computed where the files are
 
 A source is a path, a pattern (``"data/*.root"``), a URL (``http://``, ``https://``, ``root://``), or a list of these; several
-files are one table, in the order given. Making a table reads the schema and no event data.
+files are one table, in the order given. Datasets (``rucio://scope:name``) and files that are written ``localds://path`` are read by
+ServiceX, as with `servicex_table`. Making a table reads the schema and no event data.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.errors import HepFlowsError, SourceError, line_of
 from hep_flows.record.source_line import user_site
-from hep_flows.source_files import dataset_name, files_of, is_all_local, listed_files
+from hep_flows.source_files import files_of, is_for_servicex
 
 if TYPE_CHECKING:
     import os
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from hep_flows.store.store import Store
 
 
-def nanoaod_table(source: Source, *, tree: str = "Events") -> DataFrame:
+def nanoaod_table(source: Any, *, tree: str = "Events") -> DataFrame:
     """Give the table of the events of CMS NanoAOD files.
 
     Raises
@@ -46,19 +47,15 @@ def nanoaod_table(source: Source, *, tree: str = "Events") -> DataFrame:
 def xaod_table(source: Any) -> DataFrame:
     """Give the table of the events of ATLAS xAOD files in PHYSLITE format.
 
-    Datasets (``rucio://scope:name``), and files that are written ``localds://path``, are read by ServiceX, as with `servicex_table`.
-
     Raises
     ------
     SourceError
         When a file is missing, damaged or of another kind, or no server is set up for a dataset.
     """
-    if is_all_local(source) or dataset_name(source) or listed_files(source) is not source:
-        return servicex_table(source, kind="xaod")
     return _table("xaod", source, "")
 
 
-def tree_table(source: Source, tree: str = "") -> DataFrame:
+def tree_table(source: Any, tree: str = "") -> DataFrame:
     """Give the table of the entries of a TTree or RNTuple.
 
     Parameters
@@ -167,7 +164,7 @@ def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -
     return None
 
 
-def _table(kind: str, source: Source, tree: str) -> DataFrame:
+def _table(kind: str, source: Any, tree: str) -> DataFrame:
     from hep_flows.execute.open_store import open_store
     from hep_flows.execute.results import Results
     from hep_flows.plugins.awkward.known_files import KnownFiles
@@ -176,6 +173,8 @@ def _table(kind: str, source: Source, tree: str) -> DataFrame:
 
     where = line_of(user_site())
     try:
+        if is_for_servicex(source, kind):
+            return servicex_table(source, kind=kind, tree=tree)  # type: ignore[arg-type]  - checked above
         files, tree = files_of(source, kind, tree)
         known = KnownFiles(Results(open_store(read_settings())))
         return table_of(known.describe(kind, files, tree), kind)

@@ -15,6 +15,9 @@ from hep_flows.plugin import Scalar, Yes
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from oracle.expressions import cases
 from oracle.memory import MemoryPlugin
+from oracle.prelude import record
+from oracle.programs import programs
+from oracle.tables import tables
 from plugins.servicex.exactly import exact_difference
 from plugins.servicex.memory_endpoint import MemoryEndpoint, branches_of
 
@@ -39,11 +42,11 @@ def result(expr, plugin):
     return run_plan(plan, [plugin], workers=1)[plan.targets[0]]
 
 
-def agrees(case):
-    memory = MemoryPlugin(case.table)
-    plugin = ServiceXPlugin(MemoryEndpoint(branches_of(case.table.record, memory.arrays, len(case.table.events))))
+def agrees(expr, table):
+    memory = MemoryPlugin(table)
+    plugin = ServiceXPlugin(MemoryEndpoint(branches_of(table.record, memory.arrays, len(table.events))))
     plugin.partitions = memory.partitions
-    for node in pushed(plugin, normalise([case.expr])):
+    for node in pushed(plugin, normalise([expr])):
         if isinstance(node.type.item, Record):
             continue
         got, expected = result(node, plugin), result(node, memory)
@@ -55,9 +58,14 @@ def agrees(case):
 
 @given(case=cases(kind=KIND))
 def test_what_is_sent_is_computed_as_the_evaluator_does(case):
-    agrees(case)
+    agrees(case.expr, case.table)
 
 
 @given(case=cases(special=True, kind=KIND))
 def test_what_is_sent_is_computed_alike_of_values_that_are_not_finite(case):
-    agrees(case)
+    agrees(case.expr, case.table)
+
+
+@given(program=programs(), table=tables(kind=KIND))
+def test_what_is_sent_of_an_analysis_is_computed_as_the_evaluator_does(program, table):
+    agrees(record(program, table)["result"]._expr, table)

@@ -79,7 +79,7 @@ def _counted(goals: Sequence[Term], depth: int, named: Container[int]) -> _Uses:
                 done.add(id(term))
                 uses.order.append(term)
             continue
-        if (id(term), inner) in seen or id(term) in named:
+        if (id(term), inner) in seen or id(term) in named or _is_foreign(term, depth):
             continue
         first = (id(term), not inner) not in seen
         seen.add((id(term), inner))
@@ -107,7 +107,7 @@ def carried(goals: Sequence[Term], depth: int, named: Container[int]) -> list[Te
     stack = list(reversed(goals))
     while stack:
         term = stack.pop()
-        if id(term) in seen:
+        if id(term) in seen or _is_foreign(term, depth):
             continue
         seen.add(id(term))
         if id(term) in named or _is_stored(term, depth):
@@ -115,6 +115,11 @@ def carried(goals: Sequence[Term], depth: int, named: Container[int]) -> list[Te
             continue
         stack.extend(reversed(term.args))
     return list(found.values())
+
+
+def _is_foreign(term: Term, depth: int) -> bool:
+    """Say whether a term has nothing of the lambda's element: a variable of that number inside of it is another one."""
+    return depth > 0 and depth not in term.free
 
 
 def _is_stored(term: Term, depth: int) -> bool:

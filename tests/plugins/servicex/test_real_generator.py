@@ -1,0 +1,63 @@
+"""The generated code as a server runs it, unchanged and on delayed arrays, gives what the embedded endpoint gives.
+
+Delayed arrays take a second for each query, so every fourth expression is looked at; all of them with HEP_FLOWS_TORTURE.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import awkward as ak
+import dask
+import dask_awkward  # noqa: F401 - its settings are there once it is imported
+import pytest
+
+from hep_flows.normalise import normalise
+from hep_flows.planning.make_plan import make_plan
+from hep_flows.plugins.servicex.eager import evaluated, generated_function, generated_source
+from hep_flows.plugins.servicex.open_trees import OpenTrees
+from hep_flows.plugins.servicex.run_query import requests
+from hep_flows.plugins.servicex.uproot_table import uproot_dialect
+from plugins.servicex.both import Both
+from plugins.servicex.exactly import exact_difference
+from plugins.servicex.sent import sent, sent_of_physlite, sent_of_tree
+
+# dask-awkward fuses its graph in a way that newer releases of dask refuse; which columns are read is still worked out.
+DELAYED = {"awkward.optimization.which": ["columns"], "scheduler": "sync"}
+
+
+def delayed(text, file):
+    """Run a query as generated; the source is the generator's own."""
+    names = {}
+    exec(generated_source(text), names)  # noqa: S102
+    with dask.config.set(DELAYED):
+        return names["run_query"](file)
+
+
+@pytest.mark.data
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("kind", "file", "tree", "expressions"),
+    [
+        ("nanoaod", "Run2012B_SingleMu_1000.root", "", sent),
+        ("xaod", "PHYSLITE_example.root", "", sent_of_physlite),
+        ("tree", "uproot-HZZ.root", "events", sent_of_tree),
+    ],
+)
+def test_delayed_arrays_give_the_same(data, kind, file, tree, expressions):
+    logging.getLogger("run_query").setLevel(logging.ERROR)
+    tables = Both(kind, [data(file)], tree)
+    step = 1 if os.environ.get("HEP_FLOWS_TORTURE") else 4
+    exprs = normalise([e._expr for e in list(expressions(tables.remote).values())[::step]])
+    plan = make_plan(exprs, [tables.servicex])
+    trees = OpenTrees()
+    for request in requests(uproot_dialect(), plan.tasks[0].dataset, plan.tasks):
+        query = request.query
+        if not query.text:
+            continue
+        got = delayed(query.text, data(file))
+        expected = evaluated(generated_function(query.text), trees.read(data(file), query.tree, query.reads))
+        assert got.fields == expected.fields
+        for name in expected.fields:
+            assert exact_difference(ak.to_packed(got[name]), ak.to_packed(expected[name])) == "", f"{name} of {query.text}"

@@ -1,0 +1,92 @@
+"""What is sent as a whole: its text, and its values on real files, to the bit."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+import qastle
+
+from golden_files import assert_golden
+from hep_flows.normalise import normalise
+from hep_flows.planning.make_plan import make_plan
+from hep_flows.plugins.servicex.eager import generated_source
+from hep_flows.plugins.servicex.plugin import ServiceXPlugin
+from plugins.servicex.both import Both, plugins_of
+from plugins.servicex.nowhere import nano_nowhere
+from plugins.servicex.sent import sent, sent_of_physlite, sent_of_tree
+
+
+FILES = {
+    "tt": ("nanoaod", "nano_tt_v12.root", "", sent),
+    "dy": ("nanoaod", "nano_dy.root", "", sent),
+    "2012": ("nanoaod", "Run2012B_SingleMu_1000.root", "", sent),
+    "physlite": ("xaod", "PHYSLITE_example.root", "", sent_of_physlite),
+    "tree": ("tree", "uproot-HZZ.root", "events", sent_of_tree),
+}
+
+
+@pytest.fixture(scope="module")
+def both(data):
+    """Give the two tables over one of the files."""
+    made = {}
+
+    def of(name):
+        kind, file, tree, _ = FILES[name]
+        if name not in made:
+            made[name] = Both(kind, [data(file)], tree)
+        return made[name]
+
+    return of
+
+
+def names(expressions):
+    return list(expressions(nano_nowhere()))
+
+
+def cases():
+    return [(f, n) for f in ("tt", "dy", "2012") for n in names(sent)]
+
+
+def test_there_are_enough_expressions():
+    assert len(names(sent)) >= 40
+
+
+def test_queries_are_as_they_were():
+    plugin = ServiceXPlugin()
+    parts = []
+    for name, expression in sent(nano_nowhere()).items():
+        plan = make_plan(normalise([expression._expr]), [plugin])
+        assert plugins_of(plan) == ["servicex"], name
+        text = plugin.translate(plan.tasks[0]).text
+        query = ast.unparse(qastle.text_ast_to_python_ast(text)) if text else "no query: the number of events of the file"
+        parts.append(f"{name}\n    {query}\n    {text}\n")
+    assert_golden("func_adl_uproot.txt", "\n".join(parts))
+
+
+@pytest.mark.parametrize("name", names(sent))
+def test_the_code_generator_accepts_the_query(name):
+    plugin = ServiceXPlugin()
+    plan = make_plan(normalise([sent(nano_nowhere())[name]._expr]), [plugin])
+    text = plugin.translate(plan.tasks[0]).text
+    if text:
+        compile(generated_source(text), "<query>", "exec")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("file", "name"), cases())
+def test_values_on_nanoaod_are_those_of_the_awkward_plugin(both, file, name):
+    tables = both(file)
+    local, remote = sent(tables.local)[name], sent(tables.remote)[name]
+    assert plugins_of(tables.plan(remote)) == ["servicex"]
+    assert tables.difference(local, remote) == ""
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("file", ["physlite", "tree"])
+def test_values_on_other_files_are_those_of_the_awkward_plugin(both, file):
+    tables, expressions = both(file), FILES[file][-1]
+    local, remote = expressions(tables.local), expressions(tables.remote)
+    for name in local:
+        assert plugins_of(tables.plan(remote[name])) == ["servicex"], name
+        assert tables.difference(local[name], remote[name]) == "", name
