@@ -16,7 +16,7 @@ ServiceX, as with `servicex_table`. Making a table reads the schema and no event
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import HepFlowsError, SourceError, line_of
 from hep_flows.record.source_line import user_site
@@ -85,11 +85,11 @@ def parquet_table(source: Source) -> DataFrame:
 def servicex_table(  # noqa: PLR0913 - what a table at a server is made of
     source: Any,
     *,
-    kind: Literal["nanoaod", "xaod", "tree"],
+    kind: str,
     tree: str = "",
     like: str | os.PathLike[str] | None = None,
     endpoint: str | None = None,
-    dialect: Literal["uproot", "xaod"] | None = None,
+    dialect: str | None = None,
     refresh: bool = False,
 ) -> DataFrame:
     """Give the table of the events of files that ServiceX reads: what it can compute is computed there.
@@ -100,7 +100,7 @@ def servicex_table(  # noqa: PLR0913 - what a table at a server is made of
         ``localds://path`` is the same as the path; ``rucio://scope:name`` and ``cernopendata://number`` are datasets that a server
         looks up.
     kind : str
-        How the files are to be understood: as `nanoaod_table`, `xaod_table` or `tree_table` do.
+        How the files are to be understood: ``nanoaod``, ``xaod`` or ``tree``, as `nanoaod_table`, `xaod_table` and `tree_table` do.
     tree : str
         The tree, as there.
     like : path, optional
@@ -174,7 +174,7 @@ def _table(kind: str, source: Any, tree: str) -> DataFrame:
     where = line_of(user_site())
     try:
         if is_for_servicex(source, kind):
-            return servicex_table(source, kind=kind, tree=tree)  # type: ignore[arg-type]  - checked above
+            return servicex_table(source, kind=kind, tree=tree)
         files, tree = files_of(source, kind, tree)
         known = KnownFiles(Results(open_store(read_settings())))
         return table_of(known.describe(kind, files, tree), kind)

@@ -15,6 +15,7 @@ from hep_flows.plugins.servicex.endpoint import Query
 from hep_flows.plugins.servicex.merge_columns import concatenated
 from hep_flows.plugins.servicex.qastle_text import qastle_text
 from hep_flows.plugins.servicex.query_ast import query_ast
+from hep_flows.plugins.servicex.remote_identity import RemoteIdentity
 from hep_flows.plugins.servicex.terms import Term, Terms
 
 if TYPE_CHECKING:
@@ -132,7 +133,12 @@ def _request(
 
 
 def _rows(terms: Terms, dataset: Dataset) -> dict[str, Term]:
-    """Give a stored number of each event, so that something comes back for each; nothing where there is none."""
+    """Give a stored number of each event, so that something comes back for each; nothing where there is none.
+
+    Of files that are read here it is known how many events they have.
+    """
+    if all([RemoteIdentity.read(c) is None for c in dataset.content]):
+        return {}
     assert isinstance(dataset.type.item, Record)
     for member in dataset.type.item.members.values():
         if member.column and not member.axes and not member.unreadable and isinstance(member.item, Bool | Int | Float):
