@@ -281,6 +281,37 @@ def test_a_user_func_may_use_a_correction_and_is_stored_by_its_content(events, r
     assert bits(done.values) == bits(ak.values_astype(raw["pt"], "float64") * 7.0)
 
 
+@pytest.mark.parametrize("how", ["an evaluator", "its method", "read inside"])
+def test_a_user_func_that_uses_correctionlib_itself_is_never_stored(events, raw, plain, how):
+    def asked():
+        evaluator, path = direct(plain, "other"), str(plain)
+        method = evaluator.evaluate
+
+        @user_func
+        def by_evaluator(pt: float) -> float:
+            return evaluator.evaluate(pt)
+
+        @user_func
+        def by_method(pt: float) -> float:
+            return method(pt)
+
+        @user_func
+        def by_path(pt: float) -> float:
+            return correctionlib.CorrectionSet.from_file(path)["other"].evaluate(pt)
+
+        chosen = {"an evaluator": by_evaluator, "its method": by_method, "read inside": by_path}[how]
+        return chosen(events.Electron.pt)
+
+    for factor in (2.5, 3.5):
+        content = corrections()
+        named(content, "other")["data"] = factor
+        write_corrections(plain, content)
+        assert "never stored" in str(plan(asked()))
+        done = run(asked())
+        assert [r.state for r in done.report.tasks] == ["computed"]
+        assert set(ak.flatten(done.values).to_list()) == {factor}
+
+
 def test_a_stored_result_needs_no_correctionlib(events, plain, monkeypatch):
     asked = correction(plain, "other")(events.Electron.pt)
     run(asked)

@@ -38,6 +38,14 @@ DAMAGES = {
 IN_A_RUN = list(DAMAGES) if os.environ.get("HEP_FLOWS_KILLS") else ["objects deleted", "bits of objects flipped"]
 
 
+def _once_stored(cache, number):
+    """Wait until a run has stored so many results; gives their keys."""
+    deadline = time.monotonic() + 60
+    while len(names := sorted(committed(cache))) < number and time.monotonic() < deadline:
+        time.sleep(0.002)
+    return names
+
+
 def _damaged(cache, names, damage):
     ending, change = DAMAGES[damage]
     for name in names:
@@ -50,9 +58,7 @@ def test_damage_while_a_run_goes_on(damage, files, undisturbed, tmp_path):
     cache = tmp_path / "cache"
     process = start(files, cache)
     process.stdout.readline()
-    deadline = time.monotonic() + 60
-    while len(names := sorted(committed(cache))) < 12 and time.monotonic() < deadline:
-        time.sleep(0.002)
+    names = _once_stored(cache, 12)
     _damaged(cache, random.Random(1).sample(names, 8), damage)
     values, _ = finished(process)
     assert values == want
@@ -99,6 +105,7 @@ def test_runs_do_not_need_the_index(damage, files, undisturbed, tmp_path):
     cache = tmp_path / "cache"
     process = start(files, cache)
     process.stdout.readline()
+    _once_stored(cache, 4)
     command(cache, "cache", "ls")
     index = [p for p in (cache / "index").rglob("*") if p.is_file()]
     assert index
