@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,7 +134,7 @@ def test_more_datasets_than_units_share_them(tmp_path, monkeypatch):
 
 
 def test_a_function_that_no_key_can_stand_for_is_left_to_the_run_that_delivers(files):
-    with open(files[0], "rb") as handle:
+    with Path(files[0]).open("rb") as handle:
 
         @user_func
         def odd(x: float) -> float:
