@@ -16,6 +16,18 @@ def slow(x: float) -> float:
     return x
 
 
+def asked(folder):
+    """Ask for two things of each file."""
+    tables = [nanoaod_table(str(f)) for f in sorted(Path(folder).glob("part_*.root"))]
+    axes = Histogram.new.Reg(20, 0, 200, name="met").Double()
+    return [[axes.fill(met=slow(t.MET.pt)), (t.MET.pt * 2).Sum()] for t in tables]
+
+
+def shown(values):
+    """Give values as text."""
+    return " ".join([f"{h.values().sum()!r} {n!r}" for h, n in values])
+
+
 def say(*words):
     """Print a line at once."""
     sys.stdout.write(" ".join([str(w) for w in words]) + "\n")
@@ -23,11 +35,8 @@ def say(*words):
 
 
 if __name__ == "__main__":
-    tables = [nanoaod_table(str(f)) for f in sorted(Path(sys.argv[1]).glob("part_*.root"))]
-    axes = Histogram.new.Reg(20, 0, 200, name="met").Double()
-    asked = [[axes.fill(met=slow(t.MET.pt)), (t.MET.pt * 2).Sum()] for t in tables]
     say("begins")
-    done = run(asked, engine="embedded", workers=2, on_error="raise")
+    done = run(asked(sys.argv[1]), engine="embedded", workers=2, on_error="raise")
     say("engine", done.report.engine)
-    say("values", *[f"{h.values().sum()!r} {n!r}" for h, n in done.values])
+    say("values", shown(done.values))
     say("computed", sum([r.batches_computed for r in done.report.tasks]))

@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from jet_files import write
+from jet_files import inline, n_computed, write
+from long_run import asked, shown
 
+from hep_flows import run
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import Store
 from hep_flows.store.verify import verify
@@ -20,6 +22,8 @@ SCRIPT = Path(__file__).parent / "long_run.py"
 N_FILES = 6
 # Of each file the columns, the histogram and the sum.
 N_RESULTS = 3 * N_FILES
+# Histograms and sums are stored for each batch, and merged.
+N_COMMITTED = 5 * N_FILES
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +37,9 @@ def folder(tmp_path_factory):
 def start(folder, cache):
     environment = {**os.environ, "HEP_FLOWS_CACHE": str(cache), "PYTHONPATH": os.pathsep.join([p for p in sys.path if p])}
     words = [sys.executable, str(SCRIPT), str(folder)]
-    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def finished(process):
@@ -77,23 +83,19 @@ def assert_no_server_is_left(cache):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(folder, tmp_path_factory):
-    """What a run gives that nobody disturbs."""
-    cache = tmp_path_factory.mktemp("undisturbed") / "cache"
-    process = start(folder, cache)
-    done = finished(process)
-    assert done["engine"] == "embedded"
-    assert int(done["computed"]) == N_RESULTS
-    assert_no_server_is_left(cache)
-    return done
+def undisturbed(folder):
+    """What nobody disturbs."""
+    return shown(inline(asked(folder)))
 
 
 @pytest.mark.parametrize("how", ["killed", "interrupted"])
-def test_a_run_that_ends_in_the_middle_loses_nothing_and_leaves_no_process(folder, undisturbed, tmp_path, how):
-    cache = tmp_path / "cache"
-    process = start(folder, cache)
-    wait_for_results(cache, 5, process)
-    assert len(servers_of(cache)) == 1
+def test_a_run_that_ends_in_the_middle_loses_nothing_and_leaves_no_process(folder, undisturbed, served, cache_folder, how):
+    note = cache_folder / "prefect" / "server.json"
+    noted = note.read_text()
+    note.unlink()
+    process = start(folder, cache_folder)
+    wait_for_results(cache_folder, 5, process)
+    assert len(servers_of(cache_folder)) == 1
     begin = time.monotonic()
     process.send_signal(signal.SIGKILL if how == "killed" else signal.SIGINT)
     out, error = process.communicate(timeout=60)
@@ -102,23 +104,28 @@ def test_a_run_that_ends_in_the_middle_loses_nothing_and_leaves_no_process(folde
     assert "values" not in out
     if how == "interrupted":
         assert "KeyboardInterrupt" in error.strip().splitlines()[-1]
-    assert_no_server_is_left(cache)
-    before = committed(cache)
-    assert 5 <= len(before) < 2 * N_RESULTS
-    done = finished(start(folder, cache))
-    assert done["values"] == undisturbed["values"]
-    after = committed(cache)
+    assert_no_server_is_left(cache_folder)
+    before = committed(cache_folder)
+    assert 5 <= len(before) < N_COMMITTED
+    note.write_text(noted)
+    done = run(asked(folder), engine="embedded", on_error="raise")
+    assert done.report.engine == "server"
+    assert shown(done.values) == undisturbed
+    after = committed(cache_folder)
+    assert len(after) == N_COMMITTED
     assert {k: after.get(k) for k in before} == before, "a committed result was written again"
-    assert int(done["computed"]) < N_RESULTS
-    assert verify(Store(cache), decode=True).is_sound
+    assert n_computed(done) < N_RESULTS
+    assert verify(Store(cache_folder), decode=True).is_sound
 
 
 def test_processes_at_once_compute_everything_once(folder, undisturbed, tmp_path):
     cache = tmp_path / "cache"
-    processes = [start(folder, cache) for _ in range(3)]
+    processes = [start(folder, cache) for _ in range(int(os.environ.get("HEP_FLOWS_AT_ONCE", "2")))]
     done = [finished(p) for p in processes]
-    assert {d["values"] for d in done} == {undisturbed["values"]}
+    assert {d["values"] for d in done} == {undisturbed}
+    assert {d["engine"] for d in done} == {"embedded"}
     assert sum([int(d["computed"]) for d in done]) == N_RESULTS
+    assert len(committed(cache)) == N_COMMITTED
     assert_no_server_is_left(cache)
 
 

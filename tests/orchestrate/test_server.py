@@ -126,7 +126,10 @@ def test_configured_without_an_address_is_an_error(files, monkeypatch, tmp_path)
 def test_an_address_where_nobody_answers_is_an_error_that_names_it(files, tmp_path):
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), pytest.raises(OrchestrationError, match=r"127\.0\.0\.1:9"):
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+        pytest.raises(OrchestrationError, match=r"127\.0\.0\.1:9"),
+    ):
         run(fill(nanoaod_table(files), cut=55.0), engine="configured")
 
 
