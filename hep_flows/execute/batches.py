@@ -16,7 +16,7 @@ from hep_flows.expr.types import Record
 from hep_flows.plugin import Partition, Splitting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from hep_flows.execute.results import Results
     from hep_flows.expr.nodes import Dataset
@@ -74,13 +74,13 @@ class Batches:
 
     Attributes
     ----------
-    only : tuple of int, optional
-        The first batch and the one after the last, where a part of each table is all that is wanted.
+    only : collection of int, optional
+        The numbers of the batches that are wanted, where it is a part of each table.
     """
 
     def __init__(self, plan: Plan, plugins: Mapping[str, Plugin], results: Results) -> None:
         """Nothing is opened yet."""
-        self.only: tuple[int, int] | None = None
+        self.only: Collection[int] | None = None
         self._results = results
         self._batches: dict[Key, tuple[Batch, ...]] = {}
         self._splitters: dict[Key, tuple[str, Splitting]] = {}
@@ -95,8 +95,8 @@ class Batches:
             found = self._found(dataset)
             filled = [b for b in found if b.events or b.whole is None or not b.whole.is_counted] or found[:1]
             self._batches[dataset.key] = tuple([Batch(b.dataset, i, b.content, b.whole) for i, b in enumerate(filled)])
-        first, end = self.only or (0, None)
-        return self._batches[dataset.key][first:end]
+        all_of_it = self._batches[dataset.key]
+        return all_of_it if self.only is None else tuple([b for b in all_of_it if b.number in self.only])
 
     def partitions(self, batch: Batch, chunk_events: int) -> tuple[Partition | None, ...]:
         """Give the ranges of a batch that are worked on one by one, at least one."""

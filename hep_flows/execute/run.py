@@ -44,15 +44,15 @@ class Wish:
         Whether everything else is computed when something fails.
     parts_only : collection of bytes
         Tasks whose results are to be stored batch by batch, and are not wanted here.
-    batches : tuple of int, optional
-        The first batch and the one after the last, where only some of them are to be done.
+    batches : collection of int, optional
+        The numbers of the batches that are to be done, where it is not all of them.
     failed : mapping of bytes to HepFlowsError
         Tasks that failed elsewhere, and are not to be tried again.
     """
 
     keep_going: bool = False
     parts_only: frozenset[Key] = frozenset()
-    batches: tuple[int, int] | None = None
+    batches: Collection[int] | None = None
     failed: Mapping[Key, HepFlowsError] = field(default_factory=dict)
 
 
@@ -115,6 +115,8 @@ class Run:
         for key, error in self._wish.failed.items():
             self.ledger.fails(key, error)
         need = self._looked_up()
+        if self._wish.batches is not None and not need.merged <= self._wish.parts_only:
+            return  # what is made of all batches cannot be made of some: whoever looks at the whole table does it
         rounds = schedule(self.plan, merged=need.merged, there=need.stored, parts_only=self._wish.parts_only)
         self._rounds = len(rounds)
         for number, this in enumerate(rounds):

@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import OrchestrationError
 from hep_flows.settings import environment, environment_with
@@ -94,7 +94,8 @@ def send_events() -> None:
     """Send what waits to be sent, and close the connection; the next event makes a new one."""
     from prefect.events.worker import EventsWorker
 
-    workers = [s for s in list(EventsWorker._instances.values()) if isinstance(s, EventsWorker)]  # noqa: SLF001 - no other way
+    services: dict[int, Any] = EventsWorker._instances  # type: ignore[misc]  # noqa: SLF001 - no other way; other kinds are in it, too
+    workers = [s for s in list(services.values()) if isinstance(s, EventsWorker)]
     end = time.monotonic() + SEND_S
     for worker in workers:
         # A worker that is told to stop while something waits complains of it.

@@ -211,6 +211,6 @@ def _as_json(unit: Unit) -> dict[str, Any]:
 
 
 def _unit(told: Mapping[str, Any]) -> Unit:
-    batches = None if told["batches"] is None else (int(told["batches"][0]), int(told["batches"][1]))
+    batches = None if told["batches"] is None else tuple([int(n) for n in told["batches"]])
     tasks = tuple([bytes.fromhex(k) for k in told["tasks"]])
     return Unit(told["number"], told["kind"], tasks, told["dataset"], batches)

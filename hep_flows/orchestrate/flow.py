@@ -68,6 +68,11 @@ class Job:
     outcomes: list[Outcome] = field(default_factory=list)
     broken: BaseException | None = None
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it is known what became of each unit."""
+        return len(self.outcomes) == len(self.units)
+
 
 # The flow that Prefect sends to workers along with each task must hold nothing of this process, so it finds its job here.
 _JOB: ContextVar[Job] = ContextVar("job of a flow run")
@@ -79,19 +84,31 @@ def run_flow(job: Job, task_runner: Any) -> list[Outcome]:
     Raises
     ------
     OrchestrationError
-        When the flow run ended before its tasks did.
+        When the flow run ended before its tasks did, or could not be started.
     """
     made = flow(name=FLOW, flow_run_name=plain(job.name), task_runner=task_runner, log_prints=False)(all_units)
     token = _JOB.set(job)
     try:
         state: State[Any] = made(return_state=True)
+    except Exception as error:
+        if job.broken is None and job.is_done:  # only the server does not know
+            return job.outcomes
+        raise _lost(error) from error
     finally:
         _JOB.reset(token)
     if job.broken is not None:
         raise job.broken
-    if len(job.outcomes) < len(job.units):
+    if not job.is_done:
         raise OrchestrationError(f"the flow run ended as {state.name} before its tasks did", why=str(state.message or ""))
     return job.outcomes
+
+
+def _lost(error: Exception) -> OrchestrationError:
+    return OrchestrationError(
+        "Prefect could not run the flow",
+        why=f"{type(error).__name__}: {error}",
+        do='what is computed is stored; see that the server runs, or run with engine="inline", which needs none',
+    )
 
 
 def all_units() -> State[Any]:
@@ -99,11 +116,11 @@ def all_units() -> State[Any]:
     job = _JOB.get()
     try:
         job.outcomes.extend(_Submitting(job).all())
-        report_artifact(job.plan, job.units, job.outcomes)
     except BaseException as error:
         job.stop.set()
         job.broken = error
         raise
+    report_artifact(job.plan, job.units, job.outcomes)
     return _final(job.outcomes)
 
 

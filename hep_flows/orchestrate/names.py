@@ -21,14 +21,23 @@ def name_of(unit: Unit, plan: Plan) -> str:
     """Give the name of a unit: ``read ttbar · Jet_pt, Jet_eta``, ``fill ttbar · pt``, ``transform ttbar · events.Jet.pt / 1000``."""
     tasks = [t for t in plan.tasks if t.key in set(unit.tasks)]
     if unit.kind == "task":
-        name = f"{_verb(tasks[0])} {unit.dataset} · {_subject(tasks[0])}"
+        name = f"{_verb(tasks[0])} {unit.dataset}{_part(unit)} · {_subject(tasks[0])}"
     elif unit.kind == "datasets":
         name = f"{unit.dataset} · {len(tasks)} tasks"
     else:
-        part = "" if unit.batches is None else f", batches {unit.batches[0] + 1} to {unit.batches[1]}"
         verb = "fetch" if any(t.plugin == "servicex" for t in tasks) else "read"
-        name = f"{verb} {unit.dataset}{part} · {_columns(tasks)}"
+        name = f"{verb} {unit.dataset}{_part(unit)} · {_columns(tasks)}"
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def _part(unit: Unit) -> str:
+    numbers = unit.batches
+    if numbers is None:
+        return ""
+    first, last = numbers[0] + 1, numbers[-1] + 1
+    if len(numbers) == 1:
+        return f", batch {first}"
+    return f", batches {first} to {last}" if len(numbers) == last - first + 1 else f", {len(numbers)} batches"
 
 
 def _verb(task: Task) -> str:

@@ -59,4 +59,5 @@ def _is_stage(stage: object) -> bool:
     match stage:
         case [str(), list(tasks), int() | float()]:
             return all(_is_name(k) for k in tasks)
-    return False
+        case _:
+            return False

@@ -43,7 +43,7 @@ class Unit:
     dataset : str
         The table, for people.
     batches : tuple of int, optional
-        The first batch and the one after the last, where it is a part of the table.
+        The numbers of the batches, where it is a part of the table.
     after : tuple of int
         Units whose results it takes: when one fails, it cannot run.
     follows : tuple of int
@@ -54,14 +54,14 @@ class Unit:
     kind: Kind
     tasks: tuple[Key, ...]
     dataset: str = ""
-    batches: tuple[int, int] | None = None
+    batches: tuple[int, ...] | None = None
     after: tuple[int, ...] = ()
     follows: tuple[int, ...] = ()
 
     @property
     def key(self) -> Key:
-        """The content key: that of the task, where it is one."""
-        if self.kind == "task":
+        """The content key: that of the task, where it is all of one."""
+        if self.kind == "task" and self.batches is None:
             return self.tasks[0]
         return digest("unit", self.kind, self.tasks, self.batches or ())
 
@@ -95,6 +95,17 @@ class Wanted:
         short = events_needed(self.plan)
         return [t for t in self.plan.tasks if self._is_needed(t.key) and t.key not in self.keys.not_stored and t.key not in short]
 
+    def some_batches(self, task: Task) -> tuple[int, ...] | None:
+        """Give the batches of a task that something is needed of; None where it is all, or its merged result."""
+        if task.key in self.need.merged or task.dataset is None or task.key not in self.need.missing:
+            return None
+        needed = self.needed(task)
+        return None if not needed or len(needed) == len(self.batches.of(task.dataset)) else tuple(sorted(needed))
+
+    def needed(self, task: Task) -> set[int]:
+        """Give the batches of a task that are needed, stored or not."""
+        return self.need.missing.get(task.key, set()) | self.need.found.get(task.key, set())
+
     def _is_needed(self, key: Key) -> bool:
         need = self.need
         return key in need.stored or key in need.merged or bool(need.missing.get(key)) or bool(need.found.get(key))
@@ -123,7 +134,7 @@ def _by_subtree(wanted: Wanted, tasks: Sequence[Task]) -> tuple[Unit, ...]:
         after = tuple(dict.fromkeys([made[k] for k in task.inputs if k in made]))
         made[task.key] = len(units)
         name = roots[task.key].name if task.key in roots else ""
-        units.append(Unit(len(units), "task", (task.key,), name, after=after, follows=follows))
+        units.append(Unit(len(units), "task", (task.key,), name, wanted.some_batches(task), after, follows))
     return tuple(units)
 
 
@@ -134,20 +145,28 @@ def _add_passes(wanted: Wanted, here: Sequence[Task], made: Mapping[Key, int], u
         return ()
     dataset = missing[0].dataset
     assert dataset is not None
-    n_batches = len(wanted.batches.of(dataset))
-    is_divided = n_batches > wanted.shard_batches
+    is_divided = len(wanted.batches.of(dataset)) > wanted.shard_batches
     own = {t.key for t in here}
     together = missing if is_divided else [t for t in missing if not any(k in own for k in t.inputs)]
-    if len(together) < 2 and not is_divided:
+    numbers = set().union(*[wanted.need.missing[t.key] for t in together])
+    # Of a task that needs fewer batches, the others may be gone from the store: it is not to compute them again.
+    together = [t for t in together if numbers <= wanted.needed(t)]
+    numbers = set().union(*[wanted.need.missing[t.key] for t in together])
+    is_divided = is_divided and len(numbers) > wanted.shard_batches
+    if not numbers or (len(together) < 2 and not is_divided):
         return ()
     after = tuple(dict.fromkeys([made[k] for t in together for k in t.inputs if k in made]))
     keys = tuple([t.key for t in together])
     first = len(units)
-    for start in range(0, n_batches, wanted.shard_batches):
-        part = (start, min(start + wanted.shard_batches, n_batches)) if is_divided else None
+    for part in _parts(sorted(numbers), wanted.shard_batches if is_divided else len(numbers)):
+        is_all = len(part) == len(wanted.batches.of(dataset))
         # A pass takes what it can get: a task whose input failed is left out, and the others go on.
-        units.append(Unit(len(units), "pass", keys, dataset.name, part, follows=after))
+        units.append(Unit(len(units), "pass", keys, dataset.name, None if is_all else part, follows=after))
     return tuple(range(first, len(units)))
+
+
+def _parts(numbers: Sequence[int], length: int) -> list[tuple[int, ...]]:
+    return [tuple(numbers[i : i + length]) for i in range(0, len(numbers), length)]
 
 
 def _by_dataset(plan: Plan, tasks: Sequence[Task]) -> tuple[Unit, ...]:

@@ -62,13 +62,19 @@ def inline(asked, **options):
     from hep_flows.normalise import normalise
     from hep_flows.planning.make_plan import make_plan
     from hep_flows.plugins import installed
-    from hep_flows.verbs import _asked, _value
+    from hep_flows.verbs import _asked
 
     exprs, rebuilt = _asked(asked, None)
     plugins = installed(())
     plan = make_plan(normalise(exprs), plugins)
     results = run_plan(plan, plugins, **options)
-    return rebuilt(iter([_value(results[k]) for k in plan.targets]))
+    return rebuilt(iter([value_of(results[k]) for k in plan.targets]))
+
+
+def value_of(result):
+    """Give what a user gets of a result."""
+    (name,) = [n for n in ("array", "value", "histogram") if hasattr(result, n)]
+    return getattr(result, name)
 
 
 def states(done):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
-from jet_files import everything, fill, write
+from jet_files import bits, everything, fill, inline, write
 
 from hep_flows import Histogram, nanoaod_table, run, user_func
 from hep_flows.execute import batches as batches_module
 from hep_flows.execute.batches import Batches
 from hep_flows.execute.keys import Keys
+from hep_flows.execute.machine import Limits
 from hep_flows.execute.needs import needs
 from hep_flows.execute.open_store import open_store
 from hep_flows.execute.results import Results
@@ -19,9 +21,12 @@ from hep_flows.normalise import normalise
 from hep_flows.orchestrate import units as units_module
 from hep_flows.orchestrate.names import name_of
 from hep_flows.orchestrate.units import MOST_UNITS, Wanted, closure, units_of
+from hep_flows.orchestrate.work import Session, run_unit
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugins import installed
 from hep_flows.settings import read_settings
+from hep_flows.store.index import sidecars
+from hep_flows.store.store import Store
 from hep_flows.verbs import _asked
 
 
@@ -85,7 +90,7 @@ def test_a_table_of_many_batches_gets_several_passes(tmp_path):
     files = [write(tmp_path / f"small_{i}.root", i, n=5) for i in range(7)]
     units, _ = divided(nanoaod_table(files).MET.pt / 2, shard_batches=3)
     assert kinds(units) == ["pass", "pass", "pass", "task"]
-    assert [u.batches for u in units] == [(0, 3), (3, 6), (6, 7), None]
+    assert [u.batches for u in units] == [(0, 1, 2), (3, 4, 5), (6,), None]
     assert len({u.key for u in units}) == 4
     assert units[3].follows == (0, 1, 2)
 
@@ -99,7 +104,7 @@ def test_a_big_file_is_several_batches(tmp_path, monkeypatch):
         for start in range(0, 60, 10):
             file["Events"].extend({"MET_pt": np.arange(start, start + 10, dtype=np.float32)})
     units, _ = divided(nanoaod_table(str(tmp_path / "big.root")).MET.pt / 2, shard_batches=2)
-    assert [u.batches for u in units] == [(0, 2), (2, 4), (4, 6), None]
+    assert [u.batches for u in units] == [(0, 1), (2, 3), (4, 5), None]
 
 
 def test_what_is_stored_is_no_unit(files):
@@ -110,6 +115,46 @@ def test_what_is_stored_is_no_unit(files):
     assert [u.tasks[0] in histograms for u in units if u.kind == "task"].count(True) == 2, "found ones are shown as cached"
     assert "pass" not in kinds(units), "no file is read"
     assert divided(events.Jet.pt[events.Jet.pt > 30].Sum().Sum())[0] != ()
+
+
+def test_only_batches_that_something_needs_are_read(files, tmp_path, cache_folder):
+    run(fill(nanoaod_table(files)))
+    files.append(write(tmp_path / "part_3.root", 3))
+    units, plan = divided(fill(nanoaod_table(files)))
+    assert [(u.kind, u.batches) for u in units] == [("task", (3,)), ("task", None)]
+    assert [name_of(u, plan).split(" · ")[0] for u in units] == [
+        "transform part_0.root and 3 more, batch 4",
+        "fill part_0.root and 3 more",
+    ]
+    assert units[0].key != plan.tasks[0].key, "a record of a part must not stand for the whole"
+
+
+def test_what_is_evicted_and_not_needed_is_not_computed_again(files, tmp_path, served, cache_folder):
+    first = run([fill(nanoaod_table(files)), nanoaod_table(files).MET.pt.Sum()], engine="embedded", on_error="raise")
+    columns = next(r for r in first.report.tasks if r.plugin == "awkward" and "Jet" in r.label)
+    store = Store(cache_folder)
+    for name in json.loads(json.loads((cache_folder / "prefect" / "records" / f"hf-{columns.key}").read_text())["result"])[
+        "objects"
+    ]:
+        store.remove(name)
+    files.append(write(tmp_path / "part_3.root", 3))
+    asked = [fill(nanoaod_table(files)), nanoaod_table(files).MET.pt.Sum(), nanoaod_table(files).Jet.pt * 2]
+    done = run(asked, engine="embedded", on_error="raise")
+    assert bits(done.values) == bits(inline(asked))
+    assert [r.batches_computed for r in done.report.tasks if r.label == columns.label] == [1]
+
+
+def test_a_pass_over_some_batches_never_makes_a_number_of_all(files, cache_folder):
+    events = nanoaod_table(files)
+    asked = [events.MET.pt / events.MET.pt.Max(), events.Jet.pt / events.MET.pt.Max()]
+    units, plan = divided(asked, shard_batches=1)
+    store, plugins = open_store(read_settings()), installed(())
+    session = Session(plan, plugins, store, Limits(1, 1000, lambda: False))
+    part = next(u for u in units if u.kind == "pass" and u.batches == (0,) and len(u.tasks) == 2)
+    reference = run_unit(session, part, [])  # the largest number has not been made
+    assert not reference["complete"]
+    assert reference["objects"] == []
+    assert list(sidecars(store.folder)) == []
 
 
 def test_more_units_than_a_server_bears_are_put_together(tmp_path):
@@ -133,7 +178,7 @@ def test_more_datasets_than_units_share_them(tmp_path, monkeypatch):
 
 
 def test_a_function_that_no_key_can_stand_for_is_left_to_the_run_that_delivers(files):
-    with open(files[0], "rb") as handle:
+    with Path(files[0]).open("rb") as handle:
 
         @user_func
         def odd(x: float) -> float:
