@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,7 +15,6 @@ from hep_flows.testing.servicex_sim.simulator import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 def run_simulator(folder: Path, port: int, faults: Sequence[str], write: Path | None) -> None:
@@ -26,7 +26,8 @@ def run_simulator(folder: Path, port: int, faults: Sequence[str], write: Path | 
         signal.signal(number, lambda *_: stopped.set())
     with Simulator(datasets, port=port) as simulator:
         simulator.fail(*parsed)
-        text = simulator.config("servicex-cache")
+        # As an absolute path: the client would take another one to be in the folder that it runs in.
+        text = simulator.config(Path("servicex-cache").resolve())
         if write is not None:
             write.write_text(text, encoding="utf-8")
         typer.echo(f"# A ServiceX server for {len({*datasets.files.values()})} files of {folder} listens; stop it with Ctrl-C.")

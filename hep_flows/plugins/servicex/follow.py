@@ -151,11 +151,11 @@ class Follower:
             final = status.status.value in FINAL
             if status.files:
                 self._count(status.files)
-            if final or status.files_completed > len(self._seen):
+            if status.files_completed > len(self._seen) or (final and status.files_completed != len(self._seen)):
                 await self._look_for_results(status, everything=final)
             now = (status.status, status.files, status.files_completed, status.files_failed, len(self._seen), self._n_fetched())
             changed, before = (changed if now == before else clock()), now
-            if self._has_all() or (final and len(self._seen) >= status.files_completed):
+            if self._all_are_announced() or (final and len(self._seen) >= status.files_completed):
                 break
             if clock() - changed > (settings.settle_s if final else settings.stall_s):
                 self._problems.append(_stuck(status, len(self._seen), clock() - changed))
@@ -182,6 +182,11 @@ class Follower:
     def _has_all(self) -> bool:
         files = self.wanted.piece.files
         return bool(files) and self._delivered >= set(files)
+
+    def _all_are_announced(self) -> bool:
+        """Say whether there is nothing more to wait for, whatever the server still does."""
+        files = self.wanted.piece.files
+        return bool(files) and {self._files.get(name) for name in self._seen} >= set(files)
 
     async def _look_for_results(self, status: TransformStatus, *, everything: bool) -> None:
         """Start to fetch what is new. Times of results overlap a little: they become visible later than they are made."""

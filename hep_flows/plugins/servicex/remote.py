@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hep_flows.plugins.servicex.connection import Connection
 from hep_flows.plugins.servicex.endpoint import Delivered, EndpointError
 from hep_flows.plugins.servicex.job import FileCount, Job
 from hep_flows.plugins.servicex.loop_thread import loop_thread
 from hep_flows.plugins.servicex.remote_settings import RemoteSettings
 from hep_flows.plugins.servicex.run_remote import run_remote
 from hep_flows.plugins.servicex.scratch import clear_folder
-from hep_flows.plugins.servicex.server import Server, new_adapter
+from hep_flows.plugins.servicex.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +70,7 @@ class RemoteServiceX:
         inbox: queue.SimpleQueue[ServerInfo | _End] = queue.SimpleQueue()
 
         async def ask() -> None:
-            inbox.put(await Server(self.address, self.settings, new_adapter(self.address)).info())
+            inbox.put(await Server(self.address, self.settings, Connection(self.address)).info())
 
         loop_thread().start(ask(), lambda error: inbox.put(_End(error)))
         got = inbox.get()

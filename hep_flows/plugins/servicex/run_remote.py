@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hep_flows.plugins.servicex.ask_server import AskServer
+from hep_flows.plugins.servicex.connection import Connection
 from hep_flows.plugins.servicex.endpoint import EndpointError
 from hep_flows.plugins.servicex.failures import UnavailableError
-from hep_flows.plugins.servicex.server import Server, new_adapter
+from hep_flows.plugins.servicex.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +48,8 @@ async def run_remote(job: Job, names: Sequence[str], addresses: Sequence[Address
 async def _one_after_the_other(job: Job, names: Sequence[str], addresses: Sequence[Address], thread: LoopThread) -> None:
     for address, following in zip(addresses, [*addresses[1:], None], strict=True):
         try:
-            adapter = thread.keep(address, partial(new_adapter, address))
-            await AskServer(job, Server(address, job.settings, adapter), thread).all(job.missing(names))
+            connection = thread.keep(address, partial(Connection, address))
+            await AskServer(job, Server(address, job.settings, connection), thread).all(job.missing(names))
         except UnavailableError as error:
             if following is None:
                 raise

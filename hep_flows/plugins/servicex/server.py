@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from servicex.models import TransformRequest, TransformStatus
-    from servicex.servicex_adapter import ServiceXAdapter
 
     from hep_flows.plugins.servicex.addresses import Address
+    from hep_flows.plugins.servicex.connection import Connection
     from hep_flows.plugins.servicex.remote_settings import RemoteSettings
 
 T = TypeVar("T")
@@ -56,13 +56,13 @@ class Server:
         Where it is, and the token.
     settings : RemoteSettings
         How patient to be.
-    adapter : ServiceXAdapter
-        The calls of the client; it knows the access token and what the server said about itself.
+    connection : Connection
+        The calls of the client.
     """
 
-    def __init__(self, address: Address, settings: RemoteSettings, adapter: ServiceXAdapter) -> None:
-        self.address, self.settings, self._adapter = address, settings, adapter
-        self._stores: dict[str, Any] = {}
+    def __init__(self, address: Address, settings: RemoteSettings, connection: Connection) -> None:
+        self.address, self.settings = address, settings
+        self._connection, self._adapter = connection, connection.adapter
         self._secrets: set[str] = {address.token}
 
     @property
@@ -142,13 +142,9 @@ class Server:
         return answer.json()
 
     def _store(self, status: TransformStatus) -> Any:
-        from servicex.minio_adapter import MinioAdapter
-
         if status.minio_endpoint is None:
             raise EndpointError(f"{self.shown} does not say where the results of {status.request_id} are")
-        if status.request_id not in self._stores:
-            self._stores[status.request_id] = MinioAdapter.for_transform(status)
-        return self._stores[status.request_id]
+        return self._connection.store(status)
 
     async def _ask(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call, again after a wait where that may help; an access token that is not accepted is renewed once."""
@@ -179,13 +175,6 @@ class Server:
         for secret in sorted({*self._secrets, str(self._adapter.token or "")} - {"", "None"}, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
-
-
-def new_adapter(address: Address) -> ServiceXAdapter:
-    """Give the client's calls for a server."""
-    from servicex.servicex_adapter import ServiceXAdapter
-
-    return ServiceXAdapter(address.url, refresh_token=address.token or None)
 
 
 async def outcome(call: Awaitable[T], timeout_s: float | None) -> T | BaseException:
