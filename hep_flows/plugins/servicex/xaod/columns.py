@@ -73,8 +73,6 @@ class Columns:
         if isinstance(expr.type.item, Record):
             members = [(n, self._made(f"{name}_{i}", m, expr)) for i, (n, m) in enumerate(members_of(self._walk, expr).items())]
             return Objects(tuple(members), len(expr.type.axes) - 1)
-        found: list[Value] = []
-
         levels = max(len(expr.type.axes), len(like.type.axes)) - 1
         if levels > MOST_LEVELS:
             raise Refused("lists in lists in lists: the tree that the back end writes holds no more than lists in lists")
