@@ -6,7 +6,7 @@ import functools
 import inspect
 import typing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import LiteralError, with_article
 from hep_flows.expr.cpp_function import CppFunction
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 _ITEMS: dict[object, Item] = {float: Float(64), int: Int(64), bool: Bool(), str: String()}
 
 
-@overload
-def user_func(function: Callable[..., Any]) -> Callable[..., Any]: ...
-@overload
-def user_func(*, cpp: CppFunction | str) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
 def user_func(function: Callable[..., Any] | None = None, *, cpp: CppFunction | str | None = None) -> Callable[..., Any]:
     """Let a function be used in expressions.
 

@@ -12,7 +12,7 @@ from hep_flows.expr.types import Record
 from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.event_masks import is_event_count
 from hep_flows.plugins.servicex.xaod.outputs import Objects, Output, Rows
-from hep_flows.plugins.servicex.xaod.value import Value, both, function, method, operation
+from hep_flows.plugins.servicex.xaod.value import Value, both, called, function, method, operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from hep_flows.plugins.servicex.xaod.walk import Elements, Walk
 
     Taken = Callable[[Value], ast.expr]
+
+
+MOST_LEVELS = 2
 
 
 class Columns:
@@ -70,18 +73,20 @@ class Columns:
         if isinstance(expr.type.item, Record):
             members = [(n, self._made(f"{name}_{i}", m, expr)) for i, (n, m) in enumerate(members_of(self._walk, expr).items())]
             return Objects(tuple(members), len(expr.type.axes) - 1)
-        found: list[Value] = []
-
         levels = max(len(expr.type.axes), len(like.type.axes)) - 1
+        if levels > MOST_LEVELS:
+            raise Refused("lists in lists in lists: the tree that the back end writes holds no more than lists in lists")
+        found: list[Value] = []
 
         def value(v: Value) -> ast.expr:
             found.append(v)
-            return _made_anew(v) if levels == 1 and isinstance(v.node, ast.Name) else v.node
+            return _as_filled(v, levels)
 
         self.texts[name] = self._nested(expr, like, (), value)
         if not found[0].valid:
             return Output(name, "", expr.type.item, levels)
-        self.texts[f"{name}_there"] = self._nested(expr, like, (), lambda v: both(v.valid))
+        there = self._nested(expr, like, (), lambda v: _as_filled(Value(both(v.valid), "bool"), levels))
+        self.texts[f"{name}_there"] = there
         return Output(name, f"{name}_there", expr.type.item, levels)
 
     def _nested(self, expr: Expr, like: Expr, own: Elements, taken: Taken) -> ast.expr:
@@ -97,11 +102,17 @@ class Columns:
         return method(listed, "Select", function([x.text], body))
 
 
-def _made_anew(value: Value) -> ast.expr:
-    """Give the same number as the result of an operation: the generator fills no vector that the event hands out as it is."""
-    if value.kind not in {"double", "float", "int"}:
-        raise Refused("a list of the event as it is, other than of small numbers")
-    return operation(value.node, ast.Mult(), ast.Constant(1))
+def _as_filled(value: Value, levels: int) -> ast.expr:
+    """Give what goes into the tree.
+
+    The generator fills no vector that the event hands out as it is, so such a number becomes the result of an operation. Trees know
+    vectors of vectors of integers, and not for sure those of truths.
+    """
+    if levels == 1 and isinstance(value.node, ast.Name):
+        if value.kind not in {"double", "float", "int"}:
+            raise Refused("a list of the event as it is, other than of small numbers")
+        return operation(value.node, ast.Mult(), ast.Constant(1))
+    return called("hf_int", value.node) if value.kind == "bool" and levels == MOST_LEVELS else value.node
 
 
 def members_of(walk: Walk, expr: Expr) -> Mapping[str, Expr]:

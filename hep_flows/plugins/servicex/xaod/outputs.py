@@ -136,6 +136,11 @@ def _plain(layout: Any, output: Output) -> Any:
 
 
 def _lists(layout: Any, output: Output) -> Any:
+    from awkward.contents import EmptyArray, ListOffsetArray
+    from awkward.index import Index64
+
+    if layout.is_unknown:
+        return ListOffsetArray(Index64([0]), EmptyArray())
     if not layout.is_list:
         raise TaskError(
             f"the back end delivered {layout.form.type} where lists were asked for", why=f"it is the column {output.column}"

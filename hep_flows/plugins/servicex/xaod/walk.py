@@ -58,7 +58,8 @@ class Walk:
         self._functions, self._reducers = functions(), reducers()
         self._values: dict[tuple[object, ...], Value] = {}
         self._lists: dict[tuple[object, ...], ast.expr] = {}
-        self._sizes: dict[int, int] = {}
+        # By identity, so the nodes are kept: another node in the place of one that is gone would be taken for it.
+        self._sizes: dict[int, tuple[ast.AST, int]] = {}
 
     def value(self, node: Expr, own: Elements, loops: Loops = ()) -> Value:
         """Give what a node is for the elements of its axes after the events, and of the loops around it.
@@ -105,8 +106,8 @@ class Walk:
     def _size(self, node: ast.AST) -> int:
         found = self._sizes.get(id(node))
         if found is None:
-            found = self._sizes[id(node)] = 1 + sum([self._size(n) for n in ast.iter_child_nodes(node)])
-        return found
+            found = self._sizes[id(node)] = (node, 1 + sum([self._size(n) for n in ast.iter_child_nodes(node)]))
+        return found[1]
 
     def _value(self, node: Expr, own: Elements, loops: Loops) -> Value:
         match node:

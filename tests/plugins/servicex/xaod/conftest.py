@@ -42,12 +42,12 @@ def proof(compiler, values) -> Proof:
 
 
 @pytest.fixture(scope="session")
-def _dataset(data):
+def physlite(data):
     return described("xaod", data("PHYSLITE_example.root"))
 
 
 @pytest.fixture
-def df(_dataset):
+def df(physlite):
     """Give the table of the same file, with columns and aliases of its own."""
     with alias_scope():
-        yield DataFrame._of(_dataset, Table(_dataset))
+        yield DataFrame._of(physlite, Table(physlite))

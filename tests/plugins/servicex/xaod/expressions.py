@@ -130,7 +130,9 @@ def loops(df) -> dict:
     return {
         "pairs": jets.map(lambda j: electrons.map(j.DeltaR)),
         "pairs of one collection": jets.map(lambda a: jets.map(lambda b: a.pt - b.pt)),
-        "three loops": jets.map(lambda j: electrons.map(lambda e: muons.map(lambda m: j.eta + e.eta * m.eta))),
+        "three loops": jets.map(lambda j: electrons.map(lambda e: muons.map(lambda m: j.eta + e.eta * m.eta).Sum())),
+        "truths of pairs": jets.map(lambda j: electrons.map(lambda e: j.DeltaR(e) < 0.4)),
+        "missing in pairs": jets.map(lambda j: electrons.map(lambda e: muons[muons.pt > e.pt].First().eta * j.eta)),
         "near objects": jets.map(lambda j: electrons[electrons.DeltaR(j) < 0.4].pt),
         "number of near objects": jets.map(lambda j: electrons[electrons.DeltaR(j) < 0.4].Count()),
         "overlap removal": jets[jets.map(lambda j: ~(electrons.DeltaR(j) < 0.4).Any())].pt,

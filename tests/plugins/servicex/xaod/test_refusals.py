@@ -29,6 +29,7 @@ def _refused(df) -> dict:
         "total over all events": jets.Count().Sum(),
         "no list that slice": jets[:2].pt,
         "picks the first of a list only": jets[1].pt,
+        "lists in lists in lists": jets.map(lambda j: electrons.map(lambda e: jets.pt - j.pt * e.eta)),
         "no gather": jets.pt[electrons.Count()],
         "bits of whole numbers": electrons.OQ & 3,
         "outside of uint16": electrons.author + electrons.author,
