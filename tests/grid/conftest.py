@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+
 from grid.servers import TOKEN, Grid, datasets_of
 from grid.store_files import StoreFiles, write_store
-
 from hep_flows.testing.servicex_sim.science import UprootScience
 from hep_flows.testing.servicex_sim.simulator import Simulator
 

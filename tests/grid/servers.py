@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
-from grid.store_files import DATASET, EMPTY, OPEN_DATA, StoreFiles
 
+from grid.store_files import DATASET, EMPTY, OPEN_DATA, StoreFiles
 from hep_flows import run, servicex_table
 from hep_flows.testing.servicex_sim.datasets import Datasets
-from hep_flows.testing.servicex_sim.simulator import Simulator
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hep_flows.testing.servicex_sim.simulator import Simulator
 
 TOKEN = "refresh-token-that-nobody-may-see"
 CUT = 30

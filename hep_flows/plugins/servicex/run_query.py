@@ -1,19 +1,18 @@
-"""Run tasks on one file: one query for all that are about the same events, and their results from what comes back."""
+"""The queries of tasks, one for all that are about the same events, and the results of the tasks from what comes back."""
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import PluginError, TaskError
+from hep_flows.errors import TaskError
 from hep_flows.expr.types import Bool, Float, Int, Record
 from hep_flows.plugin import Columns, Scalar
 from hep_flows.plugins.servicex.asked import Asked, asked, branches
 from hep_flows.plugins.servicex.build_terms import Builder
 from hep_flows.plugins.servicex.delivered import array_of, empty_array, read_columns
-from hep_flows.plugins.servicex.endpoint import EndpointError, Query, Watch
+from hep_flows.plugins.servicex.endpoint import Query
 from hep_flows.plugins.servicex.qastle_text import qastle_text
 from hep_flows.plugins.servicex.query_ast import query_ast
 from hep_flows.plugins.servicex.terms import Term, Terms
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 
     from hep_flows.expr.nodes import Dataset
     from hep_flows.planning.task import Key, Task
-    from hep_flows.plugin import Partition, Result, RunContext
+    from hep_flows.plugin import Partition, Result
     from hep_flows.plugins.servicex.dialect import Dialect
-    from hep_flows.plugins.servicex.endpoint import Endpoint
+    from hep_flows.plugins.servicex.endpoint import Endpoint, EndpointError
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,28 +103,6 @@ def _beside(terms: Terms, masks: Sequence[Term], outputs: Sequence[Term]) -> dic
     return {"rows": terms.call("greater_equal", (some, terms.constant(0, Int(64))), Bool())}
 
 
-def run_query(dialect: Dialect, endpoint: Endpoint, tasks: Sequence[Task], context: RunContext) -> dict[Key, Result]:
-    """Give the results of tasks over one file, by task key.
-
-    Raises
-    ------
-    TaskError
-        When the back end fails, or delivers something else.
-    """
-    partition = context.partition
-    dataset = next((t.dataset for t in tasks if t.dataset is not None), None)
-    if partition is None or dataset is None:
-        raise PluginError("a query is about the events of a file", where=tasks[0].expr.where)
-    results: dict[Key, Result] = {}
-    for request in requests(dialect, dataset, tasks):
-        if is_known(request, partition):
-            results |= {key: unasked(one, partition.n_events) for key, one in request.asked.items()}
-            continue
-        with tempfile.TemporaryDirectory(prefix="servicex-", dir=context.scratch) as scratch:
-            results |= _sent(endpoint, request, partition.file, scratch, context)
-    return results
-
-
 def is_known(request: Request, partition: Partition) -> bool:
     """Say whether nothing has to be sent for a file.
 
@@ -150,14 +127,6 @@ def is_known(request: Request, partition: Partition) -> bool:
 def unasked(one: Asked, n_events: int) -> Result:
     """Give what is known without a query: a number of events, or that there is nothing."""
     return Scalar(n_events) if one.output.term is None and not one.output.members else Columns(empty_array(one.output))
-
-
-def _sent(endpoint: Endpoint, request: Request, file: str, scratch: str, context: RunContext) -> dict[Key, Result]:
-    for delivered in endpoint.run(request.query, [file], scratch, Watch(cancelled=context.cancelled)):
-        if isinstance(delivered, EndpointError):
-            raise unsent(endpoint, request, delivered)
-        return results_of(request, delivered.path)
-    raise unsent(endpoint, request, EndpointError("it delivered nothing", file=file))
 
 
 def results_of(request: Request, path: str) -> dict[Key, Result]:

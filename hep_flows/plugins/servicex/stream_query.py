@@ -6,14 +6,14 @@ import tempfile
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import HepFlowsError, PluginError
+from hep_flows.errors import HepFlowsError, PluginError, TaskError
 from hep_flows.plugin import Columns, Scalar
 from hep_flows.plugins.servicex.endpoint import EndpointError, Watch
 from hep_flows.plugins.servicex.merge_columns import concatenated
 from hep_flows.plugins.servicex.run_query import is_known, requests, results_of, unasked, unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Partition, Result, RunContext
@@ -26,7 +26,7 @@ Item = tuple["Partition", "Mapping[Key, Result] | HepFlowsError"]
 
 def stream_query(
     dialect: Dialect, endpoint: Endpoint, tasks: Sequence[Task], partitions: Sequence[Partition], context: RunContext
-) -> Iterator[Item]:
+) -> Generator[Item, None, None]:
     """Give the results of tasks for each file, in the order in which they come.
 
     Tasks about different selections of events need a query each; these are asked one after the other, and a file is given when the last
@@ -56,6 +56,24 @@ def stream_query(
             except EndpointError as error:
                 raise unsent(endpoint, request, error) from None
             yield from waiting.datasets(request)
+
+
+def run_query(dialect: Dialect, endpoint: Endpoint, tasks: Sequence[Task], context: RunContext) -> dict[Key, Result]:
+    """Give the results of tasks over one file, or over one dataset that the server looks up, by task key.
+
+    Raises
+    ------
+    TaskError
+        When the back end fails, or delivers something else.
+    """
+    if context.partition is None:
+        raise PluginError("a query is about the events of a file", where=tasks[0].expr.where)
+    with closing(stream_query(dialect, endpoint, tasks, [context.partition], context)) as items:
+        for _, found in items:
+            if isinstance(found, HepFlowsError):
+                raise found
+            return dict(found)
+    raise TaskError(f"{endpoint.name} delivered nothing on {context.partition.file}", where=tasks[0].expr.where)
 
 
 class _Waiting:
