@@ -20,8 +20,8 @@ from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaves files open
 
 
-def expected(store: StoreFiles, names=None):
-    return [int(ak.sum(store.column("Jet_pt", names) > CUT)), len(store.column("MET_pt", names))]
+def expected(store: StoreFiles):
+    return [int(ak.sum(store.column("Jet_pt") > CUT)), len(store.column("MET_pt"))]
 
 
 def test_an_analysis_that_is_given_up_is_cancelled_at_the_server(grid, monkeypatch):
@@ -58,16 +58,16 @@ def test_ctrl_c_cancels_what_runs_at_the_server_and_ends(grid, engine, request):
     assert TOKEN not in text
     assert set(grid.sim.statuses().values()) == {"Canceled"}
     grid.sim.let_go()
-    assert answer(start_child(grid.store.names, grid.store.like)) == expected(grid.store)
+    check(run_in_time(analysis(grid.table())).values, grid.store)
 
 
-@pytest.mark.parametrize("source", ["files", "dataset"])
-def test_two_processes_that_want_the_same_at_once_submit_once(grid, source):
-    names = grid.store.names if source == "files" else DATASET
+def test_two_processes_that_want_the_same_at_once_submit_once(grid):
     grid.sim.fail(FileFault("slow", "*", times=6, seconds=2.0))
-    first, second = start_child(names, grid.store.like), start_child(names, grid.store.like)
-    assert answer(first) == answer(second) == expected(grid.store)
-    assert grid.asked_for() == [names if source == "files" else [DATASET]]
+    child = start_child(DATASET, grid.store.like)
+    wait_until(lambda: bool(grid.sim.submits()))
+    check(run_in_time(analysis(grid.table(DATASET))).values, grid.store)
+    assert answer(child) == expected(grid.store)
+    assert grid.asked_for() == [[DATASET]]
 
 
 def test_a_run_that_is_killed_among_twenty_requests_asks_again_for_what_was_not_delivered_only(
@@ -85,7 +85,7 @@ def test_a_run_that_is_killed_among_twenty_requests_asks_again_for_what_was_not_
     child.kill()
     child.wait()
     grid.sim.let_go()
-    assert answer(start_child(names, many.like)) == expected(many)
+    check(run_in_time(analysis(grid.table())).values, many)
     again = grid.files_asked_for(since=20)
     assert again == sorted(held)
 
