@@ -50,7 +50,7 @@ class Machine:
     """Plug-ins, programs, keys, batches, the store, limits, and what is at hand.
 
     ``merged`` are the merged results so far, by task key; ``streamed`` are results that came before their turn and could not be
-    stored, by task key and number of the batch.
+    stored, ``delivered`` those that were stored, both by task key and number of the batch.
     """
 
     plugins: Mapping[str, Plugin]
@@ -61,6 +61,7 @@ class Machine:
     limits: Limits
     merged: dict[Key, Result] = field(default_factory=dict)
     streamed: dict[tuple[Key, int], Result] = field(default_factory=dict)
+    delivered: set[tuple[Key, int]] = field(default_factory=set)
 
     def put(self, task: Task, batch: Batch | None, result: Result, seconds: float) -> str:
         """Store the result of a task, merged or on one batch; gives why it could not be stored, empty when it was."""

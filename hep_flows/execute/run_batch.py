@@ -110,7 +110,7 @@ class BatchRun:
             if task.key not in wanted or task.key in self._values:
                 continue
             if task.key in self.one.parts_only and task.key not in taken and self._is_there(task):
-                self.done.cached.add(task.key)
+                self._found(task)
                 continue
             streamed = self.machine.streamed.pop((task.key, self.batch.number), None)
             if streamed is not None:
@@ -119,12 +119,17 @@ class BatchRun:
             found = self.machine.results.get(self._name(task)) if self._is_stored(task) else None
             if found is not None:
                 self._values[task.key] = found
-                self.done.cached.add(task.key)
+                self._found(task)
                 continue
             todo.append(task)
             taken.update(self._taken(task))
             wanted.update(taken)
         return todo[::-1]
+
+    def _found(self, task: Task) -> None:
+        """Count a stored result, unless this run has stored it ahead of the batches: that is counted as computed."""
+        if (task.key, self.batch.number) not in self.machine.delivered:
+            self.done.cached.add(task.key)
 
     def _taken(self, task: Task) -> list[Key]:
         """Give the tasks that a task takes batch by batch."""

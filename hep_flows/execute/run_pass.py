@@ -15,7 +15,7 @@ from hep_flows.execute.run_stream import StreamRun, streams
 from hep_flows.plugin import Streaming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
     from hep_flows.execute.batches import Batch
     from hep_flows.execute.ledger import Ledger
@@ -148,6 +148,7 @@ class PassRun:
                 self.ledger.fails(key, error, batch)
             return set(one.merged)
         now: set[Key] = set()
+        self._lost_too(batch, failed)
         for key in sorted(one.merged - failed):
             alone = replace(one, merged=frozenset({key}), enough={})
             done = self._batch(alone, batch, (self.machine.limits.workers, {}), self.steps.nothing, self.machine.limits.cancelled)
@@ -157,6 +158,13 @@ class PassRun:
             else:
                 self._done(done)
         return now
+
+    def _lost_too(self, batch: Batch, failed: Collection[Key]) -> None:
+        """Name a batch that could not be delivered for tasks, too, that have failed on another one: all that is missing is reported."""
+        if batch.number in self._lost:
+            for key in sorted(self.one.merged & set(failed)):
+                if self._needs_lost(replace(self.one, merged=frozenset({key}), enough={}), batch):
+                    self.ledger.tally.failed(key, self._lost[batch.number], batch)
 
     def _done(self, done: BatchDone) -> None:
         for key, parts in done.parts.items():

@@ -61,6 +61,15 @@ class StreamRun:
             if isinstance(self.machine.plugins[stage.plugin], Streaming):
                 tasks = tuple([t for t in stage.tasks if not self._takes_parts(t)])
                 self._stage(replace(stage, tasks=tasks))
+                self._report(tasks)
+
+    def _report(self, tasks: Sequence[Task]) -> None:
+        """Note what could not be delivered: what takes it is reported by the pass, but it is this that failed."""
+        for batch in self._batches:
+            error = self.errors.get(batch.number)
+            for task in tasks if error is not None else ():
+                if self._is_missing(task, batch):
+                    self.ledger.tally.failed(task.key, error, batch)
 
     def _takes_parts(self, task: Task) -> bool:
         return any(by_parts(self.machine.keys.tasks[k], task) for k in task.inputs)
@@ -144,6 +153,7 @@ class StreamRun:
             machine.streamed[task.key, batch.number] = result
         else:
             rows, nbytes = machine.results.size(self._name(task, batch))
+            machine.delivered.add((task.key, batch.number))
         done.computed[task.key] = (0.0, rows, nbytes)
 
     def _name(self, task: Task, batch: Batch) -> Key:

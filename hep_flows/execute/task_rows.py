@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 State = Literal["computed", "cached", "failed", "not run"]
 LABEL_WIDTH = 100
+MOST_REASONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class Tally:
         state: State = "computed" if count.computed else "cached" if count.cached else "not run"
         if count.failed or count.waits:
             state = "failed" if count.failed else "not run"
-        reasons = list(count.reasons) or (["what is made from it is stored"] if state == "not run" else [])
+        reasons = _first(list(count.reasons)) or (["what is made from it is stored"] if state == "not run" else [])
         return TaskRow(
             task.key.hex(),
             task.plugin,
@@ -172,3 +173,7 @@ class Tally:
             count.cached,
             "; ".join(reasons),
         )
+
+
+def _first(reasons: list[str]) -> list[str]:
+    return reasons if len(reasons) <= MOST_REASONS else [*reasons[:MOST_REASONS], f"and {len(reasons) - MOST_REASONS:,} more"]

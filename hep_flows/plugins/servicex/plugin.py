@@ -88,7 +88,7 @@ class ServiceXPlugin:
         TaskError
             When the back end fails, or delivers something else than was asked for.
         """
-        from hep_flows.plugins.servicex.run_query import run_query
+        from hep_flows.plugins.servicex.stream_query import run_query
 
         del inputs
         return run_query(self._wording(programs), self._runs_on(programs), [p.task for p in programs], context)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import HepFlowsError, PluginError
+from hep_flows.errors import HepFlowsError, PluginError, TaskError
 from hep_flows.plugin import Columns, Scalar
+from hep_flows.plugins.servicex.delivered import read_columns
 from hep_flows.plugins.servicex.endpoint import EndpointError, Watch
-from hep_flows.plugins.servicex.run_query import results_of
 from hep_flows.plugins.servicex.wording import is_known, unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Partition, Result, RunContext
@@ -25,7 +26,7 @@ Item = tuple["Partition", "Mapping[Key, Result] | HepFlowsError"]
 
 def stream_query(
     wording: Wording, endpoint: Endpoint, tasks: Sequence[Task], partitions: Sequence[Partition], context: RunContext
-) -> Iterator[Item]:
+) -> Generator[Item, None, None]:
     """Give the results of tasks for each file, in the order in which they come.
 
     Tasks about different selections of events need a query each; these are asked one after the other, and a file is given when the last
@@ -57,6 +58,32 @@ def stream_query(
             yield from waiting.datasets(request)
 
 
+def run_query(wording: Wording, endpoint: Endpoint, tasks: Sequence[Task], context: RunContext) -> dict[Key, Result]:
+    """Give the results of tasks over one file, or over one dataset that the server looks up, by task key.
+
+    Raises
+    ------
+    TaskError
+        When the back end fails, or delivers something else.
+    """
+    if context.partition is None:
+        raise PluginError("a query is about the events of a file", where=tasks[0].expr.where)
+    with closing(stream_query(wording, endpoint, tasks, [context.partition], context)) as items:
+        for _, found in items:
+            if isinstance(found, HepFlowsError):
+                raise found
+            return dict(found)
+    raise TaskError(f"{endpoint.name} delivered nothing on {context.partition.file}", where=tasks[0].expr.where)
+
+
+def _results_of(request: Request, path: str) -> dict[Key, Result]:
+    """Give the results of the tasks of a request from the file that came back, which is removed."""
+    found = read_columns(path, request.query.columns)
+    results = request.results(found, len(next(iter(found.values()))))
+    Path(path).unlink(missing_ok=True)
+    return results
+
+
 class _Waiting:
     """What has come of each file so far."""
 
@@ -85,9 +112,9 @@ class _Waiting:
             # The endpoint has tried as often as may help: asking once more does not.
             yield from self._lost(item.file, unsent(endpoint, request, item))
         elif item.dataset:
-            self._parts.setdefault(item.dataset, {})[item.file] = results_of(request, item.path)
+            self._parts.setdefault(item.dataset, {})[item.file] = _results_of(request, item.path)
         else:
-            yield from self._add(item.file, results_of(request, item.path))
+            yield from self._add(item.file, _results_of(request, item.path))
 
     def datasets(self, request: Request) -> Iterator[Item]:
         """Put the results of datasets together whose files only the server knows, in the order of their names."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hep_flows.testing.servicex_sim.work import Workplace
 
 FORMATS = ("parquet", "root-file")
+_END_S = 5.0
 _LONG_AGO = "0001-01-01T00:00:00+00:00"
 
 
@@ -36,6 +37,7 @@ class Rest:
         self.place, self.capabilities, self.shown = place, capabilities, shown
         self.transforms: dict[str, Transform] = {}
         self._lock = threading.Lock()
+        self._running: list[threading.Thread] = []
 
     def answer(self, call: Call) -> Answer:
         """Answer a call whose path starts with ``/servicex``."""
@@ -63,9 +65,11 @@ class Rest:
             self.transforms.clear()
 
     def end(self) -> None:
-        """Let transformations that wait come to their end."""
+        """Let transformations come to their end, and wait for those that write."""
         for transform in list(self.transforms.values()):
             transform.move("Canceled")
+        for thread in self._running:
+            thread.join(_END_S)
 
     def _info(self) -> dict[str, Any]:
         images = {name: f"simulated/{name}:1" for name in self.place.science}
@@ -85,7 +89,9 @@ class Rest:
         with self._lock:
             transform = Transform(str(uuid4()), len(self.transforms) + 1, body)
             self.transforms[transform.request_id] = transform
-        threading.Thread(target=run_transform, args=(transform, function, self.place), daemon=True).start()
+        thread = threading.Thread(target=run_transform, args=(transform, function, self.place), daemon=True)
+        self._running.append(thread)
+        thread.start()
         return json_answer({"request_id": transform.request_id})
 
     def _about(self, call: Call, request_id: str, what: list[str]) -> Answer:

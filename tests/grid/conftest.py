@@ -1,0 +1,102 @@
+"""Servers for whole runs: the simulator, set up by a ``servicex.yaml`` in the current folder, and one Prefect server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from grid.servers import TOKEN, Grid, datasets_of
+from grid.store_files import StoreFiles, write_store
+from hep_flows.testing.servicex_sim.science import UprootScience
+from hep_flows.testing.servicex_sim.simulator import Simulator
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_machine(tmp_path, monkeypatch):
+    """Start in an empty folder, with an empty home folder and nothing that the person who runs the tests has configured."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("BEARER_TOKEN_FILE", raising=False)
+    for name in [n for n in os.environ if n.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _few_authorities(tmp_path_factory, monkeypatch):
+    """Let the client load one certificate instead of all: it does so for every call, and nothing here is encrypted."""
+    import certifi
+
+    end = "-----END CERTIFICATE-----"
+    file = tmp_path_factory.getbasetemp() / "one-authority.pem"
+    if not file.exists():
+        file.write_text(Path(certifi.where()).read_text().partition(end)[0] + end + "\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory) -> StoreFiles:
+    return write_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def science():
+    """Give the real code generator; it transforms a file once for all tests."""
+    generate, made = UprootScience(), {}
+
+    def once(selection):
+        function = generate(selection)
+
+        def transform(path):
+            if (selection, path) not in made:
+                made[selection, path] = function(path)
+            return made[selection, path]
+
+        return transform
+
+    return {"uproot": once}
+
+
+@pytest.fixture
+def start(store, science):
+    """Give a function that starts a simulator; it stops with the test."""
+    running = []
+
+    def started(**options) -> Simulator:
+        simulator = Simulator(**{"datasets": datasets_of(store), "token": TOKEN, "science": science, **options}).start()
+        running.append(simulator)
+        return simulator
+
+    yield started
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def grid(start, store, tmp_path) -> Grid:
+    return Grid(start(), store, tmp_path).set_up()
+
+
+@pytest.fixture(scope="session")
+def private_server(tmp_path_factory):
+    """Give a Prefect server, as a run starts one for itself."""
+    from hep_flows.orchestrate.embedded import EmbeddedServer
+
+    made = EmbeddedServer(str(tmp_path_factory.mktemp("server") / "prefect"))
+    made.api_url()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def served(private_server, cache_folder):
+    """Say in the test's own cache folder that the server is there; gives the folder of its database."""
+    from hep_flows.orchestrate.server import Server, _note
+
+    folder = cache_folder / "prefect"
+    folder.mkdir(parents=True)
+    _note(str(folder), Server(private_server._process.pid, private_server._port))
+    return Path(private_server.folder)
