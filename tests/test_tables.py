@@ -118,14 +118,20 @@ def test_no_files_are_an_error(make, tmp_path):
         make("")
 
 
-@pytest.mark.parametrize(
-    "name", ["mc20_13TeV:mc20_13TeV.700320.Sh.DAOD_PHYSLITE.e8351", "rucio://mc20:some.dataset", "some.dataset.name"]
-)
-def test_a_dataset_name_needs_the_service_x_plugin(name):
+@pytest.mark.parametrize("name", ["mc20_13TeV:mc20_13TeV.700320.Sh.DAOD_PHYSLITE.e8351", "some.dataset.name"])
+def test_a_name_that_may_be_a_dataset_says_how_its_table_is_made(name):
     with pytest.raises(SourceError) as error:
         xaod_table(name)
     assert name in error.value.what
-    assert "ServiceX" in error.value.why
+    assert f"rucio://{name}" in error.value.do
+
+
+def test_a_dataset_needs_a_server_that_is_set_up(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(SourceError, match="no ServiceX server is set up") as error:
+        xaod_table("rucio://mc20:some.dataset")
+    assert "servicex.yaml" in error.value.why
 
 
 def test_a_missing_file_is_no_dataset_name(tmp_path):

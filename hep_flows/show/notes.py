@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hep_flows.expr.nodes import Call
+from hep_flows.expr.nodes import Call, Dataset
 from hep_flows.expr.text import one_line
 from hep_flows.expr.units import mixed_units
 from hep_flows.expr.walk import postorder
@@ -41,11 +41,17 @@ def _of_function(function: UserFunction) -> list[str]:
 
 
 def refusals(plan: Plan) -> list[str]:
-    """Give why plug-ins did not take steps, one line for each plug-in and reason."""
+    """Give why plug-ins did not take steps, one line for each plug-in and reason.
+
+    Of a plug-in that cannot read a table, what it says of the steps above that is left out.
+    """
     first: dict[tuple[str, str], Expr] = {}
     count: dict[tuple[str, str], int] = {}
+    unread = _unread(plan)
     for node in postorder(*plan.exprs):
         for plugin, reason in sorted(plan.refusals.get(node.key, {}).items()):
+            if unread.get(plugin, reason) != reason:
+                continue
             first.setdefault((plugin, reason), node)
             count[plugin, reason] = count.get((plugin, reason), 0) + 1
     lines = []
@@ -54,6 +60,18 @@ def refusals(plan: Plan) -> list[str]:
         which = one_line(node, 60) if number == 1 else f"{number:,} steps, the first is {one_line(node, 40)}"
         lines.append(f"not {plugin}: {reason} ({which})")
     return _first(lines)
+
+
+def _unread(plan: Plan) -> dict[str, str]:
+    """Give the plug-ins that run nothing because they cannot read the tables, and what they say of the first."""
+    found: dict[str, str] = {}
+    running = set(plan.labels.values())
+    for node in postorder(*plan.exprs):
+        if isinstance(node, Dataset):
+            for plugin, reason in plan.refusals.get(node.key, {}).items():
+                if plugin not in running:
+                    found.setdefault(plugin, reason)
+    return found
 
 
 def _first(lines: list[str]) -> list[str]:

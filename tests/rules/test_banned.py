@@ -19,6 +19,11 @@ BROAD_HANDLERS = {
     "hep_flows/plugins/__init__.py": "a plug-in that cannot be loaded is a reason to show, whatever foreign code raises",
 }
 
+# Where Python that was made a moment ago is executed, and why it is our own.
+MODULES_THAT_EXECUTE = {
+    "hep_flows/plugins/servicex/eager.py": "func_adl_uproot writes Python from a query that this process made of a user's expression",
+}
+
 
 def _offenders(is_banned: Callable[[ast.AST], bool], names: Iterable[str] = SOURCES) -> list[str]:
     """Give file:line of every node for which it is true."""
@@ -51,7 +56,7 @@ def test_no_module_changes_global_names():
 
 def test_no_module_reads_formats_that_can_run_code():
     assert not _offenders(_imports_code_runner)
-    assert not _offenders(lambda n: _calls(n, {"eval", "exec"}))
+    assert {o.split(":")[0] for o in _offenders(lambda n: _calls(n, {"eval", "exec"}))} == set(MODULES_THAT_EXECUTE)
 
 
 def test_the_environment_is_read_in_settings_only():

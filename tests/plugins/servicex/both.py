@@ -14,9 +14,6 @@ from hep_flows.record.sources import table_of
 from plugins.servicex.exactly import exact_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from hep_flows import DataFrame
     from hep_flows.planning.task import Plan
     from hep_flows.plugin import Plugin, Result
 

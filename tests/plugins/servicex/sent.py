@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @user_func
-def DeltaR(eta1: float, phi1: float, eta2: float, phi2: float) -> float:  # noqa: N802 - its name in physics
+def DeltaR(eta1: float, phi1: float, eta2: float, phi2: float) -> float:
     """Give the distance; every plug-in knows it by its name."""
 
 

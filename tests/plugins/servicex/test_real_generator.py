@@ -12,12 +12,12 @@ import awkward as ak
 import dask
 import dask_awkward  # noqa: F401 - its settings are there once it is imported
 import pytest
+from hep_flows.plugins.servicex.run_query import requests
 
 from hep_flows.normalise import normalise
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugins.servicex.eager import evaluated, generated_function, generated_source
 from hep_flows.plugins.servicex.open_trees import OpenTrees
-from hep_flows.plugins.servicex.run_query import requests
 from hep_flows.plugins.servicex.uproot_table import uproot_dialect
 from plugins.servicex.both import Both
 from plugins.servicex.exactly import exact_difference
@@ -30,7 +30,7 @@ DELAYED = {"awkward.optimization.which": ["columns"], "scheduler": "sync"}
 def delayed(text, file):
     """Run a query as generated; the source is the generator's own."""
     names = {}
-    exec(generated_source(text), names)  # noqa: S102
+    exec(generated_source(text), names)
     with dask.config.set(DELAYED):
         return names["run_query"](file)
 

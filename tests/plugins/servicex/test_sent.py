@@ -16,7 +16,6 @@ from plugins.servicex.both import Both, plugins_of
 from plugins.servicex.nowhere import nano_nowhere
 from plugins.servicex.sent import sent, sent_of_physlite, sent_of_tree
 
-
 FILES = {
     "tt": ("nanoaod", "nano_tt_v12.root", "", sent),
     "dy": ("nanoaod", "nano_dy.root", "", sent),
