@@ -81,7 +81,7 @@ class _FromSource(SourceFileLoader):
 
     def get_code(self, fullname: str) -> types.CodeType:
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)  # type: ignore[no-any-return]
+        return self.source_to_code(self.get_data(path), path)
 
 
 def _imported(path: Path) -> dict[str, Any]:
