@@ -1,7 +1,5 @@
 """Production fed by the grid: what fails for the moment is tried again, what failed for good is reported, and the rest is kept."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

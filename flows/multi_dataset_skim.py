@@ -1,7 +1,5 @@
 """Skim many datasets side by side: the events and columns that an analysis names, as Parquet, one folder for each dataset."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Run an analysis again whenever its files, or the analysis itself, may have changed; what did not change is not computed again."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

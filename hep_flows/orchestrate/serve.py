@@ -73,7 +73,9 @@ def flow_in(file: Path, name: str = "") -> Flow[..., Any]:
     if not names:
         raise OrchestrationError(f"{file} defines no flow", why="a flow is a function below @flow", do="decorate it")
     if name and name not in names:
-        raise OrchestrationError(f"{file} has no flow {name!r}", why=f"it has {', '.join(names)}", do=did_you_mean(name, names))
+        raise OrchestrationError(
+            f"{file} has no flow {name!r}", why=f"it has {', '.join(names)}", do=did_you_mean(name, names) or f"--flow {names[0]}"
+        )
     if not name and len(names) > 1:
         raise OrchestrationError(f"{file} has several flows: {', '.join(names)}", do="say which: --flow NAME")
     return load_flow_from_entrypoint(f"{file.resolve()}:{name or names[0]}")

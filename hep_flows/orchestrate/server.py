@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -71,16 +70,16 @@ def start(folder: str, port: int | None = None) -> Server:
         return found
     Path(folder).mkdir(parents=True, exist_ok=True)
     number = port or free_port()
-    process = _started(folder, number)
-    server = Server(process.pid, number)
+    server = Server(_started(folder, number), number)
     _note(folder, server)
     end = time.monotonic() + START_S
     while not is_healthy(server.url):
-        if process.poll() is not None or time.monotonic() > end:
+        code = _has_ended(server.pid)
+        if code is not None or time.monotonic() > end:
             stop(folder)
             raise OrchestrationError(
                 f"the Prefect server for {folder} did not start",
-                why=f"it ended with code {process.returncode}" if process.returncode is not None else f"not within {START_S:g} s",
+                why=f"it ended with code {code}" if code is not None else f"not within {START_S:g} s",
                 do=f"its log is in {folder}/{LOG}",
             )
         time.sleep(_ASK_S)
@@ -102,15 +101,25 @@ def stop(folder: str) -> bool:
     return was_running
 
 
-def _started(folder: str, port: int) -> subprocess.Popen[bytes]:
+def _started(folder: str, port: int) -> int:
+    """Start the process, and give its number: it goes on when this one ends."""
     variables = {k: v for k, v in environment().items() if not k.startswith("PREFECT_")}
     url = f"http://127.0.0.1:{port}/api"
     variables |= server_environment(folder, DATABASE) | {"PREFECT_UI_API_URL": url, "PREFECT_API_URL": url}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with Path(folder, LOG).open("wb") as log:
-        return subprocess.Popen(  # noqa: S603 - Prefect's own command
-            command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+    written = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    files = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, f"{folder}/{LOG}", written, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawn(sys.executable, command, variables, file_actions=files, setsid=True)
+
+
+def _has_ended(pid: int) -> int | None:
+    """Give the exit code of a process that this one started; None while it runs."""
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def _note(folder: str, server: Server) -> None:
