@@ -94,6 +94,9 @@ def _why_not(row: Row, args: Sequence[Term], wanted: Item) -> str:
         return "the query language has numbers only"
     if any([isinstance(i, Float) and i.bits < 32 for i in [*items, wanted]]):
         return "the query language has no 16-bit numbers"
+    deepest = max([a.depth for a in args])
+    if any([a.optional and a.depth < deepest for a in args]):
+        return "one missing value beside a list would make the whole list missing"
     if not all([_fits(a, i) for a in args for i in items]):
         return "a constant does not fit into the integers that it meets"
     return row.check([i for i in items if i is not None], wanted) or row.shape(args)
