@@ -22,8 +22,13 @@ QUERY = Query(TEXT, "uproot", ("a", "b"), ("x", "y"), "Events")
 def file(tmp_path):
     path = str(tmp_path / "events.root")
     with uproot.recreate(path) as opened:
-        opened["Events"] = {"x": np.arange(5), "y": np.arange(5) / 2, "z": np.ones(5)}
+        write(opened, 5)
     return path
+
+
+def write(opened, n):
+    opened.mktree("Events", {"x": "int64", "y": "float64", "z": "float64"})
+    opened["Events"].extend({"x": np.arange(n), "y": np.arange(n) / 2, "z": np.ones(n)})
 
 
 def delivered(query, files, folder, **watch):
@@ -59,7 +64,7 @@ def test_a_file_that_was_written_again_is_read_again(file, tmp_path):
     endpoint = EmbeddedServiceX()
     list(endpoint.run(QUERY, [file], str(tmp_path), Watch()))
     with uproot.recreate(file) as opened:
-        opened["Events"] = {"x": np.arange(7), "y": np.arange(7) / 2}
+        write(opened, 7)
     (again,) = endpoint.run(QUERY, [file], str(tmp_path), Watch())
     assert pq.read_table(again.path).num_rows == 7
 
@@ -69,11 +74,18 @@ def test_another_dialect_is_refused(file, tmp_path):
         delivered(Query(TEXT, "xaod", ("a",)), [file], tmp_path)
 
 
-@pytest.mark.parametrize("text", ["(nonsense", "(call sin 1)", "(list) (list)", "'just text'"])
-def test_a_text_that_is_no_query_is_an_error(text, file, tmp_path):
-    with pytest.raises(EndpointError, match="no program can be made"):
-        found = delivered(Query(text, "uproot", ("a",), ("x",), "Events"), [file], tmp_path)
-        raise found[0]
+def test_a_query_that_the_generator_does_not_take_is_an_error(file, tmp_path):
+    with pytest.raises(EndpointError, match="no program can be made of the query: Unknown id: sin"):
+        delivered(Query("(call sin 1)", "uproot", ("a",), ("x",), "Events"), [file], tmp_path)
+
+
+def test_an_rntuple_is_an_error_that_says_so(tmp_path):
+    path = str(tmp_path / "ntuple.root")
+    with uproot.recreate(path) as opened:
+        opened.mkrntuple("Events", {"x": np.arange(3), "y": np.arange(3.0)})
+    (error,) = delivered(QUERY, [path], tmp_path)
+    assert isinstance(error, EndpointError)
+    assert "RNTuple" in error.text
 
 
 def test_a_cancelled_query_ends(file, tmp_path):
