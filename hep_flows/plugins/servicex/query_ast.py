@@ -116,15 +116,6 @@ class _Writer:
             if found is not None:
                 return found
         match term.op:
-            case "constant":
-                _, value, _, dtype = term.value  # type: ignore[misc]
-                return self._dialect.spelling.constant(value, dtype)
-            case "column" | "collection":
-                return self._stored(term, frames)
-            case "leaf":
-                return self._leaf(term, frames)
-            case "element":
-                return frames[term.depth].variable()
             case "call":
                 write = self._dialect.functions[str(term.value)].write
                 assert write is not None
@@ -135,6 +126,21 @@ class _Writer:
                 return self._where(term, frames)
             case "reduce":
                 return self._reduce(term, frames)
+            case _:
+                return self._given(term, frames)
+
+    def _given(self, term: Term, frames: Frames) -> ast.expr:
+        """Give what is stored, or written in the expression."""
+        match term.op:
+            case "constant":
+                assert isinstance(term.value, tuple)
+                return self._dialect.spelling.constant(term.value[1], term.value[3])
+            case "leaf":
+                return self._leaf(term, frames)
+            case "element":
+                return frames[term.depth].variable()
+            case _:
+                return self._stored(term, frames)
 
     def _stored(self, term: Term, frames: Frames) -> ast.expr:
         event = frames[0].variable()

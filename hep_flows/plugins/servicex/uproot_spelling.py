@@ -55,7 +55,7 @@ class UprootSpelling:
         """
         if isinstance(value, float) and not math.isfinite(value):
             raise Refused(f"the query language cannot write {value}")
-        written = ast.Constant(value)
+        written = ast.Constant(value)  # type: ignore[arg-type]  # a constant of the language is one of Python
         if not dtype or isinstance(value, bool):
             return written
         return _call(ast.Attribute(ast.Name("np", ast.Load()), dtype, ast.Load()), written)

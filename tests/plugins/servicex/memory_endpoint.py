@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 
-from hep_flows.expr.types import Record
 from hep_flows.plugins.servicex.eager import evaluated, generated_function, write_parquet
 from hep_flows.plugins.servicex.endpoint import Delivered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hep_flows.expr.types import Record
     from hep_flows.plugins.servicex.endpoint import Query, Watch
 
 

@@ -47,7 +47,7 @@ def test_listings_give_the_numbers_of_a_local_run(files, name, layout, listing):
 
 
 def test_the_association_of_listing_2_is_sent(files):
-    listing = dict((n, f) for n, _, f in LISTINGS)["listing_2_nanoaod"](f"localds://{files.nanoaod}")
+    listing = {n: f for n, _, f in LISTINGS}["listing_2_nanoaod"](f"localds://{files.nanoaod}")
     plugins = (ServiceXPlugin(), AwkwardPlugin(), HistPlugin())
     plan = make_plan(normalise([listing.yields["matched electrons"]._expr]), plugins)
     assert [t.plugin for t in plan.tasks] == ["servicex", "awkward"]

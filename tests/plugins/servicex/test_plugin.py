@@ -250,7 +250,7 @@ def test_a_missing_value_where_none_can_be_is_an_error(tmp_path):
 @pytest.mark.parametrize("wrong", [ak.Array([1.0, 2.0]), ak.Array([[1.0], []])])
 def test_another_kind_of_values_is_an_error(tmp_path, wrong):
     path = parquet(tmp_path / "a.parquet", c0=wrong)
-    with pytest.raises(TaskError, match="delivered .* where float32 was asked for"):
+    with pytest.raises(TaskError, match=r"delivered .* where float32 was asked for"):
         run_on(Failing([Delivered("nano.root", path)]), nano_nowhere("2:aa").MET.pt)
 
 
