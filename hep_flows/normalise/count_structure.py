@@ -1,6 +1,8 @@
 """Counting looks at the lists, not at what is in them: ``Jet.pt.Count()`` becomes ``Jet.Count()``.
 
-before: ``count(less(Jet.pt, 30))``; after: ``count(Jet)``, which reads the counts only. Filters stay: they change the lists.
+before: ``count(less(Jet.pt, 30))``; after: ``count(Jet)``, which reads the counts only. Filters stay: they change the lists. What is
+counted inside of a loop is counted there: ``Jet.map(f).Count()`` becomes ``Jet.map(lambda j: f(j).Count())``, which makes no lists of
+whole objects.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.loops import rebuilt
-from hep_flows.expr.nodes import Call, Expr, Field, Filter
+from hep_flows.expr.nodes import Call, Expr, Field, Filter, Map
 from hep_flows.expr.walk import rewrite
 
 
@@ -21,8 +23,14 @@ def _change(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
     new = rebuilt(node, inputs)
     if not isinstance(new, Call) or new.function != "count":
         return new
-    counted = _structure(new.args[0])
-    return new if counted is new.args[0] else build.call("count", (counted,), where=node.where)
+    return _counted(new, new.args[0])
+
+
+def _counted(new: Call, of: Expr) -> Expr:
+    if isinstance(of, Map) and len(of.body.type.axes) > 1:
+        return build.mapped(of.over, _counted(new, of.body), of.level, of.where)
+    counted = _structure(of)
+    return new if counted is new.args[0] else build.call("count", (counted,), where=new.where)
 
 
 def _structure(of: Expr) -> Expr:

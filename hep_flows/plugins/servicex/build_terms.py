@@ -14,7 +14,7 @@ from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Inpu
 from hep_flows.expr.types import Anything, Bool, Int, Loop, Record
 from hep_flows.plugins.servicex.elementwise_terms import called
 from hep_flows.plugins.servicex.frames import every
-from hep_flows.plugins.servicex.reduce_terms import reduced
+from hep_flows.plugins.servicex.reduce_terms import Listed, reduced
 from hep_flows.plugins.servicex.stored_terms import Element, stored_item, stored_list
 from hep_flows.plugins.servicex.terms import Refused, Term, Terms
 
@@ -143,7 +143,7 @@ class Builder:
         element = Element(self.terms.element(variable), guarded.element)
         count = node.function == "count"
         body = None if count else self.value(of, (*own, element), loops)
-        return reduced(self.terms, self._dialect, node, guarded.of, variable, body, guarded.masks)
+        return reduced(self.terms, self._dialect, node, Listed(guarded.of, variable, body, guarded.masks))
 
     def list(self, node: Expr, own: Elements, loops: Loops) -> Guarded:
         """Give the list that the next axis of a node stands for, after those that have variables."""

@@ -137,7 +137,7 @@ def _numbers(layout: Any, expr: Expr, dtype: Any) -> Any:
         return np.zeros(0, dtype=dtype)
     if not layout.is_numpy or layout.purelist_depth != 1 or np.asarray(layout.data).dtype != dtype:
         raise TaskError(f"the back end delivered {layout.form.type} where {dtype} was asked for", where=expr.where)
-    return np.asarray(layout.data)
+    return np.ascontiguousarray(layout.data)
 
 
 def empty_array(output: Output) -> Any:

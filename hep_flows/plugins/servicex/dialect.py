@@ -63,7 +63,7 @@ class Spelling(Protocol):
         ...
 
     def collection(self, event: ast.expr, collection: Collection, leaves: Mapping[str, str]) -> ast.expr:
-        """Give a list of objects; ``leaves`` are the branches that are used of it, by the label that `leaf` gets."""
+        """Give a list of objects; ``leaves`` are the branches that are used of it, by the label that `leaf` gets, empty for an only one."""
         ...
 
     def leaf(self, element: ast.expr, leaf: Leaf, label: str) -> ast.expr:

@@ -96,12 +96,3 @@ def evaluated(function: Callable[[Any], Any], events: Any) -> Any:
 
     with np.errstate(all="ignore"):
         return function(events)
-
-
-def write_parquet(array: Any, path: str) -> None:
-    """Write a record of columns; it is read back at once, so it is not compressed."""
-    import awkward as ak
-    import pyarrow.parquet as pq
-
-    table = ak.to_arrow_table(array, extensionarray=False, list_to32=False)
-    pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)

@@ -34,7 +34,7 @@ def called(terms: Terms, dialect: Dialect, node: Call, args: Sequence[Term]) -> 
     if row is None or (row.write is None and row.made_of is None):
         raise Refused(row.reason if row is not None and row.reason else f"the query language has no {name}")
     if name == "isin":
-        return _is_one_of(terms, node, args[0])
+        return _is_one_of(terms, dialect, node, args[0])
     wanted = node.type.item
     if isinstance(node.function, UserFunction):
         args = [converted(terms, a, wanted) for a in args]
@@ -94,6 +94,9 @@ def _why_not(row: Row, args: Sequence[Term], wanted: Item) -> str:
         return "the query language has numbers only"
     if any([isinstance(i, Float) and i.bits < 32 for i in [*items, wanted]]):
         return "the query language has no 16-bit numbers"
+    deepest = max([a.depth for a in args])
+    if any([a.optional and a.depth < deepest for a in args]):
+        return "one missing value beside a list would make the whole list missing"
     if not all([_fits(a, i) for a in args for i in items]):
         return "a constant does not fit into the integers that it meets"
     return row.check([i for i in items if i is not None], wanted) or row.shape(args)
@@ -135,16 +138,16 @@ def converted(terms: Terms, term: Term, wanted: Item) -> Term:
     return terms.call("multiply", (term, one), wanted)
 
 
-def _is_one_of(terms: Terms, node: Call, of: Term) -> Term:
+def _is_one_of(terms: Terms, dialect: Dialect, node: Call, of: Term) -> Term:
     values = node.option("values")
     if not isinstance(values, tuple) or not 0 < len(values) <= _FEW:
         raise Refused(f"membership of more than {_FEW} values is looked up here")
-    if not all([type(v) in {bool, int, float} for v in values]):
-        raise Refused("the query language has numbers only")
-    kinds = {bool: Bool(), int: Int(64), float: Float(64)}
     found: Term | None = None
     for value in values:
-        constant = terms.constant(value, kinds[type(value)])
+        if not isinstance(value, bool | int | float):
+            raise Refused("the query language has numbers only")
+        dialect.spelling.constant(value, "")
+        constant = terms.constant(value, Bool() if isinstance(value, bool) else Int(64) if isinstance(value, int) else Float(64))
         if not _fits(constant, of.item):
             continue  # It equals none of them.
         same = terms.call("equal", (of, constant), Bool())

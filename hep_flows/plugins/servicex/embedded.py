@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.plugins.servicex.endpoint import Delivered, EndpointError, Query
@@ -23,7 +22,7 @@ class EmbeddedServiceX:
     """Runs queries of the dialect ``uproot`` on local and remote files.
 
     The text of a query becomes Python by `func_adl_uproot`, as on a server. The generated function then runs on arrays of the branches that
-    the query reads, and not on a graph of all branches of the file: a wide file costs seconds otherwise.
+    the query reads, and not on a graph of all branches of the file: a wide file costs seconds otherwise. Its result stays in memory.
     """
 
     name = "embedded ServiceX"
@@ -50,18 +49,17 @@ class EmbeddedServiceX:
         for number, file in enumerate(files):
             if watch.cancelled():
                 raise EndpointError("the query was cancelled")
-            yield self._on_file(generated, query, file, str(Path(scratch) / f"{number}.parquet"))
+            yield self._on_file(generated, query, file)
             watch.progress(number + 1, 0, len(files))
 
-    def _on_file(self, generated: Generated, query: Query, file: str, path: str) -> Delivered | EndpointError:
-        from hep_flows.plugins.servicex.eager import evaluated, write_parquet
+    def _on_file(self, generated: Generated, query: Query, file: str) -> Delivered | EndpointError:
+        from hep_flows.plugins.servicex.eager import evaluated
 
         try:
-            events = self._trees.read(file, query.tree, query.reads)
-            write_parquet(evaluated(generated, events), path)
+            columns = evaluated(generated, self._trees.read(file, query.tree, query.reads))
         except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
             return EndpointError(f"{type(error).__name__}: {error}", file=file)
-        return Delivered(file, path)
+        return Delivered(file, "", columns=columns)
 
     def _function(self, text: str) -> Generated:
         """Give the generated function; a query that was run before is not parsed again."""

@@ -6,7 +6,7 @@ An endpoint gives each input file's result as a Parquet file of its own, and nev
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,12 +53,15 @@ class Delivered:
         The request at the server; empty where there was none.
     dataset : str
         The dataset that was asked for, such as ``rucio://scope:name``; empty for a file of a list.
+    columns : ak.Array, optional
+        The columns themselves, from an endpoint in this process that has no need of a file; the path is empty then.
     """
 
     file: str
     path: str
     request_id: str = ""
     dataset: str = ""
+    columns: Any = None
 
 
 @dataclass(frozen=True, slots=True)

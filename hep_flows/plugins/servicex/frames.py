@@ -71,7 +71,7 @@ def fresh_name(wish: str, taken: Container[str]) -> str:
 
 
 def labels_of(goals: Sequence[Term]) -> dict[tuple[bytes, str], str]:
-    """Give each leaf that is used a label among those of its collection, by the axis and the branch."""
+    """Give each leaf that is used a label among those of its collection, by the axis and the branch; an only one has none."""
     labels: dict[tuple[bytes, str], str] = {}
     taken: dict[bytes, set[str]] = {}
     bare: dict[bytes, str] = {}
@@ -82,8 +82,8 @@ def labels_of(goals: Sequence[Term]) -> dict[tuple[bytes, str], str]:
                 labels[axis, column] = fresh_name(term.value.name, taken.setdefault(axis, set()))
         elif isinstance(term.value, Collection):
             bare.setdefault(term.value.axis, term.value.cheapest)
-    labels |= {(axis, cheapest): fresh_name(cheapest, set()) for axis, cheapest in bare.items() if axis not in taken}
-    return labels
+    labels |= {(axis, cheapest): "" for axis, cheapest in bare.items() if axis not in taken}
+    return {(axis, column): label if len(taken.get(axis, ())) > 1 else "" for (axis, column), label in labels.items()}
 
 
 def leaves_of(goals: Sequence[Term]) -> dict[tuple[bytes, int], list[Term]]:

@@ -77,7 +77,10 @@ def _opened(file: str, tree: str) -> tuple[Any, dict[str, Any]]:
     options = {} if "://" in file else {"handler": MultithreadedFileSource}
     opened = uproot.open({file: None}, **options)
     try:
-        return opened, dict(_branches(opened[tree]))
+        found = opened[tree]
+        if not hasattr(found, "branches"):
+            raise TypeError(f"{file}: {tree} is an RNTuple, and the code generator reads TTrees")  # noqa: TRY301 - the file is closed below
+        return opened, dict(_branches(found))
     except BaseException:
         opened.close()
         raise

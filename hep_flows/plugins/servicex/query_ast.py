@@ -60,7 +60,7 @@ class _Writer:
         frame = Frame("e", 0, {}, raw=True)
         left = [*masks, *outputs.values()]
         stored = [t for t in carried(left, 0, ()) if t.op == "collection"]
-        if stored and self._dialect.names_values:
+        if self._needs_names(stored, left):
             stream, frame = self._named(stream, frame, (), stored, left)
         for number, mask in enumerate(masks):
             left = [*masks[number:], *outputs.values()]
@@ -69,6 +69,12 @@ class _Writer:
         stream, frame = self._steps(stream, frame, (), list(outputs.values()), list(outputs.values()))
         columns = ast.Dict([ast.Constant(n) for n in outputs], [self.item(t, (frame,)) for t in outputs.values()])
         return _with_lambda(stream, "Select", frame.name, columns)
+
+    def _needs_names(self, collections: Sequence[Term], goals: Sequence[Term]) -> bool:
+        """Say whether collections get names first: those of several leaves do, and where the elements of two are paired."""
+        if not self._dialect.names_values or not collections:
+            return False
+        return any(self._labels.values()) or any([t.nesting > 1 for t in goals])
 
     def _steps(
         self, stream: ast.expr, frame: Frame, outer: Frames, goals: Sequence[Term], left: Sequence[Term]
@@ -103,7 +109,7 @@ class _Writer:
             case Collection() as collection:
                 return collection.path[-1] if len(collection.path) < 2 else "_".join(collection.path)
             case Leaf() as leaf:
-                return self._labels[leaf.collection.axis, leaf.column]
+                return self._labels[leaf.collection.axis, leaf.column] or leaf.name
             case str() as name if term.op == "column":
                 return name
             case _:
@@ -116,15 +122,6 @@ class _Writer:
             if found is not None:
                 return found
         match term.op:
-            case "constant":
-                _, value, _, dtype = term.value  # type: ignore[misc]
-                return self._dialect.spelling.constant(value, dtype)
-            case "column" | "collection":
-                return self._stored(term, frames)
-            case "leaf":
-                return self._leaf(term, frames)
-            case "element":
-                return frames[term.depth].variable()
             case "call":
                 write = self._dialect.functions[str(term.value)].write
                 assert write is not None
@@ -135,6 +132,21 @@ class _Writer:
                 return self._where(term, frames)
             case "reduce":
                 return self._reduce(term, frames)
+            case _:
+                return self._given(term, frames)
+
+    def _given(self, term: Term, frames: Frames) -> ast.expr:
+        """Give what is stored, or written in the expression."""
+        match term.op:
+            case "constant":
+                assert isinstance(term.value, tuple)
+                return self._dialect.spelling.constant(term.value[1], term.value[3])
+            case "leaf":
+                return self._leaf(term, frames)
+            case "element":
+                return frames[term.depth].variable()
+            case _:
+                return self._stored(term, frames)
 
     def _stored(self, term: Term, frames: Frames) -> ast.expr:
         event = frames[0].variable()
@@ -154,7 +166,9 @@ class _Writer:
 
     def _select(self, term: Term, frames: Frames) -> ast.expr:
         stream, frame = self._inside(term, frames)
-        return _with_lambda(stream, "Select", frame.name, self.item(term.args[1], (*frames, frame)))
+        body = self.item(term.args[1], (*frames, frame))
+        is_element = isinstance(body, ast.Name) and body.id == frame.name
+        return stream if is_element else _with_lambda(stream, "Select", frame.name, body)
 
     def _inside(self, term: Term, frames: Frames) -> tuple[ast.expr, Frame]:
         """Give a list, with names for what the body shares, and the variable for its element."""

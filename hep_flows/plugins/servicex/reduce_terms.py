@@ -6,6 +6,7 @@ kept count nothing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.types import Bool, Float, Int
@@ -19,17 +20,30 @@ if TYPE_CHECKING:
     from hep_flows.plugins.servicex.dialect import Dialect
 
 
-def reduced(  # noqa: PLR0913 - a list is three things here
-    terms: Terms, dialect: Dialect, node: Call, of: Term, variable: int, body: Term | None, masks: Sequence[Term]
-) -> Term:
-    """Give the term of an aggregate.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is aggregated.
 
     Parameters
     ----------
-    of, variable, body : Term, int, Term or None
-        The list, the variable for its element, and what is aggregated of each; None where the elements are counted.
-    masks : sequence of Term
+    of : Term
+        A list.
+    variable : int
+        The variable for its element.
+    body : Term, optional
+        What is aggregated of each element; None where the elements are counted.
+    masks : tuple of Term
         Which elements count, where the list has all of them.
+    """
+
+    of: Term
+    variable: int
+    body: Term | None
+    masks: tuple[Term, ...] = ()
+
+
+def reduced(terms: Terms, dialect: Dialect, node: Call, listed: Listed) -> Term:
+    """Give the term of an aggregate.
 
     Raises
     ------
@@ -41,6 +55,7 @@ def reduced(  # noqa: PLR0913 - a list is three things here
     if row is None or row.reason or (row.write is None and row.made_of is None):
         raise Refused(row.reason if row is not None and row.reason else f"the query language has no {name} of a list")
     wanted = node.type.item
+    of, variable, body, masks = listed.of, listed.variable, listed.body, listed.masks
     if body is None:
         return _count(terms, of, variable, masks)
     if body.optional:
@@ -51,11 +66,11 @@ def reduced(  # noqa: PLR0913 - a list is three things here
     if why:
         raise Refused(f"{name}: {why}")
     if name in {"any", "all"}:
-        return _truth(terms, name, of, variable, _true(terms, body), masks)
+        return _truth(terms, name, replace(listed, body=_true(terms, body)))
     if masks:
         body = _or_zero(terms, name, body, item, masks)
-    listed = terms.select(of, variable, body)
-    return row.made_of(terms, [listed], wanted) if row.made_of is not None else terms.reduce(name, listed, wanted)
+    items = terms.select(of, variable, body)
+    return row.made_of(terms, [items], wanted) if row.made_of is not None else terms.reduce(name, items, wanted)
 
 
 def _count(terms: Terms, of: Term, variable: int, masks: Sequence[Term]) -> Term:
@@ -70,12 +85,14 @@ def _true(terms: Terms, body: Term) -> Term:
     return terms.call("not_equal", (body, terms.constant(0, Int(64))), Bool())
 
 
-def _truth(terms: Terms, name: str, of: Term, variable: int, body: Term, masks: Sequence[Term]) -> Term:
+def _truth(terms: Terms, name: str, listed: Listed) -> Term:
+    body, masks = listed.body, listed.masks
+    assert body is not None
     if masks and name == "any":
         body = terms.all_of((*masks, body))
     elif masks:
         body = terms.call("bitwise_or", (terms.call("invert", (terms.all_of(masks),), Bool()), body), Bool())
-    return terms.reduce(name, terms.select(of, variable, body), Bool())
+    return terms.reduce(name, terms.select(listed.of, listed.variable, body), Bool())
 
 
 def _or_zero(terms: Terms, name: str, body: Term, item: Item, masks: Sequence[Term]) -> Term:

@@ -76,11 +76,13 @@ def run_query(wording: Wording, endpoint: Endpoint, tasks: Sequence[Task], conte
     raise TaskError(f"{endpoint.name} delivered nothing on {context.partition.file}", where=tasks[0].expr.where)
 
 
-def _results_of(request: Request, path: str) -> dict[Key, Result]:
-    """Give the results of the tasks of a request from the file that came back, which is removed."""
-    found = read_columns(path, request.query.columns)
+def _results_of(request: Request, item: Delivered) -> dict[Key, Result]:
+    """Give the results of the tasks of a request from what came back; a file is removed."""
+    names = request.query.columns
+    found = read_columns(item.path, names) if item.columns is None else {n: item.columns[n] for n in names}
     results = request.results(found, len(next(iter(found.values()))))
-    Path(path).unlink(missing_ok=True)
+    if item.path:
+        Path(item.path).unlink(missing_ok=True)
     return results
 
 
@@ -112,9 +114,9 @@ class _Waiting:
             # The endpoint has tried as often as may help: asking once more does not.
             yield from self._lost(item.file, unsent(endpoint, request, item))
         elif item.dataset:
-            self._parts.setdefault(item.dataset, {})[item.file] = _results_of(request, item.path)
+            self._parts.setdefault(item.dataset, {})[item.file] = _results_of(request, item)
         else:
-            yield from self._add(item.file, _results_of(request, item.path))
+            yield from self._add(item.file, _results_of(request, item))
 
     def datasets(self, request: Request) -> Iterator[Item]:
         """Put the results of datasets together whose files only the server knows, in the order of their names."""

@@ -1,4 +1,4 @@
-"""How the dialect ``uproot`` writes what is stored: a branch is an item of the event, a collection a Zip of its branches."""
+"""How the dialect ``uproot`` writes what is stored: a branch is an item of the event, a collection a Zip of its branches, or the only one."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ class UprootSpelling:
         return found
 
     def collection(self, event: ast.expr, collection: Collection, leaves: Mapping[str, str]) -> ast.expr:
-        """Give the objects with the leaves that are used."""
+        """Give the objects with the leaves that are used; where there is one only, the list of its values."""
         del collection
+        if "" in leaves:
+            return self.column(event, leaves[""])
         labels = [ast.Constant(label) for label in leaves]
         columns = [self.column(event, column) for column in leaves.values()]
         return _call(ast.Name("Zip", ast.Load()), ast.Dict(list(labels), columns))
@@ -43,7 +45,7 @@ class UprootSpelling:
     def leaf(self, element: ast.expr, leaf: Leaf, label: str) -> ast.expr:
         """Give a stored value of an object."""
         del leaf
-        return ast.Attribute(element, label, ast.Load())
+        return element if not label else ast.Attribute(element, label, ast.Load())
 
     def constant(self, value: object, dtype: str) -> ast.expr:
         """Give a constant, with a width where it has one.
@@ -55,7 +57,7 @@ class UprootSpelling:
         """
         if isinstance(value, float) and not math.isfinite(value):
             raise Refused(f"the query language cannot write {value}")
-        written = ast.Constant(value)
+        written = ast.Constant(value)  # type: ignore[arg-type]  # a constant of the language is one of Python
         if not dtype or isinstance(value, bool):
             return written
         return _call(ast.Attribute(ast.Name("np", ast.Load()), dtype, ast.Load()), written)

@@ -146,6 +146,13 @@ def _rows(terms: Terms, dataset: Dataset) -> dict[str, Term]:
     return {}
 
 
+def _stored_list(term: Term) -> Term:
+    """Give the list that a list is made of: it is there anyway, and nothing is computed twice."""
+    while term.op in {"select", "where"}:
+        term = term.args[0]
+    return term
+
+
 def _beside(terms: Terms, masks: Sequence[Term], outputs: Sequence[Term]) -> dict[str, Term]:
     """Give a column of truths that takes no room.
 
@@ -155,7 +162,7 @@ def _beside(terms: Terms, masks: Sequence[Term], outputs: Sequence[Term]) -> dic
         return {"rows": masks[-1]} if masks else {}
     if len(outputs) > 1 or outputs[0].lists == 0:
         return {}
-    some = terms.counted(outputs[0])
+    some = terms.counted(_stored_list(outputs[0]))
     return {"rows": terms.call("greater_equal", (some, terms.constant(0, Int(64))), Bool())}
 
 

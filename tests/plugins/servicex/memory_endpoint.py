@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
+import pyarrow.parquet as pq
 
-from hep_flows.expr.types import Record
-from hep_flows.plugins.servicex.eager import evaluated, generated_function, write_parquet
+from hep_flows.plugins.servicex.eager import evaluated, generated_function
 from hep_flows.plugins.servicex.endpoint import Delivered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hep_flows.expr.types import Record
     from hep_flows.plugins.servicex.endpoint import Query, Watch
 
 
@@ -37,6 +38,11 @@ class MemoryEndpoint:
         path = str(Path(scratch) / "result.parquet")
         write_parquet(evaluated(generated_function(query.text), self.events[list(query.reads)]), path)
         yield Delivered(files[0], path)
+
+
+def write_parquet(array: Any, path: str) -> None:
+    """Write a record of columns as a server does."""
+    pq.write_table(ak.to_arrow_table(array, extensionarray=False, list_to32=False), path)
 
 
 def branches_of(record: Record, arrays: dict[tuple[str, ...], ak.Array], n_events: int) -> ak.Array:

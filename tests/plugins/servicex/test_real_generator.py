@@ -12,13 +12,13 @@ import awkward as ak
 import dask
 import dask_awkward  # noqa: F401 - its settings are there once it is imported
 import pytest
-from hep_flows.plugins.servicex.run_query import requests
 
 from hep_flows.normalise import normalise
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugins.servicex.eager import evaluated, generated_function, generated_source
 from hep_flows.plugins.servicex.open_trees import OpenTrees
 from hep_flows.plugins.servicex.uproot_table import uproot_dialect
+from hep_flows.plugins.servicex.uproot_wording import UprootWording
 from plugins.servicex.both import Both
 from plugins.servicex.exactly import exact_difference
 from plugins.servicex.sent import sent, sent_of_physlite, sent_of_tree
@@ -52,7 +52,7 @@ def test_delayed_arrays_give_the_same(data, kind, file, tree, expressions):
     exprs = normalise([e._expr for e in list(expressions(tables.remote).values())[::step]])
     plan = make_plan(exprs, [tables.servicex])
     trees = OpenTrees()
-    for request in requests(uproot_dialect(), plan.tasks[0].dataset, plan.tasks):
+    for request in UprootWording(uproot_dialect()).requests(plan.tasks[0].dataset, plan.tasks):
         query = request.query
         if not query.text:
             continue
