@@ -23,7 +23,9 @@ from hep_flows.settings import environment, environment_with
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEND_S = 10.0
+    from prefect.events.worker import EventsWorker
+
+STALL_S = 3.0
 _ASK_S = 0.005
 
 
@@ -96,12 +98,20 @@ def send_events() -> None:
 
     services: dict[int, Any] = EventsWorker._instances  # type: ignore[misc]  # noqa: SLF001 - no other way; other kinds are in it, too
     workers = [s for s in list(services.values()) if isinstance(s, EventsWorker)]
-    end = time.monotonic() + SEND_S
     for worker in workers:
-        # A worker that is told to stop while something waits complains of it.
-        while worker._queue.unfinished_tasks and time.monotonic() < end:  # noqa: SLF001
-            time.sleep(_ASK_S)
+        _wait_until_sent(worker)
         # Within a thread that has an event loop it would not wait.
         sending = threading.Thread(target=worker.drain, daemon=True)
         sending.start()
-        sending.join(max(0.0, end - time.monotonic()))
+        sending.join(STALL_S)
+
+
+def _wait_until_sent(worker: EventsWorker) -> None:
+    """Wait until nothing waits to be sent, or nothing is sent any more; a worker that is told to stop before complains of it."""
+    waiting = worker._queue.unfinished_tasks  # noqa: SLF001
+    since = time.monotonic()
+    while waiting and time.monotonic() - since < STALL_S:
+        time.sleep(_ASK_S)
+        left = worker._queue.unfinished_tasks  # noqa: SLF001
+        if left != waiting:
+            waiting, since = left, time.monotonic()

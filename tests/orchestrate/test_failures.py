@@ -109,7 +109,7 @@ def test_a_function_that_raises_is_tried_once_and_shown_with_its_line(files, ser
     assert {r.state for r in done.report.tasks} == {"failed", "computed", "not run"}
     (error,) = {id(e): e for e in done.report.errors}.values()
     assert error.where.file == __file__
-    assert "done = run(" in error.where.text()
+    assert "function(events.MET.pt)" in error.where.text()
     assert max(latest(served).attempts.values()) == 1
 
 

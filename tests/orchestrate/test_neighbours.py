@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from jet_files import bits, everything, fill, inline, n_computed
 from prefect_view import flow_run_count, latest
 
-from hep_flows import make_local_async, nanoaod_table, run
+from hep_flows import make_local_async, nanoaod_table, run, user_func
 
 IN_A_NEW_HOME = """
 import os, sys
@@ -134,24 +135,20 @@ def test_a_run_within_a_flow_of_the_user_stays_out_of_it(files, served):
 
 
 def test_a_cancelled_run_ends_soon(files, served, monkeypatch):
-    import time
-
-    from hep_flows import user_func
-
     monkeypatch.setenv("HEP_FLOWS_ENGINE", "embedded")
 
     @user_func
     def slow(x: float) -> float:
-        import time
-
-        time.sleep(0.05)
-        return float(x)
+        y = float(x)
+        for _ in range(200_000):
+            y = y + 0.0
+        return y
 
     events = nanoaod_table(files)
     start = time.monotonic()
 
     async def impatient():
-        await asyncio.wait_for(make_local_async(slow(events.MET.pt), chunk_events=10), timeout=1.0)
+        await asyncio.wait_for(make_local_async(slow(events.MET.pt), chunk_events=5), timeout=1.0)
 
     with pytest.raises(asyncio.TimeoutError):
         asyncio.run(impatient())

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -127,6 +128,27 @@ def test_processes_at_once_compute_everything_once(folder, undisturbed, tmp_path
     assert sum([int(d["computed"]) for d in done]) == N_RESULTS
     assert len(committed(cache)) == N_COMMITTED
     assert_no_server_is_left(cache)
+
+
+def test_a_server_that_dies_in_the_middle_costs_nothing_but_its_records(folder, undisturbed, cache_folder):
+    from hep_flows.orchestrate.embedded import EmbeddedServer
+    from hep_flows.orchestrate.server import Server, _note
+
+    server = EmbeddedServer(str(cache_folder / "prefect"))
+    server.api_url()
+    _note(str(cache_folder / "prefect"), Server(server._process.pid, server._port))
+    done = []
+    running = threading.Thread(target=lambda: done.append(run(asked(folder), engine="embedded", on_error="raise")))
+    running.start()
+    end = time.monotonic() + 60
+    while len(committed(cache_folder)) < 5 and time.monotonic() < end:
+        time.sleep(0.02)
+    server._process.kill()
+    running.join(60)
+    server.stop()
+    assert done
+    assert shown(done[0].values) == undisturbed
+    assert n_computed(done[0]) == N_RESULTS
 
 
 WITHOUT_PREFECT = """
