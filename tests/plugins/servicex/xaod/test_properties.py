@@ -79,7 +79,7 @@ def _about_the_same_events(exprs: list[Expr], dialect) -> list[Expr]:
     return [e for e in able if masks(e) == masks(able[-1])]
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::hypothesis.errors.HypothesisWarning")
 def test_what_is_labelled_compiles_and_is_equal(df, proof):
     dataset = df._expr
     n_sent = 0
