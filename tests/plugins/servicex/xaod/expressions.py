@@ -48,7 +48,6 @@ def items(df) -> dict:
         "arithmetic in 32 bits": (jets.pt / 1000.0 + 0.1) * jets.EMFrac - jets.eta,
         "arithmetic with integers": electrons.author * 1.5 + electrons.truthType,
         "an integer and a float": truth.pdgId + info.averageInteractionsPerCrossing,
-        "an integer that no float holds": (truth.pdgId + 16_777_217 > electrons.Count() + info.averageInteractionsPerCrossing),
         "comparison of an integer with a float": truth.pdgId < info.averageInteractionsPerCrossing - 40,
         "arithmetic with 64 bits": jets.pt * np.float64(1.1) + jets.eta,
         "integer sums": jets.Count() * 3 - electrons.Count(),
