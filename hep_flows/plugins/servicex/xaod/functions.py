@@ -72,15 +72,19 @@ def _arithmetic(name: str) -> Write:
             return _whole(name, operator, args, item)
         left, right = [as_number(a, item) for a in args]
         if not any(_is_double(a) for a in args):
-            # Two integers would be divided as integers.
-            left = operation(constant(1.0), ast.Mult(), left)
+            # C++ divides integers as integers, and adds an integer to a float as floats.
+            left = _as_double(left)
         return real_result(operation(left, operator(), right), item, args)
 
     return write
 
 
 def _is_double(value: Value) -> bool:
-    return value.kind in {"double", "float"} or value.constant is not None
+    return value.kind == "double" or value.constant is not None
+
+
+def _as_double(node: ast.expr) -> ast.expr:
+    return operation(constant(1.0), ast.Mult(), node)
 
 
 def _whole(name: str, operator: type[ast.operator], args: Sequence[Value], item: Int) -> Value:
@@ -90,7 +94,7 @@ def _whole(name: str, operator: type[ast.operator], args: Sequence[Value], item:
     left, right = [as_number(a, item) for a in args]
     in_ints = bits <= INT_BITS and all(a.kind in {"int", "bool"} for a in args)
     if not in_ints and not any(a.kind == "double" for a in args):
-        left = operation(constant(1.0), ast.Mult(), left)
+        left = _as_double(left)
     return Value(operation(left, operator(), right), "int" if in_ints else "double", item, bits, valid_of(args))
 
 
@@ -117,7 +121,8 @@ def _comparable(value: Value, other: Value) -> ast.expr:
         return as_number(value, Int(64))
     if value.constant is not None and value.weak and isinstance(other.item, Float):
         return constant(rounded(float(value.constant), other.item.bits))
-    return value.node
+    # C++ compares an integer with a float as floats, which do not hold every integer.
+    return _as_double(value.node) if value.kind == "int" and other.kind == "float" else value.node
 
 
 def _is_whole(constant: object) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
@@ -28,13 +28,10 @@ from hep_flows.plugins.servicex.xaod.value import (
     method,
     true_where_valid,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from hep_flows.plugins.servicex.xaod.work import Work
 
 EVENT = "e"
 TOO_DEEP = 60
-TOO_LONG = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +55,7 @@ class Walk:
         self._functions, self._reducers = functions(), reducers()
         self._values: dict[tuple[object, ...], Value] = {}
         self._lists: dict[tuple[object, ...], ast.expr] = {}
-        # By identity, so the nodes are kept: another node in the place of one that is gone would be taken for it.
-        self._sizes: dict[int, tuple[ast.AST, int]] = {}
+        self._work = Work()
 
     def value(self, node: Expr, own: Elements, loops: Loops = ()) -> Value:
         """Give what a node is for the elements of its axes after the events, and of the loops around it.
@@ -73,7 +69,7 @@ class Walk:
         found = self._values.get(key)
         if found is None:
             found = self._values[key] = self._value(node, own, loops)
-            self._check_size([found.node, *found.valid])
+            self._work.check([found.node, *found.valid])
         return found
 
     def list(self, node: Expr, own: Elements, loops: Loops = ()) -> ast.expr:
@@ -88,7 +84,7 @@ class Walk:
         found = self._lists.get(key)
         if found is None:
             found = self._lists[key] = self._list(node, own, loops)
-            self._check_size([found])
+            self._work.check([found])
         return found
 
     def variable(self, node: Expr, own: Elements, loops: Loops = ()) -> Element:
@@ -97,17 +93,6 @@ class Walk:
         depth = 1 + max(used, default=0)
         name = f"x{depth}"
         return Element(ast.Name(name, ast.Load()), name, depth)
-
-    def _check_size(self, nodes: Sequence[ast.expr]) -> None:
-        """Refuse a text that grows beyond measure, since what is shared is written again and again."""
-        if sum([self._size(n) for n in nodes]) > TOO_LONG:
-            raise Refused(f"its text has more than {TOO_LONG} parts: the query language cannot share them")
-
-    def _size(self, node: ast.AST) -> int:
-        found = self._sizes.get(id(node))
-        if found is None:
-            found = self._sizes[id(node)] = (node, 1 + sum([self._size(n) for n in ast.iter_child_nodes(node)]))
-        return found[1]
 
     def _value(self, node: Expr, own: Elements, loops: Loops) -> Value:
         match node:

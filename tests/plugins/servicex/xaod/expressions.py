@@ -47,6 +47,8 @@ def items(df) -> dict:
         "truth leaf": truth.px,
         "arithmetic in 32 bits": (jets.pt / 1000.0 + 0.1) * jets.EMFrac - jets.eta,
         "arithmetic with integers": electrons.author * 1.5 + electrons.truthType,
+        "an integer and a float": truth.pdgId + info.averageInteractionsPerCrossing,
+        "comparison of an integer with a float": truth.pdgId < info.averageInteractionsPerCrossing - 40,
         "arithmetic with 64 bits": jets.pt * np.float64(1.1) + jets.eta,
         "integer sums": jets.Count() * 3 - electrons.Count(),
         "division of integers": jets.Count() / 2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,13 +44,27 @@ def _pool(dataset) -> list[Made]:
     return found
 
 
-@st.composite
-def expressions(draw, dataset) -> list[Expr]:
-    """Give the expressions of a pool that grew, without open loops, the largest last."""
+@dataclass(frozen=True)
+class Drawn:
+    """Expressions, and what a failing example shows of them: the shortest text each, since shared parts are written again."""
+
+    exprs: list[Expr]
+
+    def __repr__(self) -> str:
+        return f"{len(self.exprs)} expressions of {[len(list(postorder(e))) for e in self.exprs]} nodes"
+
+
+def drawn(dataset) -> st.SearchStrategy[Drawn]:
+    """Give the expressions of a pool that grows, without open loops, the largest last."""
     start = _pool(dataset)
-    made = grown(draw, start, draw(st.integers(2, 8)))[len(start) :]
-    closed = [m.expr for m in made if not m.type.loops]
-    return sorted(normalise(closed), key=lambda e: len(list(postorder(e))))
+
+    @st.composite
+    def expressions(draw) -> Drawn:
+        made = grown(draw, start, draw(st.integers(2, 8)))[len(start) :]
+        closed = [m.expr for m in made if not m.type.loops]
+        return Drawn(sorted(normalise(closed), key=lambda e: len(list(postorder(e)))))
+
+    return expressions()
 
 
 def _about_the_same_events(exprs: list[Expr], dialect) -> list[Expr]:
@@ -64,23 +79,23 @@ def _about_the_same_events(exprs: list[Expr], dialect) -> list[Expr]:
     return [e for e in able if masks(e) == masks(able[-1])]
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::hypothesis.errors.HypothesisWarning")
 def test_what_is_labelled_compiles_and_is_equal(df, proof):
     dataset = df._expr
     n_sent = 0
 
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES < 100)
-    @given(expressions(dataset))
-    def check(exprs):
+    @given(drawn(dataset))
+    def check(found):
         nonlocal n_sent
-        sent = _about_the_same_events(exprs, proof.dialect)
+        sent = _about_the_same_events(found.exprs, proof.dialect)
         if not sent:
             return
         query = proof.dialect.query(sent)
         try:
             got = proof.results(sent)
         except (DoesNotCompileError, FailsError) as error:
-            raise AssertionError(f"{[one_line(e) for e in sent]}\n{query.text}\n{error}") from None
+            raise AssertionError(f"{[one_line(e)[:500] for e in sent]}\n{query.text[-3000:]}\n{error}") from None
         plan = make_plan(sent, reference())
         wanted = run_plan(plan, reference(), workers=1)
         for expr, target, result in zip(sent, plan.targets, got, strict=True):
@@ -97,4 +112,4 @@ def _check_one(proof, expr: Expr, got, wanted) -> None:
     try:
         assert_same(got, wanted.array if isinstance(wanted, Columns) else wanted.value, exact=exact)
     except AssertionError as error:
-        raise AssertionError(f"{one_line(expr)}: {expr.type}\n{error}\n{proof.dialect.query([expr]).text}") from None
+        raise AssertionError(f"{one_line(expr)[:500]}: {expr.type}\n{error}\n{proof.dialect.query([expr]).text[-3000:]}") from None

@@ -87,3 +87,14 @@ def test_a_text_that_would_grow_beyond_measure_is_refused(df):
     for _ in range(30):
         x = x * x
     assert "cannot share" in XaodDialect().refusal(x._expr)
+
+
+def test_loops_that_would_never_end_are_refused(df):
+    x = df.Jets("Jets").pt
+    frames = []
+    for _ in range(4):
+        x = x / x.Sum()
+        frames.append(x)
+    answers = [XaodDialect().refusal(normal(f)) for f in frames]
+    assert answers[0] == ""
+    assert "again and again" in answers[-1]
