@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from grid.servers import analysis
 from grid.store_files import DATASET
-
 from hep_flows import nanoaod_table, plan, xaod_table
 from hep_flows.plugins.servicex import typed_xaod
 
