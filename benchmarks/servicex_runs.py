@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memory import in_folder, sample
@@ -19,6 +18,7 @@ from hep_flows import run, servicex_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from hep_flows import DataFrame
 
