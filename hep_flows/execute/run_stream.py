@@ -67,8 +67,8 @@ class StreamRun:
         """Note what could not be delivered: what takes it is reported by the pass, but it is this that failed."""
         for batch in self._batches:
             error = self.errors.get(batch.number)
-            for task in tasks if error is not None else ():
-                if self._is_missing(task, batch):
+            if error is not None:
+                for task in [t for t in tasks if self._is_missing(t, batch)]:
                     self.ledger.tally.failed(task.key, error, batch)
 
     def _takes_parts(self, task: Task) -> bool:

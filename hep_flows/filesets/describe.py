@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from hep_flows.errors import HepFlowsError, SourceError
 from hep_flows.filesets.kinds import guessed_kind
-from hep_flows.source_files import DATASETS, LOCAL, files_of
+from hep_flows.source_files import dataset_name, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hep_flows.execute.results import Results
     from hep_flows.expr.nodes import Dataset
-    from hep_flows.filesets.entry import Entry
+    from hep_flows.filesets.entry import AtServer, Entry
     from hep_flows.plugins.awkward.known_files import KnownFiles
 
 _THREADS = 8
@@ -89,8 +89,8 @@ def _sorted_out(
 def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str) -> Described:
     from hep_flows.record.sources import dataset_of
 
-    if entry.files[0].startswith((*DATASETS, LOCAL)):
-        return _at_servicex(entry, facts, asked)
+    if entry.server is not None:
+        return _at_server(entry, entry.server, facts, asked)
     kind, reason = entry.kind or asked, ""
     if not kind:
         # As a tree, so that what follows the colon of "file.root:Events" is taken for its name.
@@ -102,19 +102,24 @@ def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str) -> D
     return Described(entry, table, reason)
 
 
-def _at_servicex(entry: Entry, facts: Results, asked: str) -> Described:
-    """Describe a dataset that ServiceX looks up, or files that it is to read."""
+def _at_server(entry: Entry, how: AtServer, facts: Results, asked: str) -> Described:
+    """Describe a dataset that a server reads: its kind is what is said, else that of its tree or of the file that it is like."""
     from hep_flows.servicex_tables import servicex_dataset
 
     kind, reason = entry.kind or asked, ""
-    if not kind and not entry.tree:
-        do = 'add {"schema": "nanoaod"} to its metadata, or name its tree'
-        raise SourceError(f"nothing says what kind of table {entry.files[0]} is", why="it cannot be looked into from here", do=do)
     if not kind:
-        kind, reason = guessed_kind("", entry.tree, facts)
-    source = entry.files[0] if len(entry.files) == 1 else list(entry.files)
+        if not entry.tree and not how.like:
+            raise SourceError(
+                f"nothing says what kind of table {entry.files[0]} is",
+                why="it cannot be looked into from here",
+                do='add {"schema": "nanoaod"} to its metadata, or name its tree',
+            )
+        kind, reason = guessed_kind(how.like, entry.tree, facts)
+    source = entry.files[0] if dataset_name(entry.files[0]) else list(entry.files)
     tree = "" if kind == "xaod" else entry.tree
-    return Described(entry, servicex_dataset(source, facts, kind=kind, tree=tree, name=entry.name), reason)
+    like, endpoint, dialect = (v or None for v in (how.like, how.endpoint, how.dialect))
+    table = servicex_dataset(source, facts, kind=kind, tree=tree, like=like, endpoint=endpoint, dialect=dialect, name=entry.name)
+    return Described(entry, table, reason)
 
 
 def _files(entry: Entry, kind: str) -> tuple[tuple[str, ...], str]:

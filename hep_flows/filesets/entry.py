@@ -10,6 +10,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class AtServer:
+    """How ServiceX reads a dataset: the arguments of `hep_flows.servicex_table`, empty where nothing is said."""
+
+    like: str = ""
+    endpoint: str = ""
+    dialect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """The files of a dataset, and what is said about them.
 
@@ -27,6 +36,8 @@ class Entry:
         What else is said.
     events : mapping
         By file, how many events it was said to have.
+    server : AtServer, optional
+        How a server reads it; None where it is read from here.
     """
 
     name: str
@@ -35,3 +46,4 @@ class Entry:
     kind: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     events: Mapping[str, int] = field(default_factory=dict)
+    server: AtServer | None = None

@@ -7,6 +7,9 @@
     {dataset: {"files": [path, ...], "treename": tree}}
     {dataset: [path, ...]}
     {dataset: path}
+    {dataset: {"files": {"rucio://scope:name": tree}, "metadata": {"kind": "nanoaod", "like": "file.root", "endpoint": "server"}}}
+
+The last is a dataset of the grid, which a ServiceX server reads; so are files whose metadata name an ``endpoint`` or a ``dialect``.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import SourceError, did_you_mean, with_article
-from hep_flows.filesets.entry import Entry
+from hep_flows.filesets.entry import AtServer, Entry
 from hep_flows.filesets.kinds import kind_named
+from hep_flows.source_files import DATASETS, LOCAL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,16 +76,37 @@ def _entry(name: str, said: Any, folder: Path, title: str) -> Entry:
     metadata = said.get("metadata") or {}
     if not isinstance(metadata, Mapping) or not all(isinstance(k, str) for k in metadata):
         raise SourceError(f"{here}: its metadata is not a mapping of names to values")
+    files, trees, events = _files(said["files"], folder, here)
+    server = _at_server(files, metadata, folder, here)
     asked = {k: v for m in (metadata, said) for k, v in m.items() if k in {"schema", "format"}}
     kind = kind_named(asked.get("schema"), here) or kind_named(asked.get("format"), here)
-    files, trees, events = _files(said["files"], folder, here)
+    if server is not None:  # elsewhere the word is the user's own
+        kind = kind_named(metadata.get("kind"), here) or kind
     own = next((said[k] for k in ("treename", "tree", "object_path") if said.get(k)), "")
     if not isinstance(own, str):
         raise SourceError(f"{here}: the name of its tree is a text, not {with_article(own)}")
     trees |= {own} - {""}
     if len(trees) > 1:
         raise SourceError(f"{here} has several trees: {', '.join(sorted(trees))}", do="make one dataset for each tree")
-    return Entry(name, files, next(iter(trees), ""), kind, dict(metadata) | {"dataset": name}, events)
+    return Entry(name, files, next(iter(trees), ""), kind, dict(metadata) | {"dataset": name}, events, server)
+
+
+def _at_server(files: Sequence[str], metadata: Mapping[str, Any], folder: Path, here: str) -> AtServer | None:
+    """Give how a server reads the files; None where they are read from here."""
+    on_grid = [f for f in files if f.startswith(DATASETS)]
+    if not on_grid and not files[0].startswith(LOCAL) and not any(metadata.get(k) for k in ("endpoint", "dialect")):
+        return None
+    if on_grid and len(files) > 1:
+        raise SourceError(
+            f"{here} has {on_grid[0]} and {len(files) - 1} more",
+            why="one server looks a dataset of the grid up, and a table has one such dataset",
+            do="make a dataset of the fileset for each",
+        )
+    said = {k: metadata.get(k) or "" for k in ("like", "endpoint", "dialect")}
+    wrong = next((k for k, v in said.items() if not isinstance(v, str)), None)
+    if wrong is not None:
+        raise SourceError(f"{here}: {wrong} is a text, not {with_article(said[wrong])}")
+    return AtServer(_placed(said["like"], folder) if said["like"] else "", said["endpoint"], said["dialect"])
 
 
 def _files(said: Any, folder: Path, here: str) -> tuple[tuple[str, ...], set[str], dict[str, int]]:

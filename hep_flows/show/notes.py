@@ -23,7 +23,31 @@ def notes(plan: Plan) -> list[str]:
     for node in postorder(*plan.exprs):
         if isinstance(node, Call):
             found.update(dict.fromkeys(_of_call(node)))
+        elif isinstance(node, Dataset):
+            found.update(dict.fromkeys(_of_table(node)))
+    found.update(dict.fromkeys(_assumed(plan)))
     return _first(list(found))
+
+
+def _of_table(table: Dataset) -> list[str]:
+    """Say which tables stand for names, not for content: a change at the server is not noticed."""
+    from hep_flows.plugins.servicex.remote_identity import RemoteIdentity
+
+    read = [RemoteIdentity.read(c) for c in table.content]
+    n_named = sum([r is not None and r.is_by_name for r in read])
+    if not n_named:
+        return []
+    which = table.name if n_named == 1 else f"{table.name}: {n_named:,} files"
+    verb = "is" if n_named == 1 else "are"
+    return [f"{which} {verb} known by name only: servicex_table(..., refresh=True) asks the server anew"]
+
+
+def _assumed(plan: Plan) -> list[str]:
+    """Name the leaves that are in no schema."""
+    from hep_flows.plugins.servicex.typed_xaod import assumed_leaves
+
+    leaves = assumed_leaves(plan.exprs)
+    return [f"taken for methods that give a double, since no schema names them: {', '.join(leaves)}"] if leaves else []
 
 
 def _of_call(node: Call) -> list[str]:

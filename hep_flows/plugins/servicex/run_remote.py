@@ -47,12 +47,14 @@ async def run_remote(job: Job, names: Sequence[str], addresses: Sequence[Address
 
 async def _one_after_the_other(job: Job, names: Sequence[str], addresses: Sequence[Address], thread: LoopThread) -> None:
     for address, following in zip(addresses, [*addresses[1:], None], strict=True):
+        server = Server(address, job.settings, thread.keep(address, partial(Connection, address)))
         try:
-            connection = thread.keep(address, partial(Connection, address))
-            await AskServer(job, Server(address, job.settings, connection), thread).all(job.missing(names))
+            await AskServer(job, server, thread).all(job.missing(names))
         except UnavailableError as error:
             if following is None:
                 raise
             _LOG.warning("%s; going on with %s", error.text, following.name)
         else:
             return
+        finally:
+            await server.close()

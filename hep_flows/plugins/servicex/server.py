@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hep_flows.plugins.servicex.endpoint import EndpointError
 from hep_flows.plugins.servicex.failures import ForgottenError, UnavailableError, failure_of
+from hep_flows.plugins.servicex.one_client import OneClient
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -63,6 +64,7 @@ class Server:
     def __init__(self, address: Address, settings: RemoteSettings, connection: Connection) -> None:
         self.address, self.settings = address, settings
         self._connection, self._adapter = connection, connection.adapter
+        self._clients: dict[Any, OneClient] = {}
         self._secrets: set[str] = {address.token}
 
     @property
@@ -111,6 +113,11 @@ class Server:
         text = failure_of(got, f"the result {wanted.name!r} could not be fetched", self.scrubbed).text
         raise EndpointError(text, transient=True)
 
+    async def close(self) -> None:
+        """Close the connections to object stores."""
+        for client in self._clients.values():
+            await outcome(client.close(), self.settings.cancel_s)
+
     async def cancel(self, request_id: str) -> None:
         """Cancel a request, if the server lets it be cancelled; its state is not ours any more."""
         await outcome(self._adapter.cancel_transform(request_id), self.settings.cancel_s)
@@ -144,7 +151,9 @@ class Server:
     def _store(self, status: TransformStatus) -> Any:
         if status.minio_endpoint is None:
             raise EndpointError(f"{self.shown} does not say where the results of {status.request_id} are")
-        return self._connection.store(status)
+        store = self._connection.store(status)
+        store.minio = self._clients.setdefault(store.minio, OneClient(store.minio))
+        return store
 
     async def _ask(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call, again after a wait where that may help; an access token that is not accepted is renewed once."""

@@ -1,0 +1,49 @@
+"""What plans say about tables that only a server reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grid.servers import analysis
+from grid.store_files import DATASET
+from hep_flows import nanoaod_table, plan, xaod_table
+from hep_flows.plugins.servicex import typed_xaod
+
+BY_NAME = "known by name only: servicex_table(..., refresh=True) asks the server anew"
+
+
+def notes_of(shown: str) -> list[str]:
+    _, _, rest = shown.partition("\nnotes\n")
+    return [line.strip() for line in rest.partition("\n\n")[0].splitlines()]
+
+
+def test_a_plan_says_which_tables_are_known_by_name_only(grid):
+    assert notes_of(str(plan(analysis(grid.table(DATASET))))) == [f"jets is {BY_NAME}"]
+    assert notes_of(str(plan(analysis(grid.table())))) == [f"part0.root: 6 files are {BY_NAME}"]
+    local = nanoaod_table(list(grid.store.paths.values()))
+    assert "by name only" not in str(plan(analysis(local)))
+    # Where a server is named for files that can be looked into, their content counts.
+    assert "by name only" not in str(plan(grid.table(list(grid.store.paths.values()), like=None, endpoint="simulator").MET.pt))
+    assert not grid.sim.calls()
+
+
+def test_a_plan_shows_the_server_and_the_query(grid):
+    shown = str(plan(grid.table(DATASET).MET.pt))
+    assert "sends to servicex simulator" in shown
+    assert "MET_pt" in shown
+
+
+@pytest.mark.parametrize("release", ["", "25"])
+def test_a_plan_names_the_leaves_that_are_taken_for_methods(grid, monkeypatch, release):
+    monkeypatch.setattr(typed_xaod, "installed_release", lambda: release)
+    if release:
+        pytest.importorskip("func_adl_servicex_xaodr25")
+    jets = xaod_table(DATASET).Jets("AnalysisJets")
+    (*rest, last) = notes_of(str(plan((jets.pt, jets.width if not release else jets.eta))))
+    assert rest == ([] if release else [f"jets is {BY_NAME}"])
+    assert last == (
+        f"jets is {BY_NAME}" if release else "taken for methods that give a double, since no schema names them: AnalysisJets.width"
+    )
+    assert Path("servicex.yaml").exists()
