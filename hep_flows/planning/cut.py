@@ -35,11 +35,11 @@ class Borders:
     reach: Mapping[Key, Reach]
     extra: Collection[Key] = ()
 
-    def between(self, node: Expr, user: Expr) -> bool:
-        """Say whether the user sees the node only through the result of a task."""
+    def between(self, node: Expr, user: Expr, runs_user: Label) -> bool:
+        """Say whether the user, which a plug-in runs, sees the node only through the result of a task."""
         if isinstance(node, Literal) or node.type.loops:
             return False  # What depends on a loop's element has a value only inside the loop.
-        if node.key in self.extra or self.labels[node.key] != self.labels[user.key]:
+        if node.key in self.extra or self.labels[node.key] != runs_user:
             return True
         here, there = self.reach[node.key], self.reach[user.key]
         if here == "anywhere":
@@ -67,25 +67,47 @@ def cut(exprs: Sequence[Expr], borders: Borders, versions: Mapping[Label, str]) 
         The result version of each plug-in.
     """
     tasks: dict[Key, Task] = {}
-    inner: dict[Key, Expr] = {}
+    inner: dict[tuple[Key, Label], Expr] = {}
+    run_by = _run_by(exprs, borders.labels)
     tables: dict[Key, Dataset | None] = {}
     made: dict[Key, Key] = {}
 
     def task_of(node: Expr) -> Key:
         if node.key not in made:
             plugin = borders.labels[node.key]
-            task = _task(node, inner[node.key], plugin, versions[plugin], borders.reach[node.key], tables[node.key])
+            task = _task(node, inner[node.key, plugin], plugin, versions[plugin], borders.reach[node.key], tables[node.key])
             tasks.setdefault(task.key, task)
             made[node.key] = task.key
         return made[node.key]
 
+    def seen(i: Expr, user: Expr, plugin: Label) -> Expr:
+        if borders.between(i, user, plugin):
+            return build.task_input(task_of(i), i.type)
+        return i if isinstance(i, Literal) else inner[i.key, plugin]
+
     for node in postorder(*exprs):
-        seen = [build.task_input(task_of(i), i.type) if borders.between(i, node) else inner[i.key] for i in _read_by(node)]
-        inner[node.key] = over(node, tuple(seen))
+        for plugin in run_by[node.key]:
+            inner[node.key, plugin] = over(node, tuple([seen(i, node, plugin) for i in _read_by(node)]))
         below = [tables[i.key] for i in node.inputs()]
         tables[node.key] = node if isinstance(node, Dataset) else next((t for t in below if t is not None), None)
     targets = tuple([task_of(e) for e in exprs])
     return tuple(tasks.values()), targets
+
+
+def _run_by(exprs: Sequence[Expr], labels: Mapping[Key, Label]) -> dict[Key, dict[Label, None]]:
+    """Give the plug-ins that run each node: its own, but of what depends on a loop's element those of all loops that it is in.
+
+    Loops of several plug-ins may share a body: each runs it itself.
+    """
+    found: dict[Key, dict[Label, None]] = {}
+    for node in reversed(list(postorder(*exprs))):
+        mine = found.setdefault(node.key, {})
+        if not mine or not node.type.loops:
+            mine[labels[node.key]] = None
+        for i in node.inputs():
+            if i.type.loops:
+                found.setdefault(i.key, {}).update(mine)
+    return found
 
 
 def _read_by(node: Expr) -> tuple[Expr, ...]:

@@ -8,7 +8,12 @@ import pytest
 
 from grid.servers import analysis
 from grid.store_files import DATASET
-from hep_flows import nanoaod_table, plan, xaod_table
+from hep_flows import nanoaod_table, plan, servicex_table, xaod_table
+from hep_flows.demo import listings
+from hep_flows.demo.generate import Recipe
+from hep_flows.demo.sample_files import sample_files
+from hep_flows.expr.nodes import Dataset, Map
+from hep_flows.expr.walk import postorder
 from hep_flows.plugins.servicex import typed_xaod
 
 BY_NAME = "known by name only: servicex_table(..., refresh=True) asks the server anew"
@@ -47,3 +52,14 @@ def test_a_plan_names_the_leaves_that_are_taken_for_methods(grid, monkeypatch, r
         f"jets is {BY_NAME}" if release else "taken for methods that give a double, since no schema names them: AnalysisJets.width"
     )
     assert Path("servicex.yaml").exists()
+
+
+def test_loops_of_two_plug_ins_may_share_a_body_and_only_the_one_that_reads_the_table_reads_it(tmp_path, monkeypatch):
+    """The second listing matches by a loop that is sent for its counts, and stays here for its first element."""
+    files = sample_files(tmp_path, Recipe(events=50))
+    monkeypatch.setattr(listings, "nanoaod_table", lambda path: servicex_table(path, kind="nanoaod"))
+    recorded = listings.listing_2_nanoaod(str(files.nanoaod))
+    made = plan({"values": recorded.values, **recorded.yields}).plan
+    reads = {t.plugin for t in made.tasks if any(isinstance(n, Dataset) for n in postorder(t.expr))}
+    assert reads == {"servicex"}
+    assert any(t.plugin == "awkward" and any(isinstance(n, Map) for n in postorder(t.expr)) for t in made.tasks)

@@ -21,9 +21,10 @@ def test_no_token_and_no_key_of_the_object_store_is_told_to_anybody(grid, served
     )
     grid.set_up(attempts=2)
     failed = run_in_time(analysis(grid.table()), engine="embedded", report=tmp_path / "failed.json")
-    assert {r.state for r in failed.report.tasks} == {"failed"}
+    assert {r.state for r in failed.report.tasks} <= {"failed", "not run"}
     assert failed.report.engine != "inline"
-    for row in failed.report.tasks:
+    for row in [r for r in failed.report.tasks if r.plugin == "servicex"]:
+        assert row.state == "failed"
         assert all([grid.store.names[i] in row.reason for i in (2, 3)])
     before = len(grid.sim.submits())
     grid.sim.faults.clear()
