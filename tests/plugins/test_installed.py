@@ -24,14 +24,14 @@ def points(monkeypatch):
 
 
 def test_the_built_in_ones_are_found():
-    assert [p.name for p in installed()] == ["awkward", "hist"]
+    assert [p.name for p in installed()] == ["awkward", "hist", "servicex"]
     assert isinstance(find("awkward"), Plugin | Describing | Splitting)
     assert isinstance(find("hist"), Plugin)
 
 
 def test_a_list_of_names_restricts_them():
     assert [p.name for p in installed(["hist"])] == ["hist"]
-    assert [p.name for p in installed(())] == ["awkward", "hist"]
+    assert [p.name for p in installed(())] == ["awkward", "hist", "servicex"]
 
 
 def test_an_unknown_name_is_an_error_with_near_names():
