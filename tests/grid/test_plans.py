@@ -59,7 +59,7 @@ def test_loops_of_two_plug_ins_may_share_a_body_and_only_the_one_that_reads_the_
     files = sample_files(tmp_path, Recipe(events=50))
     monkeypatch.setattr(listings, "nanoaod_table", lambda path: servicex_table(path, kind="nanoaod"))
     recorded = listings.listing_2_nanoaod(str(files.nanoaod))
-    made = plan({"values": recorded.values, **recorded.yields}).plan
+    made = plan({"values": recorded.values, **recorded.yields}).raw
     reads = {t.plugin for t in made.tasks if any(isinstance(n, Dataset) for n in postorder(t.expr))}
     assert reads == {"servicex"}
     assert any(t.plugin == "awkward" and any(isinstance(n, Map) for n in postorder(t.expr)) for t in made.tasks)
