@@ -55,6 +55,8 @@ class Job:
         Whether the first unit that fails ends the run.
     stop : threading.Event
         Set when nobody wants the results any more; units in this process see it.
+    answers : callable
+        Whether the server is still there; nothing is shown to one that is gone.
     """
 
     plan: Plan
@@ -65,6 +67,7 @@ class Job:
     refresh: bool
     first_error_ends: bool
     stop: threading.Event
+    answers: Callable[[], bool] = lambda: True
     outcomes: list[Outcome] = field(default_factory=list)
     broken: BaseException | None = None
 
@@ -120,7 +123,8 @@ def all_units() -> State[Any]:
         job.stop.set()
         job.broken = error
         raise
-    report_artifact(job.plan, job.units, job.outcomes)
+    if job.answers():
+        report_artifact(job.plan, job.units, job.outcomes)
     return _final(job.outcomes)
 
 
@@ -135,7 +139,7 @@ class _Submitting:
 
     def all(self) -> list[Outcome]:
         job = self._job
-        progress = Progress(len(job.units))
+        progress = Progress(len(job.units), job.answers)
         while len(self._done) < len(job.units):
             n_before = len(self._done), len(self._futures)
             self._submit()

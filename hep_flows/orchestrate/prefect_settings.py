@@ -34,6 +34,8 @@ def private_settings(url: str, folder: str) -> Iterator[None]:
         ps.PREFECT_HOME: f"{folder}/home",
         ps.PREFECT_LOGGING_TO_API_ENABLED: False,
         ps.PREFECT_SERVER_ANALYTICS_ENABLED: False,
+        # The server is on this machine: when it is gone, it does not come back while one waits.
+        ps.PREFECT_CLIENT_MAX_RETRIES: 2,
         # A flow waits a second for its heartbeat thread at the end; nobody watches the beats of a run of our own.
         ps.PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
     }

@@ -23,6 +23,7 @@ from hep_flows.execute.needs import needs
 from hep_flows.execute.results import Results
 from hep_flows.execute.run import Run, Wish
 from hep_flows.execute.run_plan import RETRIES
+from hep_flows.orchestrate.address import is_healthy
 from hep_flows.orchestrate.background import check_importable, private_background
 from hep_flows.orchestrate.engine import Engine, Situation, chosen
 from hep_flows.orchestrate.reports import together
@@ -168,6 +169,7 @@ def _in_a_flow(order: Order, engine: Engine, units: Sequence[Unit]) -> tuple[dic
             refresh=order.refresh,
             first_error_ends=not order.keep_going,
             stop=stop,
+            answers=lambda: engine.kind == "configured" or is_healthy(url),
         )
         outcomes = run_flow(job, _runner(order, units))
         found, report = _delivered(order, replace(engine, url=url), outcomes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.orchestrate.names import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from hep_flows.orchestrate.outcome import Outcome
@@ -27,11 +27,13 @@ class Progress:
     ----------
     units : int
         How many there are.
+    answers : callable
+        Whether the server is there.
     """
 
-    def __init__(self, units: int) -> None:
+    def __init__(self, units: int, answers: Callable[[], bool]) -> None:
         """Nothing is shown yet."""
-        self._units = units
+        self._units, self._answers = units, answers
         self._artifact: UUID | None = None
         self._last = time.monotonic()
         self._shown = -1
@@ -40,7 +42,7 @@ class Progress:
         """Show how many units are done."""
         now = time.monotonic()
         is_due = now - self._last >= EVERY_S or (done == self._units and self._artifact is not None)
-        if done == self._shown or not is_due:
+        if done == self._shown or not is_due or not self._answers():
             return
         from prefect.artifacts import create_progress_artifact, update_progress_artifact
 

@@ -140,7 +140,7 @@ def test_a_cancelled_run_ends_soon(files, served, monkeypatch):
     @user_func
     def slow(x: float) -> float:
         y = float(x)
-        for _ in range(200_000):
+        for _ in range(1_000_000):
             y = y + 0.0
         return y
 
