@@ -61,6 +61,8 @@ class Columns:
             When it cannot.
         """
         item = expr.type.item
+        if isinstance(item, Record) and expr.type.optional:
+            raise Refused("records that may be missing")
         if not isinstance(item, Record) or item.model == "tuple":
             self.add("c", expr)
         elif len(expr.type.axes) > 1:
@@ -71,6 +73,8 @@ class Columns:
     def _made(self, name: str, expr: Expr, like: Expr) -> Output | Objects:
         """Add the columns of a result, repeated for each element of the axes of ``like``."""
         if isinstance(expr.type.item, Record):
+            if expr.type.optional:
+                raise Refused("records that may be missing")
             members = [(n, self._made(f"{name}_{i}", m, expr)) for i, (n, m) in enumerate(members_of(self._walk, expr).items())]
             return Objects(tuple(members), len(expr.type.axes) - 1)
         levels = max(len(expr.type.axes), len(like.type.axes)) - 1

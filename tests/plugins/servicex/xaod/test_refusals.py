@@ -30,6 +30,7 @@ def _refused(df) -> dict:
         "no list that slice": jets[:2].pt,
         "picks the first of a list only": jets[1].pt,
         "lists in lists in lists": jets.map(lambda j: electrons.map(lambda e: jets.pt - j.pt * e.eta)),
+        "records that may be missing": jets.map(lambda j: (j.pt, j.eta)).First(),
         "no gather": jets.pt[electrons.Count()],
         "bits of whole numbers": electrons.OQ & 3,
         "outside of uint16": electrons.author + electrons.author,
