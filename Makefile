@@ -40,8 +40,9 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
+# On as many processors as there are, up to four: each brings a Prefect server of its own up.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 torture: setup
 	HEP_FLOWS_KILLS=100 HEP_FLOWS_TORTURE_TABLE=1 $(BIN)/python -m pytest -q tests/torture
