@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from hep_flows.store.paths import is_key_name
 PREFIX = "hf-"
 SERIALIZER = "hep-flows-reference"
 MOST_BYTES = 64 * 1024 * 1024
+MOST_DEPTH = 16
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 class RecordRefusedError(ValueError):
@@ -149,7 +152,9 @@ class Records(LocalFileSystem):
 
 
 def _strict(text: bytes) -> Any:
-    """Read JSON; a name that stands twice could be read in two ways, so it is refused."""
+    """Read JSON; a name that stands twice could be read in two ways, and a deep nest is made to break readers: both are refused."""
+    if _is_deep(text):
+        raise RecordRefusedError("it is nested deeply")
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({k for k, _ in pairs}) != len(pairs):
@@ -157,3 +162,15 @@ def _strict(text: bytes) -> Any:
         return dict(pairs)
 
     return json.loads(text, object_pairs_hook=once)
+
+
+def _is_deep(text: bytes) -> bool:
+    depth = 0
+    for sign in _TEXT.sub(b"", text):
+        if sign in b"[{":
+            depth += 1
+            if depth > MOST_DEPTH:
+                return True
+        elif sign in b"]}":
+            depth -= 1
+    return False

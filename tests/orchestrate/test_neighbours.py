@@ -47,6 +47,7 @@ def home(tmp_path):
 
 
 def test_nothing_is_written_to_the_home_of_the_user(files, home):
+    """With a server that the process starts itself."""
     done = in_a_process(IN_A_NEW_HOME, home, files[0])
     assert done.stdout == "embedded and\n"
     assert (
@@ -54,13 +55,13 @@ def test_nothing_is_written_to_the_home_of_the_user(files, home):
     )
 
 
-def test_the_profile_of_the_user_is_not_touched(files, home):
+def test_the_profile_of_the_user_is_not_touched(files, home, served):
     profile = home / ".prefect" / "profiles.toml"
     profile.parent.mkdir()
     profile.write_text('active = "mine"\n\n[profiles.mine]\nPREFECT_LOGGING_LEVEL = "DEBUG"\n')
     before = profile.read_text()
     done = in_a_process(IN_A_NEW_HOME, home, files[0])
-    assert done.stdout == "embedded and .prefect .prefect/profiles.toml\n"
+    assert done.stdout == "server and .prefect .prefect/profiles.toml\n"
     assert profile.read_text() == before
 
 

@@ -132,7 +132,7 @@ def tampered(how, record, payload):  # noqa: C901, PLR0912 - a table of ways
         case "no JSON":
             return "\x80\x04"
         case "a nest":
-            return "[" * 100_000
+            return "[0, " * 100_000
     return json.dumps(good)
 
 
