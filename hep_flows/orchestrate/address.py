@@ -6,7 +6,7 @@ import socket
 import urllib.error
 import urllib.request
 
-ANSWER_S = 2.0
+ANSWER_S = 10.0
 
 
 def is_healthy(api_url: str, timeout_s: float = ANSWER_S) -> bool:

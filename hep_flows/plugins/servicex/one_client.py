@@ -6,11 +6,15 @@ A new client also loads every certificate authority anew, which takes longer tha
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+# What it logs in detail holds the headers of requests, and these hold keys.
+_TALKATIVE = ("botocore", "aiobotocore")
 
 
 class OneClient:
@@ -23,6 +27,7 @@ class OneClient:
     """
 
     def __init__(self, session: Any) -> None:
+        _keep_headers_out_of_logs()
         self._session = session
         self._opening: asyncio.Task[Any] | None = None
         self._entered: Any = None
@@ -53,3 +58,11 @@ class OneClient:
     @staticmethod
     def _failed(task: asyncio.Task[Any]) -> bool:
         return task.cancelled() or task.exception() is not None
+
+
+def _keep_headers_out_of_logs() -> None:
+    """Let the library log no details, whatever the program logs."""
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() < logging.INFO:
+            logger.setLevel(logging.INFO)
