@@ -26,8 +26,6 @@ from hep_flows.execute.run_plan import RETRIES
 from hep_flows.orchestrate.address import is_healthy
 from hep_flows.orchestrate.background import check_importable, private_background
 from hep_flows.orchestrate.engine import Engine, Situation, chosen
-from hep_flows.orchestrate.reports import together
-from hep_flows.orchestrate.units import SHARD_BATCHES, Wanted, closure, units_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -99,6 +97,8 @@ def run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
     engine = chosen(_situation(order, need))
     if engine.kind == "inline":
         return _inline(order, engine)
+    from hep_flows.orchestrate.units import SHARD_BATCHES, Wanted, units_of
+
     finest = SHARD_BATCHES if order.task_runner is None else CLUSTER_SHARD_BATCHES
     units = units_of(Wanted(order.plan, keys, need, batches, finest))
     if not units:
@@ -252,6 +252,8 @@ def _carrying(order: Order, cancelled: Callable[[], bool]) -> Callable[[Unit, Se
 
 def _delivered(order: Order, engine: Engine, outcomes: Sequence[Outcome]) -> tuple[dict[Key, Result], RunReport]:
     """Read the results that are wanted; what failed in a unit is not tried again."""
+    from hep_flows.orchestrate.reports import together
+
     put = {bytes.fromhex(k) for o in outcomes if o.reference is not None for k in o.reference["objects"]}
     results = Results(order.store, refresh=order.refresh, put=put)
     failed = _failed(order.plan, outcomes)
@@ -268,6 +270,8 @@ def _delivered(order: Order, engine: Engine, outcomes: Sequence[Outcome]) -> tup
 
 def _failed(plan: Plan, outcomes: Sequence[Outcome]) -> dict[Key, HepFlowsError]:
     """Give what failed, by task. A unit that did not run for no reason that is known counts as failed: it is not tried once more."""
+    from hep_flows.orchestrate.units import closure
+
     found = {k: e for o in outcomes if o.unit.kind != "pass" for k, e in o.errors.items()}
     for outcome in outcomes:
         if outcome.unit.kind != "pass" and not outcome.is_done and not outcome.errors:

@@ -11,10 +11,7 @@ from hep_flows.plugin import UNCOUNTED, Columns, No, Partition, Program, Scalar,
 from hep_flows.plugins.servicex.choose_endpoint import Endpoints
 from hep_flows.plugins.servicex.kinds_of_tables import KindsOfTables
 from hep_flows.plugins.servicex.remote_identity import RemoteIdentity
-from hep_flows.plugins.servicex.terms import Refused
-from hep_flows.plugins.servicex.uproot_table import uproot_dialect
-from hep_flows.plugins.servicex.uproot_wording import UprootWording
-from hep_flows.plugins.servicex.xaod.wording import XaodWording
+from hep_flows.plugins.servicex.wordings import Wordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,8 +39,7 @@ class ServiceXPlugin:
 
     def __init__(self, endpoint: Endpoint | None = None, wordings: Sequence[Wording] = ()) -> None:
         """Nothing is opened yet."""
-        made = tuple(wordings) or (UprootWording(uproot_dialect()), XaodWording())
-        self._wordings = {kind: w for w in made for kind in w.kinds}
+        self._wordings = Wordings(wordings)
         self._kinds = KindsOfTables()
         self._endpoints = Endpoints(endpoint)
 
@@ -51,12 +47,12 @@ class ServiceXPlugin:
         """Say yes to what the code generator computes as the language means it, over tables that ServiceX reads."""
         if isinstance(node.type.item, Histogram):
             return No("it delivers columns, not histograms")
-        if isinstance(node, Dataset) and node.kind not in self._wordings:
-            return No(f"it reads {', '.join(sorted(self._wordings))}, not {node.kind}")
+        if isinstance(node, Dataset) and node.kind not in self._wordings.kinds:
+            return No(f"it reads {', '.join(sorted(self._wordings.kinds))}, not {node.kind}")
         if any([label != self.name for i, label in zip(node.inputs(), inputs, strict=True) if not isinstance(i, Literal)]):
             return No("a part of it is computed elsewhere, and only stored events can be asked about")
-        wording = self._wordings.get(self._kinds.of(node))
-        reason = "it sends queries about stored events" if wording is None else wording.refusal(node)
+        kind = self._kinds.of(node)
+        reason = self._wordings.of(kind).refusal(node) if kind in self._wordings.kinds else "it sends queries about stored events"
         return No(reason) if reason else Yes()
 
     def translate(self, task: Task) -> Program:
@@ -67,10 +63,12 @@ class ServiceXPlugin:
         PlanError
             When an object is wanted as a whole that holds something which cannot be sent.
         """
+        from hep_flows.plugins.servicex.terms import Refused
+
         if task.dataset is None:
             raise PlanError("a query is about the events of a table", where=task.expr.where)
         try:
-            (request,) = self._wordings[task.dataset.kind].requests(task.dataset, [task])
+            (request,) = self._wordings.of(task.dataset.kind).requests(task.dataset, [task])
         except Refused as refused:
             raise PlanError(f"it cannot be sent to ServiceX: {refused}", where=task.expr.where, do="take its leaves") from None
         return Program(task, request.query.text, "qastle", request.query.reads)
@@ -115,7 +113,7 @@ class ServiceXPlugin:
         if len(arrays) == 1:
             return Columns(arrays[0])
         kind = self._kinds.of(program.task.expr)
-        return Columns(self._wordings[kind].together(program.task.expr, arrays))
+        return Columns(self._wordings.of(kind).together(program.task.expr, arrays))
 
     def kept(self, program: Program, parts: Sequence[Result]) -> Result | None:
         """Give the number of events of some parts."""
@@ -143,7 +141,7 @@ class ServiceXPlugin:
     def _wording(self, programs: Sequence[Program]) -> Wording:
         dataset = programs[0].task.dataset
         assert dataset is not None
-        return self._wordings[dataset.kind]
+        return self._wordings.of(dataset.kind)
 
     def _runs_on(self, programs: Sequence[Program]) -> Endpoint:
         dataset = programs[0].task.dataset

@@ -17,6 +17,7 @@ from hep_flows.plugins.servicex.qastle_text import qastle_text
 from hep_flows.plugins.servicex.query_ast import query_ast
 from hep_flows.plugins.servicex.remote_identity import RemoteIdentity
 from hep_flows.plugins.servicex.terms import Term, Terms
+from hep_flows.plugins.servicex.wordings import UPROOT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -78,7 +79,7 @@ class UprootWording:
         What it can do.
     """
 
-    kinds = frozenset({"servicex-nanoaod", "servicex-xaod", "servicex-tree"})
+    kinds = UPROOT
 
     def __init__(self, dialect: Dialect) -> None:
         """Nothing is looked at yet."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.plugin import Columns, Scalar
 from hep_flows.plugins.servicex.endpoint import Query
+from hep_flows.plugins.servicex.wordings import XAOD
 from hep_flows.plugins.servicex.xaod.event_masks import event_masks, is_event_count
 from hep_flows.plugins.servicex.xaod.outputs import Rows, array_of
 from hep_flows.plugins.servicex.xaod.query import XaodDialect
@@ -62,7 +63,7 @@ class XaodRequest:
 class XaodWording:
     """Queries about the methods of ATLAS objects."""
 
-    kinds = frozenset({"servicex-xaod-cpp"})
+    kinds = XAOD
 
     def __init__(self) -> None:
         """Nothing is looked at yet."""
