@@ -29,6 +29,13 @@ jets = df.Jet[(df.Jet.pt > 30) & (abs(df.Jet.eta) < 2.4)]
 h = make_local(Histogram.new.Reg(100, 0, 200, name="pt").Double().fill(pt=jets.pt))
 """
 
+ARRAY = """
+import sys
+from hep_flows import make_local, nanoaod_table
+df = nanoaod_table(sys.argv[1])
+make_local(df.Jet[(df.Jet.pt > 30) & (abs(df.Jet.eta) < 2.4)].pt)
+"""
+
 
 def analysis(path: str, cut: float = 30, bins: int = 100) -> Any:
     """Give the histogram of central jets."""
@@ -68,6 +75,8 @@ def main(folder: Path, rounds: int = 9) -> None:
     assert [r.state for r in run(expr).report.tasks] == ["not run", "cached"]
     pairs = [(process("-c", WARM, path), process("-c", "import hist")) for _ in range(rounds + 1)][1:]
     warm, alone = (statistics.median(column) for column in zip(*pairs, strict=True))
+    process("-c", ARRAY, path)
+    arrays = [(process("-c", ARRAY, path), process("-c", "import awkward, pyarrow.parquet")) for _ in range(rounds)]
     ratio = statistics.median([a / b for a, b in pairs])
     figures = {
         "same process, ms": round(again, 2),
@@ -75,6 +84,7 @@ def main(folder: Path, rounds: int = 9) -> None:
         "new process to a histogram, ms": round(warm, 1),
         "import of hist alone, ms": round(alone, 1),
         "ratio of these": round(ratio, 2),
+        "new process to an array, over the import of awkward and pyarrow": round(statistics.median([a / b for a, b in arrays]), 2),
         "cold without a cache, s": round(without, 3),
         "cold, results stored, s": round(cold, 3),
         "other bins, s": round(binning, 3),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FLOW = "hep-flows"
 MOST_THREADS = 64
 _ASK_S = 0.1
+_GLANCE_S = 0.01
 
 
 @dataclass(slots=True)
@@ -166,12 +167,21 @@ class _Submitting:
 
     def _collect(self) -> None:
         for number, future in self._futures.items():
-            if number in self._done or not future.wrapped_future.done():
+            if number in self._done or not _has_ended(future):
                 continue
             future.wait()  # else the state is asked of the server, which does not have what the task gave
             self._done[number] = Outcome.of(self._job.units[number], future.state)
             if self._job.first_error_ends and self._done[number].errors:
                 self._job.stop.set()
+
+
+def _has_ended(future: PrefectWrappedFuture[Any, Any]) -> bool:
+    """Say whether a task run is over, without asking the server."""
+    done = getattr(future.wrapped_future, "done", None)
+    if done is not None:
+        return bool(done())
+    future.wait(_GLANCE_S)  # Ray's futures can only be waited for
+    return future._final_state is not None  # noqa: SLF001 - its public name asks the server
 
 
 def _final(outcomes: Sequence[Outcome]) -> State[Any]:
