@@ -32,6 +32,15 @@ def cache_folder(tmp_path_factory, monkeypatch) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _no_alias_outlives_its_test():
+    """Aliases hold for the whole process: what one test defines is not there for the next."""
+    from hep_flows.record.aliases import alias_scope
+
+    with alias_scope():
+        yield
+
+
 @pytest.fixture(scope="session")
 def data() -> Callable[[str], str]:
     """Give the path of a real file by its name; the test is skipped when there are none."""

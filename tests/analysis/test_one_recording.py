@@ -4,7 +4,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from hep_flows import Histogram, define_alias, make_local, nanoaod_table, plan, run_analysis, user_func
+from hep_flows import Histogram, alias_scope, define_alias, make_local, nanoaod_table, plan, run_analysis, user_func
 from hep_flows.errors import AnalysisError, FieldError, RecordError
 
 pytestmark = pytest.mark.data
@@ -93,8 +93,9 @@ class TestMetadata:
         def weight(events):
             return 10 if "dy" in events.metadata["dataset"] else 1
 
-        define_alias(".", "wgt", lambda e: e.run * 0 + weight(e))
-        done = run_analysis(lambda events: {"x": events.wgt.Sum()}, fileset)
+        with alias_scope():
+            define_alias(".", "wgt", lambda e: e.run * 0 + weight(e))
+            done = run_analysis(lambda events: {"x": events.wgt.Sum()}, fileset)
         assert sums(done) == [400, 40, 200]
 
     def test_a_global_that_the_analysis_sets_is_set_for_each(self, fileset):

@@ -168,13 +168,18 @@ def test_stopping_ends_no_process_that_is_no_server(tmp_path):
 
 
 def test_stopping_ends_the_server_and_nothing_else(started, in_its_folder, tmp_path):
-    stopped = command(started[0], "stop")
+    """The server of another folder, which other tests use, goes on."""
+    cache = tmp_path / "cache"
+    assert command(cache, "start").returncode == 0
+    own = servers.running(str(cache / "prefect"))
+    stopped = command(cache, "stop")
     assert stopped.returncode == 0
     assert "stopped" in stopped.stdout
     end = time.monotonic() + 10
-    while is_healthy(in_its_folder.url) and time.monotonic() < end:
+    while is_healthy(own.url) and time.monotonic() < end:
         time.sleep(0.1)
-    assert not is_healthy(in_its_folder.url)
-    assert not Path(f"/proc/{in_its_folder.pid}").exists()
-    assert "there is no server" in command(started[0], "stop").stdout
-    assert command(started[0], "status").returncode == 1
+    assert not is_healthy(own.url)
+    assert not Path(f"/proc/{own.pid}").exists()
+    assert "there is no server" in command(cache, "stop").stdout
+    assert command(cache, "status").returncode == 1
+    assert is_healthy(in_its_folder.url)
