@@ -40,9 +40,13 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-# On as many processors as there are, up to four: each brings a Prefect server of its own up.
+# On as many processors as there are, up to four: each brings a Prefect server of its own up. Properties go first and apart: Hypothesis
+# watches the random numbers of its process, and the threads that Prefect leaves behind in one draw some at any time.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
 test: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) -m hypothesis
+	$(PYTEST) -m "not hypothesis"
 
 torture: setup
 	HEP_FLOWS_KILLS=100 HEP_FLOWS_TORTURE_TABLE=1 $(BIN)/python -m pytest -q tests/torture
