@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
 _FUNCTION = "run_query"
 
@@ -36,8 +36,8 @@ def generated_source(text: str) -> str:
     return source
 
 
-def generated_function(text: str) -> Callable[[Any], Any]:
-    """Give a function from the events of a file to the result of a query.
+def generated_function(text: str) -> Callable[..., Any]:
+    """Give a function from the events of a file, and what stands in the place of awkward's functions, to the result of a query.
 
     Raises
     ------
@@ -47,8 +47,8 @@ def generated_function(text: str) -> Callable[[Any], Any]:
     tree = _Eager().visit(ast.parse(generated_source(text)))
     code = compile(ast.fix_missing_locations(tree), "<func_adl_uproot>", "exec")
 
-    def function(events: Any) -> Any:
-        names = _modules(events)
+    def function(events: Any, functions: Any = None) -> Any:
+        names = _modules(events, functions)
         # The text was generated from a query of our own a moment ago, and was in no file.
         exec(code, names)  # noqa: S102
         return names[_FUNCTION]("events")
@@ -76,7 +76,7 @@ def _registers(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and ast.unparse(statement) == "vector.register_awkward()"
 
 
-def _modules(events: Any) -> dict[str, Any]:
+def _modules(events: Any, functions: Any) -> dict[str, Any]:
     """Give what the generated function imports: arrays in the place of delayed arrays, and the events in the place of files."""
     import awkward as ak
     import numpy as np
@@ -85,14 +85,43 @@ def _modules(events: Any) -> dict[str, Any]:
         "functools": functools,
         "logging": logging,
         "np": np,
-        "dak": ak,
+        "dak": functions or ak,
         "uproot": SimpleNamespace(dask=lambda files, filter_branch: events),  # noqa: ARG005 - as it is called
     }
 
 
-def evaluated(function: Callable[[Any], Any], events: Any) -> Any:
+def evaluated(function: Callable[..., Any], events: Any) -> Any:
     """Give the result of a generated function; numbers that leave their range are no news, as in the language."""
     import numpy as np
 
     with np.errstate(all="ignore"):
         return function(events)
+
+
+def columns_of(function: Callable[..., Any], events: Any, names: Sequence[str]) -> Mapping[str, Any]:
+    """Give the columns of the result of a generated function: by flat arrays, and by awkward arrays what these are not made for."""
+    from hep_flows.plugins.servicex.flat_arrays import NotFlatError
+
+    try:
+        return flat_columns(function, events, names)
+    except NotFlatError:
+        found = evaluated(function, events)
+        return {n: found[n] for n in names}
+
+
+def flat_columns(function: Callable[..., Any], events: Any, names: Sequence[str]) -> Mapping[str, Any]:
+    """Give the columns of the result by flat arrays alone.
+
+    Raises
+    ------
+    NotFlatError
+        When the events hold, or the query needs, something that these are not made for.
+    """
+    import numpy as np
+
+    from hep_flows.plugins.servicex.flat_arrays import from_awkward, to_awkward
+    from hep_flows.plugins.servicex.flat_functions import flat_functions
+
+    with np.errstate(all="ignore"):
+        found = function(from_awkward(events), flat_functions())
+        return {n: to_awkward(found[n]) for n in names}

@@ -53,10 +53,10 @@ class EmbeddedServiceX:
             watch.progress(number + 1, 0, len(files))
 
     def _on_file(self, generated: Generated, query: Query, file: str) -> Delivered | EndpointError:
-        from hep_flows.plugins.servicex.eager import evaluated
+        from hep_flows.plugins.servicex.eager import columns_of
 
         try:
-            columns = evaluated(generated, self._trees.read(file, query.tree, query.reads))
+            columns = columns_of(generated, self._trees.read(file, query.tree, query.reads), query.columns)
         except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
             return EndpointError(f"{type(error).__name__}: {error}", file=file)
         return Delivered(file, "", columns=columns)

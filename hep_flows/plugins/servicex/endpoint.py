@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Dialect = Literal["uproot", "xaod"]
 
@@ -53,15 +53,15 @@ class Delivered:
         The request at the server; empty where there was none.
     dataset : str
         The dataset that was asked for, such as ``rucio://scope:name``; empty for a file of a list.
-    columns : ak.Array, optional
-        The columns themselves, from an endpoint in this process that has no need of a file; the path is empty then.
+    columns : mapping of str to ak.Array, optional
+        The columns themselves by name, from an endpoint in this process that has no need of a file; the path is empty then.
     """
 
     file: str
     path: str
     request_id: str = ""
     dataset: str = ""
-    columns: Any = None
+    columns: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

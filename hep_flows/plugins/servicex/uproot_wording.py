@@ -85,6 +85,7 @@ class UprootWording:
         """Nothing is looked at yet."""
         self._dialect = dialect
         self._capabilities = Capabilities(dialect)
+        self._last: tuple[Dataset | None, list[Task], list[UprootRequest]] = (None, [], [])
 
     def refusal(self, node: Expr) -> str:
         """Give why a node cannot be sent when its inputs can; empty when it can."""
@@ -92,7 +93,13 @@ class UprootWording:
 
     def requests(self, dataset: Dataset, tasks: Sequence[Task]) -> list[UprootRequest]:
         """Give the queries that answer tasks over one table: one for each selection of events."""
-        return requests(self._dialect, dataset, tasks)
+        known, before, made = self._last
+        # A plan of one task asks the same when it is made, when it starts and when it runs; the user's lines are in the expressions.
+        if known is dataset and [(t.key, id(t.expr)) for t in before] == [(t.key, id(t.expr)) for t in tasks]:
+            return made
+        made = requests(self._dialect, dataset, tasks)
+        self._last = (dataset, list(tasks), made)
+        return made
 
     def together(self, expr: Expr, arrays: Sequence[Any]) -> Any:
         """Give one array of all events from those of files; without any, that of no events."""

@@ -11,6 +11,7 @@ import uproot
 from hep_flows.plugins.servicex.eager import generated_function
 from hep_flows.plugins.servicex.embedded import MOST_QUERIES, EmbeddedServiceX
 from hep_flows.plugins.servicex.endpoint import Delivered, EndpointError, Query, Watch
+from hep_flows.plugins.servicex.flat_arrays import Items, Objects
 from hep_flows.plugins.servicex.frames import RESERVED
 
 TEXT = "(call (attr (call EventDataset 'bogus.root' 'Events') 'Select') (lambda (list e) (dict (list 'a' 'b') (list (subscript e 'x') (* (subscript e 'y') 2)))))"
@@ -39,8 +40,8 @@ def test_each_file_comes_with_its_columns(file, tmp_path):
     (one, other) = delivered(QUERY, [file, file], tmp_path, progress=lambda *numbers: done.append(numbers))
     assert isinstance(one, Delivered)
     assert (one.file, one.path, other.file) == (file, "", file)
-    assert one.columns.a.tolist() == [0, 1, 2, 3, 4]
-    assert one.columns.b.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert one.columns["a"].tolist() == [0, 1, 2, 3, 4]
+    assert one.columns["b"].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert done == [(1, 0, 2), (2, 0, 2)]
 
 
@@ -64,7 +65,7 @@ def test_a_file_that_was_written_again_is_read_again(file, tmp_path):
     with uproot.recreate(file) as opened:
         write(opened, 7)
     (again,) = endpoint.run(QUERY, [file], str(tmp_path), Watch())
-    assert len(again.columns) == 7
+    assert len(again.columns["a"]) == 7
 
 
 def test_another_dialect_is_refused(file, tmp_path):
@@ -106,5 +107,7 @@ def test_a_query_may_run_over_many_events_objects(file):
 
 
 def test_no_leaf_has_the_name_of_an_attribute_of_arrays():
+    flat = Items((), np.arange(3)), Objects((), {})
     names = {n for cls in (ak.Array, dask_awkward.Array) for n in dir(cls) if not n.startswith("_")}
-    assert names <= RESERVED
+    names |= {n for array in flat for n in (*dir(type(array)), *vars(array)) if not n.startswith("_")}
+    assert {"data_", "members_"} <= names <= RESERVED

@@ -1,0 +1,89 @@
+"""Generated queries on flat arrays give, bit by bit, what they give on awkward arrays, on real files."""
+
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from hep_flows.normalise import normalise
+from hep_flows.planning.make_plan import make_plan
+from hep_flows.plugins.servicex.eager import columns_of, evaluated, flat_columns, generated_function
+from hep_flows.plugins.servicex.flat_arrays import NotFlatError, Objects, from_awkward, to_awkward
+from hep_flows.plugins.servicex.open_trees import OpenTrees
+from hep_flows.plugins.servicex.uproot_table import uproot_dialect
+from hep_flows.plugins.servicex.uproot_wording import UprootWording
+from plugins.servicex.both import Both
+from plugins.servicex.memory_endpoint import check_flat
+from plugins.servicex.sent import sent, sent_of_physlite, sent_of_tree
+
+COUNT = "(call (attr (attr e 'x') 'Count'))"
+
+
+def query(body: str) -> str:
+    """Give a query of one column."""
+    return f"(call Select (call EventDataset 'any' 'Events') (lambda (list e) (dict (list 'a') (list {body}))))"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("kind", "file", "tree", "expressions"),
+    [
+        ("nanoaod", "Run2012B_SingleMu_1000.root", "", sent),
+        ("xaod", "PHYSLITE_example.root", "", sent_of_physlite),
+        ("tree", "uproot-HZZ.root", "events", sent_of_tree),
+    ],
+)
+def test_every_query_runs_on_flat_arrays_with_the_same_result(data, kind, file, tree, expressions):
+    tables, trees = Both(kind, [data(file)], tree), OpenTrees()
+    for name, expression in expressions(tables.remote).items():
+        plan = make_plan(normalise([expression._expr]), [tables.servicex])
+        for request in UprootWording(uproot_dialect()).requests(plan.tasks[0].dataset, plan.tasks):
+            if request.query.text:
+                function = generated_function(request.query.text)
+                events = trees.read(data(file), request.query.tree, request.query.reads)
+                assert check_flat(function, events, request.query, evaluated(function, events)), name
+
+
+def test_a_leaf_is_computed_when_it_is_asked_for():
+    asked = []
+    objects = Objects((), {"a": lambda: asked.append("a"), "b": lambda: asked.append("b")})
+    assert objects["b"] is objects.b
+    assert asked == ["b"]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        ak.Array({"x": [[1, 2], [], [3]]}),
+        ak.Array({"x": [[[1.5], []], [], [[2.5, 3.5]]]}),
+        ak.Array({"x": np.array([1, 2, 3], np.uint8)}),
+        ak.zip({"x": ak.Array([[1, 2], [], [3]])[[2, 0]]}, depth_limit=1),
+        ak.Array({"x": [[1, 2], [], [3]]})[:0],
+    ],
+)
+def test_lists_of_numbers_come_back_as_they_were(array):
+    assert ak.array_equal(to_awkward(from_awkward(array)["x"]), array.x, dtype_exact=True)
+
+
+@pytest.mark.parametrize("items", [[[1, None]], [["text"]], ["text"], [None, [1]]])
+def test_what_is_no_list_of_numbers_is_left_to_awkward(items):
+    events = ak.Array({"x": items})
+    function = generated_function(query("(attr e 'x')"))
+    with pytest.raises(NotFlatError):
+        flat_columns(function, events, ("a",))
+    assert columns_of(function, events, ("a",))["a"].to_list() == items
+
+
+def test_lists_of_one_length_are_left_to_awkward():
+    events = ak.Array({"x": np.arange(6).reshape(3, 2)})
+    assert columns_of(generated_function(query(COUNT)), events, ("a",))["a"].to_list() == [2, 2, 2]
+
+
+def test_lists_of_different_lengths_are_the_error_of_awkward():
+    events = ak.Array({"x": [[1, 2], [3]], "y": [[1], [2, 3]]})
+    function = generated_function(query("(+ (attr e 'x') (attr e 'y'))"))
+    with pytest.raises(NotFlatError, match="other lengths"):
+        flat_columns(function, events, ("a",))
+    with pytest.raises(ValueError, match="cannot broadcast"):
+        columns_of(function, events, ("a",))
