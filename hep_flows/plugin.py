@@ -96,11 +96,15 @@ Result = Columns | Scalar | HistogramResult
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a run may use: a scratch folder, progress, a check for cancellation, and its partition (None: whole inputs)."""
+    """What a run may use: its partition (None: whole inputs), a scratch folder, a check for cancellation, and whom to tell of a retry.
+
+    A plug-in that tries again what failed, at a server of its own, tells `tried` the number of the attempt, for the report.
+    """
 
     partition: Partition | None = None
     scratch: Path | None = None
     cancelled: Callable[[], bool] = field(default=lambda: False)
+    tried: Callable[[int], None] = field(default=lambda _attempt: None)
 
 
 @runtime_checkable

@@ -113,7 +113,8 @@ class StreamRun:
         plugin = machine.plugins[stage.plugin]
         assert isinstance(plugin, Streaming)
         programs = [machine.programs[t.key] for t in stage.tasks]
-        context = RunContext(cancelled=machine.limits.cancelled)
+        keys = [t.key for t in stage.tasks]
+        context = RunContext(cancelled=machine.limits.cancelled, tried=lambda number: self.ledger.tally.tried(keys, number))
         try:
             for partition, found in plugin.stream(programs, list(by_range), context):
                 self._came(stage, by_range.pop(partition), partition, found, attempt)
@@ -126,7 +127,7 @@ class StreamRun:
             known.__cause__ = known.__cause__ or (None if known is error else error)
             self.errors.update({b.number: known for b in by_range.values()})
         again = {n for n, e in self.errors.items() if is_transient(e)}
-        self.ledger.tally.tried([t.key for t in stage.tasks], attempt)
+        self.ledger.tally.tried(keys, attempt)
         return [b for b in batches if b.number in again and b.number in self.errors]
 
     def _came(self, stage: Stage, batch: Batch, partition: Partition, found: object, attempt: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +66,8 @@ def test_a_fault_that_passes_changes_no_number_and_only_what_is_missing_is_asked
     assert not done.report.errors, done.report
     check(done.values, grid.store)
     assert {r.state for r in done.report.tasks} == {"computed"}
+    sent = [r.attempts for r in done.report.tasks if r.plugin == "servicex"]
+    assert set(sent) == {1 + max(Counter(case.again).values(), default=0)}
     assert sorted(grid.asked_for()[0]) == grid.store.names
     assert grid.files_asked_for(since=1) == [grid.store.names[i] for i in case.again]
     assert "Running" not in grid.sim.statuses().values()

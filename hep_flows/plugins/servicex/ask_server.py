@@ -11,7 +11,7 @@ from hep_flows.plugins.servicex.code_generators import code_generator
 from hep_flows.plugins.servicex.endpoint import EndpointError
 from hep_flows.plugins.servicex.failures import UnavailableError
 from hep_flows.plugins.servicex.follow import Follower, Wanted
-from hep_flows.plugins.servicex.job import FileCount
+from hep_flows.plugins.servicex.job import Attempt, FileCount
 from hep_flows.plugins.servicex.judge import shortfall
 from hep_flows.plugins.servicex.object_names import object_name
 from hep_flows.plugins.servicex.pieces import Piece, pieces, pieces_of_files
@@ -79,6 +79,8 @@ class AskServer:
 
     async def _ask(self, piece: Piece, attempt: int) -> None:
         """Ask for one piece; what fails is asked for again in smaller pieces, so that a bad file does not spoil others for long."""
+        if attempt:
+            self.job.put(Attempt(attempt + 1))
         have = frozenset(self.job.have.get(piece.dataset, ()))
         wanted = Wanted(self._request(piece), self.job.query.columns, piece, have)
         async with self._requests:

@@ -74,10 +74,13 @@ class Watch:
         Asked now and then; true ends the query, at the server too.
     progress : callable
         Gets the files that are done, those that failed, and all of them.
+    tried : callable
+        Gets the number of an attempt, from the second one on.
     """
 
     cancelled: Callable[[], bool] = field(default=lambda: False)
     progress: Callable[[int, int, int], None] = field(default=lambda _done, _failed, _all: None)
+    tried: Callable[[int], None] = field(default=lambda _attempt: None)
 
 
 class Endpoint(Protocol):

@@ -21,6 +21,13 @@ class FileCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """That something is asked for once more; the second attempt is number 2."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A query under way.
 
@@ -33,7 +40,7 @@ class Job:
     settings : RemoteSettings
         How.
     put : callable
-        Gets every result, every final failure, and the number of files of each dataset.
+        Gets every result, every final failure, the number of files of each dataset, and every attempt after the first.
     settled : set of str
         The names, of those that were asked for, that are done or have failed for good.
     have : dict
@@ -43,7 +50,7 @@ class Job:
     query: Query
     folder: str
     settings: RemoteSettings
-    put: Callable[[Delivered | EndpointError | FileCount], None]
+    put: Callable[[Delivered | EndpointError | FileCount | Attempt], None]
     settled: set[str] = field(default_factory=set)
     have: dict[str, set[str]] = field(default_factory=dict)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hep_flows.plugins.servicex.connection import Connection
 from hep_flows.plugins.servicex.endpoint import Delivered, EndpointError
-from hep_flows.plugins.servicex.job import FileCount, Job
+from hep_flows.plugins.servicex.job import Attempt, FileCount, Job
 from hep_flows.plugins.servicex.loop_thread import loop_thread
 from hep_flows.plugins.servicex.remote_settings import RemoteSettings
 from hep_flows.plugins.servicex.run_remote import run_remote
@@ -33,7 +33,7 @@ class _End:
     error: BaseException | None
 
 
-_Item = Delivered | EndpointError | FileCount | _End
+_Item = Delivered | EndpointError | FileCount | Attempt | _End
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,9 @@ def _received(inbox: queue.SimpleQueue[_Item], sizes: dict[str, int], watch: Wat
     """Give what comes, until the work ends; ``sizes`` are the numbers of files by the names that were asked for."""
     done = failed = 0
     while not isinstance(item := _next(inbox, watch), _End):
+        if isinstance(item, Attempt):
+            watch.tried(item.number)
+            continue
         if isinstance(item, FileCount):
             changed, sizes[item.dataset] = sizes.get(item.dataset) != item.files, item.files
         else:
