@@ -13,7 +13,7 @@ from hep_flows.errors import SourceError, did_you_mean
 from hep_flows.expr import build
 from hep_flows.expr.key import digest
 from hep_flows.expr.types import Record
-from hep_flows.source_files import SERVICEX_KINDS, dataset_name, files_of, listed_files
+from hep_flows.source_files import SERVICEX_KINDS, dataset_name, event_dataset, files_of, listed_files
 
 if TYPE_CHECKING:
     import os
@@ -54,7 +54,10 @@ def servicex_dataset(  # noqa: PLR0913 - what a table at a server is made of
         When the source, the kind or the server cannot be used, or nothing says what is in a dataset.
     """
     _check(kind, dialect)
-    tree = tree or ("Events" if kind == "nanoaod" else "")
+    source, named = event_dataset(source)
+    if tree and named and tree != named:
+        raise SourceError(f"the dataset names the tree {named}, and not {tree}", do="leave tree out")
+    tree = tree or named or ("Events" if kind == "nanoaod" else "")
     did = dataset_name(source)
     if did:
         from hep_flows.plugins.servicex.choose_endpoint import address_named

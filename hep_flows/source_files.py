@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import glob
 import os
 import re
@@ -19,6 +20,7 @@ _DATASET_NAME = re.compile(r"^[\w.-]+(:[\w.-]+/?)?$")
 _PATTERN = re.compile(r"[*?\[]")
 LOCAL = "localds://"
 SERVICEX_KINDS = ("nanoaod", "xaod", "tree")
+_NO_FILE = ("bogus.root", ["bogus.root"])  # what the client of ServiceX writes where files come from elsewhere
 DATASETS = ("rucio://", "did://", "cernopendata://")
 
 
@@ -44,6 +46,37 @@ def files_of(source: Source, kind: str, tree: str = "") -> tuple[tuple[str, ...]
             f"one table has one tree, not {' and '.join(sorted(trees | {tree} - {''}))}", do="make one table for each tree"
         )
     return tuple(found), next(iter(trees), tree)
+
+
+def event_dataset(source: Any) -> tuple[Any, str]:
+    """Give the names and the tree of a source of func_adl, such as ``UprootDataset("file.root", "Events")``.
+
+    Anything else comes back as it is, without a tree.
+
+    Raises
+    ------
+    SourceError
+        When it is a query already, or names no files.
+    """
+    query = _query_of(source)
+    if query is None:
+        return source, ""
+    what = type(source).__name__
+    if not isinstance(query.func, ast.Name) or query.func.id != "EventDataset":
+        raise SourceError(f"a table is made of a dataset, and {what} is a query already", do="give what the query starts with")
+    try:
+        names, tree = [*[ast.literal_eval(a) for a in query.args[:2]], None, None][:2]
+    except ValueError as error:
+        raise SourceError(f"what {what} names cannot be read", do="give the names of the files, or of the dataset") from error
+    if not names or names in _NO_FILE:
+        raise SourceError(f"{what} names no files", do="give them, or the name of a dataset: rucio://scope:name")
+    return names[0] if isinstance(names, list) and len(names) == 1 else names, tree or ""
+
+
+def _query_of(source: Any) -> ast.Call | None:
+    """Give the syntax tree of a query of func_adl; None where the source is none."""
+    found = None if isinstance(source, str | os.PathLike | list | tuple) else getattr(source, "query_ast", None)
+    return found if isinstance(found, ast.Call) else None
 
 
 def is_for_servicex(source: Any, kind: str) -> bool:
@@ -144,4 +177,4 @@ def listed_files(source: Any) -> Any:
 
 
 def _is_of_servicex(source: object) -> bool:
-    return type(source).__module__.split(".")[0] == "servicex"
+    return type(source).__module__.split(".")[0] == "servicex" or _query_of(source) is not None

@@ -96,7 +96,7 @@ def servicex_table(  # noqa: PLR0913 - what a table at a server is made of
 
     Parameters
     ----------
-    source : path, URL, list of these, dataset name, or object of ``servicex.dataset``
+    source : path, URL, list of these, dataset name, object of ``servicex.dataset``, or dataset of func_adl
         ``localds://path`` is the same as the path; ``rucio://scope:name`` and ``cernopendata://number`` are datasets that a server
         looks up.
     kind : str

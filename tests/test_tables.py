@@ -7,8 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import uproot
+from func_adl_uproot import UprootDataset
+from servicex.func_adl.func_adl_dataset import FuncADLQuery_Uproot
 
-from hep_flows import DataFrame, nanoaod_table, parquet_table, tree_table, xaod_table
+from hep_flows import DataFrame, nanoaod_table, parquet_table, servicex_table, tree_table, xaod_table
 from hep_flows.errors import SourceError
 from hep_flows.source_files import files_of
 
@@ -132,6 +134,30 @@ def test_a_dataset_needs_a_server_that_is_set_up(tmp_path, monkeypatch):
     with pytest.raises(SourceError, match="no ServiceX server is set up") as error:
         xaod_table("rucio://mc20:some.dataset")
     assert "servicex.yaml" in error.value.why
+
+
+def test_a_dataset_of_func_adl_stands_for_its_files_and_its_tree(data):
+    path = data("Run2012B_SingleMu_1000.root")
+    named = servicex_table(UprootDataset(path, "Events"), kind="nanoaod")
+    listed = servicex_table(UprootDataset([path], "Events"), kind="tree")
+    assert named._expr.key == servicex_table(path, kind="nanoaod")._expr.key
+    assert listed._expr.key == servicex_table(path, kind="tree", tree="Events")._expr.key
+    assert nanoaod_table(UprootDataset(f"localds://{path}", "Events"))._expr.key == named._expr.key
+
+
+@pytest.mark.parametrize(
+    ("source", "tree", "what"),
+    [
+        (FuncADLQuery_Uproot().FromTree("Events"), "", "names no files"),
+        (FuncADLQuery_Uproot(), "", "names no files"),
+        (UprootDataset("a.root", "Events").Select("lambda e: e.x"), "", "is a query already"),
+        (UprootDataset("a.root", "Events"), "Other", "names the tree Events, and not Other"),
+        (UprootDataset("rucio://short", "Events"), "", "names no dataset"),
+    ],
+)
+def test_a_source_of_func_adl_that_is_no_table_is_an_error(source, tree, what):
+    with pytest.raises(SourceError, match=what):
+        servicex_table(source, kind="tree", tree=tree)
 
 
 def test_a_missing_file_is_no_dataset_name(tmp_path):
