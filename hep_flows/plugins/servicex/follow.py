@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hep_flows.plugins.servicex.check_file import check_parquet
 from hep_flows.plugins.servicex.endpoint import Delivered, EndpointError
 from hep_flows.plugins.servicex.failures import ForgottenError, UnavailableError
-from hep_flows.plugins.servicex.object_names import files_by_object
+from hep_flows.plugins.servicex.object_names import ObjectNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -100,7 +100,7 @@ class Follower:
     ) -> None:
         self.server, self.wanted, self.folder = server, wanted, folder
         self._downloads, self._deliver, self._count = downloads, deliver, count
-        self._files = files_by_object(wanted.piece.files)
+        self._names = ObjectNames(wanted.piece.files)
         self._seen: dict[str, asyncio.Task[None]] = {}
         self._delivered: set[str] = set()
         self._problems: list[EndpointError] = []
@@ -186,7 +186,7 @@ class Follower:
     def _all_are_announced(self) -> bool:
         """Say whether there is nothing more to wait for, whatever the server still does."""
         files = self.wanted.piece.files
-        return bool(files) and {self._files.get(name) for name in self._seen} >= set(files)
+        return bool(files) and {self._names.file_of(name) for name in self._seen} >= set(files)
 
     async def _look_for_results(self, status: TransformStatus, *, everything: bool) -> None:
         """Start to fetch what is new. Times of results overlap a little: they become visible later than they are made."""
@@ -225,10 +225,9 @@ class Follower:
         files = self.wanted.piece.files
         if not files:
             return name
-        if name in self._files:
-            return self._files[name]
-        if len(files) == 1:
-            return files[0]
+        found = self._names.file_of(name) or (files[0] if len(files) == 1 else "")
+        if found:
+            return found
         raise EndpointError(f"the result {name!r} belongs to none of the files that were asked for", transient=True)
 
 

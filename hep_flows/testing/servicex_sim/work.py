@@ -126,7 +126,7 @@ def _content(transform: Transform, path: str, function: Callable[[str], Any], pl
 
 
 def _announce(transform: Transform, file: str, content: bytes, faults: Mapping[str, FileFault], place: Workplace) -> None:
-    name = object_name(file, transform.body["result-format"])
+    name = object_name(file, transform.body["result-format"], transform.body["codegen"])
     if "other name" in faults:
         name = f"{uuid4()}.parquet"
     stored = _spoiled(content, faults)
