@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import awkward as ak
@@ -19,6 +18,7 @@ from plugins.servicex.edm.columns import read_columns, write_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from plugins.servicex.edm.compiled import Compiler
 

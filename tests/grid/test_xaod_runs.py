@@ -74,7 +74,12 @@ def selected(table: Any) -> dict[str, Any]:
     electrons = table.Electrons("Electrons")
     events = table[(electrons.pt > 30_000.0).Sum() >= 2]
     none = table[electrons.Count() > 100]
-    return {"jets": events.Jets("Jets").pt, "electrons": events.Electrons("Electrons").pt.Max(), "n": events.Count(), "none": none.Jets("Jets").eta}
+    return {
+        "jets": events.Jets("Jets").pt,
+        "electrons": events.Electrons("Electrons").pt.Max(),
+        "n": events.Count(),
+        "none": none.Jets("Jets").eta,
+    }
 
 
 def compare(values: dict[str, Any], wanted: dict[str, Any], *, exact: bool = True) -> None:
@@ -128,7 +133,9 @@ def test_a_table_without_a_file_gives_the_numbers_of_the_file(atlas, schema, mon
         pytest.importorskip("func_adl_servicex_xaodr25")
     else:
         monkeypatch.setattr(typed_xaod, "installed_release", lambda: "")
-    wanted = make_local({**analysis(xaod_table(atlas.store.paths[REAL_FILE])), **selected(xaod_table(atlas.store.paths[REAL_FILE]))})
+    wanted = make_local(
+        {**analysis(xaod_table(atlas.store.paths[REAL_FILE])), **selected(xaod_table(atlas.store.paths[REAL_FILE]))}
+    )
     table = xaod_table(REAL)
     done = run_in_time({**analysis(table), **selected(table)}, on_error="raise")
     compare(done.values, wanted, exact=False)
@@ -196,7 +203,7 @@ def test_a_method_that_the_release_lacks_is_an_error_at_the_users_line(atlas, mo
     atlas.set_up(attempts=1)
     jets = xaod_table(MC).Jets("AnalysisJets")
     many = {"eta": jets.eta, "ptt": jets[jets.ptt > 30_000.0].pt}
-    with pytest.raises(HepFlowsError, match="no member named .ptt") as caught:
+    with pytest.raises(HepFlowsError, match=r"no member named .ptt") as caught:
         run_in_time(many, on_error="raise")
     assert caught.value.where.file == __file__
     assert len(str(caught.value)) < 3000

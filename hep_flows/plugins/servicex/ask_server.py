@@ -106,7 +106,9 @@ class AskServer:
         """Give what is to be asked for again: of a dataset, the missing files where the server tells them, else all of it."""
         most = max(1, self.job.settings.chunk_files // 4 ** (attempt + 1))
         if piece.files:
-            return pieces_of_files([f for f in piece.files if f not in ended.delivered], most, piece.dataset, converted=self._converted)
+            return pieces_of_files(
+                [f for f in piece.files if f not in ended.delivered], most, piece.dataset, converted=self._converted
+            )
         files = await self.server.dataset_files(ended.status) if ended.status is not None else ()
         names = ObjectNames([copy for copies in files for copy in copies])
         found = {names.file_of(result) for result in ended.delivered}
