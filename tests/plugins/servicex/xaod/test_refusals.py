@@ -98,3 +98,16 @@ def test_loops_that_would_never_end_are_refused(df):
     answers = [XaodDialect().refusal(normal(f)) for f in frames]
     assert answers[0] == ""
     assert "again and again" in answers[-1]
+
+
+def test_loops_are_nested_three_deep_and_then_refused(df):
+    jets = df.Jets("Jets")
+
+    def counted(deep: int, *outer):
+        if not deep:
+            return jets[sum(o.eta for o in outer) < jets.eta].Count() > 0
+        return jets.map(lambda j: counted(deep - 1, *outer, j)).Any()
+
+    answers = [XaodDialect().refusal(normal(counted(deep))) for deep in range(1, 6)]
+    assert answers[:2] == [""] * 2
+    assert all("again and again" in a for a in answers[2:])
