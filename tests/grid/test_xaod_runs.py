@@ -149,7 +149,9 @@ def test_a_table_without_a_file_gives_the_numbers_of_the_file(atlas, schema, mon
 def test_a_plan_shows_the_query_and_the_server_and_what_is_done_here_and_why(atlas):
     table = atlas.table(MC)
     good = table.Electrons("Electrons")[table.Electrons("Electrons").pt > 25_000.0]
-    shown = str(plan({"every other": good.eta[::2], "histogram": Histogram.new.Reg(20, 0, 100, name="pt").Double().fill(pt=good.pt)}))
+    shown = str(
+        plan({"every other": good.eta[::2], "histogram": Histogram.new.Reg(20, 0, 100, name="pt").Double().fill(pt=good.pt)})
+    )
     flat = " ".join(shown.split())
     for part in (
         "servicex-xaod-cpp",

@@ -152,6 +152,10 @@ def nested(df) -> dict:
         "first in lists": jets.SumPtTrkPt500.First() / jets.pt,
         "jet by jet, near": near.Count(),
         "sums of near": near.pt.Sum(),
+        "mass of two electrons": (eles[0] + eles[1]).mass,
+        "a cut on a mass": (eles[0] + eles[1]).mass > 50_000,
+        "angle of two": eles[0].DeltaPhi(eles[1]),
+        "masses of pairs": eles[:2].map(lambda e: hard[hard.DeltaR(e) > 0.4].map(lambda j: (e + j).mass)),
         "four loops": jets.map(
             lambda j: eles.map(lambda e: muons.map(lambda m: parts[parts.pt > m.pt + e.pt - j.m].Count()).Sum()).Sum()
         ),
