@@ -222,3 +222,12 @@ def test_a_request_that_never_ends_is_cancelled_and_made_again(atlas):
     compare(done.values, make_local(selected(xaod_table(atlas.paths))))
     assert len(atlas.sim.cancelled()) == 1
     assert sorted(atlas.sim.statuses().values()) == ["Canceled", "Complete", "Complete"]
+
+
+def test_results_that_are_spoilt_on_their_way_are_asked_for_again(atlas):
+    names = atlas.names
+    faults = {"truncated": names[0], "damaged": names[2], "missing": names[3]}
+    atlas.sim.fail(*[FileFault(kind, f"*{name[-20:]}") for kind, name in faults.items()])
+    done = run_in_time(analysis(atlas.table()), on_error="raise")
+    compare(done.values, make_local(analysis(xaod_table(atlas.paths))))
+    assert atlas.files_asked_for() == sorted([*names, *faults.values()])

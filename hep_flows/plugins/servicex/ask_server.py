@@ -88,7 +88,7 @@ class AskServer:
         if attempt:
             self.job.put(Attempt(attempt + 1))
         have = frozenset(self.job.have.get(piece.dataset, ()))
-        wanted = Wanted(self._request(piece), self.job.query.columns, piece, have)
+        wanted = Wanted(self._request(piece), self.job.query.columns, piece, have, self._converted)
         async with self._requests:
             ended = await self._follow(wanted)
             lack = await shortfall(self.server, wanted, ended)

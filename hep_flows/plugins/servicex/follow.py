@@ -42,12 +42,15 @@ class Wanted:
         The files of its list, or the dataset.
     have : frozenset of str
         Names of results that came from an earlier request for the same dataset.
+    is_converted : bool
+        Whether the transformer writes ROOT, and the server makes Parquet of it.
     """
 
     request: TransformRequest
     columns: tuple[str, ...]
     piece: Piece
     have: frozenset[str] = frozenset()
+    is_converted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,8 @@ class Follower:
                 self._delivered.add(file)
                 return
             async with self._downloads:
-                path = await self.server.fetch(status, found, self._place(status, found.name, number))
+                place = self._place(status, found.name, number)
+                path = await self.server.fetch(status, found, place, is_converted=self.wanted.is_converted)
                 await asyncio.to_thread(check_parquet, path, self.wanted.columns, found.name)
         except EndpointError as error:
             self._problems.append(error)

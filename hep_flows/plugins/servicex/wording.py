@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Functions of users in C++, by the names that they have in queries.
 _OWN = re.compile(r"'hf_user_(\w+)_[0-9a-f]{8}'")
+_FAILED = re.compile(r"[1-9]\d* failed\]")
 _START, _END = 200, 1000
 
 
@@ -104,7 +105,7 @@ def unsent(endpoint: Endpoint, request: Request, error: EndpointError) -> TaskEr
     """Give the error of an endpoint at the user's line."""
     place, text = (f" on {error.file}", error.text.removeprefix(f"{error.file}: ")) if error.file else ("", error.text)
     sent = request.query.text
-    own = dict.fromkeys(_OWN.findall(sent))
+    own = dict.fromkeys(_OWN.findall(sent) if _FAILED.search(text) else ())
     do = f"see whether the C++ of {', '.join(own)} compiles: it was sent along" if own else ""
     return TaskError(f"{endpoint.name} failed{place}: {text}", where=request.where, why=f"the query is {_shortened(sent)}", do=do)
 

@@ -113,11 +113,16 @@ class Transform:
 def object_name(file: str, result_format: str, codegen: str = "uproot") -> str:
     """Give the name that the result of a file gets; one that is too long for a store is a digest and its end.
 
-    Transformers that run C++ write ROOT only. The server makes Parquet of it, and changes the end of the name.
+    Where the server makes Parquet of ROOT, it changes the end of the name.
     """
-    converted = result_format == "parquet" and codegen.startswith(("atlas", "cms"))
+    converted = is_converted(result_format, codegen)
     name = file.replace("/", ":") + (".parquet" if result_format == "parquet" and not converted else "")
     if len(name) > _LONGEST:
         digest = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
         name = f"_{digest}{name[-(_LONGEST - 41) :]}"
     return PurePosixPath(name).with_suffix(".parquet").name if converted else name
+
+
+def is_converted(result_format: str, codegen: str) -> bool:
+    """Say whether the server makes Parquet of what a transformer writes: those that run C++ write ROOT only."""
+    return result_format == "parquet" and codegen.startswith(("atlas", "cms"))
