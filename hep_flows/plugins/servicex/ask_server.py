@@ -13,7 +13,7 @@ from hep_flows.plugins.servicex.failures import UnavailableError
 from hep_flows.plugins.servicex.follow import Follower, Wanted
 from hep_flows.plugins.servicex.job import Attempt, FileCount
 from hep_flows.plugins.servicex.judge import shortfall
-from hep_flows.plugins.servicex.object_names import object_name
+from hep_flows.plugins.servicex.object_names import ObjectNames
 from hep_flows.plugins.servicex.pieces import Piece, pieces, pieces_of_files
 
 if TYPE_CHECKING:
@@ -59,7 +59,13 @@ class AskServer:
             When the server refuses the query, or cannot be used.
         """
         self._generator = await self._choose_generator()
-        await _together([self._whole(p) for p in pieces(names, self.job.settings.chunk_files)])
+        cut = pieces(names, self.job.settings.chunk_files, converted=self._converted)
+        await _together([self._whole(p) for p in cut])
+
+    @property
+    def _converted(self) -> bool:
+        """Say whether the transformer writes ROOT, and the server makes Parquet of it: those that run C++ do."""
+        return self.job.query.dialect == "xaod"
 
     async def _choose_generator(self) -> str:
         dialect, available = self.job.query.dialect, (await self.server.info()).code_generators
@@ -82,7 +88,7 @@ class AskServer:
         if attempt:
             self.job.put(Attempt(attempt + 1))
         have = frozenset(self.job.have.get(piece.dataset, ()))
-        wanted = Wanted(self._request(piece), self.job.query.columns, piece, have)
+        wanted = Wanted(self._request(piece), self.job.query.columns, piece, have, self._converted)
         async with self._requests:
             ended = await self._follow(wanted)
             lack = await shortfall(self.server, wanted, ended)
@@ -100,12 +106,16 @@ class AskServer:
         """Give what is to be asked for again: of a dataset, the missing files where the server tells them, else all of it."""
         most = max(1, self.job.settings.chunk_files // 4 ** (attempt + 1))
         if piece.files:
-            return pieces_of_files([f for f in piece.files if f not in ended.delivered], most, piece.dataset)
+            return pieces_of_files(
+                [f for f in piece.files if f not in ended.delivered], most, piece.dataset, converted=self._converted
+            )
         files = await self.server.dataset_files(ended.status) if ended.status is not None else ()
-        missing = [copies[0] for copies in files if not ended.delivered & {object_name(c) for c in copies}]
+        names = ObjectNames([copy for copies in files for copy in copies])
+        found = {names.file_of(result) for result in ended.delivered}
+        missing = [copies[0] for copies in files if not found & set(copies)]
         if not missing or len(files) - len(missing) != len(ended.delivered):
             return [piece]
-        return pieces_of_files(missing, most, piece.dataset)
+        return pieces_of_files(missing, most, piece.dataset, converted=self._converted)
 
     async def _follow(self, wanted: Wanted) -> Ended:
         def count(files: int) -> None:

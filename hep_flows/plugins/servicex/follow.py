@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hep_flows.plugins.servicex.check_file import check_parquet
 from hep_flows.plugins.servicex.endpoint import Delivered, EndpointError
 from hep_flows.plugins.servicex.failures import ForgottenError, UnavailableError
-from hep_flows.plugins.servicex.object_names import files_by_object
+from hep_flows.plugins.servicex.object_names import ObjectNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,12 +42,15 @@ class Wanted:
         The files of its list, or the dataset.
     have : frozenset of str
         Names of results that came from an earlier request for the same dataset.
+    is_converted : bool
+        Whether the transformer writes ROOT, and the server makes Parquet of it.
     """
 
     request: TransformRequest
     columns: tuple[str, ...]
     piece: Piece
     have: frozenset[str] = frozenset()
+    is_converted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class Follower:
     ) -> None:
         self.server, self.wanted, self.folder = server, wanted, folder
         self._downloads, self._deliver, self._count = downloads, deliver, count
-        self._files = files_by_object(wanted.piece.files)
+        self._names = ObjectNames(wanted.piece.files)
         self._seen: dict[str, asyncio.Task[None]] = {}
         self._delivered: set[str] = set()
         self._problems: list[EndpointError] = []
@@ -186,7 +189,7 @@ class Follower:
     def _all_are_announced(self) -> bool:
         """Say whether there is nothing more to wait for, whatever the server still does."""
         files = self.wanted.piece.files
-        return bool(files) and {self._files.get(name) for name in self._seen} >= set(files)
+        return bool(files) and {self._names.file_of(name) for name in self._seen} >= set(files)
 
     async def _look_for_results(self, status: TransformStatus, *, everything: bool) -> None:
         """Start to fetch what is new. Times of results overlap a little: they become visible later than they are made."""
@@ -205,7 +208,8 @@ class Follower:
                 self._delivered.add(file)
                 return
             async with self._downloads:
-                path = await self.server.fetch(status, found, self._place(status, found.name, number))
+                place = self._place(status, found.name, number)
+                path = await self.server.fetch(status, found, place, is_converted=self.wanted.is_converted)
                 await asyncio.to_thread(check_parquet, path, self.wanted.columns, found.name)
         except EndpointError as error:
             self._problems.append(error)
@@ -225,10 +229,9 @@ class Follower:
         files = self.wanted.piece.files
         if not files:
             return name
-        if name in self._files:
-            return self._files[name]
-        if len(files) == 1:
-            return files[0]
+        found = self._names.file_of(name) or (files[0] if len(files) == 1 else "")
+        if found:
+            return found
         raise EndpointError(f"the result {name!r} belongs to none of the files that were asked for", transient=True)
 
 

@@ -39,19 +39,19 @@ def is_dataset(name: str) -> bool:
     return name.startswith(_DATASETS)
 
 
-def pieces(names: Sequence[str], most: int) -> list[Piece]:
+def pieces(names: Sequence[str], most: int, *, converted: bool = False) -> list[Piece]:
     """Cut a list of files and datasets: each dataset is a piece of its own, and each file is in one piece once."""
     distinct = dict.fromkeys(names)
     datasets = [Piece(dataset=n) for n in distinct if is_dataset(n)]
-    return [*datasets, *pieces_of_files([n for n in distinct if not is_dataset(n)], most)]
+    return [*datasets, *pieces_of_files([n for n in distinct if not is_dataset(n)], most, converted=converted)]
 
 
-def pieces_of_files(files: Sequence[str], most: int, dataset: str = "") -> list[Piece]:
-    """Cut a list of files; two whose results would have one name never stand in one piece."""
+def pieces_of_files(files: Sequence[str], most: int, dataset: str = "", *, converted: bool = False) -> list[Piece]:
+    """Cut a list of files; two whose results would have one name never stand in one piece: one would overwrite the other."""
     lists: list[list[str]] = []
     times: dict[str, int] = {}
     for file in files:
-        name = object_name(file)
+        name = object_name(file, converted=converted)
         times[name] = times.get(name, 0) + 1
         if times[name] > len(lists):
             lists.append([])

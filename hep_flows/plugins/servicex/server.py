@@ -102,10 +102,14 @@ class Server:
         listed = await self._ask("asked for its objects", self._store(status).list_bucket)
         return [RemoteObject(f.filename, f.size) for f in listed if f.filename]
 
-    async def fetch(self, status: TransformStatus, wanted: RemoteObject, folder: str) -> str:
-        """Give the local path of a result. The client tries three times, and compares the size."""
+    async def fetch(self, status: TransformStatus, wanted: RemoteObject, folder: str, *, is_converted: bool = False) -> str:
+        """Give the local path of a result. The client tries three times, and compares the size.
+
+        Of a result that the server made Parquet of, the announced size is that of the ROOT file: the store is asked for the right one.
+        """
         store = self._store(status)
-        got = await outcome(store.download_file(wanted.name, folder, expected_size=wanted.size), None)
+        size = None if is_converted else wanted.size
+        got = await outcome(store.download_file(wanted.name, folder, expected_size=size), None)
         if not isinstance(got, BaseException):
             return str(got)
         if isinstance(got, OSError) and got.errno == errno.ENOSPC:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hep_flows.errors import TaskError
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from hep_flows.planning.task import Key, Task
     from hep_flows.plugin import Partition, Result
     from hep_flows.plugins.servicex.endpoint import Endpoint, EndpointError, Query
+
+# Functions of users in C++, by the names that they have in queries.
+_OWN = re.compile(r"'hf_user_(\w+)_[0-9a-f]{8}'")
+_FAILED = re.compile(r"[1-9]\d* failed\]")
+_START, _END = 200, 1000
 
 
 class Request(Protocol):
@@ -97,5 +103,14 @@ def is_known(request: Request, partition: Partition) -> bool:
 
 def unsent(endpoint: Endpoint, request: Request, error: EndpointError) -> TaskError:
     """Give the error of an endpoint at the user's line."""
-    place = f" on {error.file}" if error.file else ""
-    return TaskError(f"{endpoint.name} failed{place}: {error.text}", where=request.where, why=f"the query is {request.query.text}")
+    place, text = (f" on {error.file}", error.text.removeprefix(f"{error.file}: ")) if error.file else ("", error.text)
+    sent = request.query.text
+    own = dict.fromkeys(_OWN.findall(sent) if _FAILED.search(text) else ())
+    do = f"see whether the C++ of {', '.join(own)} compiles: it was sent along" if own else ""
+    return TaskError(f"{endpoint.name} failed{place}: {text}", where=request.where, why=f"the query is {_shortened(sent)}", do=do)
+
+
+def _shortened(text: str) -> str:
+    """Give a query without its middle where it is long: what is asked for stands at the end."""
+    left = len(text) - _START - _END
+    return text if left <= 0 else f"{text[:_START]} ... ({left:,} characters, which the plan shows) ... {text[-_END:]}"

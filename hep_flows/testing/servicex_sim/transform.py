@@ -6,8 +6,10 @@ import hashlib
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
+_LONGEST = 255
 FINAL = ("Complete", "Fatal", "Canceled", "Bad Dataset")
 
 
@@ -108,10 +110,19 @@ class Transform:
             }
 
 
-def object_name(file: str, result_format: str) -> str:
-    """Give the name that a transformer gives to the result of a file; one that is too long for a store is a digest and its end."""
-    name = file.replace("/", ":") + (".parquet" if result_format == "parquet" else "")
-    if len(name) <= 255:
-        return name
-    digest = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
-    return f"_{digest}{name[-(255 - 41) :]}"
+def object_name(file: str, result_format: str, codegen: str = "uproot") -> str:
+    """Give the name that the result of a file gets; one that is too long for a store is a digest and its end.
+
+    Where the server makes Parquet of ROOT, it changes the end of the name.
+    """
+    converted = is_converted(result_format, codegen)
+    name = file.replace("/", ":") + (".parquet" if result_format == "parquet" and not converted else "")
+    if len(name) > _LONGEST:
+        digest = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
+        name = f"_{digest}{name[-(_LONGEST - 41) :]}"
+    return PurePosixPath(name).with_suffix(".parquet").name if converted else name
+
+
+def is_converted(result_format: str, codegen: str) -> bool:
+    """Say whether the server makes Parquet of what a transformer writes: those that run C++ write ROOT only."""
+    return result_format == "parquet" and codegen.startswith(("atlas", "cms"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from hep_flows.testing.servicex_sim.science import write_result
-from hep_flows.testing.servicex_sim.transform import object_name
+from hep_flows.testing.servicex_sim.transform import is_converted, object_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hep_flows.testing.servicex_sim.datasets import Datasets
     from hep_flows.testing.servicex_sim.faults import Faults, FileFault, RequestFault
     from hep_flows.testing.servicex_sim.transform import Transform
+
+_ROOT_IS_LARGER = 1000  # bytes; by how much does not matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ def _content(transform: Transform, path: str, function: Callable[[str], Any], pl
 
 
 def _announce(transform: Transform, file: str, content: bytes, faults: Mapping[str, FileFault], place: Workplace) -> None:
-    name = object_name(file, transform.body["result-format"])
+    form = (transform.body["result-format"], transform.body["codegen"])
+    name = object_name(file, *form)
     if "other name" in faults:
         name = f"{uuid4()}.parquet"
     stored = _spoiled(content, faults)
@@ -136,6 +139,8 @@ def _announce(transform: Transform, file: str, content: bytes, faults: Mapping[s
     if "missing" not in faults:
         path.write_bytes(stored)
     size = len(content) + 7 if "wrong size" in faults else len(content if "truncated" in faults else stored)
+    # The size is taken before the conversion.
+    size += _ROOT_IS_LARGER if is_converted(*form) else 0
     for _ in range(2 if "twice" in faults else 1):
         transform.deliver(file, name, "" if "missing" in faults else str(path), size)
 

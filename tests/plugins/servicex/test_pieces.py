@@ -7,28 +7,61 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hep_flows.plugins.servicex.code_generators import code_generator
-from hep_flows.plugins.servicex.object_names import files_by_object
+from hep_flows.plugins.servicex.object_names import ObjectNames
 from hep_flows.plugins.servicex.pieces import pieces
 from hep_flows.plugins.servicex.remote_settings import RemoteSettings
 from hep_flows.testing.servicex_sim.transform import object_name
 
-NAMES = st.lists(st.text("ab:/", min_size=1, max_size=6))
+NAMES = st.lists(st.text("ab:/.", min_size=1, max_size=6).map("f{}".format))
 
 
-@given(NAMES, st.integers(1, 5))
-def test_every_file_is_in_one_piece_once_and_no_piece_has_two_of_one_name(names, most):
-    cut = pieces(names, most)
+GENERATORS = st.sampled_from(["uproot", "atlasr25"])
+
+
+@given(NAMES, st.integers(1, 5), GENERATORS)
+def test_every_file_is_in_one_piece_once_and_no_piece_has_two_of_one_name(names, most, generator):
+    cut = pieces(names, most, converted=generator != "uproot")
     assert sorted([f for p in cut for f in p.files]) == sorted(set(names))
     for piece in cut:
         assert 1 <= len(piece.files) <= most
-        assert len({object_name(f, "parquet") for f in piece.files}) == len(piece.files)
+        assert len({object_name(f, "parquet", generator) for f in piece.files}) == len(piece.files)
 
 
 @given(NAMES, st.integers(1, 5))
 def test_every_result_finds_its_file(names, most):
     for piece in pieces([n * 60 for n in names], most):
-        found = files_by_object(piece.files)
-        assert [found[object_name(f, "parquet")] for f in piece.files] == list(piece.files)
+        found = ObjectNames(piece.files)
+        assert [found.file_of(object_name(f, "parquet")) for f in piece.files] == list(piece.files)
+
+
+GRID = [f"root://store.example//pnfs/mc23_13p6TeV/DAOD_PHYSLITE.371._0000{i}.pool.root.1" for i in range(3)]
+LONG = [f.replace("pnfs", "pnfs/" + "deep/" * 60) for f in GRID]
+
+
+@pytest.mark.parametrize("files", [GRID, LONG], ids=["short", "long"])
+@pytest.mark.parametrize("generator", ["uproot", "atlasr25"])
+@pytest.mark.parametrize("cache", ["", "root://cache.example:1094//", "root://cache//"])
+def test_results_find_their_files_however_the_site_names_them(files, generator, cache):
+    found = ObjectNames(files)
+    results = [object_name(cache + f, "parquet", generator) for f in files]
+    assert len({len(r) > 254 for r in results}) == 1
+    assert [found.file_of(r) for r in results] == files
+
+
+def test_a_result_that_may_belong_to_several_files_belongs_to_none():
+    twice = [f.replace("store", store) for f in LONG[:1] for store in ("one", "two")]
+    assert ObjectNames(twice).file_of(object_name("root://cache//" + twice[0], "parquet")) == ""
+    assert ObjectNames(GRID).file_of("something else.parquet") == ""
+
+
+def test_the_result_of_a_file_on_a_web_server_has_its_other_name():
+    assert ObjectNames(["davs://store/a.root"]).file_of(object_name("https://store/a.root", "parquet")) == "davs://store/a.root"
+
+
+def test_attempts_of_one_file_are_asked_for_apart_where_their_results_would_have_one_name():
+    attempts = ["root://s//x.root.1", "root://s//x.root.2"]
+    assert [p.files for p in pieces(attempts, 10, converted=True)] == [(attempts[0],), (attempts[1],)]
+    assert [p.files for p in pieces(attempts, 10)] == [tuple(attempts)]
 
 
 def test_datasets_are_pieces_of_their_own():

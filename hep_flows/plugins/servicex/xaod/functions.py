@@ -13,12 +13,9 @@ from hep_flows.expr.types import Bool, Float, Int
 from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.own_functions import MATHEMATICS, MATHEMATICS_OF_TWO, NEAR, PER_TURN, near_name
 from hep_flows.plugins.servicex.xaod.value import (
-    EXACT_BITS,
-    INT_BITS,
     Value,
     as_number,
     as_truth,
-    bits_of,
     both,
     called,
     compared,
@@ -30,6 +27,7 @@ from hep_flows.plugins.servicex.xaod.value import (
     rounded,
     valid_of,
 )
+from hep_flows.plugins.servicex.xaod.whole_numbers import absolute, as_double, check_bits, divided, negative, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,11 +50,12 @@ def functions() -> Mapping[str, Write]:
     """Give the table, by the names in `hep_flows.expr.functions`."""
     table: dict[str, Write] = {name: _arithmetic(name) for name in _OPERATORS}
     table |= {name: _comparison(operator) for name, operator in _COMPARISONS.items()}
-    table |= {name: _real(name) for name in _ROUNDED}
+    table |= {name: _real(name) for name in _ROUNDED} | {"square": _square}
     table |= {name: _near(name) for name in (*MATHEMATICS, *MATHEMATICS_OF_TWO, *PER_TURN)}
     table |= {name: _real(name, exact=True) for name in _EXACT}
     table |= {name: _test(name) for name in _TESTS}
-    table |= {"absolute": _absolute, "fabs": _absolute, "negative": _negative, "positive": _positive}
+    table |= {"absolute": absolute, "fabs": absolute, "negative": negative, "positive": _positive}
+    table |= {name: divided(name) for name in ("remainder", "floor_divide")}
     table |= {"bitwise_and": _bits(_and), "bitwise_or": _bits(_or), "bitwise_xor": _bits(_xor), "invert": _bits(_not)}
     table |= {"logical_and": _and, "logical_or": _or, "logical_xor": _xor, "logical_not": _not}
     table |= {"where": _where, "isin": _is_one_of, "round": _round, "is_none": _is_none, "fill_none": _fill_none}
@@ -69,11 +68,10 @@ def _arithmetic(name: str) -> Write:
 
     def write(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
         if isinstance(item, Int):
-            return _whole(name, operator, args, item)
+            return whole(name, operator, args, item)
         left, right = [as_number(a, item) for a in args]
         if not any(_is_double(a) for a in args):
-            # C++ divides integers as integers, and adds an integer to a float as floats.
-            left = _as_double(left)
+            left = as_double(left)
         return real_result(operation(left, operator(), right), item, args)
 
     return write
@@ -81,26 +79,6 @@ def _arithmetic(name: str) -> Write:
 
 def _is_double(value: Value) -> bool:
     return value.kind == "double" or value.constant is not None
-
-
-def _as_double(node: ast.expr) -> ast.expr:
-    return operation(constant(1.0), ast.Mult(), node)
-
-
-def _whole(name: str, operator: type[ast.operator], args: Sequence[Value], item: Int) -> Value:
-    """Give arithmetic of whole numbers: only where no result can be outside of what the kind of number holds."""
-    bits = sum([a.bits for a in args]) if name == "multiply" else 1 + max([a.bits for a in args])
-    _check_bits(bits, item, signs=name == "subtract")
-    left, right = [as_number(a, item) for a in args]
-    in_ints = bits <= INT_BITS and all(a.kind in {"int", "bool"} for a in args)
-    if not in_ints and not any(a.kind == "double" for a in args):
-        left = _as_double(left)
-    return Value(operation(left, operator(), right), "int" if in_ints else "double", item, bits, valid_of(args))
-
-
-def _check_bits(bits: int, item: Int, *, signs: bool) -> None:
-    if bits > EXACT_BITS or bits > bits_of(item) or (signs and not item.signed):
-        raise Refused(f"the result may be outside of {item}, and C++ and numpy do not agree on what it is then")
 
 
 def _comparison(operator: type[ast.cmpop]) -> Write:
@@ -122,7 +100,7 @@ def _comparable(value: Value, other: Value) -> ast.expr:
     if value.constant is not None and value.weak and isinstance(other.item, Float):
         return constant(rounded(float(value.constant), other.item.bits))
     # C++ compares an integer with a float as floats, which do not hold every integer.
-    return _as_double(value.node) if value.kind == "int" and other.kind == "float" else value.node
+    return as_double(value.node) if value.kind == "int" and other.kind == "float" else value.node
 
 
 def _is_whole(constant: object) -> bool:
@@ -135,7 +113,7 @@ def _real(name: str, *, exact: bool = False) -> Write:
             if not exact or name in {"copysign", "fmod"}:
                 raise Refused(f"the query language has no {name} of whole numbers")
             bits = max([a.bits for a in args])
-            _check_bits(bits, item, signs=False)
+            check_bits(bits, item, signs=False)
             return Value(called(f"hf_{name}", *[as_number(a, item) for a in args]), "double", item, bits, valid_of(args))
         node = called(f"hf_{name}", *[as_number(a, item) for a in args])
         return real_result(node, item, args, exact=exact)
@@ -143,8 +121,16 @@ def _real(name: str, *, exact: bool = False) -> Write:
     return write
 
 
+def _square(args: Sequence[Value], item: Item, call: Call) -> Value:
+    if isinstance(item, Int):
+        return whole("multiply", ast.Mult, [args[0], args[0]], item)
+    return _real("square")(args, item, call)
+
+
 def _near(name: str) -> Write:
     def write(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
+        if name == "power" and isinstance(item, Int) and args[1].constant == 2:
+            return whole("multiply", ast.Mult, [args[0], args[0]], item)
         if not isinstance(item, Float) or item.bits < 32:
             raise Refused(
                 f"the query language has no {name} of whole numbers"
@@ -170,22 +156,6 @@ def _test(name: str) -> Write:
         return Value(called(f"hf_{name}", as_number(args[0], Float(64))), "bool", Bool(), valid=args[0].valid)
 
     return write
-
-
-def _absolute(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
-    (of,) = args
-    if isinstance(item, Bool):
-        return of
-    return Value(called("hf_absolute", as_number(of, item)), "double", item, of.bits, of.valid)
-
-
-def _negative(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
-    (of,) = args
-    if isinstance(item, Int):
-        _check_bits(of.bits, item, signs=True)
-    if isinstance(item, Bool):
-        raise Refused("minus of a truth value has no meaning")
-    return replace(of, node=ast.UnaryOp(ast.USub(), as_number(of, item)), item=item, constant=None)
 
 
 def _positive(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
@@ -225,7 +195,7 @@ def _where(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG
         return Value(chosen, "bool", item, valid=valid_of(args))
     bits = max(yes.bits, no.bits)
     if isinstance(item, Int):
-        _check_bits(bits, item, signs=False)
+        check_bits(bits, item, signs=False)
     node = ast.IfExp(test, as_number(yes, item), as_number(no, item))
     return Value(node, "double", item, bits if isinstance(item, Int) else 0, valid_of(args))
 

@@ -41,7 +41,9 @@ MATHEMATICS_OF_TWO: Mapping[str, str] = {"hypot": "hypot", "arctan2": "atan2", "
 
 def own_functions() -> Mapping[str, CppSpec]:
     """Give every function by the name that it has in queries."""
-    return {s.name: s for s in (*_conversions(), *_exact(), *_mathematics(), *_angles(), *_stored())}
+    return {
+        s.name: s for s in (*_conversions(), *_exact(), *_mathematics(), *_angles(), *_stored(), *_whole(), *_divided(), _place())
+    }
 
 
 def _conversions() -> tuple[CppSpec, ...]:
@@ -128,6 +130,60 @@ def _delta_r(t: str) -> CppSpec:
         f"return std::isfinite(square) ? std::sqrt(square) : std::hypot(d_eta, near);"
     )
     return CppSpec(f"hf_delta_r_{t}", ((t, "eta1"), (t, "phi1"), (t, "eta2"), (t, "phi2")), t, body, ("cmath",))
+
+
+def _whole() -> tuple[CppSpec, ...]:
+    """Give what starts anew at the other end where a number is outside of its kind, and products that a double does not hold."""
+    kinds = {"int8": "signed char", "int16": "short", "int32": "int"}
+    kinds |= {f"u{name}": f"unsigned {kind.removeprefix('signed ')}" for name, kind in kinds.items()}
+    numbers, product = (
+        (("long long", "x"), ("long long", "y")),
+        "static_cast<unsigned long long>(x) * static_cast<unsigned long long>(y)",
+    )
+    found: list[CppSpec] = []
+    for name, kind in kinds.items():
+        found.append(
+            CppSpec(f"hf_wrap_{name}", (("double", "x"),), "double", f"return static_cast<{kind}>(static_cast<long long>(x));")
+        )
+        found.append(CppSpec(f"hf_multiply_{name}", numbers, "double", f"return static_cast<{kind}>({product});"))
+    return tuple(found)
+
+
+def _divided() -> tuple[CppSpec, ...]:
+    """Give what rounds down: for reals the steps of numpy in the width of the numbers, for whole numbers zero where the divisor is."""
+    found: list[CppSpec] = []
+    for t in ("double", "float"):
+        numbers = ((t, "x"), (t, "y"))
+        found.append(CppSpec(f"hf_remainder_{t}", numbers, t, _REMAINDER.format(t=t), ("cmath",)))
+        found.append(CppSpec(f"hf_floor_divide_{t}", numbers, t, _FLOOR_DIVIDE.format(t=t), ("cmath",)))
+    numbers = (("long long", "x"), ("long long", "y"))
+    below = "x % y != 0 && (x % y < 0) != (y < 0)"
+    found.append(CppSpec("hf_remainder_whole", numbers, "double", f"return y == 0 ? 0 : {below} ? x % y + y : x % y;"))
+    found.append(CppSpec("hf_floor_divide_whole", numbers, "double", f"return y == 0 ? 0 : {below} ? x / y - 1 : x / y;"))
+    found.append(CppSpec("hf_remainder_uint64", (("unsigned long", "x"), ("unsigned long", "y")), "double", "return x % y;"))
+    found.append(CppSpec("hf_remainder_int64", (("long", "x"), ("long", "y")), "double", "return x % y < 0 ? x % y + y : x % y;"))
+    return tuple(found)
+
+
+_REMAINDER = (
+    "const {t} rest = std::fmod(x, y); "
+    "return y == 0 ? rest : rest == 0 ? std::copysign({t}(0), y) : (y < 0) != (rest < 0) ? rest + y : rest;"
+)
+_FLOOR_DIVIDE = (
+    "if (y == 0) return x / y; "
+    "const {t} rest = std::fmod(x, y); "
+    "{t} ratio = (x - rest) / y; "
+    "if (rest != 0 && (y < 0) != (rest < 0)) ratio -= 1; "
+    "if (ratio == 0) return std::copysign({t}(0), x / y); "
+    "const {t} below = std::floor(ratio); "
+    "return ratio - below > {t}(0.5) ? below + 1 : below;"
+)
+
+
+def _place() -> CppSpec:
+    """Count until the object is met; from then on the number is its place, as -1 - place."""
+    parameters = (("double", "count"), ("const auto*", "object"), ("const auto*", "wanted"))
+    return CppSpec("hf_place", parameters, "double", "return count < 0 ? count : object == wanted ? -1 - count : count + 1;")
 
 
 def _stored() -> tuple[CppSpec, ...]:

@@ -118,7 +118,7 @@ def _container_of(node: Field) -> Field:
                 of = of.of
             case Map():
                 of = of.body
-            case Call(function="pick"):
+            case Call(function="pick" | "slice"):
                 of = of.args[0]
             case _:
                 raise Refused(f"{node.name} is not a leaf of a container's objects")

@@ -15,6 +15,7 @@ from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Inpu
 from hep_flows.expr.types import Bool, Float, Int, Loop
 from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.xaod.functions import functions
+from hep_flows.plugins.servicex.xaod.places import picked, sliced
 from hep_flows.plugins.servicex.xaod.reducers import Reduced, counted, reducers
 from hep_flows.plugins.servicex.xaod.stored import container, leaf_list, stored_leaf
 from hep_flows.plugins.servicex.xaod.user_functions import table_name, user_call
@@ -22,7 +23,6 @@ from hep_flows.plugins.servicex.xaod.value import (
     Value,
     bits_of,
     both,
-    compared,
     constant,
     function,
     method,
@@ -140,6 +140,9 @@ class Walk:
             return self._reduced(node, own, loops)
         if node.function == "pick":
             return self._picked(node, own, loops)
+        if node.function == "slice":
+            self.list(node, own[: _at(node) - 1], loops)
+            return self.value(node.args[0], own, loops)
         write = self._functions.get(node.function)
         if kind != "elementwise" or write is None:
             raise Refused(f"the query language has no {FUNCTIONS[node.function].title or node.function}")
@@ -164,19 +167,15 @@ class Walk:
         return self._reducers[str(node.function)](Reduced(listed, x.text, replace(body, valid=()), node.type.item))
 
     def _picked(self, node: Call, own: Elements, loops: Loops) -> Value:
-        of, index, at = node.args[0], node.option("index"), node.option("at")
+        of, index, at = node.args[0], node.option("index"), _at(node)
         assert isinstance(index, int)
-        assert isinstance(at, int)
-        if index != 0:
-            raise Refused("the query language picks the first of a list only")
         listed = self.list(of, own[: at - 1], loops)
-        first = method(listed, "First")
+        first, there = picked(listed, index, self.variable(of, own[: at - 1], loops).text)
         depth = max([e.depth for e in own[: at - 1]], default=0)
         element = Element(first, ast.unparse(first), depth)
         value = self.value(of, (*own[: at - 1], element, *own[at - 1 :]), loops)
         if value.kind == "object":
             raise Refused("an object that may be missing: only its leaves can be taken")
-        there = compared(method(listed, "Count"), ast.Gt(), ast.Constant(0))
         # First stops the whole file where the list is empty, so it stands where it is reached only for others.
         return _guarded(replace(value, valid=(there, *value.valid)))
 
@@ -195,6 +194,11 @@ class Walk:
                     return self.list(node.over, (), loops)
                 loop = Loop(node.over.type.axes[1], node.level)
                 return self.list(node.body, own[1:], _with(loops, loop, own[0]))
+            case Call(function="pick") if _at(node) > at:
+                return self.list(node.args[0], own, loops)
+            case Call(function="slice"):
+                below = self.list(node.args[0], own, loops)
+                return sliced(below, node, self.variable(node, own, loops).text) if _at(node) == at else below
             case Call():
                 if isinstance(node.function, str) and FUNCTIONS[node.function].kind == "structure" and node.function != "record":
                     raise Refused(f"the query language has no list that {node.function} gives")
@@ -217,6 +221,14 @@ class Walk:
         x = self.variable(node, own, loops)
         mask = self.value(node.mask, (*own, x)[: max(0, len(node.mask.type.axes) - 1)], loops)
         return method(below, "Where", function([x.text], true_where_valid(mask)))
+
+
+def _at(node: Call) -> int:
+    at = node.option("at")
+    assert isinstance(at, int)
+    if at == 0:
+        raise Refused("events are chosen by their place in the table as a whole")
+    return at
 
 
 def _guarded(value: Value) -> Value:

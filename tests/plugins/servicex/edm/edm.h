@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <typeindex>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -220,17 +222,22 @@ struct Store {
   const std::map<std::string, Columns>* all = nullptr;
   std::size_t event = 0;
   std::vector<std::function<void()>> made;  // how to delete what was handed out for this event
+  std::map<std::pair<std::string, std::type_index>, void*> known;  // a container is the same whenever it is asked for
 
   void next(std::size_t number) {
     for (auto& forget : made) forget();
     made.clear();
+    known.clear();
     event = number;
   }
 
   template <class C> StatusCode retrieve(C*& result, const std::string& name) {
     auto found = all->find(name);
     if (found == all->end()) return StatusCode::FAILURE;
-    result = view(static_cast<typename std::remove_const<C>::type*>(nullptr), found->second);
+    using Plain = typename std::remove_const<C>::type;
+    void*& place = known[{name, std::type_index(typeid(Plain))}];
+    if (place == nullptr) place = view(static_cast<Plain*>(nullptr), found->second);
+    result = static_cast<Plain*>(place);
     return StatusCode::SUCCESS;
   }
 

@@ -8,11 +8,18 @@ import pytest
 
 from described import described
 from hep_flows import DataFrame, alias_scope
+from hep_flows.execute.run_plan import run_plan
+from hep_flows.expr import build
+from hep_flows.planning.make_plan import make_plan
+from hep_flows.plugins.awkward.plugin import AwkwardPlugin
+from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from hep_flows.record.table import Table
 from plugins.servicex.edm.columns import read_columns, write_columns
 from plugins.servicex.edm.compiled import Compiler
-from plugins.servicex.xaod.proof import Proof
+from plugins.servicex.xaod.compiled_endpoint import CompiledEndpoint
+from plugins.servicex.xaod.proof import Proof, normal
 
+KIND = "servicex-xaod-cpp"
 CONTAINERS = frozenset(
     "AnalysisJets AnalysisElectrons AnalysisMuons AnalysisPhotons AnalysisTauJets TruthElectrons TruthMuons TruthBoson TruthTaus "
     "MET_Core_AnalysisMET MET_Truth EventInfo PrimaryVertices InDetTrackParticles TruthEvents TruthPrimaryVertices".split()
@@ -51,3 +58,28 @@ def df(physlite):
     """Give the table of the same file, with columns and aliases of its own."""
     with alias_scope():
         yield DataFrame._of(physlite, Table(physlite))
+
+
+@pytest.fixture
+def remote(physlite):
+    """Give the same file as a table whose queries are about methods."""
+    record = physlite.type.item
+    same = build.dataset(KIND, physlite.content, physlite.tree, record, files=physlite.files, name=physlite.name)
+    return DataFrame._of(same, Table(same))
+
+
+@pytest.fixture
+def endpoint(compiler, values):
+    return CompiledEndpoint(compiler, values)
+
+
+@pytest.fixture
+def deliver(endpoint):
+    plugins = (ServiceXPlugin(endpoint), AwkwardPlugin())
+
+    def deliver(*frames):
+        plan = make_plan([normal(f) for f in frames], plugins)
+        results = run_plan(plan, plugins, workers=1)
+        return plan, [results[t] for t in plan.targets]
+
+    return deliver

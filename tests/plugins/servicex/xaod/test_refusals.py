@@ -27,17 +27,16 @@ def _refused(df) -> dict:
     jets, electrons, info = df.Jets("Jets"), df.Electrons("Electrons"), df.EventInfo("EventInfo")
     return {
         "total over all events": jets.Count().Sum(),
-        "no list that slice": jets[:2].pt,
-        "picks the first of a list only": jets[1].pt,
+        "no steps in slices": jets[::2].pt,
+        "numbers that are stored as a list": info.mcEventWeights[1],
         "lists in lists in lists": jets.map(lambda j: electrons.map(lambda e: jets.pt - j.pt * e.eta)),
         "records that may be missing": jets.map(lambda j: (j.pt, j.eta)).First(),
         "no gather": jets.pt[electrons.Count()],
         "bits of whole numbers": electrons.OQ & 3,
-        "outside of uint16": electrons.author + electrons.author,
-        "outside of int32": jets.PartonTruthLabelID * jets.PartonTruthLabelID,
+        "outside of int64, or have more digits": jets.PartonTruthLabelID.Sum() * jets.PartonTruthLabelID.Sum(),
         "compares 64-bit whole numbers": info.eventNumber > info.mcEventNumber,
-        "no floor_divide": jets.pt // 1000,
-        "no remainder": jets.pt % 1000,
+        "no arithmetic on 64-bit whole numbers": info.eventNumber // 2,
+        "no power of whole numbers": jets.PartonTruthLabelID**3,
         "whose last digits are not the same": jets[np.sin(jets.phi) > 0.5].pt,
         "its body is Python": in_python(jets.pt),
         "it has no body in C": of_nobody(jets.pt),
@@ -99,3 +98,16 @@ def test_loops_that_would_never_end_are_refused(df):
     answers = [XaodDialect().refusal(normal(f)) for f in frames]
     assert answers[0] == ""
     assert "again and again" in answers[-1]
+
+
+def test_loops_are_nested_three_deep_and_then_refused(df):
+    jets = df.Jets("Jets")
+
+    def counted(deep: int, *outer):
+        if not deep:
+            return jets[sum(o.eta for o in outer) < jets.eta].Count() > 0
+        return jets.map(lambda j: counted(deep - 1, *outer, j)).Any()
+
+    answers = [XaodDialect().refusal(normal(counted(deep))) for deep in range(1, 6)]
+    assert answers[:2] == [""] * 2
+    assert all("again and again" in a for a in answers[2:])
