@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import CodeType
 
+    from hep_flows.execute.report import RunReport
+
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
@@ -106,9 +108,12 @@ class HepFlowsError(Exception):
     ----------
     transient : bool
         Whether trying again may help, as with a server that did not answer.
+    report : RunReport, optional
+        Of an error that ended a run: what became of each task until then. None where nothing had begun.
     """
 
     transient = False
+    report: RunReport | None = None
 
     def __init__(self, what: str, *, where: Where = None, why: str = "", do: str = "") -> None:
         super().__init__(what)
@@ -118,7 +123,7 @@ class HepFlowsError(Exception):
         self.do = do
 
     def __str__(self) -> str:
-        """Lay the four parts out below each other."""
+        """Lay the four parts out below each other, and what became of the run where it had several tasks."""
         parts = [self.what]
         if self.where is not None:
             parts.append(self.where.text())
@@ -126,11 +131,15 @@ class HepFlowsError(Exception):
             parts.append(f"  why: {self.why}")
         if self.do:
             parts.append(f"  do:  {self.do}")
+        if self.report is not None and len(self.report.tasks) > 1:
+            parts.append(f"  run: {self.report.in_short} (error.report has them one by one)")
         return "\n".join(parts)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the parts when the error crosses a process."""
-        return (_rebuilt, (type(self), self.what, self.where, self.why, self.do, self.transient))
+        parts = (type(self), self.what, self.where, self.why, self.do, self.transient)
+        # The report may hold the error itself, so it is put back when the error is there.
+        return (_rebuilt, parts) if self.report is None else (_rebuilt, parts, {"report": self.report})
 
 
 def _rebuilt(

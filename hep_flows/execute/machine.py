@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from hep_flows.execute.provenance import provenance_of
 
@@ -43,6 +44,11 @@ class Limits:
     cancelled: Callable[[], bool]
     retries: int = 0
     slots: AbstractContextManager[object] = field(default_factory=nullcontext)
+
+    @classmethod
+    def with_slots(cls, workers: int, chunk_events: int, cancelled: Callable[[], bool], retries: int = 0) -> Self:
+        """Give limits with a slot for each worker."""
+        return cls(workers, chunk_events, cancelled, retries, threading.BoundedSemaphore(workers))
 
 
 @dataclass(frozen=True, slots=True)

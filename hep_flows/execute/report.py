@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+from hep_flows.errors import HepFlowsError
+from hep_flows.execute.task_rows import State
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Iterator
 
-    from hep_flows.errors import HepFlowsError
     from hep_flows.execute.task_rows import TaskRow
     from hep_flows.planning.task import Key
 
@@ -85,6 +90,12 @@ class RunReport:
         lines += [f"  {row.state}: {row.reason}" for row in self.tasks if row.state == "failed"]
         return "\n".join(lines)
 
+    @property
+    def in_short(self) -> str:
+        """How many tasks were computed, found, failed and not run."""
+        counts = Counter([row.state for row in self.tasks])
+        return ", ".join([f"{counts[state]:,} {state}" for state in get_args(State) if counts[state]])
+
     def as_json(self) -> dict[str, Any]:
         """Give the report as plain data."""
         head: dict[str, Any] = {"seconds": self.seconds, "events": self.events, "partitions": self.partitions}
@@ -95,6 +106,17 @@ class RunReport:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report as JSON."""
         Path(path).write_text(json.dumps(self.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def told_of_errors(change: Callable[[RunReport], RunReport]) -> Iterator[None]:
+    """Change the report of an error that comes out of this, as that of a run that ends well is changed."""
+    try:
+        yield
+    except HepFlowsError as error:
+        if error.report is not None:
+            error.report = change(error.report)
+        raise
 
 
 def _state(row: TaskRow) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from hep_flows.execute.needs import Needs, needs
 from hep_flows.execute.report import RunReport, StageTime
 from hep_flows.execute.results import Results, Vanished
 from hep_flows.execute.run_pass import PassRun, possible
+from hep_flows.execute.run_passes import run_passes
 from hep_flows.execute.run_stages import run_stages
 from hep_flows.execute.schedule import inputs_of, schedule
 from hep_flows.execute.steps import Steps
@@ -86,20 +88,44 @@ class Run:
         self._progress = progress
         self._wish = Wish()
         self._rounds = 0
+        self._need = Needs()
+        self._complete: set[Key] = set()
 
     def all(self, wish: Wish) -> tuple[dict[Key, Result], RunReport]:
-        """Give the results of the targets by task key, and the report; when going on after a failure, those that could be delivered."""
+        """Give the results of the targets by task key, and the report; when going on after a failure, those that could be delivered.
+
+        Raises
+        ------
+        HepFlowsError
+            The first error, where it ends the run; it holds the report.
+        """
         self._wish, start = wish, time.perf_counter()
         self.machine.batches.only = wish.batches
+        try:
+            self._attempts()
+        except HepFlowsError as error:
+            if not self.ledger.errors:
+                self.ledger.errors.append(error)
+            self.ledger.tally.ended(self._incomplete())
+            error.report = self._report(start)
+            raise
+        if self.ledger.errors:
+            self.ledger.tally.unused([k for k, numbers in self._need.missing.items() if numbers])
+        return {k: self.machine.merged[k] for k in self.plan.targets if k in self.machine.merged}, self._report(start)
+
+    def _attempts(self) -> None:
         for _ in range(MOST_ATTEMPTS):
             try:
                 self._attempt()
-                break
             except Vanished:  # a stored result was damaged or removed meanwhile: look again
                 self.ledger.start_again()
-        else:
-            raise StoreError("results vanish from the cache while they are used", do="is something else removing them?")
-        return {k: self.machine.merged[k] for k in self.plan.targets if k in self.machine.merged}, self._report(start)
+            else:
+                return
+        raise StoreError("results vanish from the cache while they are used", do="is something else removing them?")
+
+    def _incomplete(self) -> list[Key]:
+        """Give the tasks that something was needed of, and that were not gone through to the end."""
+        return [k for k, numbers in self._need.missing.items() if numbers and k not in self._complete]
 
     def _report(self, start: float) -> RunReport:
         ledger = self.ledger
@@ -112,16 +138,19 @@ class Run:
         return RunReport(*counts, stages, ledger.merging, ledger.tally.rows(), tuple(ledger.errors))
 
     def _attempt(self) -> None:
+        self._complete.clear()
         for key, error in self._wish.failed.items():
             self.ledger.fails(key, error)
-        need = self._looked_up()
+        if self._wish.failed and not self._wish.keep_going:
+            self._look_only()
+            raise next(iter(self._wish.failed.values()))
+        self._need = need = self._looked_up()
         if self._wish.batches is not None and not need.merged <= self._wish.parts_only:
             return  # what is made of all batches cannot be made of some: whoever looks at the whole table does it
         rounds = schedule(self.plan, merged=need.merged, there=need.stored, parts_only=self._wish.parts_only)
         self._rounds = len(rounds)
         for number, this in enumerate(rounds):
-            for one in this.passes:
-                self._over_batches(one, number)
+            self._over_batches(this.passes, number)
             for stage in this.whole:
                 self._at_once(stage)
             self._keep_only({*self.plan.targets, *inputs_of(rounds[number + 1 :])})
@@ -143,17 +172,30 @@ class Run:
             else:
                 return need
 
+    def _look_only(self) -> None:
+        """Find out what is missing, and read nothing: nobody gets it."""
+        machine = self.machine
+        self._need = needs(self.plan, machine.keys, machine.batches, machine.results)
+        for key in self._need.stored:
+            self.ledger.tally.stored(key, *machine.results.size(key))
+
     def _keep_only(self, keys: Collection[Key]) -> None:
         """Let go of merged results that nothing needs any more."""
         for key in [k for k in self.machine.merged if k not in keys]:
             del self.machine.merged[key]
 
-    def _over_batches(self, one: Pass, number: int) -> None:
-        one = self._possible(one)
-        steps = Steps(self._progress, one, self.machine.batches.of(one.dataset), number, self._rounds)
-        done = PassRun(self.machine, self.ledger, one, steps, keep_going=self._wish.keep_going).run()
-        for merge in done.values():
-            self._deliver(merge.task, merge.outcome(), merge.seconds)
+    def _over_batches(self, passes: Sequence[Pass], number: int) -> None:
+        # Threads look at the results of earlier rounds, while those of this one are being delivered.
+        machine = replace(self.machine, merged=dict(self.machine.merged))
+        runs: list[PassRun] = []
+        for one in [self._possible(p) for p in passes]:
+            steps = Steps(self._progress, one, machine.batches.of(one.dataset), number, self._rounds)
+            runs.append(PassRun(machine, self.ledger, one, steps, keep_going=self._wish.keep_going))
+        with closing(run_passes(runs, machine.limits)) as done:
+            for run in done:
+                for merge in run.outcome():
+                    self._deliver(merge.task, merge.outcome(), merge.seconds)
+                self._complete.update([t.key for s in run.one.stages for t in s.tasks])
 
     def _possible(self, one: Pass) -> Pass:
         """Leave out what failed elsewhere, and what takes a result that is missing."""
@@ -185,10 +227,11 @@ class Run:
         for task in doable:
             try:
                 self._whole(stage, task)
+                self._complete.add(task.key)
             except HepFlowsError as error:
+                self.ledger.fails(task.key, error)
                 if not self._wish.keep_going:
                     raise
-                self.ledger.fails(task.key, error)
 
     def _whole(self, stage: Stage, task: Task) -> None:
         machine, cancelled = self.machine, self.machine.limits.cancelled

@@ -1,13 +1,12 @@
-"""One pass over the batches of a table: side by side where there are several, merged in their order."""
+"""One pass over the batches of a table: each can be worked on in any thread; what comes of it is taken in their order."""
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import HepFlowsError
-from hep_flows.execute.in_order import in_order
+from hep_flows.execute.blame import blamed, unstored
 from hep_flows.execute.merge import Merging
 from hep_flows.execute.retry import is_transient, pause_before, wait
 from hep_flows.execute.run_batch import BatchDone, BatchRun
@@ -15,7 +14,7 @@ from hep_flows.execute.run_stream import StreamRun, streams
 from hep_flows.plugin import Streaming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hep_flows.execute.batches import Batch
     from hep_flows.execute.ledger import Ledger
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class PassRun:
-    """The work of one pass.
+    """The work of one pass. Only `ahead` and `work` may be called in any thread; all else belongs to the thread of the run.
 
     Parameters
     ----------
@@ -40,66 +39,108 @@ class PassRun:
         Told of every range that is done.
     keep_going : bool
         Whether a batch that fails leaves the others running.
+
+    Attributes
+    ----------
+    batches : sequence of Batch
+        What it goes through: nothing, where there is nothing to be made.
+    is_streaming : bool
+        Whether something is to be asked for ahead of the batches.
     """
 
     def __init__(self, machine: Machine, ledger: Ledger, one: Pass, steps: Steps, *, keep_going: bool) -> None:
         """Nothing is done yet."""
         self.machine, self.ledger, self.one, self.steps = machine, ledger, one, steps
+        self.batches = machine.batches.of(one.dataset) if one.merged else ()
+        self.is_streaming = bool(one.merged) and streams(machine, one)
         self._keep_going = keep_going
-        self._batches = machine.batches.of(one.dataset)
-        self._lost: Mapping[int, HepFlowsError] = {}
+        self._stream: StreamRun | None = None
+        self._attempts: dict[int, int] = {}
+        self._failed: set[Key] = set()
         self._merging = {
             k: Merging(machine.plugins[machine.keys.tasks[k].plugin], machine.programs[k]) for k in one.merged - one.parts_only
         }
 
-    def run(self) -> dict[Key, Merging]:
-        """Give what is to be merged, by the key of the task; tasks that failed are not in it."""
-        failed: set[Key] = set()
+    def ahead(self, cancelled: Callable[[], bool]) -> None:
+        """Ask for all batches at once, of what can be asked for so."""
+        self._stream = StreamRun(self.machine, self.one, self.batches, cancelled)
+        self._stream.run()
+        if self._lost and not self._keep_going:
+            raise next(iter(self._lost.values()))
+
+    def begin(self) -> None:
+        """Note what came ahead of the batches."""
         for key in self.one.merged:
-            self.ledger.tally.batches(key, len(self._batches))
-        if self.one.merged and streams(self.machine, self.one):
-            ahead = StreamRun(self.machine, self.ledger, self.one, self._batches)
-            ahead.run()
-            self._lost = ahead.errors
-            if self._lost and not self._keep_going:
-                raise next(iter(self._lost.values()))
-        with closing(self._results()) as results:
-            for batch, done in results:
-                if isinstance(done, HepFlowsError):
-                    failed.update(self._one_by_one(batch, done, failed))
-                else:
-                    self._done(done)
-        return {k: m for k, m in self._merging.items() if k not in failed}
+            self.ledger.tally.batches(key, len(self.batches))
+        if self._stream is not None:
+            self._stream.note(self.ledger)
 
-    def _results(self) -> Generator[tuple[Batch, BatchDone | HepFlowsError], None, None]:
-        limits, one = self.machine.limits, self.one
-        if not one.merged:
+    def work(self, batch: Batch, workers: int, cancelled: Callable[[], bool], *, is_alone: bool) -> BatchDone | HepFlowsError:
+        """Give what comes of a batch, or why nothing does.
+
+        Parameters
+        ----------
+        batch : Batch
+            The batch.
+        workers : int
+            Threads for its ranges.
+        cancelled : callable
+            Whether nobody wants it any more.
+        is_alone : bool
+            Whether this is the thread of the run, so that steps can be told of as they are made.
+        """
+        return self._batch(self.one, batch, (workers, {}), self.steps.one if is_alone else self.steps.nothing, cancelled)
+
+    def take(self, batch: Batch, done: BatchDone | HepFlowsError, *, is_told: bool) -> None:
+        """Take what came of a batch; those before it have been taken.
+
+        Parameters
+        ----------
+        batch : Batch
+            The batch.
+        done : BatchDone or HepFlowsError
+            What came of it.
+        is_told : bool
+            Whether its steps were told of as they were made.
+        """
+        if isinstance(done, HepFlowsError):
+            self.ledger.tally.tried(self.one.merged, self._attempts.get(batch.number, 0))
+            self._one_by_one(batch, done)
             return
-        if one.enough:
-            yield from self._until_enough()
-            return
-        side_by_side = min(limits.workers, len(self._batches))
-        each = max(1, limits.workers // side_by_side)
+        for events in done.ranges if not is_told else ():
+            self.steps.one(events)
+        self._done(done)
 
-        def work(batch: Batch, cancelled: Callable[[], bool]) -> BatchDone | HepFlowsError:
-            step = self.steps.one if side_by_side == 1 else self.steps.nothing
-            return self._batch(one, batch, (each, {}), step, cancelled)
-
-        with closing(in_order(work, self._batches, side_by_side, limits.cancelled)) as results:
-            for batch, done in zip(self._batches, results, strict=True):
-                if side_by_side > 1 and isinstance(done, BatchDone):
-                    for events in done.ranges:
-                        self.steps.one(events)
-                yield batch, done
-
-    def _until_enough(self) -> Generator[tuple[Batch, BatchDone | HepFlowsError], None, None]:
-        """Stop reading when there are as many events as are looked at."""
+    def until_enough(self) -> None:
+        """Go through the batches one after another, until there are as many events as are looked at."""
         limits, one = self.machine.limits, self.one
-        for batch in self._batches:
+        for batch in self.batches:
             rest = {k: n - self._merging[k].events for k, n in one.enough.items() if k in self._merging}
-            yield batch, self._batch(one, batch, (limits.workers, rest), self.steps.one, limits.cancelled)
+            try:
+                done = self._batch(one, batch, (limits.workers, rest), self.steps.one, limits.cancelled)
+            except HepFlowsError as error:
+                self.ended(error, batch)
+                raise
+            self.take(batch, done, is_told=True)
             if all(self._merging[k].events >= n for k, n in one.enough.items() if k in self._merging):
                 return
+
+    def ended(self, error: HepFlowsError, batch: Batch | None = None) -> None:
+        """Note which tasks the error belongs to that ends the run, on a batch or ahead of all."""
+        if batch is None:
+            batch = next(b for b in self.batches if b.number in self._lost)
+        else:
+            self.ledger.tally.tried(self.one.merged, self._attempts.get(batch.number, 0))
+        for key in blamed(self.machine, self.one, batch, error):
+            self._fails(key, error, batch)
+
+    def outcome(self) -> list[Merging]:
+        """Give what is to be merged; tasks that failed are not in it."""
+        return [m for k, m in self._merging.items() if k not in self._failed]
+
+    @property
+    def _lost(self) -> Mapping[int, HepFlowsError]:
+        return {} if self._stream is None else self._stream.errors
 
     def _batch(
         self,
@@ -120,7 +161,7 @@ class PassRun:
                 if attempt < attempts and is_transient(error) and not cancelled():
                     wait(pause_before(attempt), cancelled)
                     continue
-                self.ledger.tally.tried(one.merged, attempt)
+                self._attempts[batch.number] = attempt
                 if not self._keep_going:
                     raise
                 return error
@@ -131,38 +172,33 @@ class PassRun:
     def _needs_lost(self, one: Pass, batch: Batch) -> bool:
         """Say whether what could not be delivered for a batch is needed for these tasks."""
         machine = self.machine
-        tasks = [t for s in one.stages for t in s.tasks]
-        wanted = set(one.merged)
-        for task in reversed(tasks):
-            if task.key in wanted and not machine.results.has(machine.keys.of_batch(task, batch)):
-                wanted.update(task.inputs)
-                if isinstance(machine.plugins[task.plugin], Streaming):
-                    return True
-        return False
+        return any(isinstance(machine.plugins[t.plugin], Streaming) for t in unstored(machine, one, batch, one.merged))
 
-    def _one_by_one(self, batch: Batch, error: HepFlowsError, failed: set[Key]) -> set[Key]:
+    def _one_by_one(self, batch: Batch, error: HepFlowsError) -> None:
         """Find out which of the tasks fail on a batch, since what runs with one that fails is lost too."""
-        one = self.one
+        one, limits = self.one, self.machine.limits
         if len(one.merged) == 1:
             for key in one.merged:
-                self.ledger.fails(key, error, batch)
-            return set(one.merged)
-        now: set[Key] = set()
-        self._lost_too(batch, failed)
-        for key in sorted(one.merged - failed):
+                self._fails(key, error, batch)
+            return
+        self._lost_too(batch)
+        for key in sorted(one.merged - self._failed):
             alone = replace(one, merged=frozenset({key}), enough={})
-            done = self._batch(alone, batch, (self.machine.limits.workers, {}), self.steps.nothing, self.machine.limits.cancelled)
+            done = self._batch(alone, batch, (limits.workers, {}), self.steps.nothing, limits.cancelled)
             if isinstance(done, HepFlowsError):
-                self.ledger.fails(key, done, batch)
-                now.add(key)
+                self.ledger.tally.tried([key], self._attempts.get(batch.number, 0))
+                self._fails(key, done, batch)
             else:
                 self._done(done)
-        return now
 
-    def _lost_too(self, batch: Batch, failed: Collection[Key]) -> None:
+    def _fails(self, key: Key, error: HepFlowsError, batch: Batch) -> None:
+        self.ledger.fails(key, error, batch)
+        self._failed.add(key)
+
+    def _lost_too(self, batch: Batch) -> None:
         """Name a batch that could not be delivered for tasks, too, that have failed on another one: all that is missing is reported."""
         if batch.number in self._lost:
-            for key in sorted(self.one.merged & set(failed)):
+            for key in sorted(self.one.merged & self._failed):
                 if self._needs_lost(replace(self.one, merged=frozenset({key}), enough={}), batch):
                     self.ledger.tally.failed(key, self._lost[batch.number], batch)
 

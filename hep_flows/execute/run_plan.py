@@ -82,7 +82,7 @@ def run_and_report(  # noqa: PLR0913 - every part of a run can be chosen
     keep_going : bool
         When something fails, compute everything else; what cannot be delivered is then missing in the results.
     """
-    limits = Limits(workers or _processors(), chunk_events, cancelled, RETRIES)
+    limits = Limits.with_slots(workers or _processors(), chunk_events, cancelled, RETRIES)
     return Run(plan, plugins, Results(store, refresh=refresh), limits, progress).all(Wish(keep_going=keep_going))
 
 

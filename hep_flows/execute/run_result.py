@@ -65,14 +65,16 @@ class RunResult:
         TaskError
             When one is missing; it holds the report.
         """
-        if self.report.errors:
-            raise TaskError(
-                f"{len(self.report.errors)} parts of the run failed, so not every result is there",
-                where=self.report.errors[0].where,
-                why="\n".join([r.reason for r in self.report.tasks if r.state == "failed"]),
-                do="what succeeded is stored; run it again when the reason is gone",
-            ) from self.report.errors[0]
-        return self.values
+        if not self.report.errors:
+            return self.values
+        error = TaskError(
+            f"{len(self.report.errors)} parts of the run failed, so not every result is there",
+            where=self.report.errors[0].where,
+            why="\n".join([r.reason for r in self.report.tasks if r.state == "failed"]),
+            do="run it again when the reason is gone: what is stored is not computed again",
+        )
+        error.report = self.report
+        raise error from self.report.errors[0]
 
 
 def value_of(result: Result) -> Any:

@@ -19,7 +19,7 @@ from hep_flows.execute.schedule import by_parts
 from hep_flows.plugin import RunContext, Streaming
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from hep_flows.execute.batches import Batch
     from hep_flows.execute.ledger import Ledger
@@ -36,12 +36,12 @@ class StreamRun:
     ----------
     machine : Machine
         The run that it belongs to.
-    ledger : Ledger
-        Where it is noted.
     one : Pass
         The tasks.
     batches : sequence of Batch
         What it goes through.
+    cancelled : callable
+        Whether nobody wants it any more.
 
     Attributes
     ----------
@@ -49,27 +49,34 @@ class StreamRun:
         By the number of the batch: what keeps it from being delivered.
     """
 
-    def __init__(self, machine: Machine, ledger: Ledger, one: Pass, batches: Sequence[Batch]) -> None:
+    def __init__(self, machine: Machine, one: Pass, batches: Sequence[Batch], cancelled: Callable[[], bool]) -> None:
         """Nothing is asked for yet."""
-        self.machine, self.ledger, self.one = machine, ledger, one
+        self.machine, self.one = machine, one
         self._batches = [b for b in batches if b.whole is not None]
+        self._cancelled = cancelled
+        self._came_so_far: list[BatchDone] = []
+        self._attempts: dict[Key, int] = {}
         self.errors: dict[int, HepFlowsError] = {}
 
     def run(self) -> None:
         """Ask for what is missing, again where that may help."""
-        for stage in self.one.stages:
-            if isinstance(self.machine.plugins[stage.plugin], Streaming):
-                tasks = tuple([t for t in stage.tasks if not self._takes_parts(t)])
-                self._stage(replace(stage, tasks=tasks))
-                self._report(tasks)
+        for stage in self._stages():
+            self._stage(stage)
 
-    def _report(self, tasks: Sequence[Task]) -> None:
-        """Note what could not be delivered: what takes it is reported by the pass, but it is this that failed."""
-        for batch in self._batches:
-            error = self.errors.get(batch.number)
-            if error is not None:
-                for task in [t for t in tasks if self._is_missing(t, batch)]:
-                    self.ledger.tally.failed(task.key, error, batch)
+    def note(self, ledger: Ledger) -> None:
+        """Note what came, and what did not: what takes it is reported by the pass, but it is this that failed."""
+        for done in self._came_so_far:
+            ledger.batch(done)
+        for key, attempt in self._attempts.items():
+            ledger.tally.tried([key], attempt)
+        tasks = [t for s in self._stages() for t in s.tasks]
+        for batch in [b for b in self._batches if b.number in self.errors]:
+            for task in [t for t in tasks if self._is_missing(t, batch)]:
+                ledger.tally.failed(task.key, self.errors[batch.number], batch)
+
+    def _stages(self) -> list[Stage]:
+        streaming = [s for s in self.one.stages if isinstance(self.machine.plugins[s.plugin], Streaming)]
+        return [replace(s, tasks=tuple([t for t in s.tasks if not self._takes_parts(t)])) for s in streaming]
 
     def _takes_parts(self, task: Task) -> bool:
         return any(by_parts(self.machine.keys.tasks[k], task) for k in task.inputs)
@@ -78,13 +85,13 @@ class StreamRun:
         machine = self.machine
         wanted = self._missing(stage, self._batches)
         names = [self._name(t, b) for b in wanted for t in stage.tasks if t.key not in machine.keys.not_stored]
-        with machine.results.claims(names, machine.limits.cancelled):
+        with machine.results.claims(names, self._cancelled):
             left = self._missing(stage, wanted)  # others may have stored some of it while we waited
             for attempt in range(1, 2 + machine.limits.retries):
                 left = self._asked(stage, left, attempt)
                 if not left or attempt > machine.limits.retries:
                     break
-                wait(pause_before(attempt), machine.limits.cancelled)
+                wait(pause_before(attempt), self._cancelled)
 
     def _missing(self, stage: Stage, batches: Sequence[Batch]) -> list[Batch]:
         """Give the batches of which something is missing: what takes it is not stored, nor is it stored itself."""
@@ -113,22 +120,25 @@ class StreamRun:
         plugin = machine.plugins[stage.plugin]
         assert isinstance(plugin, Streaming)
         programs = [machine.programs[t.key] for t in stage.tasks]
-        keys = [t.key for t in stage.tasks]
-        context = RunContext(cancelled=machine.limits.cancelled, tried=lambda number: self.ledger.tally.tried(keys, number))
+        context = RunContext(cancelled=self._cancelled, tried=lambda number: self._tried(stage, number))
         try:
             for partition, found in plugin.stream(programs, list(by_range), context):
                 self._came(stage, by_range.pop(partition), partition, found, attempt)
         except Stopped:
             raise
         except Exception as error:
-            if machine.limits.cancelled():
+            if self._cancelled():
                 raise Stopped from error
             known = error if isinstance(error, HepFlowsError) else failed(stage, context, error)
             known.__cause__ = known.__cause__ or (None if known is error else error)
             self.errors.update({b.number: known for b in by_range.values()})
         again = {n for n, e in self.errors.items() if is_transient(e)}
-        self.ledger.tally.tried(keys, attempt)
+        self._tried(stage, attempt)
         return [b for b in batches if b.number in again and b.number in self.errors]
+
+    def _tried(self, stage: Stage, attempt: int) -> None:
+        for task in stage.tasks:
+            self._attempts[task.key] = max(attempt, self._attempts.get(task.key, 1))
 
     def _came(self, stage: Stage, batch: Batch, partition: Partition, found: object, attempt: int) -> None:
         if isinstance(found, HepFlowsError):
@@ -144,7 +154,7 @@ class StreamRun:
         done = BatchDone(attempts=attempt)
         for task in stage.tasks:
             self._keep(task, batch, results[task.key], done)
-        self.ledger.batch(done)
+        self._came_so_far.append(done)
 
     def _keep(self, task: Task, batch: Batch, result: Result, done: BatchDone) -> None:
         machine, rows, nbytes = self.machine, 0, 0

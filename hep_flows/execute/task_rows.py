@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 State = Literal["computed", "cached", "failed", "not run"]
 LABEL_WIDTH = 100
 MOST_REASONS = 20
+STORED_ABOVE = "what is made from it is stored"
+FAILED_ABOVE = "nothing that takes it could be computed"
+ENDED = "the run ended with the first error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,19 @@ class Tally:
         self._counts[key].waits = True
         self.note(key, reason)
 
+    def ended(self, keys: Iterable[Key]) -> None:
+        """Say of tasks that are not complete that the run ended before they were."""
+        for key in keys:
+            if not self._counts[key].failed:
+                self.waits(key, ENDED)
+
+    def unused(self, keys: Iterable[Key]) -> None:
+        """Say why tasks of which nothing is there were not run."""
+        for key in keys:
+            count = self._counts[key]
+            if not (count.computed or count.cached or count.reasons):
+                self.note(key, FAILED_ABOVE)
+
     def note(self, key: Key, reason: str) -> None:
         """Add a remark."""
         self._counts[key].reasons[reason] = None
@@ -157,7 +173,7 @@ class Tally:
         state: State = "computed" if count.computed else "cached" if count.cached else "not run"
         if count.failed or count.waits:
             state = "failed" if count.failed else "not run"
-        reasons = _first(list(count.reasons)) or (["what is made from it is stored"] if state == "not run" else [])
+        reasons = _first(list(count.reasons)) or ([STORED_ABOVE] if state == "not run" else [])
         return TaskRow(
             task.key.hex(),
             task.plugin,

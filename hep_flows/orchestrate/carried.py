@@ -156,8 +156,6 @@ class _Bodies:
 @lru_cache(maxsize=16)
 def _session(text: str, bodies: _Bodies) -> Session:
     """Make the session of some expressions; units of one dataset share it."""
-    import threading
-
     from hep_flows.execute.machine import Limits
     from hep_flows.execute.open_store import store_of
     from hep_flows.normalise import normalise
@@ -169,7 +167,7 @@ def _session(text: str, bodies: _Bodies) -> Session:
     exprs = _revived(decode_together(told["exprs"].encode()), bodies.bodies, lines)
     plugins = installed(told["plugins"])
     store = store_of(told["root"], tuple(told["layers"]))
-    limits = Limits(told["workers"], told["chunk_events"], lambda: False, slots=threading.BoundedSemaphore(told["workers"]))
+    limits = Limits.with_slots(told["workers"], told["chunk_events"], lambda: False)
     plan = make_plan(normalise(exprs), plugins)
     return Session(plan, plugins, store, limits, refresh=told["refresh"], keep_going=told["keep_going"])
 

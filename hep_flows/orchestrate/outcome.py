@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from prefect.results import ResultRecord  # type: ignore[attr-defined]
 
 from hep_flows.errors import HepFlowsError, TaskError
+from hep_flows.execute.in_order import Stopped
 from hep_flows.orchestrate.work import UnitError
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from hep_flows.planning.task import Key
 
 
+STOPPED = "Stopped"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a task run ended.
@@ -29,7 +33,8 @@ class Outcome:
     unit : Unit
         What it did.
     state : str
-        The name of Prefect's state: ``Completed``, ``Cached``, ``Failed``, ``NotReady``, ...
+        The name of Prefect's state: ``Completed``, ``Cached``, ``Failed``, ``NotReady``, ...; ``Stopped`` where it ended because nobody
+        wanted it any more.
     reference : mapping, optional
         What it gave; of a unit that failed, what is stored all the same.
     errors : mapping of bytes to HepFlowsError
@@ -70,6 +75,8 @@ class Outcome:
             return cls(unit, name)
         # What is not at hand is not read from a file: the guard of the records would not be asked.
         found = state.data.result if isinstance(state.data, ResultRecord) else state.data
+        if isinstance(found, Stopped):
+            return cls(unit, STOPPED)
         if isinstance(found, dict):
             return cls(unit, name, found)
         if isinstance(found, UnitError):

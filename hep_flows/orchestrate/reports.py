@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hep_flows.execute.report import StageTime
-from hep_flows.execute.task_rows import TaskRow
+from hep_flows.execute.task_rows import ENDED, FAILED_ABOVE, STORED_ABOVE, TaskRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hep_flows.execute.task_rows import State
     from hep_flows.orchestrate.outcome import Outcome
 
+_IF_NOT_RUN = (STORED_ABOVE, FAILED_ABOVE)
 _STRONGEST: tuple[State, ...] = ("failed", "computed", "cached")
 
 
@@ -51,9 +52,9 @@ def _added(one: TaskRow, other: TaskRow) -> TaskRow:
     state: State = next((s for s in _STRONGEST if s in (one.state, other.state)), "not run")
     if state == "cached" and "not run" in (one.state, other.state) and one.reason.startswith("it takes"):
         state = "not run"
-    reasons = [
-        r for r in dict.fromkeys([one.reason, other.reason]) if r and (state == "not run" or not r.startswith("what is made"))
-    ]
+    if state != "failed" and one.reason.startswith(ENDED):
+        state = "not run"
+    reasons = [r for r in (one.reason, other.reason) if r and (state == "not run" or not r.startswith((*_IF_NOT_RUN, ENDED)))]
     return replace(
         one,
         state=state,
@@ -63,6 +64,13 @@ def _added(one: TaskRow, other: TaskRow) -> TaskRow:
         bytes=max(one.bytes, other.bytes),
         batches=batches,
         batches_computed=computed,
-        batches_cached=0 if state == "failed" else cached,
-        reason="; ".join(reasons),
+        batches_cached={"failed": 0, "not run": max(one.batches_cached, other.batches_cached)}.get(state, cached),
+        reason=_joined(reasons),
     )
+
+
+def _joined(reasons: Sequence[str]) -> str:
+    """Say once what one of two runs says, too, in more words or fewer."""
+    if len(reasons) == 2 and (reasons[0] in reasons[1] or reasons[1] in reasons[0]):
+        return max(reasons, key=len)
+    return "; ".join(reasons)

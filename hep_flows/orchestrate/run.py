@@ -20,6 +20,7 @@ from hep_flows.execute.history import note_run
 from hep_flows.execute.keys import Keys, result_versions
 from hep_flows.execute.machine import Limits
 from hep_flows.execute.needs import needs
+from hep_flows.execute.report import told_of_errors
 from hep_flows.execute.results import Results
 from hep_flows.execute.run import Run, Wish
 from hep_flows.execute.run_plan import RETRIES
@@ -107,10 +108,14 @@ def run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
 
 
 def _inline(order: Order, engine: Engine) -> tuple[dict[Key, Result], RunReport]:
-    limits = Limits(order.workers, order.chunk_events, order.cancelled, RETRIES)
+    def finished(report: RunReport) -> RunReport:
+        return replace(report, engine=engine.kind, engine_why=engine.why)
+
+    limits = Limits.with_slots(order.workers, order.chunk_events, order.cancelled, RETRIES)
     run = Run(order.plan, order.plugins, Results(order.store, refresh=order.refresh), limits, order.progress)
-    found, report = run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only))
-    return found, replace(report, engine=engine.kind, engine_why=engine.why)
+    with told_of_errors(finished):
+        found, report = run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only))
+    return found, finished(report)
 
 
 def _situation(order: Order, need: Needs) -> Situation:
@@ -159,6 +164,7 @@ def _in_a_flow(order: Order, engine: Engine, units: Sequence[Unit]) -> tuple[dic
         held.callback(stop.set)
         url = held.enter_context(_api(order, engine, cancelled))
         from hep_flows.orchestrate.flow import Job, run_flow
+        from hep_flows.orchestrate.reports import together
 
         job = Job(
             order.plan,
@@ -172,8 +178,17 @@ def _in_a_flow(order: Order, engine: Engine, units: Sequence[Unit]) -> tuple[dic
             answers=lambda: engine.kind == "configured" or is_healthy(url),
         )
         outcomes = run_flow(job, _runner(order, units))
-        found, report = _delivered(order, replace(engine, url=url), outcomes)
-        return found, replace(report, seconds=time.perf_counter() - start)
+
+        def finished(report: RunReport) -> RunReport:
+            whole = replace(together(report, outcomes), engine=engine.kind, engine_why=engine.why, engine_url=url)
+            return replace(whole, seconds=time.perf_counter() - start)
+
+        with told_of_errors(finished):
+            found, report = _delivered(order, outcomes)
+        whole = finished(report)
+        if any(row.state == "computed" for row in whole.tasks):
+            note_run(order.plan, Results(order.store, refresh=order.refresh), whole.tasks, result_versions(order.plugins))
+        return found, whole
 
 
 @contextmanager
@@ -234,8 +249,7 @@ def _carrying(order: Order, cancelled: Callable[[], bool]) -> Callable[[Unit, Se
 
     assert order.store is not None
     if order.task_runner is None or isinstance(order.task_runner, ThreadPoolTaskRunner):
-        slots = threading.BoundedSemaphore(order.workers)
-        limits = Limits(order.workers, order.chunk_events, cancelled, slots=slots)
+        limits = Limits.with_slots(order.workers, order.chunk_events, cancelled)
         session = Session(order.plan, order.plugins, order.store, limits, order.refresh, order.keep_going, order.progress)
         return lambda unit, follows: Here(session, unit, follows)
     told = {
@@ -250,32 +264,29 @@ def _carrying(order: Order, cancelled: Callable[[], bool]) -> Callable[[Unit, Se
     return Sender(order.plan, told).carried
 
 
-def _delivered(order: Order, engine: Engine, outcomes: Sequence[Outcome]) -> tuple[dict[Key, Result], RunReport]:
+def _delivered(order: Order, outcomes: Sequence[Outcome]) -> tuple[dict[Key, Result], RunReport]:
     """Read the results that are wanted; what failed in a unit is not tried again."""
-    from hep_flows.orchestrate.reports import together
-
     put = {bytes.fromhex(k) for o in outcomes if o.reference is not None for k in o.reference["objects"]}
     results = Results(order.store, refresh=order.refresh, put=put)
-    failed = _failed(order.plan, outcomes)
-    if failed and not order.keep_going:
-        raise next(iter(failed.values()))
-    limits = Limits(order.workers, order.chunk_events, order.cancelled)
+    failed = _failed(order, outcomes)
+    limits = Limits.with_slots(order.workers, order.chunk_events, order.cancelled)
     run = Run(order.plan, order.plugins, results, limits, order.progress)
-    found, report = run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only, failed=failed))
-    whole = together(report, outcomes)
-    if any(row.state == "computed" for row in whole.tasks):
-        note_run(order.plan, Results(order.store, refresh=order.refresh), whole.tasks, result_versions(order.plugins))
-    return found, replace(whole, engine=engine.kind, engine_why=engine.why, engine_url=engine.url)
+    return run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only, failed=failed))
 
 
-def _failed(plan: Plan, outcomes: Sequence[Outcome]) -> dict[Key, HepFlowsError]:
-    """Give what failed, by task. A unit that did not run for no reason that is known counts as failed: it is not tried once more."""
+def _failed(order: Order, outcomes: Sequence[Outcome]) -> dict[Key, HepFlowsError]:
+    """Give what failed, by task. A unit that did not run for no reason that is known counts as failed: it is not tried once more.
+
+    Where the first error ends the run, those that were stopped by it did not fail.
+    """
     from hep_flows.orchestrate.units import closure
 
     found = {k: e for o in outcomes if o.unit.kind != "pass" for k, e in o.errors.items()}
+    if found and not order.keep_going:
+        return found
     for outcome in outcomes:
         if outcome.unit.kind != "pass" and not outcome.is_done and not outcome.errors:
-            above = {t.key for t in closure(plan, outcome.unit.tasks)}
+            above = {t.key for t in closure(order.plan, outcome.unit.tasks)}
             if not above & set(found):
                 lost = TaskError(f"a task on {outcome.unit.dataset} was not run: Prefect says {outcome.state}")
                 found.update(dict.fromkeys(outcome.unit.tasks, lost))

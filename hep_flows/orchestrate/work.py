@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import TaskError
+from hep_flows.errors import HepFlowsError, TaskError
 from hep_flows.execute.results import Results
 from hep_flows.execute.retry import is_transient
 from hep_flows.execute.run import Run, Wish
@@ -14,7 +14,6 @@ from hep_flows.orchestrate.units import closure
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hep_flows.errors import HepFlowsError
     from hep_flows.execute.machine import Limits
     from hep_flows.execute.report import RunReport, Step
     from hep_flows.orchestrate.reference import Reference
@@ -65,7 +64,7 @@ class UnitError(TaskError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the parts when the error crosses a process."""
-        made, parts = super().__reduce__()
+        made, parts, *_ = super().__reduce__()
         return (_rebuilt, (made, parts, dict(self.failures), self.reference))
 
 
@@ -104,14 +103,24 @@ def run_unit(session: Session, unit: Unit, before: Sequence[Mapping[str, Any]]) 
     else:
         parts_only = frozenset([k for k in unit.tasks if here[k].spread == "partitions" and here[k].output == "columns"])
     run = Run(plan, session.plugins, results, session.limits, session.progress)
-    wish = Wish(session.keep_going, parts_only, unit.batches, {k: e for k, e in failed.items() if k in here})
-    _, report = run.all(wish)
+    report = _run(run, Wish(session.keep_going, parts_only, unit.batches, {k: e for k, e in failed.items() if k in here}))
     reference = _reference(unit, run, report)
     failures = run.ledger.failures
     own = {k: e for k, e in failures.items() if k not in failed or k in unit.tasks}
     if own or (failures and not reference["complete"]):
         raise _unit_failed(own or failures, reference, new={k: e for k, e in own.items() if k not in failed})
     return reference
+
+
+def _run(run: Run, wish: Wish) -> RunReport:
+    """Run it, and give the report, also where the first error ends it."""
+    try:
+        return run.all(wish)[1]
+    except HepFlowsError as error:
+        report, error.report = error.report, None  # this is a part of a run only, and the error is that of the whole one
+        if report is None or not run.ledger.failures:
+            raise
+        return report
 
 
 def objects_of(unit: Unit, run: Run) -> list[str]:
