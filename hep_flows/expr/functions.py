@@ -88,6 +88,8 @@ class UserFunction:
         What the plan says about it, for example an assumed return type.
     why_not_portable : str
         What it does that no key can stand for, where it is not portable.
+    now : callable, optional
+        Gives what ``code`` would be now, where that may change after the function was written into an expression; not identity.
     from_file : bool
         Whether ``code`` covers the file that it was read from, and its names are therefore no identity. The note says which file.
     cpp : CppFunction, optional
@@ -103,6 +105,7 @@ class UserFunction:
     body: Callable[..., object] | None = field(default=None, compare=False, repr=False)
     note: str = field(default="", compare=False, repr=False)
     why_not_portable: str = field(default="holds values that have no content key", compare=False, repr=False)
+    now: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
     from_file: bool = False
     cpp: CppFunction | None = None
 

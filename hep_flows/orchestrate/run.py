@@ -24,6 +24,7 @@ from hep_flows.execute.report import told_of_errors
 from hep_flows.execute.results import Results
 from hep_flows.execute.run import Run, Wish
 from hep_flows.execute.run_plan import RETRIES
+from hep_flows.execute.same_functions import check_same_functions
 from hep_flows.orchestrate.address import is_healthy
 from hep_flows.orchestrate.background import check_importable, private_background
 from hep_flows.orchestrate.engine import Engine, Situation, chosen
@@ -95,6 +96,7 @@ def run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
     need = needs(order.plan, keys, batches, results)
     if need.nothing_to_compute:
         return _inline(order, Engine("inline", "everything is stored"))
+    check_same_functions(order.plan, need)
     engine = chosen(_situation(order, need))
     if engine.kind == "inline":
         return _inline(order, engine)

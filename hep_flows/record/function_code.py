@@ -8,14 +8,13 @@ module and name. What cannot be encoded makes the function good in this process 
 from __future__ import annotations
 
 import ast
-import inspect
-import textwrap
 import types
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.expr.key import digest
 from hep_flows.record.declared_function import DeclaredFunction
+from hep_flows.record.function_source import source_tree
 from hep_flows.record.outside import reads_outside
 from hep_flows.record.used_names import UnknownError, is_library, modules_used, unbound_names, unwrapped, used_values
 
@@ -32,14 +31,14 @@ def code_identity(function: Callable[..., Any]) -> tuple[bytes, str]:
     try:
         return _function(function, {}), ""
     except (UnknownError, OSError, SyntaxError, TypeError) as error:
-        why = f"{error}" if isinstance(error, UnknownError) else ""
+        why = f"{error}" if isinstance(error, UnknownError | OSError) else ""
         return uuid.uuid4().bytes, why or "holds values that have no content key"
 
 
 def has_body(function: Callable[..., Any]) -> bool:
     """Say whether a function does anything: a docstring, ``...``, ``pass``, ``assert False`` or ``raise`` alone does not."""
     try:
-        tree = _tree(function)
+        tree = source_tree(function)
     except (OSError, SyntaxError, TypeError):
         return True
     if isinstance(tree, ast.Lambda):
@@ -60,7 +59,7 @@ def _does_nothing(statement: ast.stmt) -> bool:
 def inferred_return(function: Callable[..., Any]) -> type:
     """Give ``bool`` for a function that only returns comparisons, ``int`` or ``str`` for such constants, else ``float``."""
     try:
-        tree = _tree(function)
+        tree = source_tree(function)
     except (OSError, SyntaxError, TypeError):
         return float
     values = [tree.body] if isinstance(tree, ast.Lambda) else [n.value for n in ast.walk(tree) if isinstance(n, ast.Return)]
@@ -80,45 +79,9 @@ def _kind(value: ast.expr | None) -> type:
             return float
 
 
-def _tree(function: Callable[..., Any]) -> ast.FunctionDef | ast.Lambda:
-    """Parse the source of one function; a lambda is found in its statement by its own code."""
-    # From the code, not the function: of one that was wrapped, the source would be that of what is inside.
-    source = textwrap.dedent(inspect.getsource(function.__code__))
-    try:
-        parsed: ast.AST = ast.parse(source)
-    except SyntaxError:
-        parsed = ast.parse(f"({source.strip().rstrip(',')})")
-    name = function.__code__.co_name
-    if name == "<lambda>":
-        return _lambda_in(parsed, function)
-    for node in ast.walk(parsed):
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return node
-    raise OSError("no such function in its source")
-
-
-def _lambda_in(parsed: ast.AST, function: Callable[..., Any]) -> ast.Lambda:
-    wanted = _instructions(function.__code__)
-    same = []
-    for node in ast.walk(parsed):
-        if isinstance(node, ast.Lambda):
-            code = compile(ast.Expression(ast.Lambda(node.args, node.body, lineno=1, col_offset=0)), "<lambda>", "eval")
-            inner = next((c for c in code.co_consts if isinstance(c, types.CodeType)), None)
-            if inner is not None and _instructions(inner)[2:] == wanted[2:]:
-                same.append(node)
-    if len({ast.unparse(n) for n in same}) == 1:
-        return same[0]
-    raise OSError("the lambda cannot be told from its neighbours")
-
-
-def _instructions(code: types.CodeType) -> tuple[object, ...]:
-    constants = tuple(repr(c) for c in code.co_consts if not isinstance(c, types.CodeType))
-    return (code.co_freevars, code.co_cellvars, code.co_names, constants, code.co_varnames)
-
-
 def _canonical(function: types.FunctionType) -> tuple[object, ...]:
     """Give the parameters and the body as nested tuples; constants that do nothing, such as docstrings, are left out."""
-    tree = _tree(function)
+    tree = source_tree(function)
     body = [tree.body] if isinstance(tree, ast.Lambda) else [s for s in tree.body if not _is_comment(s)]
     return (_shape(tree.args), tuple([_shape(s) for s in body]))
 
@@ -145,10 +108,11 @@ def _function(function: Any, seen: dict[int, int]) -> bytes:
     if address in seen:
         return digest("recursion", seen[address])
     seen[address] = len(seen)
-    tree = _tree(function)
+    tree = source_tree(function)
     through = modules_used(function, tree)
     names = used_values(function)
     _check_inside(function, tree, names)
+    _check_attributes(tree, names)
     values = tuple([(n, _value(names[n], seen)) for n in sorted(names) if n not in through])
     parts = tuple([(n, tuple([(part, _value(v, seen)) for part, v in through[n]])) for n in sorted(through)])
     defaults = _value(function.__defaults__ or (), seen), _value(tuple(sorted((function.__kwdefaults__ or {}).items())), seen)
@@ -159,6 +123,15 @@ def _check_inside(function: types.FunctionType, tree: ast.AST, names: dict[str, 
     outside = reads_outside(tree, {n: is_library(v) for n, v in names.items()}, unbound_names(function))
     if outside:
         raise UnknownError(f"may read something that is in no key, by {outside}")
+
+
+def _check_attributes(tree: ast.AST, names: dict[str, Any]) -> None:
+    """Refuse what is kept on a function, as in ``f.calls``: it is no part of what the function does."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            value = names.get(node.value.id)
+            if isinstance(value, types.FunctionType) and not is_library(value):
+                raise UnknownError
 
 
 def _address(value: object) -> int:

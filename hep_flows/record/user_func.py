@@ -65,6 +65,7 @@ def _user_func(function: Callable[..., Any], *, cpp: CppFunction | None) -> Call
 
     @functools.wraps(function)
     def record(*args: Any, **kwargs: Any) -> Any:
+        nonlocal declared
         try:
             given = signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -73,9 +74,20 @@ def _user_func(function: Callable[..., Any], *, cpp: CppFunction | None) -> Call
         frames = [v for v in given.arguments.values() if hasattr(v, "_expr")]
         if not frames:
             return function(*args, **kwargs)
+        declared = _as_it_is_now(declared, function)
         return recorded_call(declared, frames[0], [given.arguments[p] for p in declared.parameters])
 
     return record
+
+
+def _as_it_is_now(declared: UserFunction, function: Callable[..., Any]) -> UserFunction:
+    """Give the declaration with the values and functions that the body uses when the call is written."""
+    if declared.body is None:
+        return declared
+    code, why = code_identity(function)
+    if why and not declared.portable:
+        return declared  # one mark for all calls: the same selection, written twice, stays the same
+    return replace(declared, code=code, portable=not why, why_not_portable=why, now=lambda: code_identity(function)[0])
 
 
 def _checked_cpp(cpp: CppFunction, declared: UserFunction) -> CppFunction:

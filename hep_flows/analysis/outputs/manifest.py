@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "manifest.json"
+BEGUN = ".begun"
 FORMAT = "hf-outputs/1"
 
 
@@ -44,6 +45,47 @@ def read_manifest(folder: Path) -> dict[str, FileNote]:
         if said["format"] == FORMAT:
             return {p: FileNote(str(n["what"]), str(n["key"]), int(n["bytes"])) for p, n in said["files"].items() if _is_inside(p)}
     return {}
+
+
+class Begun:
+    """The files that a run may have written, noted before it writes them: what a killed run leaves behind is known to the next one.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of results.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Note what the runs before wrote."""
+        self._file = folder / BEGUN
+        self.before = self._left() | read_manifest(folder)
+        self._noted = set[str]()
+        self.note(*self.before)
+        (folder / NAME).unlink(missing_ok=True)  # what follows is not whole until the new one is there
+
+    def note(self, *paths: str) -> None:
+        """Say that files are about to be written."""
+        new = [p for p in paths if p not in self._noted]
+        if not new:
+            return
+        self._noted.update(new)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.writelines([json.dumps(p) + "\n" for p in new])
+
+    def ended(self) -> None:
+        """Forget it: everything stands in the manifest."""
+        self._file.unlink(missing_ok=True)
+
+    def _left(self) -> dict[str, FileNote]:
+        found = {}
+        with suppress(OSError, UnicodeDecodeError):
+            for line in self._file.read_text(encoding="utf-8").splitlines():
+                with suppress(ValueError):  # the last line of a process that was killed
+                    path = json.loads(line)
+                    if isinstance(path, str) and _is_inside(path):
+                        found[path] = FileNote("", "", -1)
+        return found
 
 
 def write_manifest(folder: Path, files: Mapping[str, FileNote], results: Any, notes: list[str], *, complete: bool) -> None:

@@ -57,6 +57,11 @@ class Skim:
         return array[self.column] if self.column else array
 
 
+def part_name(number: int) -> str:
+    """Give the name of the file of a part."""
+    return f"part-{number:04d}.parquet"
+
+
 def write_skim(place: Path, column: str, parts: Sequence[Part], before: Mapping[str, FileNote]) -> tuple[Skim, dict[str, FileNote]]:
     """Write an array, and give where it is, and the files by name.
 
@@ -71,7 +76,7 @@ def write_skim(place: Path, column: str, parts: Sequence[Part], before: Mapping[
     before : mapping
         The files that are there, by name: those that have the same key are kept as they are.
     """
-    names = [f"part-{number:04d}.parquet" for number in range(len(parts))]
+    names = [part_name(number) for number in range(len(parts))]
     kept = {n for n, p in zip(names, parts, strict=True) if _is_kept(place / n, before.get(n), p.key)}
     if len(kept) < len(names) or set(before) != set(names):
         with whole_folder(place) as folder:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from hep_flows.errors import StoreError
+from hep_flows.store.claims import claimed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +23,15 @@ def file_name(name: str) -> str:
     """Give a name as one part of a path: what means something to file systems is written as ``%2F``; no two names become one."""
     quoted = quote(name, safe=" +-.=@,")
     return quoted.replace(".", "%2E") if set(quoted) == {"."} else quoted
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let one process after the other write into a folder: two at once would leave files of both."""
+    with ExitStack() as held:
+        with suppress(StoreError):  # where the file system has no locks there is no other way
+            held.enter_context(claimed(str(folder / ".lock")))
+        yield
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.analysis.carry_out import Stored
 from hep_flows.analysis.outputs.histogram_files import as_hist, write_json, write_root
-from hep_flows.analysis.outputs.manifest import NAME, FileNote, read_manifest, remove_stale, write_manifest
+from hep_flows.analysis.outputs.manifest import NAME, Begun, FileNote, remove_stale, write_manifest
 from hep_flows.analysis.outputs.numbers import plain_number
 from hep_flows.analysis.outputs.plots import can_plot, plot_names
 from hep_flows.analysis.outputs.report_text import report_text
-from hep_flows.analysis.outputs.skim import Part, Skim, write_skim
-from hep_flows.analysis.outputs.whole_files import file_name, remove_unfinished, whole_file, write_text
+from hep_flows.analysis.outputs.skim import Part, Skim, part_name, write_skim
+from hep_flows.analysis.outputs.whole_files import alone_in, file_name, remove_unfinished, whole_file, write_text
 from hep_flows.errors import HepFlowsError, StoreError
 from hep_flows.execute.run_result import Missing
 from hep_flows.expr.types import Record
@@ -41,7 +41,9 @@ def write_outputs(folder: Path, prepared: Prepared, parts: StoredParts, result: 
         When the folder cannot be written.
     """
     try:
-        return _Writing(folder, prepared, parts).all(result)
+        folder.mkdir(parents=True, exist_ok=True)
+        with alone_in(folder):
+            return _Writing(folder, prepared, parts).all(result)
     except OSError as error:
         raise StoreError(
             f"the results cannot be written to {folder}", why=f"{error.strerror or error}", do="they are in the cache; run it again"
@@ -53,15 +55,14 @@ class _Writing:
 
     def __init__(self, folder: Path, prepared: Prepared, parts: StoredParts) -> None:
         self._folder, self._prepared, self._parts = folder, prepared, parts
-        self._before = read_manifest(folder)
+        self._begun = Begun(folder)
+        self._before = self._begun.before
         self._files: dict[str, FileNote] = {}
         self._notes: list[str] = []
         self._errors: list[HepFlowsError] = []
         self._tasks = {t.key: t for t in prepared.plan.tasks}
 
     def all(self, result: AnalysisResult) -> AnalysisResult:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / NAME).unlink(missing_ok=True)  # what follows is not whole until the new one is there
         remove_unfinished(self._folder)
         values = self._skims(result.values)
         self._histograms({p: as_hist(v) for p, v in _each(values) if self._output(p) == "histogram" and not isinstance(v, Missing)})
@@ -71,6 +72,7 @@ class _Writing:
         self._report(done)
         remove_stale(self._folder, self._before, self._files)
         write_manifest(self._folder, self._files, self._results(values), self._notes, complete=done.is_complete)
+        self._begun.ended()
         return replace(done, written=(*sorted(self._files), NAME))
 
     def _key(self, place: Place) -> Key:
@@ -99,6 +101,7 @@ class _Writing:
         else:
             parts = [Part(key.hex(), lambda: value)]
         start = f"skims/{file_name(place[0])}/{file_name(place[1])}/"
+        self._begun.note(*[f"{start}{part_name(number)}" for number in range(len(parts))])
         before = {p.removeprefix(start): n for p, n in self._before.items() if p.startswith(start)}
         of = self._tasks[key].expr.type
         is_record = isinstance(of.item, Record) and len(of.axes) == 1 and not of.optional
@@ -112,6 +115,8 @@ class _Writing:
     def _histograms(self, histograms: Mapping[Place, Any]) -> None:
         named = {f"{file_name(d)}/{file_name(n)}": h for (d, n), h in histograms.items()}
         key = self._all_keys(list(histograms))
+        if named:
+            self._begun.note("histograms.json", "histograms.root")
         if named and not self._is_kept("histograms.json", key):
             write_json(self._folder / "histograms.json", named)
         if named and not self._is_kept("histograms.root", key):
@@ -124,6 +129,7 @@ class _Writing:
 
     def _plot(self, place: Place, path: str, histogram: Any) -> None:
         key = self._key(place).hex()
+        self._begun.note(path)
         if not self._is_kept(path, key):
             from hep_flows.show.histogram_plot import save_histogram_plot
 
@@ -137,12 +143,14 @@ class _Writing:
         for dataset, name in places:
             found.setdefault(dataset, {})[name] = plain_number(values[dataset][name])
         if found:
+            self._begun.note("numbers.json")
             write_text(self._folder / "numbers.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
             self._note("numbers.json", "numbers", self._all_keys(places))
 
     def _report(self, result: AnalysisResult) -> None:
         datasets = [{"name": d.name, "kind": d.kind, "files": d.files, "failed": d.failed} for d in result.datasets]
         said = result.report.as_json() | {"datasets": datasets}
+        self._begun.note("report.json", "report.txt")
         write_text(self._folder / "report.json", json.dumps(said, indent=1) + "\n")
         write_text(self._folder / "report.txt", report_text(result))
         for name in ("report.json", "report.txt"):
