@@ -43,6 +43,7 @@ def xaod_record() -> Record:
     """Give an event in PHYSLITE's layout."""
     truth = {n: Member(Float(32), unit="MeV") for n in ("px", "py", "pz", "e", "m")} | {"pdgId": Member(Int(32))}
     eles = {n: Member(Float(32), unit="MeV" if n in ("pt", "m") else "") for n in ("pt", "eta", "phi", "m")}
+    eles["isTight"] = Member(Int(8))
     members = {
         "AnalysisElectrons": Member(Record("AnalysisElectrons", eles, "xaod"), ("AnalysisElectrons",)),
         "TruthElectrons": Member(Record("TruthElectrons", truth, "xaod"), ("TruthElectrons",)),

@@ -64,6 +64,13 @@ def _by_expression(of: Expr, key: Expr, where: Site | None) -> Expr:
                 why="a mask of events is true or false; a number would be taken as the position of another event",
                 do="compare it, for example df[df.Muon.Count() > 0]",
             )
+        if key.type.item.bits == 8 and not key.type.item.refers_to and key.type.axes == of.type.axes:
+            raise LiteralError(
+                f"a number of 8 bits for each element is a flag, and no mask: this is {key.type}",
+                where=where,
+                why="ATLAS stores flags as numbers; a number would be taken as the position of another element",
+                do="compare it: X[flag != 0]; where it is a position indeed, X[flag + np.int64(0)]",
+            )
         return build.gathered(of, key, at, where)
     if isinstance(key.type.item, Bool):
         return build.filtered(of, key, at, where)

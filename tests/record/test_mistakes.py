@@ -127,6 +127,7 @@ MISTAKES = [
     "pair(df.Jet)",
     "atlas.Electrons('Elektrons')",
     "atlas.Electrons.pt",
+    "atlas.Electrons('Electrons')[atlas.Electrons('Electrons').isTight]",
     "atlas.Electrons(3)",
     "atlas.Elektrons('Electrons')",
     "atlas.Electrons('Electrons').pt(3)",
