@@ -6,11 +6,13 @@ pure; `run` has the only effects. Optional abilities (`Describing`, `Splitting`)
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from hep_flows.errors import HepFlowsError
@@ -96,15 +98,19 @@ Result = Columns | Scalar | HistogramResult
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a run may use: its partition (None: whole inputs), a scratch folder, a check for cancellation, and whom to tell of a retry.
+    """What a run may use: its partition (None: whole inputs), a scratch folder, a check for cancellation, threads, and whom to tell.
 
-    A plug-in that tries again what failed, at a server of its own, tells `tried` the number of the attempt, for the report.
+    A plug-in that works on several files at a time takes so many threads as ``workers`` says, and holds ``slot`` while it computes: that keeps
+    all that runs in the process within the user's limit. One that tries again what failed at a server of its own tells ``tried`` the
+    number of the attempt, for the report.
     """
 
     partition: Partition | None = None
     scratch: Path | None = None
     cancelled: Callable[[], bool] = field(default=lambda: False)
     tried: Callable[[int], None] = field(default=lambda _attempt: None)
+    workers: int = 1
+    slot: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 @runtime_checkable

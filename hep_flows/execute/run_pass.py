@@ -61,9 +61,9 @@ class PassRun:
             k: Merging(machine.plugins[machine.keys.tasks[k].plugin], machine.programs[k]) for k in one.merged - one.parts_only
         }
 
-    def ahead(self, cancelled: Callable[[], bool]) -> None:
-        """Ask for all batches at once, of what can be asked for so."""
-        self._stream = StreamRun(self.machine, self.one, self.batches, cancelled)
+    def ahead(self, workers: int, cancelled: Callable[[], bool]) -> None:
+        """Ask for all batches at once, of what can be asked for so; with so many threads for what is computed in this process."""
+        self._stream = StreamRun(self.machine, self.one, self.batches, cancelled, workers)
         self._stream.run()
         if self._lost and not self._keep_going:
             raise next(iter(self._lost.values()))

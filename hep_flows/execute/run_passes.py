@@ -52,8 +52,10 @@ def _is_alone(one: PassRun) -> bool:
 
 
 def _ahead(passes: Sequence[PassRun], limits: Limits) -> None:
+    each = max(1, limits.workers // max(1, len(passes)))
+
     def work(one: PassRun, cancelled: Callable[[], bool]) -> None:
-        one.ahead(cancelled)
+        one.ahead(each, cancelled)
 
     with closing(in_order(work, passes, limits.workers, limits.cancelled)) as results:
         for one in passes:

@@ -42,6 +42,8 @@ class StreamRun:
         What it goes through.
     cancelled : callable
         Whether nobody wants it any more.
+    workers : int
+        Threads for what is computed in this process.
 
     Attributes
     ----------
@@ -49,9 +51,11 @@ class StreamRun:
         By the number of the batch: what keeps it from being delivered.
     """
 
-    def __init__(self, machine: Machine, one: Pass, batches: Sequence[Batch], cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self, machine: Machine, one: Pass, batches: Sequence[Batch], cancelled: Callable[[], bool], workers: int = 1
+    ) -> None:
         """Nothing is asked for yet."""
-        self.machine, self.one = machine, one
+        self.machine, self.one, self._workers = machine, one, workers
         self._batches = [b for b in batches if b.whole is not None]
         self._cancelled = cancelled
         self._came_so_far: list[BatchDone] = []
@@ -120,7 +124,12 @@ class StreamRun:
         plugin = machine.plugins[stage.plugin]
         assert isinstance(plugin, Streaming)
         programs = [machine.programs[t.key] for t in stage.tasks]
-        context = RunContext(cancelled=self._cancelled, tried=lambda number: self._tried(stage, number))
+        context = RunContext(
+            cancelled=self._cancelled,
+            tried=lambda number: self._tried(stage, number),
+            workers=self._workers,
+            slot=machine.limits.slots,
+        )
         try:
             for partition, found in plugin.stream(programs, list(by_range), context):
                 self._came(stage, by_range.pop(partition), partition, found, attempt)

@@ -5,11 +5,13 @@ An endpoint gives each input file's result as a Parquet file of its own, and nev
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 Dialect = Literal["uproot", "xaod"]
 
@@ -76,11 +78,17 @@ class Watch:
         Gets the files that are done, those that failed, and all of them.
     tried : callable
         Gets the number of an attempt, from the second one on.
+    workers : int
+        How many files may be worked on at a time in this process.
+    slot : context manager
+        Held while one is.
     """
 
     cancelled: Callable[[], bool] = field(default=lambda: False)
     progress: Callable[[int, int, int], None] = field(default=lambda _done, _failed, _all: None)
     tried: Callable[[int], None] = field(default=lambda _attempt: None)
+    workers: int = 1
+    slot: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 class Endpoint(Protocol):

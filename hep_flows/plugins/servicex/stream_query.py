@@ -48,7 +48,7 @@ def stream_query(
             files = waiting.files(request)
             if not files:
                 continue
-            watch = Watch(cancelled=context.cancelled, tried=context.tried)
+            watch = Watch(context.cancelled, tried=context.tried, workers=context.workers, slot=context.slot)
             try:
                 with closing(endpoint.run(request.query, files, scratch, watch)) as items:  # type: ignore[type-var]
                     for item in items:

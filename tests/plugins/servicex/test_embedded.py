@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import awkward as ak
 import dask_awkward
 import numpy as np
@@ -57,6 +59,37 @@ def test_a_branch_that_is_not_there_is_named(file, tmp_path):
     (error,) = delivered(query, [file], tmp_path)
     assert isinstance(error, EndpointError)
     assert "no branch 'w'" in error.text
+
+
+class Slot:
+    """Calls something when a file is begun with."""
+
+    def __init__(self, begin):
+        self.begin = begin
+
+    def __enter__(self):
+        self.begin()
+
+    def __exit__(self, *_):
+        return None
+
+
+def test_files_are_worked_on_side_by_side_and_come_in_order(file, tmp_path):
+    other = str(tmp_path / "other.root")
+    with uproot.recreate(other) as opened:
+        write(opened, 3)
+    pair = threading.Barrier(2)  # each file waits until another one is begun with
+    found = delivered(QUERY, [file, other, "nothing.root", file], tmp_path, workers=2, slot=Slot(lambda: pair.wait(20)))
+    assert [len(f.columns["a"]) if isinstance(f, Delivered) else f.file for f in found] == [5, 3, "nothing.root", 5]
+
+
+def test_files_that_nobody_waits_for_are_not_read(file, tmp_path):
+    begun = []
+    watch = Watch(workers=2, slot=Slot(lambda: begun.append(1)))
+    found = EmbeddedServiceX().run(QUERY, [file] * 100, str(tmp_path), watch)
+    next(found)
+    found.close()
+    assert len(begun) < 10
 
 
 def test_a_file_that_was_written_again_is_read_again(file, tmp_path):
