@@ -9,16 +9,17 @@ from prefect.results import ResultRecord  # type: ignore[attr-defined]
 
 from hep_flows.errors import HepFlowsError, TaskError
 from hep_flows.execute.in_order import Stopped
+from hep_flows.orchestrate.units import closure
 from hep_flows.orchestrate.work import UnitError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from prefect.client.schemas.objects import State
 
     from hep_flows.orchestrate.reference import Reference
     from hep_flows.orchestrate.units import Unit
-    from hep_flows.planning.task import Key
+    from hep_flows.planning.task import Key, Plan
 
 
 STOPPED = "Stopped"
@@ -97,3 +98,20 @@ def _error(unit: Unit, state: State[Any], found: object) -> HepFlowsError:
     if isinstance(found, BaseException):
         error.__cause__ = found
     return error
+
+
+def failures_of(plan: Plan, outcomes: Sequence[Outcome], *, keep_going: bool) -> dict[Key, HepFlowsError]:
+    """Give what failed, by task. A unit that did not run for no reason that is known counts as failed: it is not tried once more.
+
+    Where the first error ends the run, those that were stopped by it did not fail.
+    """
+    found = {k: e for o in outcomes if o.unit.kind != "pass" for k, e in o.errors.items()}
+    if found and not keep_going:
+        return found
+    for outcome in outcomes:
+        if outcome.unit.kind != "pass" and not outcome.is_done and not outcome.errors:
+            above = {t.key for t in closure(plan, outcome.unit.tasks)}
+            if not above & set(found):
+                lost = TaskError(f"a task on {outcome.unit.dataset} was not run: Prefect says {outcome.state}")
+                found.update(dict.fromkeys(outcome.unit.tasks, lost))
+    return found

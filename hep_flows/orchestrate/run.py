@@ -14,7 +14,6 @@ from contextvars import Context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import TaskError
 from hep_flows.execute.batches import Batches
 from hep_flows.execute.history import note_run
 from hep_flows.execute.keys import Keys, result_versions
@@ -32,7 +31,6 @@ from hep_flows.orchestrate.engine import Engine, Situation, chosen
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hep_flows.errors import HepFlowsError
     from hep_flows.execute.needs import Needs
     from hep_flows.execute.report import RunReport, Step
     from hep_flows.orchestrate.carried import Carried, Told
@@ -268,31 +266,14 @@ def _carrying(order: Order, cancelled: Callable[[], bool]) -> Callable[[Unit, Se
 
 def _delivered(order: Order, outcomes: Sequence[Outcome]) -> tuple[dict[Key, Result], RunReport]:
     """Read the results that are wanted; what failed in a unit is not tried again."""
+    from hep_flows.orchestrate.outcome import failures_of
+
     put = {bytes.fromhex(k) for o in outcomes if o.reference is not None for k in o.reference["objects"]}
     results = Results(order.store, refresh=order.refresh, put=put)
-    failed = _failed(order, outcomes)
+    failed = failures_of(order.plan, outcomes, keep_going=order.keep_going)
     limits = Limits.with_slots(order.workers, order.chunk_events, order.cancelled)
     run = Run(order.plan, order.plugins, results, limits, order.progress)
     return run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only, failed=failed))
-
-
-def _failed(order: Order, outcomes: Sequence[Outcome]) -> dict[Key, HepFlowsError]:
-    """Give what failed, by task. A unit that did not run for no reason that is known counts as failed: it is not tried once more.
-
-    Where the first error ends the run, those that were stopped by it did not fail.
-    """
-    from hep_flows.orchestrate.units import closure
-
-    found = {k: e for o in outcomes if o.unit.kind != "pass" for k, e in o.errors.items()}
-    if found and not order.keep_going:
-        return found
-    for outcome in outcomes:
-        if outcome.unit.kind != "pass" and not outcome.is_done and not outcome.errors:
-            above = {t.key for t in closure(order.plan, outcome.unit.tasks)}
-            if not above & set(found):
-                lost = TaskError(f"a task on {outcome.unit.dataset} was not run: Prefect says {outcome.state}")
-                found.update(dict.fromkeys(outcome.unit.tasks, lost))
-    return found
 
 
 def _name(plan: Plan) -> str:

@@ -38,7 +38,6 @@ def objects(df) -> dict:
         "identified or hard": eles[(eles.DFCommonElectronsLHMedium == 1) | (eles.pt > 40000)].phi,
         "not identified": eles[eles.DFCommonElectronsLHLoose == 0].Count(),
         "logical and": eles[np.logical_and(eles.DFCommonElectronsLHTight, eles.pt > 7000)].eta,
-        "flags as an index": eles[eles.DFCommonElectronsLHTight].pt,
         "isolation": muons.ptvarcone30 / muons.pt,
         "isolated muons": muons[(muons.ptvarcone30 / muons.pt < 0.06) & (muons.pt > 5000)].pt,
         "muon quality": muons[muons.quality <= 1].pt,

@@ -16,7 +16,6 @@ GROUPS = (
     ("objects", "truth", "events", "nested", "edges") if os.environ.get("HEP_FLOWS_XAOD_ALL") else ("events", "nested", "edges")
 )
 STAYS = {
-    "flags as an index": "no list that gather gives",
     "four loops": "more digits than a double has",
     "four loops of lists": "no more than lists in lists",
     "third power of integers": "no power of whole numbers",
