@@ -6,8 +6,8 @@ import copy
 import pickle  # noqa: TID251 - how errors cross processes
 
 import pytest
-from execute.event_files import write
 
+from execute.event_files import write
 from hep_flows import Histogram, make_local, nanoaod_table, run, run_analysis, user_func
 from hep_flows.errors import HepFlowsError, SourceError, TaskError
 
@@ -45,7 +45,11 @@ def states(report):
 
 def test_the_error_of_make_local_holds_the_report_and_ends_with_it(files):
     events = nanoaod_table(files)
-    asked = {"right": events.MET.pt.Sum(), "wrong": not_that_one(events.MET.pt).Sum(), "above": not_that_one(events.MET.pt).Sum() / 2}
+    asked = {
+        "right": events.MET.pt.Sum(),
+        "wrong": not_that_one(events.MET.pt).Sum(),
+        "above": not_that_one(events.MET.pt).Sum() / 2,
+    }
     with pytest.raises(TaskError) as caught:
         make_local(asked)
     error = caught.value

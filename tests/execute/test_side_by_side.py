@@ -7,8 +7,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from execute.event_files import new_process, write
 
+from execute.event_files import new_process, write
 from hep_flows import Histogram, nanoaod_table, run, user_func
 from hep_flows.errors import TaskError
 from hep_flows.execute.in_order import Stopped
