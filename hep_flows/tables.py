@@ -136,8 +136,8 @@ def servicex_table(  # noqa: PLR0913 - what a table at a server is made of
         raise
 
 
-def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -> SourceError | None:
-    """Give the error of a local file that does not hold what it held when its table was made, or None when all do.
+def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -> tuple[Dataset, SourceError] | None:
+    """Give the table and the error of a local file that does not hold what it held when its table was made, or None when all do.
 
     Without a cache there is nothing to look for: reading a changed file is an error.
     """
@@ -157,10 +157,11 @@ def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -
             file = known.changed(stored_as)
         except SourceError as error:
             error.where = error.where or line_of(where)
-            return error
+            return table, error
         if file is not None:
             why = "a table stands for what its files held then"
-            return SourceError(f"{file} has changed since the table was made", where=where, why=why, do="make the table again")
+            what = f"{file} has changed since the table was made"
+            return table, SourceError(what, where=where, why=why, do="make the table again")
     return None
 
 

@@ -46,7 +46,7 @@ def make_local(x: Any, *, workers: int | None = None, chunk_events: int | None =
     LiteralError
         When ``x`` holds anything else.
     TaskError
-        When the computation fails; the original error is chained.
+        When the computation fails; the original error is chained, and the ``report`` of the error says what became of each task.
     """
     return _made_local(x, user_site(), lambda: False, workers=workers, chunk_events=chunk_events)
 
@@ -72,7 +72,7 @@ def run(  # noqa: PLR0913 - every part of a run can be chosen
         Compute everything again, and replace what is stored.
     on_error : str
         ``keep``: what does not depend on a failure is computed and stored, and a value that cannot be delivered is a `Missing` with the
-        reason; ``raise``: the first error ends the run.
+        reason; ``raise``: the first error ends the run, and has the report as its ``report``. What was computed until then is stored.
     workers : int, optional
         Threads; the result does not depend on it.
     chunk_events : int, optional
@@ -197,6 +197,7 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     keep_going: bool,
     task_runner: Any = None,
 ) -> RunResult:
+    from hep_flows.execute.not_begun import not_begun
     from hep_flows.execute.open_store import open_store
     from hep_flows.execute.run_result import RunResult, value_of
     from hep_flows.normalise import normalise
@@ -216,7 +217,9 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     store = open_store(settings)
     changed = changed_file({t.dataset.key: t.dataset for t in made.tasks if t.dataset is not None}.values(), store, where)
     if changed is not None and not keep_going:
-        raise changed
+        dataset, error = changed
+        error.report = not_begun(made, dataset, error)
+        raise error
     order = Order(
         made,
         plugins,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.analysis.result import AnalysisResult, notes_of
+from hep_flows.execute.report import told_of_errors
 from hep_flows.execute.results import Results
 from hep_flows.execute.run_result import Missing, value_of
 from hep_flows.execute.stored_parts import StoredParts
@@ -63,7 +64,8 @@ def carried_out(prepared: Prepared, how: How, out: Path | None) -> AnalysisResul
         tell=tell,
         parts_only=left_stored,
     )
-    results, report = run_order(order)
+    with told_of_errors(lambda report: _with_datasets(report, prepared)):
+        results, report = run_order(order)
     report = _with_datasets(report, prepared)
     result = AnalysisResult(
         _values(prepared, results, report, left_stored), report, notes_of(prepared), prepared.expressions.recordings
