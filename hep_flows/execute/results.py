@@ -83,7 +83,11 @@ class Results:
 
     def put(self, key: Key, result: Result, provenance: Callable[[], Provenance]) -> str:
         """Store a result; gives why it could not be stored, empty when it was."""
-        if self._store is None or not self.is_kept:
+        if self._store is None:
+            return ""
+        if not self._store.writable and not self._why_not:
+            self._give_up(self._store.why_read_only)
+        if self._why_not:
             return self._why_not
         try:
             self._store.put(key, result, provenance())
@@ -109,9 +113,10 @@ class Results:
                     self._give_up(error)
             yield
 
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self, why: object) -> None:
         """Go on without storing anything: a cache that does not work costs time, never the result."""
-        self._why_not = f"the cache cannot be written: {error}"
+        assert self._store is not None
+        self._why_not = f"the cache {self._store.folder.root} cannot be written: {why}"
         warnings.warn(self._why_not, ResultNotStored, stacklevel=2)
 
     def remembered(self, name: Key) -> Any:

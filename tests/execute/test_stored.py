@@ -169,10 +169,19 @@ def test_a_read_only_cache_is_read_and_not_written(files, monkeypatch, cache_fol
     run(events.Count())
     new_process()
     monkeypatch.setattr("hep_flows.store.store.why_read_only", lambda root, allow_foreign: "it is read only")
-    done = run([events.Count(), events.MET.pt.Sum()], on_error="raise")
-    assert [r.state for r in done.report.tasks] == ["cached", "computed"]
-    again = run([events.Count(), events.MET.pt.Sum()], on_error="raise")
-    assert [r.state for r in again.report.tasks] == ["cached", "computed"]
+    for _ in range(2):
+        with pytest.warns(ResultNotStored, match="cannot be written: it is read only"):
+            done = run([events.Count(), events.MET.pt.Sum()], on_error="raise")
+        assert [r.state for r in done.report.tasks] == ["cached", "computed"]
+        assert "cannot be written: it is read only" in done.report.tasks[1].reason
+
+
+def test_a_cache_that_is_a_file_is_told_of_and_nothing_is_lost(files, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / "file"))
+    with pytest.warns(ResultNotStored, match="cannot be written: it is no folder"):
+        assert run(nanoaod_table(files).Count()).values > 0
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_what_a_team_has_is_not_computed_again(files, monkeypatch, tmp_path, cache_folder):
