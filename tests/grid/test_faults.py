@@ -179,6 +179,14 @@ def test_a_server_that_fails_every_submission_is_one_clear_error(grid):
     assert not grid.sim.submits()
 
 
+@pytest.mark.parametrize(("seconds", "calls"), [(0.0, 3), (0.5, 1)], ids=["at once", "after a while"])
+def test_a_server_that_cannot_say_what_it_is_is_not_waited_for_again_and_again(grid, seconds, calls):
+    grid.sim.fail(HttpFault("GET", "/servicex", 500, times=ALWAYS, delay_s=seconds))
+    with pytest.raises(HepFlowsError, match="asked about itself"):
+        run_in_time(grid.table().Jet.pt, on_error="raise")
+    assert len(grid.sim.calls("GET", "/servicex")) == calls
+
+
 def test_a_server_that_is_down_is_one_clear_error_and_what_is_stored_needs_no_server(grid):
     check(run_in_time(analysis(grid.table())).values, grid.store)
     grid.sim.stop()

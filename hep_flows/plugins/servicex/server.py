@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -73,8 +74,12 @@ class Server:
         return f"the ServiceX server {self.address.name} ({self.address.url})"
 
     async def info(self) -> ServerInfo:
-        """Give what the server says about itself."""
-        got = await self._ask("asked about itself", self._adapter.get_servicex_info)
+        """Give what the server says about itself.
+
+        It is the first thing that is asked. The client tries for the better part of a minute to reach the server; three times that is
+        too long for somebody who waits for a server that is down.
+        """
+        got = await self._ask("asked about itself", self._adapter.get_servicex_info, long_s=2 * self.settings.backoff_s)
         return ServerInfo(got.app_version, dict(got.code_gen_image), tuple(got.capabilities))
 
     async def submit(self, request: TransformRequest) -> str:
@@ -159,10 +164,14 @@ class Server:
         store.minio = self._clients.setdefault(store.minio, OneClient(store.minio))
         return store
 
-    async def _ask(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call, again after a wait where that may help; an access token that is not accepted is renewed once."""
-        renewed = False
+    async def _ask(self, what: str, call: Callable[[], Awaitable[T]], long_s: float = math.inf) -> T:
+        """Make a call, again after a wait where that may help; an access token that is not accepted is renewed once.
+
+        A call that took longer than ``long_s`` is not made again.
+        """
+        clock, renewed = asyncio.get_running_loop().time, False
         for attempt in range(self.settings.attempts + 1):
+            begun = clock()
             got = await outcome(call(), self.settings.answer_s)
             if not isinstance(got, BaseException):
                 return got
@@ -171,7 +180,8 @@ class Server:
             if unauthorised and not renewed:
                 renewed, self._adapter.token = True, None
                 continue
-            if isinstance(error, ForgottenError) or not error.transient or attempt >= self.settings.attempts - 1 + renewed:
+            is_last = clock() - begun > long_s or attempt >= self.settings.attempts - 1 + renewed
+            if isinstance(error, ForgottenError) or not error.transient or is_last:
                 raise self._advised(error) if unauthorised else error
             await asyncio.sleep(self.settings.wait_s(attempt, random.random()))  # noqa: S311 - it spreads calls, it hides nothing
         raise EndpointError(f"{self.shown} was not {what}")  # attempts < 1
