@@ -1,9 +1,8 @@
 """What Prefect costs: starting a server, a flow run, and each task run over the same work inline. Prints JSON.
 
 The work is one small table and N different histograms of it, so every plan has N fills, N columns and one pass. ``per task`` is the slope
-between two sizes, in milliseconds over inline; ``fixed`` is what is left at no tasks, in seconds; both with a server that runs. The first
-start makes the database of the server, later ones find it. ``seen by a run`` is the start as a run waits for it: Prefect is imported
-meanwhile.
+over four sizes, in milliseconds over inline; ``fixed`` is what is left at no tasks, in seconds; both with a server that runs, as the median
+of nine rounds with the middle half of them. The first start makes the database of the server, later ones find it.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from memory import in_folder, sample
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-FEW, MANY = 5, 45
+SIZES = (5, 20, 35, 50)
+SLOPE_ROUNDS = 9
+# For a moment after a run the server still writes, and refuses a new one; Prefect's client then waits two seconds.
+SETTLE_S = 1.0
 ROUNDS = 3
 
 RUN = """
@@ -55,19 +58,36 @@ def timed(path: str, n: int, seed: float, engine: str) -> tuple[float, int]:
     return time.perf_counter() - start, len(done.report.tasks) + 1
 
 
-def costs(path: str) -> dict[str, float]:
-    """Give what a flow run and a task run cost over inline."""
-    timed(path, FEW, 0.5, "embedded")  # the server starts, libraries are imported
-    over: dict[int, list[float]] = {FEW: [], MANY: []}
-    tasks: dict[int, int] = {}
-    for number in range(ROUNDS):
-        for n, seconds in over.items():
-            inline, _ = timed(path, n, 1000 + 100 * number + n, "inline")
-            prefect, tasks[n] = timed(path, n, 2000 + 100 * number + n, "embedded")
-            seconds.append(prefect - inline)
-    few, many = statistics.median(over[FEW]), statistics.median(over[MANY])
-    each = (many - few) / (tasks[MANY] - tasks[FEW])
-    return {"per task, ms": round(1e3 * each, 1), "fixed, s": round(few - each * tasks[FEW], 2)}
+def costs(path: str) -> dict[str, Any]:
+    """Give what a flow run and a task run cost over inline: medians over the rounds, and their middle halves.
+
+    In each round runs of all sizes take turns, so that a machine that gets slower or faster changes no slope by much; the slope of a
+    round is the median over the pairs of its sizes, so that one run that was disturbed does not decide.
+    """
+    timed(path, SIZES[0], 0.5, "embedded")  # the server starts, libraries are imported
+    timed(path, SIZES[-1], 0.7, "embedded")
+    slopes: list[float] = []
+    fixed: list[float] = []
+    for number in range(SLOPE_ROUNDS):
+        points = [over_inline(path, n, number) for n in (SIZES if number % 2 else SIZES[::-1])]
+        each = statistics.median([(b - a) / (m - n) for (n, a), (m, b) in combinations(points, 2)])
+        slopes.append(1e3 * each)
+        fixed.append(statistics.median([seconds - each * tasks for tasks, seconds in points]))
+    return {"per task, ms": with_spread(slopes, 1), "fixed, s": with_spread(fixed, 2)}
+
+
+def over_inline(path: str, n: int, number: int) -> tuple[int, float]:
+    """Give the tasks of a run, and what it takes with Prefect over what it takes inline."""
+    inline, _ = timed(path, n, 1000 + 100 * number + n, "inline")
+    time.sleep(SETTLE_S)
+    prefect, tasks = timed(path, n, 5000 + 100 * number + n, "embedded")
+    return tasks, prefect - inline
+
+
+def with_spread(values: Sequence[float], digits: int) -> str:
+    """Give the median, and the middle half of the values."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def process(path: str, factor: float, engine: str) -> float:
@@ -84,7 +104,7 @@ def main(folder: Path) -> None:
     inline = process(path, 2.0, "inline")
     first = process(path, 3.0, "embedded")
     later = statistics.median([process(path, 4.0 + i, "embedded") for i in range(ROUNDS)])
-    figures: dict[str, float] = {
+    figures: dict[str, Any] = {
         "run in a new process, inline, s": round(inline, 2),
         "the same with a server of its own, first time, s": round(first, 2),
         "the same with a server of its own, later, s": round(later, 2),
