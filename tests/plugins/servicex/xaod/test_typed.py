@@ -18,10 +18,15 @@ def table(record: Record):
     return table_of(Description(record, ("rucio://data:set",), ("epoch 0",), "", "events"), "servicex-xaod-cpp")
 
 
+@pytest.fixture(params=["22", "25"])
+def release(request):
+    pytest.importorskip(f"func_adl_servicex_xaodr{request.param}")
+    return request.param
+
+
 @pytest.fixture
-def typed():
-    pytest.importorskip("func_adl_servicex_xaodr25")
-    return typed_event("25")
+def typed(release):
+    return typed_event(release)
 
 
 def members(event: Record, container: str):
@@ -62,8 +67,8 @@ def test_containers_are_known_by_the_names_that_atlas_gives_them(typed):
         df.Jets("Wrong")
 
 
-def test_other_containers_and_leaves_can_be_declared(typed):
-    event = typed_event("25", containers={"MyJets": "Jets"}, leaves={"MyJets": {"score": "float32"}})
+def test_other_containers_and_leaves_can_be_declared(release):
+    event = typed_event(release, containers={"MyJets": "Jets"}, leaves={"MyJets": {"score": "float32"}})
     jets = table(event).Jets("MyJets")
     assert jets.score._expr.type.item == Float(32)
     assert jets.pt()._expr.type.item == Float(64)
