@@ -217,9 +217,7 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     store = open_store(settings)
     changed = changed_file({t.dataset.key: t.dataset for t in made.tasks if t.dataset is not None}.values(), store, where)
     if changed is not None and not keep_going:
-        dataset, error = changed
-        error.report = not_begun(made, dataset, error)
-        raise error
+        raise not_begun(made, *changed)
     order = Order(
         made,
         plugins,

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from hep_flows.planning.task import Plan
 
 
-def not_begun(plan: Plan, dataset: Dataset, error: HepFlowsError) -> RunReport:
-    """Give a row for each task: those over the table failed, and no other was run."""
+def not_begun(plan: Plan, dataset: Dataset, error: HepFlowsError) -> HepFlowsError:
+    """Give the error with a report that has a row for each task: those over the table failed, and no other was run."""
     tally = Tally(plan)
     for task in plan.tasks:
         if task.dataset is not None and task.dataset.key == dataset.key:
             tally.failed(task.key, error, None)
     tally.ended([t.key for t in plan.tasks])
-    return RunReport(0.0, 0, 0, 0, (), {}, tally.rows(), (error,))
+    error.report = RunReport(0.0, 0, 0, 0, (), {}, tally.rows(), (error,))
+    return error
