@@ -174,7 +174,7 @@ def _toml(file: Path) -> dict[str, Any]:
 def _checked(name: str, value: object, source: str) -> object:
     try:
         return _READ[name](value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise HepFlowsError(
             f"the setting {name!r} has no usable value: {value!r}",
             why=f"{error} ({source})",
@@ -209,7 +209,10 @@ def _size(value: object) -> int | None:
     unit = text[len(digits) :].strip()
     if unit not in _UNITS:
         raise ValueError(f"{unit!r} is no unit; there are {', '.join([u for u in _UNITS if u])}")
-    return int(float(digits) * _UNITS[unit])
+    number = int(float(digits) * _UNITS[unit])
+    if number < 0:
+        raise ValueError("it is a number of bytes")
+    return number
 
 
 def _bytes(value: object) -> int:

@@ -100,7 +100,7 @@ def _imported(path: Path) -> dict[str, Any]:
     except SyntaxError as error:
         line = SourceLine(error.filename or str(path), error.lineno or 1, max(0, (error.offset or 1) - 1))
         raise AnalysisError(f"{path.name} is no Python: {error.msg}", where=line) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends itself has done nothing of what was asked for
         where = line_in(error, str(path.parent))
         if where is None and isinstance(error, OSError | ValueError):
             raise AnalysisError(f"the analysis {path} cannot be read", why=str(error), do=_FORM) from None

@@ -117,7 +117,7 @@ def _recorded(analysis: Analysis, frame: DataFrame) -> dict[str, Expr]:
             given = analysis.function(frame)
     except HepFlowsError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = error.args[0] if isinstance(error, KeyError) and error.args else error
         where = line_in(error, analysis.folder) or analysis.where
         what = f"{analysis.title} fails on the dataset {frame._table.name!r}: {type(error).__name__}: {said}"  # noqa: SLF001

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NOT_COMPLETE = 3
 MOST_ROWS = 60
+MOST_ERRORS = 5
 
 File = Annotated[Path, typer.Argument(metavar="ANALYSIS.py", help="A Python file with: def analysis(events) -> dict.")]
 Fileset = Annotated[
@@ -114,6 +115,8 @@ def _say_plan(prepared: Prepared, rows: Sequence[PlanRow]) -> None:
 
 
 def _say(done: AnalysisResult, out: Path) -> None:
+    from hep_flows.analysis.outputs.report_text import error_texts
+
     for note in done.datasets:
         typer.echo(f"{note}")
     states = [r.state for r in done.report.tasks if r.key]
@@ -122,6 +125,11 @@ def _say(done: AnalysisResult, out: Path) -> None:
     for row in done.report.tasks:
         if row.state == "failed":
             typer.echo(f"failed: {row.dataset}: {row.label + ': ' if row.label else ''}{row.reason}", err=True)
+    texts = error_texts(done.report.errors)
+    for text in texts[:MOST_ERRORS]:
+        typer.echo(text, err=True)
+    if len(texts) > MOST_ERRORS:
+        typer.echo(f"... and {len(texts) - MOST_ERRORS:,} more errors in report.txt", err=True)
     typer.echo(
         f"{len(done.written):,} files in {out}{'' if done.is_complete else '; NOT COMPLETE: run it again for what is missing'}"
     )

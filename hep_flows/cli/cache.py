@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -171,6 +172,10 @@ def _store() -> Store:
     store = open_store(read_settings())
     if store is None:
         raise StoreError("there is no cache", why="the setting cache is off", do="hep-flows config says where it is set")
+    if os.path.lexists(store.folder.root) and not os.path.isdir(store.folder.root):  # noqa: PTH112 - the store's paths are texts
+        raise StoreError(
+            f"there is no cache in {store.folder.root}", why="it is no folder", do="hep-flows config says where it is set"
+        )
     return store
 
 

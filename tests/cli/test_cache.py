@@ -102,3 +102,13 @@ def test_config_lists_every_setting(cache_folder):
     assert f"{cache_folder}  environment variable HEP_FLOWS_CACHE" in text
     assert "chunk_events" in text
     assert "default" in text
+
+
+@pytest.mark.parametrize("words", [("ls",), ("info",), ("path",), ("gc",), ("verify",), ("rebuild",), ("why", "00"), ("rm", "00")])
+def test_a_file_in_the_place_of_the_folder_is_no_cache(tmp_path, monkeypatch, words):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    monkeypatch.setenv("HEP_FLOWS_CACHE", str(file))
+    with pytest.raises(StoreError, match="it is no folder"):
+        call(*words)
+    assert file.read_text() == "mine"

@@ -146,3 +146,54 @@ def test_wrong_options_end_with_2(folder):
 
 def test_an_unknown_engine_is_an_error(folder):
     assert "engine" in call(folder, "run", "analysis.py", "fileset.json", "--engine", "spark", code=1).stderr
+
+
+ENDS = {
+    "import": "import sys\nsys.exit(0)",
+    "recording": "import sys\n\n\ndef analysis(events):\n    sys.exit(0)",
+}
+
+
+@pytest.mark.parametrize("text", ENDS.values(), ids=ENDS)
+def test_a_script_that_ends_itself_is_not_taken_for_a_run_that_is_complete(folder, text):
+    (folder / "ends.py").write_text(text)
+    done = call(folder, "run", "ends.py", "fileset.json", "--out", "out", code=1)
+    assert "SystemExit: 0" in done.stderr
+    assert "sys.exit(0)\n" in done.stderr
+    assert not (folder / "out").exists()
+
+
+FAILS = """
+import sys
+
+from hep_flows import user_func
+
+
+@user_func
+def wrong(x: float) -> float:
+    {body}
+
+
+def analysis(events):
+    return {{"wrong": wrong(events.MET.pt), "n": events.Count()}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "said"), [("return x * missing", "NameError: name 'missing'"), ("sys.exit(0)", "SystemExit: 0")]
+)
+def test_what_fails_while_it_runs_is_shown_once_with_the_users_line(folder, body, said):
+    (folder / "fails.py").write_text(FAILS.format(body=body))
+    done = call(folder, "run", "fails.py", "fileset.json", "--out", "out", "--engine", "inline", code=3)
+    report = (folder / "out" / "report.txt").read_text()
+    (error,) = json.loads((folder / "out" / "report.json").read_text())["errors"]
+    for text in (done.stderr, report, error):
+        assert said in text
+        assert text.count('return {"wrong": wrong(events.MET.pt), "n": events.Count()}') == 1
+        assert "Traceback" not in text
+
+
+def test_why_a_file_cannot_be_opened_is_shown(folder):
+    (folder / "gone.json").write_text('{"gone": {"files": {"http://127.0.0.1:9/x.root": "Events"}}}')
+    done = call(folder, "run", "analysis.py", "gone.json", "--out", "out", code=3)
+    assert "Cannot connect to host 127.0.0.1:9" in done.stderr

@@ -92,3 +92,11 @@ def test_a_setting_that_does_not_exist_is_an_error(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("text", "value"), [("1000", 1000), ("1kB", 1000), ("1.5 GiB", 3 * 2**29), ("2TB", 2 * 10**12)])
 def test_sizes_have_units(text, value):
     assert read_settings(cache_limit=text).cache_limit == value
+
+
+@pytest.mark.parametrize("value", ["-5GB", "-1", "1e400", "12XB", "GB", "."])
+@pytest.mark.parametrize("name", ["cache_limit", "direct_below"])
+def test_a_size_that_is_no_number_of_bytes_is_refused(monkeypatch, name, value):
+    monkeypatch.setenv(f"HEP_FLOWS_{name.upper()}", value)
+    with pytest.raises(HepFlowsError, match=f"the setting '{name}' has no usable value"):
+        read_settings()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hep_flows.analysis.result import AnalysisResult
+    from hep_flows.errors import HepFlowsError
     from hep_flows.execute.task_rows import TaskRow
 
 _HEAD = ("dataset", "plug-in", "state", "seconds", "rows", "batches", "label", "reason")
@@ -19,7 +20,17 @@ def report_text(result: AnalysisResult) -> str:
     report = result.report
     head = f"{'complete' if result.is_complete else 'NOT COMPLETE'}: {report.events:,} events in {report.seconds:.2f} s"
     datasets = [f"  {d}" for d in result.datasets]
-    return "\n".join([head, "", *datasets, "", *_table([_HEAD, *[_cells(r) for r in report.tasks]])]) + "\n"
+    table = _table([_HEAD, *[_cells(r) for r in report.tasks]])
+    errors = [line for text in error_texts(report.errors) for line in ("", text)]
+    return "\n".join([head, "", *datasets, "", *table, *errors]) + "\n"
+
+
+def error_texts(errors: Iterable[HepFlowsError]) -> list[str]:
+    """Give errors with the user's lines; of those of one kind at one line, the first."""
+    found: dict[object, str] = {}
+    for error in errors:
+        found.setdefault((type(error), error.where or error.what), f"{type(error).__name__}: {error}")
+    return list(found.values())
 
 
 def _cells(row: TaskRow) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from hep_flows.analysis.outputs.histogram_files import as_hist, write_json, writ
 from hep_flows.analysis.outputs.manifest import NAME, Begun, FileNote, remove_stale, write_manifest
 from hep_flows.analysis.outputs.numbers import plain_number
 from hep_flows.analysis.outputs.plots import can_plot, plot_names
-from hep_flows.analysis.outputs.report_text import report_text
+from hep_flows.analysis.outputs.report_text import error_texts, report_text
 from hep_flows.analysis.outputs.skim import Part, Skim, part_name, write_skim
 from hep_flows.analysis.outputs.whole_files import alone_in, file_name, remove_unfinished, whole_file, write_text
 from hep_flows.errors import HepFlowsError, StoreError
@@ -149,7 +149,7 @@ class _Writing:
 
     def _report(self, result: AnalysisResult) -> None:
         datasets = [{"name": d.name, "kind": d.kind, "files": d.files, "failed": d.failed} for d in result.datasets]
-        said = result.report.as_json() | {"datasets": datasets}
+        said = result.report.as_json() | {"datasets": datasets, "errors": error_texts(result.report.errors)}
         self._begun.note("report.json", "report.txt")
         write_text(self._folder / "report.json", json.dumps(said, indent=1) + "\n")
         write_text(self._folder / "report.txt", report_text(result))

@@ -73,7 +73,7 @@ def _on_arrays(body: Body, operands: Sequence[Any], size: int) -> Any:
         return None
     try:
         result = body(*views)
-    except Exception:  # noqa: BLE001  a user's body may raise anything; the elements decide
+    except (Exception, SystemExit):  # noqa: BLE001  a user's body may raise anything; the elements decide
         return None
     return result if isinstance(result, np.ndarray) and result.shape == (size,) and result.dtype.kind in "biuf" else None
 
@@ -91,7 +91,7 @@ def _on_element(function: UserFunction, operands: Sequence[Any], i: int, where: 
     assert function.body is not None
     try:
         result = function.body(*[o[i] if isinstance(o, np.ndarray | ak.Array) else o for o in operands])
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TaskError(
             f"the function {function.name!r} failed: {type(error).__name__}: {error}",
             where=where,
