@@ -43,6 +43,7 @@ def serve(  # noqa: PLR0913 - what a deployment is made of
     OrchestrationError
         When the file has no such flow, or the parameters do not fit it.
     """
+    _name_of(file, flow)  # before a server is started, which would stay
     with ExitStack() as held:
         where = configured_at()
         if not where:
@@ -67,6 +68,11 @@ def flow_in(file: Path, name: str = "") -> Flow[..., Any]:
     """
     from prefect.flows import load_flow_from_entrypoint
 
+    return load_flow_from_entrypoint(f"{file.resolve()}:{_name_of(file, name)}")
+
+
+def _name_of(file: Path, name: str) -> str:
+    """Give the name of the flow that is meant; nothing is imported."""
     if not file.is_file():
         raise OrchestrationError(f"{file} is not a file", do="give the file of a flow, such as flows/scheduled_reprocessing.py")
     names = _flows(file)
@@ -78,7 +84,7 @@ def flow_in(file: Path, name: str = "") -> Flow[..., Any]:
         )
     if not name and len(names) > 1:
         raise OrchestrationError(f"{file} has several flows: {', '.join(names)}", do="say which: --flow NAME")
-    return load_flow_from_entrypoint(f"{file.resolve()}:{name or names[0]}")
+    return name or names[0]
 
 
 def _flows(file: Path) -> list[str]:

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from files import filled, histogram
 
+from hep_flows.errors import OrchestrationError
+
 ROOT = Path(__file__).parents[2]
 HEP_FLOWS = [sys.executable, "-c", "from hep_flows.cli.main import main; main()"]
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
@@ -116,3 +118,22 @@ def test_what_cannot_be_served_is_said(arguments, said, server, project):
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "flow", "what"),
+    [
+        (None, "", "is not a file"),
+        ("x = 1", "", "defines no flow"),
+        ("from prefect import flow\n\n\n@flow\ndef a(): ...\n", "b", "no flow 'b'"),
+    ],
+)
+def test_a_file_without_the_flow_is_an_error_and_starts_no_server(tmp_path, cache_folder, text, flow, what):
+    from hep_flows.orchestrate.serve import serve
+
+    file = tmp_path / "flows.py"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(OrchestrationError, match=what):
+        serve(file, flow=flow, name="x", cron="", parameters={}, folder=str(cache_folder / "prefect"), tell=print)
+    assert not (cache_folder / "prefect").exists()
