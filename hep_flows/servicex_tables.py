@@ -128,7 +128,7 @@ def _at_server(  # noqa: PLR0913 - what a table at a server is made of
     title = name or files[0].rsplit("/", 1)[-1]
     if like is None and dialect != "xaod":
         found = _described(files, kind, tree, facts, title)
-        content = tuple([RemoteIdentity(address.url, f, c).written() for f, c in zip(found.files, found.content, strict=True)])
+        content = tuple([RemoteIdentity(address.place, f, c).written() for f, c in zip(found.files, found.content, strict=True)])
         assert isinstance(found.type.item, Record)
         return build.dataset(found.kind, content, found.tree, found.type.item, files=found.files, name=title)
     written, record, tree = _schema(kind, tree, like, dialect, facts)
@@ -142,13 +142,13 @@ def _by_name(address: Address, names: Sequence[str], facts: Results, *, refresh:
 
     made = []
     for name in names:
-        place = digest("servicex epoch", address.url, name)
+        place = digest("servicex epoch", address.place, name)
         known = facts.remembered(place)
         epoch = known if isinstance(known, int) and not isinstance(known, bool) else 0
         if refresh:
             epoch += 1
             facts.remember(place, epoch)
-        made.append(RemoteIdentity(address.url, name, epoch_text(epoch)).written())
+        made.append(RemoteIdentity(address.place, name, epoch_text(epoch)).written())
     return tuple(made)
 
 

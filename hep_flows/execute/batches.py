@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hep_flows.expr import build
+from hep_flows.expr.file_names import shown
 from hep_flows.expr.key import digest
 from hep_flows.expr.types import Record
 from hep_flows.plugin import Partition, Splitting
@@ -56,8 +57,8 @@ class Batch:
     def file(self) -> str:
         """The file, for people."""
         if self.whole is not None:
-            return self.whole.file
-        return self.dataset.files[0] if self.dataset.files else self.dataset.name
+            return shown(self.whole.file)
+        return shown(self.dataset.files[0]) if self.dataset.files else self.dataset.name
 
 
 class Batches:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hep_flows.errors import line_of
 from hep_flows.execute.schedule import by_parts
+from hep_flows.expr.file_names import shown
 from hep_flows.expr.text import one_line
 from hep_flows.expr.transport import encode
 
@@ -58,7 +59,7 @@ def _data(task: Task, batch: Batch | None) -> dict[str, object]:
             "name": table.name,
             "kind": table.kind,
             "tree": table.tree,
-            "files": list(table.files),
+            "files": [shown(f) for f in table.files],
             "content": list(table.content),
         }
     data = {"name": table.name, "kind": table.kind, "tree": table.tree, "files": [batch.file], "content": list(batch.content)}

@@ -9,6 +9,7 @@ from hep_flows.errors import HepFlowsError, PluginError, TaskError, line_of
 from hep_flows.execute.check_array import wrong_array
 from hep_flows.execute.in_order import Stopped
 from hep_flows.execute.retry import is_transient
+from hep_flows.expr.file_names import shown
 from hep_flows.plugin import Columns, HistogramResult, Scalar
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def failed(stage: Stage, context: RunContext, error: Exception) -> TaskError:
     part = context.partition
     place = ""
     if part is not None:
-        place = f" on {part.file}" + (f", entries {part.start} to {part.stop}" if part.is_counted else "")
+        place = f" on {shown(part.file)}" + (f", entries {part.start} to {part.stop}" if part.is_counted else "")
     names = ", ".join([t.key.hex()[:12] for t in stage.tasks])
     lines = {line.text(): None for t in stage.tasks if (line := line_of(t.expr.where)) is not None}
     more = "".join([f"\n{text}" for text in list(lines)[1:5]])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
 from hep_flows.expr.cpp_function import CppFunction
+from hep_flows.expr.file_names import shown
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.needed import Needed
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
@@ -43,19 +44,25 @@ _MEMBERS = {"format", "key", "records", "functions", "nodes"}
 
 
 def encode(expr: Expr) -> bytes:
-    """Give the canonical bytes of an expression: equal expressions of one spelling give equal bytes."""
-    return json.dumps(_written(expr), separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+    """Give the canonical bytes of an expression: equal expressions of one spelling give equal bytes.
+
+    They may be kept: URLs of files are without what may be secret in them.
+    """
+    return json.dumps(_written(expr, name_of=shown), separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
 
 
 def encode_together(exprs: Sequence[Expr]) -> bytes:
-    """Give the bytes of several expressions, with all that any of them needs of the schemas, for `decode_together`."""
+    """Give the bytes of several expressions, with all that any of them needs of the schemas, for `decode_together`.
+
+    They are for another process that reads the same files, and are not kept: names of files are whole.
+    """
     text = _written(*exprs)
     numbers = {node.key: i for i, node in enumerate(postorder(*exprs))}
     text["roots"] = [numbers[e.key] for e in exprs]
     return json.dumps(text, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
 
 
-def _written(*exprs: Expr) -> dict[str, Any]:
+def _written(*exprs: Expr, name_of: Callable[[str], str] = str) -> dict[str, Any]:
     records = RecordWriter(Needed(*exprs))
     functions: dict[UserFunction, int] = {}
     numbers: dict[bytes, int] = {}
@@ -65,7 +72,7 @@ def _written(*exprs: Expr) -> dict[str, Any]:
     for node in postorder(*exprs):
         last = node
         inputs = [numbers[i.key] for i in node.inputs()]
-        row = _row(node, inputs, records, functions)
+        row = _row(node, inputs, records, functions, name_of)
         if node.key in types:
             row = ["typed", row, written_type(node.type, records)]
         rows.append(row)
@@ -79,12 +86,14 @@ def _written(*exprs: Expr) -> dict[str, Any]:
     }
 
 
-def _row(node: Expr, inputs: Sequence[int], records: RecordWriter, functions: dict[UserFunction, int]) -> list[Any]:
+def _row(
+    node: Expr, inputs: Sequence[int], records: RecordWriter, functions: dict[UserFunction, int], name_of: Callable[[str], str]
+) -> list[Any]:
     match node:
         case Dataset(type=t):
             assert isinstance(t.item, Record)
             number = records.number(t.item)
-            return ["dataset", node.kind, list(node.content), node.tree, list(node.files), node.name, number]
+            return ["dataset", node.kind, list(node.content), node.tree, [name_of(f) for f in node.files], node.name, number]
         case Field():
             return ["field", *inputs, node.name]
         case Filter():

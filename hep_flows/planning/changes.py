@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import line_of
+from hep_flows.expr.file_names import shown
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
@@ -131,11 +132,13 @@ def _files(a: Dataset, b: Dataset) -> list[str]:
     said: list[str] = []
     gone = [i for i, c in enumerate(a.content) if c not in b.content]
     new = [i for i, c in enumerate(b.content) if c not in a.content]
-    names = dict(zip(a.files, range(len(a.files)), strict=False))
-    replaced = [i for i in new if b.files[i] in names and names[b.files[i]] in gone]
+    # Of what was stored, names are as they may be shown.
+    names = {shown(file): i for i, file in enumerate(a.files)}
+    now = [shown(file) for file in b.files]
+    replaced = [i for i in new if now[i] in names and names[now[i]] in gone]
     said += [f"file {i + 1} ({_short(b, i)}) was replaced" for i in replaced]
     said += [f"file {i + 1} ({_short(b, i)}) was added" for i in new if i not in replaced]
-    over = {names[b.files[i]] for i in replaced}
+    over = {names[now[i]] for i in replaced}
     said += [f"file {i + 1} ({_short(a, i)}) was removed" for i in gone if i not in over]
     if not said and a.content != b.content:
         said.append("the order of the files changed")

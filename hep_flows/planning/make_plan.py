@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import AxisError, PlanError
+from hep_flows.expr.file_names import shown
 from hep_flows.expr.loops import PROVISIONAL
 from hep_flows.expr.nodes import Bound, Dataset, Expr, Map
 from hep_flows.expr.walk import postorder
@@ -109,4 +110,4 @@ def _two_tables(node: Expr, first: Dataset, second: Dataset) -> AxisError:
 
 
 def _title(table: Dataset) -> str:
-    return f"{table.name!r} ({table.files[0]})" if table.files else repr(table.name)
+    return f"{table.name!r} ({shown(table.files[0])})" if table.files else repr(table.name)

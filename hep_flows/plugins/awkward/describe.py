@@ -9,8 +9,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import SourceError
+from hep_flows.expr.file_names import shown
 from hep_flows.plugin import Description
-from hep_flows.plugins.awkward.file_names import shown, title_of
+from hep_flows.plugins.awkward.file_names import title_of
 from hep_flows.plugins.awkward.forms import type_text
 from hep_flows.plugins.awkward.open_tables import open_table
 from hep_flows.plugins.awkward.schema_nanoaod import nanoaod_record

@@ -1,24 +1,13 @@
-"""Names of files: which are URLs, and how they are shown."""
+"""How a table of several files is called."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from hep_flows.expr.file_names import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_USER = re.compile(r"(?<=://)[^/@]+@")
-
-
-def is_url(file: str) -> bool:
-    """Say whether the name is a URL and not a local path."""
-    return "://" in file
-
-
-def shown(file: str) -> str:
-    """Give the name for messages: URLs without user, password and query, which may hold secrets."""
-    return _USER.sub("", file.split("?", 1)[0]) if is_url(file) else file
 
 
 def title_of(files: Sequence[str]) -> str:

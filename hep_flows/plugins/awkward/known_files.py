@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
+from hep_flows.expr.file_names import is_url
 from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.transport import decode, encode
 from hep_flows.expr.types import Record
 from hep_flows.plugin import Description
-from hep_flows.plugins.awkward.file_names import is_url, title_of
+from hep_flows.plugins.awkward.file_names import title_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

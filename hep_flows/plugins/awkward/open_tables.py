@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import SourceError, did_you_mean
-from hep_flows.plugins.awkward.file_names import is_url
+from hep_flows.expr.file_names import is_url
 from hep_flows.plugins.awkward.root_files import open_root, tree_named
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from awkward.forms import IndexedForm, IndexedOptionForm, ListForm, ListOffsetForm, RecordForm, RegularForm, UnmaskedForm
 
 from hep_flows.errors import SourceError
+from hep_flows.expr.file_names import is_url, shown
 from hep_flows.plugins.awkward.file_identity import identity, local_sample
-from hep_flows.plugins.awkward.file_names import is_url, shown
 from hep_flows.plugins.awkward.forms import is_option, is_text
 from hep_flows.plugins.awkward.root_files import check_remote, told_as_source_error
 from hep_flows.plugins.awkward.stored import StoredColumn, field_of, inside, split_column

@@ -9,8 +9,8 @@ import awkward as ak
 import numpy as np
 
 from hep_flows.errors import SourceError
+from hep_flows.expr.file_names import shown
 from hep_flows.expr.types import Bool, Int, Record
-from hep_flows.plugins.awkward.file_names import shown
 from hep_flows.plugins.awkward.open_tables import OpenTables
 from hep_flows.plugins.awkward.plain_layout import NotAsDeclaredError, counts_at, offsets_at, plain
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import SourceError
-from hep_flows.plugins.awkward.file_names import shown
+from hep_flows.expr.file_names import shown
 from hep_flows.plugins.awkward.root_files import root_identity, told_as_source_error
 from hep_flows.plugins.awkward.stored import StoredColumn, split_column
 

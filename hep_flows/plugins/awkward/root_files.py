@@ -15,8 +15,8 @@ import uproot
 from uproot.source.file import MultithreadedFileSource
 
 from hep_flows.errors import SourceError, did_you_mean
+from hep_flows.expr.file_names import is_url, shown
 from hep_flows.plugins.awkward.file_identity import identity, local_sample
-from hep_flows.plugins.awkward.file_names import is_url, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from uproot.interpretation.identify import UnknownInterpretation
 from uproot.interpretation.objects import CannotBeAwkward
 
 from hep_flows.errors import SourceError
-from hep_flows.plugins.awkward.file_names import is_url, shown
+from hep_flows.expr.file_names import is_url, shown
 from hep_flows.plugins.awkward.root_files import root_identity, told_as_source_error
 from hep_flows.plugins.awkward.stored import StoredColumn, field_of, split_column
 

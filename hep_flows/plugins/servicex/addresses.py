@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hep_flows.expr.file_names import shown
 from hep_flows.plugins.servicex.endpoint import EndpointError
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class Address:
     url: str
     token: str = field(default="", repr=False)
     config_file: str = ""
+
+    @property
+    def place(self) -> str:
+        """Give the address without user and password, for messages and for what is stored."""
+        return shown(self.url)
 
 
 def configured_endpoints(config_path: str | Path | None = None) -> tuple[Address, ...]:

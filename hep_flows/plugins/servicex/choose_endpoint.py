@@ -135,7 +135,7 @@ def _embedded() -> Endpoint:
 def _remote(url: str) -> Endpoint:
     from hep_flows.plugins.servicex.remote import RemoteServiceX
 
-    address = next((a for a in _configured() if a.url == url), None)
+    address = next((a for a in _configured() if a.place == url), None)
     if address is None:
         raise SourceError(
             f"the ServiceX server {url} is not set up any more", do="put it back into servicex.yaml, or make the table again"

@@ -10,6 +10,9 @@ import json
 from dataclasses import dataclass
 from typing import Self
 
+from hep_flows.expr.file_names import shown
+from hep_flows.expr.key import digest
+
 PREFIX = "servicex:"
 
 
@@ -32,8 +35,11 @@ class RemoteIdentity:
     version: str
 
     def written(self) -> str:
-        """Give the text that stands among the contents of a table."""
-        return PREFIX + json.dumps([self.url, self.name, self.version], separators=(",", ":"))
+        """Give the text that stands among the contents of a table. It is stored: what may be secret in a name is a digest in it."""
+        name = shown(self.name)
+        if name != self.name:
+            name += f"#{digest('name', self.name).hex()}"
+        return PREFIX + json.dumps([self.url, name, self.version], separators=(",", ":"))
 
     @classmethod
     def read(cls, content: str) -> Self | None:

@@ -71,7 +71,7 @@ class Server:
     @property
     def shown(self) -> str:
         """Give what it is called in messages."""
-        return f"the ServiceX server {self.address.name} ({self.address.url})"
+        return f"the ServiceX server {self.address.name} ({self.address.place})"
 
     async def info(self) -> ServerInfo:
         """Give what the server says about itself.
@@ -191,7 +191,7 @@ class Server:
         token = (
             f"the token in {file} is not accepted: get a new one" if self.address.token else f"there is no token in {file}: get one"
         )
-        return UnavailableError(f"{error.text}; {token} from {self.address.url}, or set BEARER_TOKEN_FILE", unauthorised=True)
+        return UnavailableError(f"{error.text}; {token} from {self.address.place}, or set BEARER_TOKEN_FILE", unauthorised=True)
 
     def scrubbed(self, text: str) -> str:
         """Give a text without tokens and keys."""
