@@ -234,8 +234,7 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
         tell=tell,
     )
     results, report = run_order(order)
-    values = [value_of(results[k]) if k in results else _missing(k, report) for k in made.targets]
-    return RunResult(rebuilt(iter(values)), report)
+    return RunResult(rebuilt(value_of(results[k]) if k in results else _missing(k, report) for k in made.targets), report)
 
 
 def _missing(key: bytes, report: RunReport) -> Missing:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.execute.batches import Batches
 from hep_flows.execute.history import note_run
+from hep_flows.execute.interrupts import noted_interrupts
 from hep_flows.execute.keys import Keys, result_versions
 from hep_flows.execute.machine import Limits
 from hep_flows.execute.needs import needs
@@ -87,6 +88,11 @@ class Order:
 
 def run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
     """Give the results of the targets by task key, and the report."""
+    with noted_interrupts(order.cancelled) as cancelled:
+        return _run_order(replace(order, cancelled=cancelled))
+
+
+def _run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
     by_name = {p.name: p for p in order.plugins}
     results = Results(order.store, refresh=order.refresh)
     keys = Keys(order.plan, {n: p.result_version for n, p in by_name.items()})

@@ -167,7 +167,7 @@ class Server:
     async def _ask(self, what: str, call: Callable[[], Awaitable[T]], long_s: float = math.inf) -> T:
         """Make a call, again after a wait where that may help; an access token that is not accepted is renewed once.
 
-        A call that took longer than ``long_s`` is not made again.
+        A call that failed after longer than ``long_s`` is not made again: the client has made it several times.
         """
         clock, renewed = asyncio.get_running_loop().time, False
         for attempt in range(self.settings.attempts + 1):
@@ -180,7 +180,8 @@ class Server:
             if unauthorised and not renewed:
                 renewed, self._adapter.token = True, None
                 continue
-            is_last = clock() - begun > long_s or attempt >= self.settings.attempts - 1 + renewed
+            took_long = clock() - begun > long_s and not isinstance(got, TimeoutError)
+            is_last = took_long or attempt >= self.settings.attempts - 1 + renewed
             if isinstance(error, ForgottenError) or not error.transient or is_last:
                 raise self._advised(error) if unauthorised else error
             await asyncio.sleep(self.settings.wait_s(attempt, random.random()))  # noqa: S311 - it spreads calls, it hides nothing
