@@ -73,6 +73,13 @@ def _by_expression(of: Expr, key: Expr, where: Site | None) -> Expr:
             )
         return build.gathered(of, key, at, where)
     if isinstance(key.type.item, Bool):
+        if not key.type.axes:
+            raise AxisError(
+                "one truth value of all events is no cut: it keeps everything, or nothing",
+                where=where,
+                why="np.any, np.all and their like reduce everything to one value, unless they are given axis=-1",
+                do="write x.Any() or np.any(x, axis=-1); for a decision on a number, make it local first",
+            )
         return build.filtered(of, key, at, where)
     raise LiteralError(
         f"a mask is true or false and an index is an integer; this is {key.type.item}",
