@@ -202,8 +202,9 @@ def test_a_caller_who_cancels_ends_every_request_at_the_server(sim, endpoint, na
     items = endpoint(sim, chunk_files=2).run(QUERY, names, str(scratch), Watch(cancelled=lambda: len(sim.submits()) == 3))
     with pytest.raises(EndpointError, match="cancelled"):
         list(items)
-    assert set(sim.cancelled()) == set(sim.statuses())
     assert len(sim.statuses()) == 3
+    # The caller is let go after a while; where the machine is busy, the last request is cancelled a moment later.
+    _wait_until(lambda: set(sim.cancelled()) == set(sim.statuses()), seconds=20)
 
 
 def test_a_caller_who_goes_away_ends_the_request_at_the_server(sim, endpoint, names, scratch):
