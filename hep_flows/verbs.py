@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.errors import LiteralError, with_article
+from hep_flows.errors import HepFlowsError, LiteralError, with_article
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def run(  # noqa: PLR0913 - every part of a run can be chosen
     task_runner : TaskRunner, optional
         A task runner of Prefect, such as ``DaskTaskRunner(address=...)``; threads of this process when left out.
     report : path, optional
-        Where the report is written as JSON.
+        Where the report is written as JSON, also when an error ends the run.
 
     Returns
     -------
@@ -93,7 +93,12 @@ def run(  # noqa: PLR0913 - every part of a run can be chosen
         raise LiteralError(f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site())
     given = {"workers": workers, "chunk_events": chunk_events, "engine": engine}
     going = on_error == "keep"
-    done = _run(exprs, user_site(), lambda: False, given, refresh=refresh, keep_going=going, task_runner=task_runner)
+    try:
+        done = _run(exprs, user_site(), lambda: False, given, refresh=refresh, keep_going=going, task_runner=task_runner)
+    except HepFlowsError as error:
+        if report is not None and error.report is not None:
+            error.report.save(report)
+        raise
     if report is not None:
         done.report.save(report)
     return done

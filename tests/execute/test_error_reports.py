@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle  # noqa: TID251 - how errors cross processes
 
 import pytest
@@ -165,3 +166,11 @@ def test_an_analysis_that_ends_with_an_error_names_the_datasets(files):
         run_analysis(analysis, {"one": files[:1], "two": files[1:]}, on_error="raise", engine="inline")
     assert {r.dataset for r in caught.value.report.tasks} == {"one", "two"}
     assert {r.state for r in caught.value.report.tasks if r.dataset == "one"} == {"failed", "not run"}
+
+
+def test_the_report_is_written_also_when_an_error_ends_the_run(files, tmp_path):
+    place = tmp_path / "report.json"
+    error = raised(not_that_one(nanoaod_table(files).MET.pt).Sum(), report=place)
+    written = json.loads(place.read_text())
+    assert written["complete"] is False
+    assert [r["state"] for r in written["tasks"]] == [r.state for r in error.report.tasks] == ["failed"]
