@@ -175,6 +175,7 @@ def test_a_server_that_fails_every_submission_is_one_clear_error(grid):
     with pytest.raises(HepFlowsError, match="servicex simulator failed") as caught:
         run_in_time(analysis(grid.table()), on_error="raise")
     assert "503" in str(caught.value)
+    assert "what was delivered is stored" in caught.value.do
     assert grid.sim.url in str(caught.value)
     assert not grid.sim.submits()
 

@@ -106,7 +106,8 @@ def unsent(endpoint: Endpoint, request: Request, error: EndpointError) -> TaskEr
     place, text = (f" on {error.file}", error.text.removeprefix(f"{error.file}: ")) if error.file else ("", error.text)
     sent = request.query.text
     own = dict.fromkeys(_OWN.findall(sent) if _FAILED.search(text) else ())
-    do = f"see whether the C++ of {', '.join(own)} compiles: it was sent along" if own else ""
+    again = "run it again later: what was delivered is stored, and is not asked for again" if error.transient else ""
+    do = f"see whether the C++ of {', '.join(own)} compiles: it was sent along" if own else again
     return TaskError(f"{endpoint.name} failed{place}: {text}", where=request.where, why=f"the query is {_shortened(sent)}", do=do)
 
 
