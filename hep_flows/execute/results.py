@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import StoreError
-from hep_flows.execute.in_order import Stopped
+from hep_flows.in_order import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

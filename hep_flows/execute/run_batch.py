@@ -11,10 +11,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hep_flows.execute.in_order import Done, Item, in_order
 from hep_flows.execute.results import Vanished
 from hep_flows.execute.run_stages import run_stages
 from hep_flows.execute.schedule import by_parts, stages
+from hep_flows.in_order import Done, Item, in_order
 from hep_flows.plugin import Columns, Keeping, Partition, RunContext
 
 if TYPE_CHECKING:

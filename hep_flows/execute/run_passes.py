@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import HepFlowsError
-from hep_flows.execute.in_order import in_order
+from hep_flows.in_order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from hep_flows.errors import HepFlowsError, PluginError, TaskError, line_of
 from hep_flows.execute.check_array import wrong_array
-from hep_flows.execute.in_order import Stopped
 from hep_flows.execute.retry import is_transient
 from hep_flows.expr.file_names import shown
+from hep_flows.in_order import Stopped
 from hep_flows.plugin import Columns, HistogramResult, Scalar
 
 if TYPE_CHECKING:

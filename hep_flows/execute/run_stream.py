@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import HepFlowsError
-from hep_flows.execute.in_order import Stopped
 from hep_flows.execute.retry import is_transient, pause_before, wait
 from hep_flows.execute.run_batch import BatchDone
 from hep_flows.execute.run_stages import checked, failed
 from hep_flows.execute.schedule import by_parts
+from hep_flows.in_order import Stopped
 from hep_flows.plugin import RunContext, Streaming
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from prefect.results import ResultRecord  # type: ignore[attr-defined]
 
 from hep_flows.errors import HepFlowsError, TaskError
-from hep_flows.execute.in_order import Stopped
+from hep_flows.in_order import Stopped
 from hep_flows.orchestrate.units import closure
 from hep_flows.orchestrate.work import UnitError
 

@@ -20,7 +20,7 @@ def interrupted(x: float) -> float:
     try:
         if len(CALLS) == 1:
             signal.raise_signal(signal.SIGINT)
-    except BaseException:  # noqa: BLE001
+    except BaseException:  # noqa: BLE001 - it stands for code that loses the interrupt
         CALLS.append(1.0)
     return x
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import Any
 
 import awkward as ak
@@ -18,7 +17,7 @@ from hep_flows.errors import HepFlowsError
 from hep_flows.execute.run_result import Missing
 from hep_flows.plugins.servicex import typed_xaod
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, RequestFault
-from plugins.servicex.edm.compiled import Compiler
+from plugins.servicex.edm.compiled import Compiler, need_compiler
 from plugins.servicex.xaod.proof import assert_same
 
 
@@ -29,8 +28,7 @@ def samples(tmp_path_factory, data):
 
 @pytest.fixture(scope="session")
 def atlas_science(tmp_path_factory):
-    if shutil.which("g++") is None:
-        pytest.skip("there is no g++ here, so generated C++ cannot be compiled")
+    need_compiler()
     return AtlasScience(Compiler(tmp_path_factory.mktemp("compiled")), tmp_path_factory.mktemp("values"))
 
 

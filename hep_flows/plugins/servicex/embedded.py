@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from hep_flows.in_order import in_order
 from hep_flows.plugins.servicex.endpoint import Delivered, EndpointError, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hep_flows.plugins.servicex.endpoint import Watch
     from hep_flows.plugins.servicex.open_trees import OpenTrees
@@ -51,13 +49,13 @@ class EmbeddedServiceX:
             raise EndpointError(f"{self.name} runs the dialect uproot, not {query.dialect}")
         generated = self._function(query.text)
 
-        def work(file: str) -> Delivered | EndpointError:
+        def work(file: str, _unwanted: Callable[[], bool]) -> Delivered | EndpointError:
             if watch.cancelled():
                 raise EndpointError("the query was cancelled")
             with watch.slot:
                 return self._on_file(generated, query, file)
 
-        with closing(_side_by_side(work, files, watch.workers)) as results:
+        with closing(in_order(work, files, watch.workers)) as results:
             for number, result in enumerate(results):
                 yield result
                 watch.progress(number + 1, 0, len(files))
@@ -86,22 +84,3 @@ class EmbeddedServiceX:
                     self._generated.pop(next(iter(self._generated)))
                 self._generated[text] = found
             return found
-
-
-def _side_by_side(
-    work: Callable[[str], Delivered | EndpointError], files: Sequence[str], workers: int
-) -> Generator[Delivered | EndpointError, None, None]:
-    """Give what comes of each file, in order; few are ahead of the one that is given, since results stay in memory."""
-    if workers <= 1 or len(files) <= 1:
-        yield from map(work, files)
-        return
-    pool = ThreadPoolExecutor(min(workers, len(files)), thread_name_prefix="servicex")
-    try:
-        waiting = iter(files)
-        flying = deque([pool.submit(work, f) for f in islice(waiting, 2 * workers)])
-        while flying:
-            result = flying.popleft().result()
-            flying.extend([pool.submit(work, f) for f in islice(waiting, 1)])
-            yield result
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from hep_flows import user_func
 
@@ -144,3 +145,13 @@ def sent_of_tree(df: DataFrame) -> dict[str, Any]:
         "a truth value": df.triggerIsoMu24,
         "events": df[df.triggerIsoMu24 & (df.NMuon > 1)].Muon.E.Sum(),
     }
+
+
+on_real_files = pytest.mark.parametrize(
+    ("kind", "file", "tree", "expressions"),
+    [
+        ("nanoaod", "Run2012B_SingleMu_1000.root", "", sent),
+        ("xaod", "PHYSLITE_example.root", "", sent_of_physlite),
+        ("tree", "uproot-HZZ.root", "events", sent_of_tree),
+    ],
+)

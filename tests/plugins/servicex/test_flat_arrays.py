@@ -15,7 +15,7 @@ from hep_flows.plugins.servicex.uproot_table import uproot_dialect
 from hep_flows.plugins.servicex.uproot_wording import UprootWording
 from plugins.servicex.both import Both
 from plugins.servicex.memory_endpoint import check_flat
-from plugins.servicex.sent import sent, sent_of_physlite, sent_of_tree
+from plugins.servicex.sent import on_real_files
 
 COUNT = "(call (attr (attr e 'x') 'Count'))"
 
@@ -26,14 +26,7 @@ def query(body: str) -> str:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(
-    ("kind", "file", "tree", "expressions"),
-    [
-        ("nanoaod", "Run2012B_SingleMu_1000.root", "", sent),
-        ("xaod", "PHYSLITE_example.root", "", sent_of_physlite),
-        ("tree", "uproot-HZZ.root", "events", sent_of_tree),
-    ],
-)
+@on_real_files
 def test_every_query_runs_on_flat_arrays_with_the_same_result(data, kind, file, tree, expressions):
     tables, trees = Both(kind, [data(file)], tree), OpenTrees()
     for name, expression in expressions(tables.remote).items():

@@ -21,7 +21,7 @@ from hep_flows.plugins.servicex.uproot_table import uproot_dialect
 from hep_flows.plugins.servicex.uproot_wording import UprootWording
 from plugins.servicex.both import Both
 from plugins.servicex.exactly import exact_difference
-from plugins.servicex.sent import sent, sent_of_physlite, sent_of_tree
+from plugins.servicex.sent import on_real_files
 
 # dask-awkward fuses its graph in a way that newer releases of dask refuse; which columns are read is still worked out.
 DELAYED = {"awkward.optimization.which": ["columns"], "scheduler": "sync"}
@@ -37,14 +37,7 @@ def delayed(text, file):
 
 @pytest.mark.data
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    ("kind", "file", "tree", "expressions"),
-    [
-        ("nanoaod", "Run2012B_SingleMu_1000.root", "", sent),
-        ("xaod", "PHYSLITE_example.root", "", sent_of_physlite),
-        ("tree", "uproot-HZZ.root", "events", sent_of_tree),
-    ],
-)
+@on_real_files
 def test_delayed_arrays_give_the_same(data, kind, file, tree, expressions):
     logging.getLogger("run_query").setLevel(logging.ERROR)
     tables = Both(kind, [data(file)], tree)

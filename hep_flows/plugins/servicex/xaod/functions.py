@@ -30,12 +30,11 @@ from hep_flows.plugins.servicex.xaod.value import (
 from hep_flows.plugins.servicex.xaod.whole_numbers import absolute, as_double, check_bits, divided, negative, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from hep_flows.expr.nodes import Call
     from hep_flows.expr.types import Item
-
-    Write = Callable[[Sequence[Value], Item, Call], Value]
+    from hep_flows.plugins.servicex.xaod.whole_numbers import Write
 
 _OPERATORS: Mapping[str, type[ast.operator]] = {"add": ast.Add, "subtract": ast.Sub, "multiply": ast.Mult, "true_divide": ast.Div}
 _COMPARISONS: Mapping[str, type[ast.cmpop]] = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from described import described
@@ -15,7 +13,7 @@ from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from hep_flows.record.table import Table
 from plugins.servicex.edm.columns import read_columns, write_columns
-from plugins.servicex.edm.compiled import Compiler
+from plugins.servicex.edm.compiled import Compiler, need_compiler
 from plugins.servicex.xaod.compiled_endpoint import CompiledEndpoint
 from plugins.servicex.xaod.proof import Proof, normal
 
@@ -29,8 +27,7 @@ CONTAINERS = frozenset(
 @pytest.fixture(scope="session")
 def compiler(tmp_path_factory) -> Compiler:
     """Give what compiles generated C++; without a compiler there is nothing to prove."""
-    if shutil.which("g++") is None:
-        pytest.skip("there is no g++ here, so generated C++ cannot be compiled")
+    need_compiler()
     return Compiler(tmp_path_factory.mktemp("compiled"))
 
 

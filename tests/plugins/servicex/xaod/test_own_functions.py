@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from itertools import product
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from hep_flows.plugins.servicex.xaod.own_functions import own_functions
+from plugins.servicex.edm.compiled import need_compiler
 
 REALS = [
     0.0, -0.0, 1.0, -1.0, 0.1, -0.1, 0.3, 0.5, -0.5, 0.7, 1.5, 2.5, -2.5, 3.0, 1e-3, 7.25, -7.25, 1e10, -1e10, 123456.789, 2.0**31, 2.0**53,
@@ -50,8 +50,7 @@ def _wholes(kind: str) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="session")
 def calculate(tmp_path_factory):
     """Give a function from the name of a function in C++ and pairs of numbers to what it gives."""
-    if shutil.which("g++") is None:
-        pytest.skip("there is no g++ here")
+    need_compiler()
     folder = tmp_path_factory.mktemp("functions")
     found = [s for s in own_functions().values() if "object" not in s.metadata()["code"][0] and len(s.parameters) <= 2]
     lines = ["#include <cmath>", "#include <cstdio>", "#include <cstring>", "int main(int, char** a) {", "double x, y;"]
