@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -74,9 +74,14 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """An awkward array; axis 0 is the events of the partition, in order."""
+    """An awkward array; axis 0 is the events of the partition, in order.
+
+    Where the array is of several ranges, ``rows`` says how many entries each of them gave: what is made of it later is made range by
+    range, as if it had been there in the first place.
+    """
 
     array: Any
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,56 @@ Result = Columns | Scalar | HistogramResult
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """What a partition that is one slice of its range has in common with the others.
+
+    Parameters
+    ----------
+    before : mapping of bytes to Result
+        What came of the slices before it, for tasks whose parts are carried on; nothing for the first.
+    more : bool
+        Whether another slice of the range follows.
+    reading : Partition
+        The events that are best read together: this slice and some that follow.
+    held : dict
+        What a plug-in keeps from one slice of the range to the next.
+    """
+
+    before: Mapping[Key, Result]
+    more: bool
+    reading: Partition
+    held: dict[object, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventBytes:
+    """About how many bytes of memory an event takes while tasks run on it.
+
+    Parameters
+    ----------
+    read : float
+        Of the columns that are read.
+    work : float
+        Of what is alive at most while they are worked on.
+    kept : float
+        Of what is kept until the range is done.
+    """
+
+    read: float = 0.0
+    work: float = 0.0
+    kept: float = 0.0
+
+    def __add__(self, other: EventBytes) -> EventBytes:
+        """Give what tasks take that run one after the other on the same events."""
+        return EventBytes(self.read + other.read, max(self.work, other.work), self.kept + other.kept)
+
+
+@dataclass(frozen=True, slots=True)
 class RunContext:
     """What a run may use: its partition (None: whole inputs), a scratch folder, a check for cancellation, threads, and whom to tell.
+
+    A range of events may be worked on slice by slice, to save memory; ``slice`` is then what its slices have in common. Only what
+    `Carrying` plug-ins carry on, and columns, are made so.
 
     A plug-in that works on several files at a time takes so many threads as ``workers`` says, and holds ``slot`` while it computes: that keeps
     all that runs in the process within the user's limit. One that tries again what failed at a server of its own tells ``tried`` the
@@ -111,6 +164,7 @@ class RunContext:
     tried: Callable[[int], None] = field(default=lambda _attempt: None)
     workers: int = 1
     slot: AbstractContextManager[object] = field(default_factory=nullcontext)
+    slice: Slice | None = None
 
 
 @runtime_checkable
@@ -175,6 +229,27 @@ class Reading(Protocol):
 
     def columns(self, task: Task) -> tuple[str, ...]:
         """Give what `Plugin.translate` would give as the columns of its program."""
+        ...
+
+
+@runtime_checkable
+class Carrying(Protocol):
+    """A plug-in that can carry the part of a number or a histogram on over the next slice of its range.
+
+    The part of a range must have the same bits wherever the range is cut into slices.
+    """
+
+    def carries(self, task: Task) -> bool:
+        """Say whether `Plugin.run` carries on what ``context.slice.before`` has for this task."""
+        ...
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """A plug-in that can tell how much memory its tasks take."""
+
+    def event_bytes(self, tasks: Sequence[Task], keep: Collection[Key], dataset: Dataset, file_number: int) -> EventBytes:
+        """Estimate the memory of tasks that run together on events of a file, from its metadata; the results of some are kept."""
         ...
 
 

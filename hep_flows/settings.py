@@ -9,7 +9,7 @@ a large library could be loaded.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,17 @@ def default_cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "hep_flows"
 
 
+def default_memory() -> int:
+    """Give half of the memory of the machine, or of the container that the process is in."""
+    known = [8 * 10**9]
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        known = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # "max" where there is no limit
+            known.append(int(Path(file).read_text(encoding="ascii")))
+    return min(known) // 2
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings of one run; they never change after they are read.
@@ -75,8 +86,14 @@ class Settings:
         How many bytes ``hep-flows cache gc`` leaves, ``HEP_FLOWS_CACHE_LIMIT=20GB``; no limit when None.
     workers : int
         Threads that run partitions at the same time.
+    memory : int
+        How many bytes a process may take, ``HEP_FLOWS_MEMORY=4GB``; half of what the machine or its container has where nobody sets it.
+        Events that need more are worked on in smaller slices and by fewer threads. No result depends on it.
+    slice_events : int, optional
+        At most so many events are evaluated at a time; as many as there is memory for when None. No result depends on it.
     chunk_events : int
-        About how many events one partition has.
+        About how many events a range has. A debugging aid: sums of floats are made range by range, so another number may change their
+        last digits.
     engine : str
         Who runs what is not stored: ``embedded`` (a Prefect server of the process), ``configured`` (the Prefect of the user's profile) or
         ``inline`` (no Prefect). Where nobody sets it, small work is done inline.
@@ -90,6 +107,8 @@ class Settings:
     cache_layers: tuple[Path, ...] = ()
     cache_limit: int | None = None
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
+    memory: int = field(default_factory=default_memory)
+    slice_events: int | None = None
     chunk_events: int = 200_000
     engine: str = "embedded"
     direct_below: int = 500_000_000
@@ -219,6 +238,13 @@ def _bytes(value: object) -> int:
     return _size(value) or 0
 
 
+def _some_bytes(value: object) -> int:
+    number = _size(value)
+    if not number:
+        raise ValueError("it is a number of bytes, such as 4GB")
+    return number
+
+
 def _one_of(*names: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in names:
@@ -252,6 +278,8 @@ _READ: Mapping[str, Callable[[Any], object]] = {
     "cache_layers": _folders_of,
     "cache_limit": _size,
     "workers": _number(1024),
+    "memory": _some_bytes,
+    "slice_events": lambda value: None if value is None else _number(10**12)(value),
     "chunk_events": _number(10**12),
     "engine": _one_of("embedded", "configured", "inline"),
     "direct_below": _bytes,

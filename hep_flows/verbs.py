@@ -231,6 +231,8 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
         task_runner=task_runner,
         workers=settings.workers,
         chunk_events=settings.chunk_events,
+        memory=settings.memory,
+        slice_events=settings.slice_events,
         # What is stored is of the old content of a changed file: with everything read again, that file fails by itself.
         refresh=refresh or changed is not None,
         keep_going=keep_going,

@@ -56,6 +56,8 @@ def carried_out(prepared: Prepared, how: How, out: Path | None) -> AnalysisResul
         task_runner=how.task_runner,
         workers=how.settings.workers,
         chunk_events=how.settings.chunk_events,
+        memory=how.settings.memory,
+        slice_events=how.settings.slice_events,
         refresh=how.refresh,
         keep_going=how.keep_going,
         small_bytes=how.settings.direct_below,

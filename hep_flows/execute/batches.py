@@ -138,6 +138,29 @@ class Batches:
         return cuts
 
 
+def slices(partition: Partition, slice_events: int, read_events: int) -> list[tuple[Partition, Partition]]:
+    """Divide a range into slices of about equal length; each comes with the events that are to be read together with it.
+
+    Parameters
+    ----------
+    partition : Partition
+        The range.
+    slice_events : int
+        At most so many events are in a slice.
+    read_events : int
+        About how many events are read together: those of one slice at least.
+    """
+    n_slices = max(1, -(-partition.n_events // slice_events))
+    ends = [partition.start + partition.n_events * i // n_slices for i in range(n_slices + 1)]
+    together = max(1, read_events // slice_events)
+    found: list[tuple[Partition, Partition]] = []
+    for i, (start, stop) in enumerate(pairwise(ends)):
+        first = i - i % together
+        reading = _range(partition, ends[first], ends[min(first + together, n_slices)])
+        found.append((_range(partition, start, stop), reading))
+    return found
+
+
 def alone(dataset: Dataset, number: int) -> Dataset:
     """Give one file of a table as a table."""
     record = dataset.type.item

@@ -3,22 +3,72 @@
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from hep_flows.errors import SourceError
 from hep_flows.execute.provenance import provenance_of
+from hep_flows.plugin import EventBytes, Weighing
+from hep_flows.settings import default_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from hep_flows.execute.batches import Batch, Batches
     from hep_flows.execute.keys import Keys
     from hep_flows.execute.results import Results
-    from hep_flows.planning.task import Key, Task
+    from hep_flows.execute.schedule import Stage
+    from hep_flows.expr.nodes import Dataset
+    from hep_flows.planning.task import Key, Plan, Task
     from hep_flows.plugin import Plugin, Program, Result
+
+
+# What Python, the libraries and the latest results take.
+_PROCESS_BYTES = 400_000_000
+
+
+# Nothing is gained by cutting a range into smaller slices than this.
+LEAST_EVENTS = 1000
+# What a thread evaluates at a time, and reads at a time, where there is memory enough: more makes nothing faster.
+_WORK_BYTES = 160_000_000
+_READ_BYTES = 256_000_000
+
+
+def usable(memory: int) -> int:
+    """Give how much of a process' memory events may take."""
+    return max(memory - _PROCESS_BYTES, memory // 4)
+
+
+class Room:
+    """Memory that is shared by all that runs in a process: who needs some waits until it is free.
+
+    Parameters
+    ----------
+    nbytes : int
+        How many bytes there are.
+    """
+
+    def __init__(self, nbytes: int) -> None:
+        """All of it is free."""
+        self.nbytes = nbytes
+        self._used = 0
+        self._change = threading.Condition()
+
+    @contextmanager
+    def taken(self, nbytes: int) -> Iterator[None]:
+        """Have that much while the block runs; what is more than all there is runs alone."""
+        with self._change:
+            self._change.wait_for(lambda: not self._used or self._used + nbytes <= self.nbytes)
+            self._used += nbytes
+        try:
+            yield
+        finally:
+            with self._change:
+                self._used -= nbytes
+                self._change.notify_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +80,17 @@ class Limits:
     workers : int
         Threads.
     chunk_events : int
-        About how many events each of them works on at a time.
+        About how many events a range has. Sums of floats are made range by range: another number may change their last digits.
     cancelled : callable
         Whether nobody wants the result any more.
     retries : int
         How often a batch is tried again after an error that may pass.
     slots : context manager
         Held while a plug-in runs: runs that go on side by side share it, so that together they use no more threads than one.
+    room : Room
+        The memory for the events that are worked on, shared in the same way.
+    slice_events : int, optional
+        At most so many events of a range are evaluated at a time; as many as there is memory for when left out. Changes no result.
     """
 
     workers: int
@@ -44,11 +98,48 @@ class Limits:
     cancelled: Callable[[], bool]
     retries: int = 0
     slots: AbstractContextManager[object] = field(default_factory=nullcontext)
+    room: Room = field(default_factory=lambda: Room(usable(default_memory())))
+    slice_events: int | None = None
 
     @classmethod
-    def with_slots(cls, workers: int, chunk_events: int, cancelled: Callable[[], bool], retries: int = 0) -> Self:
-        """Give limits with a slot for each worker."""
-        return cls(workers, chunk_events, cancelled, retries, threading.BoundedSemaphore(workers))
+    def with_slots(
+        cls,
+        workers: int,
+        chunk_events: int,
+        cancelled: Callable[[], bool],
+        retries: int = 0,
+        *,
+        memory: int | None = None,
+        slice_events: int | None = None,
+    ) -> Self:
+        """Give limits with a slot for each worker, and room for events within ``memory`` bytes of the process."""
+        slots, room = threading.BoundedSemaphore(workers), Room(usable(memory or default_memory()))
+        return cls(workers, chunk_events, cancelled, retries, slots, room, slice_events)
+
+
+def slice_lengths(weight: EventBytes, n_events: int, limits: Limits) -> tuple[int, int]:
+    """Give how many events of a range are evaluated at a time, and how many are read at a time."""
+    each = limits.room.nbytes / limits.workers
+    left = max(0.0, each - n_events * weight.kept)
+    work, read = min(_WORK_BYTES, left / 2), min(_READ_BYTES, left / 2)
+    n = max(LEAST_EVENTS, round(work / weight.work)) if weight.work else n_events
+    n = min(n, n_events, limits.slice_events or n_events)
+    reading = max(n, round(read / weight.read)) if weight.read else n_events
+    return n, min(reading, n_events)
+
+
+def event_bytes(plan: Plan, plugins: Mapping[str, Plugin]) -> dict[Dataset, EventBytes]:
+    """Give by table about how much memory an event takes while a plan is run; tables that cannot be looked at are left out."""
+    found: dict[Dataset, EventBytes] = {}
+    for dataset in {t.dataset: None for t in plan.tasks if t.dataset is not None}:
+        for name, plugin in plugins.items():
+            tasks = [t for t in plan.tasks if t.dataset == dataset and t.plugin == name]
+            if not isinstance(plugin, Weighing) or not tasks or not dataset.files:
+                continue
+            with suppress(SourceError):
+                weight = plugin.event_bytes(tasks, [t.key for t in tasks if t.key in plan.targets], dataset, 0)
+                found[dataset] = found.get(dataset, EventBytes()) + weight
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +159,21 @@ class Machine:
     merged: dict[Key, Result] = field(default_factory=dict)
     streamed: dict[tuple[Key, int], Result] = field(default_factory=dict)
     delivered: set[tuple[Key, int]] = field(default_factory=set)
+    weights: dict[object, EventBytes] = field(default_factory=dict)
+
+    def weight(self, plan: Sequence[Stage], file_number: int, keep: Collection[Key]) -> EventBytes:
+        """Give about how much memory an event takes in these stages; found out once for a table, from the file that comes first."""
+        total = EventBytes()
+        for stage in plan:
+            plugin, dataset = self.plugins[stage.plugin], stage.tasks[0].dataset
+            if not isinstance(plugin, Weighing) or dataset is None:
+                continue
+            kept = tuple([t.key for t in stage.tasks if t.key in keep])
+            name = (tuple([t.key for t in stage.tasks]), kept)
+            if name not in self.weights:
+                self.weights[name] = plugin.event_bytes(stage.tasks, kept, dataset, file_number)
+            total += self.weights[name]
+        return total
 
     def put(self, task: Task, batch: Batch | None, result: Result, seconds: float) -> str:
         """Store the result of a task, merged or on one batch; gives why it could not be stored, empty when it was."""

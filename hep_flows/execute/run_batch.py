@@ -1,21 +1,26 @@
 """Run tasks on one batch of a table: what is stored is read, what is missing is computed and stored.
 
-Tasks that read the table run range by range on threads, and their results are merged. Tasks that take these results run on the
-whole batch at once, so what they give is the same whether the results were read from the store or have just been made.
+Everything runs range by range on threads: tasks that read the table, and those that take their results. Sums and fills are made range
+by range, too, and merged in the order of the ranges. What was read from the store is cut into what each range gave, so what is made
+of it has the same bits as if it had just been computed. Where the borders of the ranges lie follows from the file alone; how many are
+in flight, and into how many slices each is cut, from the machine.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
+from hep_flows.execute.batches import slices
+from hep_flows.execute.machine import LEAST_EVENTS, slice_lengths
 from hep_flows.execute.results import Vanished
 from hep_flows.execute.run_stages import run_stages
 from hep_flows.execute.schedule import by_parts, stages
 from hep_flows.in_order import Done, Item, in_order
-from hep_flows.plugin import Columns, Keeping, Partition, RunContext
+from hep_flows.plugin import Carrying, Columns, Keeping, Partition, RunContext, Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping, Sequence
@@ -137,37 +142,68 @@ class BatchRun:
         return [k for k in task.inputs if by_parts(tasks[k], task)]
 
     def _compute(self, todo: Sequence[Task], cancelled: Callable[[], bool]) -> None:
-        made_here = {t.key for t in todo}
         if any(k not in self.machine.merged for t in todo for k in t.inputs if k not in self._taken(t)):
             raise Vanished
-        first = [t for t in todo if not self._taken(t)]
-        rest = [t for t in todo if t.key not in {f.key for f in first}]
+        ranges = self.machine.batches.partitions(self.batch, self.machine.limits.chunk_events)
+        given = {k for t in todo for k in self._taken(t) if k in self._values}
+        cut = {k: self._cut(k, ranges) for k in given}
+        late: set[Key] = set()
+        for task in todo:
+            if any(k in late or (k in cut and not cut[k]) for k in self._taken(task)):
+                late.add(task.key)
+        first = [t for t in todo if t.key not in late]
+        rest = [t for t in todo if t.key in late]
+        keep = [t.key for t in first if self._is_wanted(t) or any(t.key in r.inputs for r in rest)]
         if first:
-            self._by_ranges(first, cancelled)
+            self._by_ranges(first, keep, ranges, {k: c for k, c in cut.items() if c}, cancelled)
         inputs = {**self.machine.merged, **self._values}
         for stage in stages(rest):
             context = RunContext(partition=self._range_done(), cancelled=cancelled)
-            keep = [t.key for t in stage.tasks]
-            parts, seconds = self._run([stage], inputs, context, keep)
+            now = [t.key for t in stage.tasks]
+            parts, seconds = self._run([stage], inputs, context, now)
             self._took([stage], seconds)
             for task in stage.tasks:
-                self._keep(task, [parts[task.key]], seconds[0] / len(keep))
-            inputs.update({k: self._values[k] for k in keep if k in self._values})
-        for key in made_here - set(self.one.merged):
+                self._keep(task, [parts[task.key]], seconds[0] / len(now))
+            inputs.update({k: self._values[k] for k in now if k in self._values})
+        for key in {t.key for t in todo} - set(self.one.merged):
             self._values.pop(key, None)
 
-    def _by_ranges(self, tasks: Sequence[Task], cancelled: Callable[[], bool]) -> None:
+    def _is_wanted(self, task: Task) -> bool:
+        """Say whether the result of all ranges is needed: for what is merged, or to be stored."""
+        return task.key in self.one.merged or (self._is_stored(task) and self.machine.results.is_kept)
+
+    def _cut(self, key: Key, ranges: Sequence[Partition | None]) -> list[Columns]:
+        """Give a result that is there as what each range gave; nothing where nobody knows."""
+        value, part = self._values[key], self._tasks[key].expr.type
+        assert isinstance(value, Columns)
+        if len(ranges) == 1:
+            return [value]
+        rows = value.rows
+        if not rows and part.axes[0].key == part.axes[0].root:
+            rows = tuple([0 if r is None else r.n_events for r in ranges])
+        if len(rows) != len(ranges) or sum(rows) != len(value.array):
+            return []
+        ends = list(accumulate(rows, initial=0))
+        return [Columns(value.array[a:b]) for a, b in pairwise(ends)]
+
+    def _by_ranges(
+        self,
+        tasks: Sequence[Task],
+        keep: Sequence[Key],
+        ranges: Sequence[Partition | None],
+        given: Mapping[Key, Sequence[Columns]],
+        cancelled: Callable[[], bool],
+    ) -> None:
         """Run tasks range by range on threads, and keep their merged results."""
         plan = stages(tasks)
-        keep = [t.key for t in tasks]
-        ranges = self.machine.batches.partitions(self.batch, self.machine.limits.chunk_events)
         parts: dict[Key, list[Result]] = {k: [] for k in keep}
-        spent = dict.fromkeys(keep, 0.0)
+        spent = dict.fromkeys([t.key for t in tasks], 0.0)
 
-        def work(partition: Partition | None, stop: Callable[[], bool]) -> tuple[dict[Key, Result], list[float]]:
-            return self._run(plan, self.machine.merged, RunContext(partition=partition, cancelled=stop), keep)
+        def work(number: int, stop: Callable[[], bool]) -> tuple[dict[Key, Result], list[float]]:
+            inputs = {**self.machine.merged, **{k: columns[number] for k, columns in given.items()}}
+            return self._range(plan, inputs, RunContext(partition=ranges[number], cancelled=stop), keep)
 
-        with closing(self._results(work, ranges, cancelled)) as results:
+        with closing(self._results(work, range(len(ranges)), cancelled)) as results:
             for partition, (made, seconds) in zip(ranges, results, strict=True):
                 for key in keep:
                     parts[key].append(made[key])
@@ -180,7 +216,57 @@ class BatchRun:
                     self._complete = len(self.done.ranges) == len(ranges)
                     break
         for task in tasks:
-            self._keep(task, parts.pop(task.key), spent[task.key])
+            if task.key in parts:
+                self._keep(task, parts.pop(task.key), spent[task.key])
+            else:
+                self.done.computed[task.key] = (spent[task.key], 0, 0)
+
+    def _range(
+        self, plan: Sequence[Stage], inputs: Mapping[Key, Result], context: RunContext, keep: Collection[Key]
+    ) -> tuple[dict[Key, Result], list[float]]:
+        """Run tasks on one range: at once, or slice by slice where that would take too much memory."""
+        partition = context.partition
+        parts, nbytes = self._slices(plan, partition, keep)
+        with self.machine.limits.room.taken(nbytes):
+            if len(parts) <= 1:
+                return self._run(plan, inputs, context, keep)
+            made: dict[Key, list[Result]] = {k: [] for k in keep}
+            before: dict[Key, Result] = {}
+            seconds = [0.0] * len(plan)
+            held: dict[object, object] = {}
+            for number, (part, reading) in enumerate(parts):
+                place = Slice(before, number + 1 < len(parts), reading, held)
+                results, spent = self._run(plan, inputs, replace(context, partition=part, slice=place), keep)
+                seconds = [a + b for a, b in zip(seconds, spent, strict=True)]
+                before = {k: r for k, r in results.items() if not isinstance(r, Columns)}
+                for key in keep:
+                    made[key].append(results[key])
+            return {k: self._joined(self._tasks[k], some) for k, some in made.items()}, seconds
+
+    def _joined(self, task: Task, slices: Sequence[Result]) -> Result:
+        """Give the part of a range: of what is carried on, that is what came of the last slice."""
+        if task.output != "columns":
+            return slices[-1]
+        return self.machine.plugins[task.plugin].merge(self.machine.programs[task.key], slices)
+
+    def _slices(
+        self, plan: Sequence[Stage], partition: Partition | None, keep: Collection[Key]
+    ) -> tuple[list[tuple[Partition, Partition]], int]:
+        """Give the slices of a range, none where it is to be run at once, and the memory that it is going to take."""
+        limits, tasks = self.machine.limits, [t for s in plan for t in s.tasks]
+        if partition is None or not partition.n_events or any(k in self._values for t in tasks for k in self._taken(t)):
+            return [], 0
+        least = min(LEAST_EVENTS, limits.slice_events or LEAST_EVENTS)
+        if partition.n_events <= least or not all(self._is_carried(t) for t in tasks):
+            return [], 0
+        weight = self.machine.weight(plan, partition.file_number, keep)
+        n, reading = slice_lengths(weight, partition.n_events, limits)
+        nbytes = round(reading * weight.read + n * weight.work + partition.n_events * weight.kept)
+        return (slices(partition, n, reading) if n < partition.n_events else []), nbytes
+
+    def _is_carried(self, task: Task) -> bool:
+        plugin = self.machine.plugins[task.plugin]
+        return task.output == "columns" or (isinstance(plugin, Carrying) and plugin.carries(task))
 
     def _results(
         self, work: Callable[[Item, Callable[[], bool]], Done], items: Sequence[Item], cancelled: Callable[[], bool]
@@ -219,6 +305,8 @@ class BatchRun:
         plugin, program = self.machine.plugins[task.plugin], self.machine.programs[task.key]
         if task.output == "columns":
             value: Result | None = plugin.merge(program, parts)
+            if len(parts) > 1:
+                value = Columns(value.array, tuple([len(p.array) for p in parts]))  # type: ignore[union-attr]
         else:
             value = plugin.kept(program, parts) if isinstance(plugin, Keeping) else None
         if value is None:

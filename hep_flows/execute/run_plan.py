@@ -45,7 +45,7 @@ def run_plan(
     workers : int, optional
         Threads; as many as there are processors when left out. The results do not depend on it.
     chunk_events : int
-        About how many events one partition has.
+        About how many events a range has; another number may change the last digits of sums of floats.
     progress : callable, optional
         Gets a `Step` whenever a partition is done, in this thread.
     cancelled : callable, optional
@@ -68,6 +68,8 @@ def run_and_report(  # noqa: PLR0913 - every part of a run can be chosen
     keep_going: bool = False,
     workers: int | None = None,
     chunk_events: int = 200_000,
+    memory: int | None = None,
+    slice_events: int | None = None,
     progress: Callable[[Step], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[dict[Key, Result], RunReport]:
@@ -82,7 +84,7 @@ def run_and_report(  # noqa: PLR0913 - every part of a run can be chosen
     keep_going : bool
         When something fails, compute everything else; what cannot be delivered is then missing in the results.
     """
-    limits = Limits.with_slots(workers or _processors(), chunk_events, cancelled, RETRIES)
+    limits = Limits.with_slots(workers or _processors(), chunk_events, cancelled, RETRIES, memory=memory, slice_events=slice_events)
     return Run(plan, plugins, Results(store, refresh=refresh), limits, progress).all(Wish(keep_going=keep_going))
 
 

@@ -160,10 +160,11 @@ def _rows() -> dict[str, Function]:
         rows.extend([Function(n, "reduce", (1, 1), item, missing=missing) for n in names.split()])  # type: ignore[arg-type]
 
     reduce("count", results.counted, "removed")
-    reduce("sum prod", results.summed, "removed")
+    reduce("sum", results.summed, "removed")
+    reduce("prod", results.multiplied, "removed")
     reduce("any all", results.truth, "removed")
     reduce("max min", results.same, "made")
-    reduce("mean", results.averaged, "made")
+    reduce("mean", results.double, "made")
     rows.extend(
         [
             Function("pick", "structure", (1, 1), missing="made"),

@@ -68,7 +68,5 @@ def as_float(item: Item) -> Float:
 
 
 def summed(item: Item) -> Item:
-    """Give the type of a sum: whole numbers add up in 64 bits, floats keep their width."""
-    if isinstance(item, Bool):
-        return Int(64)
-    return Int(64, item.signed) if isinstance(item, Int) else item
+    """Give the type of a sum: everything adds up in 64 bits."""
+    return Int(64, item.signed) if isinstance(item, Int) else Float(64) if isinstance(item, Float) else Int(64)

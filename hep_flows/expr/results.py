@@ -151,12 +151,12 @@ def counted(items: Sequence[Item], weak: Sequence[bool]) -> Item:
 
 
 def summed(items: Sequence[Item], weak: Sequence[bool]) -> Item:
-    """A sum or product over a list."""
+    """A sum over a list."""
     _numbers(items)
     return promotion.summed(items[0])
 
 
-def averaged(items: Sequence[Item], weak: Sequence[bool]) -> Item:
-    """A mean over a list: 64-bit for whole numbers, else the width of the items."""
+def multiplied(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """A product over a list: floats keep their width."""
     _numbers(items)
-    return items[0] if isinstance(items[0], Float) else Float(64)
+    return items[0] if isinstance(items[0], Float) else promotion.summed(items[0])

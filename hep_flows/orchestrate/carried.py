@@ -161,13 +161,20 @@ def _session(text: str, bodies: _Bodies) -> Session:
     from hep_flows.normalise import normalise
     from hep_flows.planning.make_plan import make_plan
     from hep_flows.plugins import installed
+    from hep_flows.settings import default_memory
 
     told = json.loads(text)
     lines = {bytes.fromhex(k): SourceLine(*v) for k, v in told["lines"].items()}
     exprs = _revived(decode_together(told["exprs"].encode()), bodies.bodies, lines)
     plugins = installed(told["plugins"])
     store = store_of(told["root"], tuple(told["layers"]))
-    limits = Limits.with_slots(told["workers"], told["chunk_events"], lambda: False)
+    limits = Limits.with_slots(
+        told["workers"],
+        told["chunk_events"],
+        lambda: False,
+        memory=min(told["memory"] or default_memory(), default_memory()),
+        slice_events=told["slice_events"],
+    )
     plan = make_plan(normalise(exprs), plugins)
     return Session(plan, plugins, store, limits, refresh=told["refresh"], keep_going=told["keep_going"])
 

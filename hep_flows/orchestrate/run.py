@@ -65,6 +65,8 @@ class Order:
         What the flow run is called.
     tell : callable
         Gets a line for the user.
+    memory, slice_events : int, optional
+        As in `hep_flows.execute.machine.Limits`.
     parts_only : collection of bytes
         Tasks whose results are stored batch by batch, and not given: see `hep_flows.execute.stored_parts`.
     """
@@ -84,6 +86,14 @@ class Order:
     name: str = ""
     tell: Callable[[str], None] = lambda _line: None
     parts_only: frozenset[Key] = frozenset()
+    memory: int | None = None
+    slice_events: int | None = None
+
+
+def _limits(order: Order, cancelled: Callable[[], bool], retries: int = 0) -> Limits:
+    return Limits.with_slots(
+        order.workers, order.chunk_events, cancelled, retries, memory=order.memory, slice_events=order.slice_events
+    )
 
 
 def run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
@@ -117,7 +127,7 @@ def _inline(order: Order, engine: Engine) -> tuple[dict[Key, Result], RunReport]
     def finished(report: RunReport) -> RunReport:
         return replace(report, engine=engine.kind, engine_why=engine.why)
 
-    limits = Limits.with_slots(order.workers, order.chunk_events, order.cancelled, RETRIES)
+    limits = _limits(order, order.cancelled, RETRIES)
     run = Run(order.plan, order.plugins, Results(order.store, refresh=order.refresh), limits, order.progress)
     with told_of_errors(finished):
         found, report = run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only))
@@ -255,7 +265,7 @@ def _carrying(order: Order, cancelled: Callable[[], bool]) -> Callable[[Unit, Se
 
     assert order.store is not None
     if order.task_runner is None or isinstance(order.task_runner, ThreadPoolTaskRunner):
-        limits = Limits.with_slots(order.workers, order.chunk_events, cancelled)
+        limits = _limits(order, cancelled)
         session = Session(order.plan, order.plugins, order.store, limits, order.refresh, order.keep_going, order.progress)
         return lambda unit, follows: Here(session, unit, follows)
     told = {
@@ -264,6 +274,8 @@ def _carrying(order: Order, cancelled: Callable[[], bool]) -> Callable[[Unit, Se
         "plugins": sorted([p.name for p in order.plugins]),
         "workers": 1,
         "chunk_events": order.chunk_events,
+        "memory": order.memory,
+        "slice_events": order.slice_events,
         "refresh": order.refresh,
         "keep_going": order.keep_going,
     }
@@ -277,7 +289,7 @@ def _delivered(order: Order, outcomes: Sequence[Outcome]) -> tuple[dict[Key, Res
     put = {bytes.fromhex(k) for o in outcomes if o.reference is not None for k in o.reference["objects"]}
     results = Results(order.store, refresh=order.refresh, put=put)
     failed = failures_of(order.plan, outcomes, keep_going=order.keep_going)
-    limits = Limits.with_slots(order.workers, order.chunk_events, order.cancelled)
+    limits = _limits(order, order.cancelled)
     run = Run(order.plan, order.plugins, results, limits, order.progress)
     return run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only, failed=failed))
 

@@ -85,6 +85,16 @@ class PlanView:
             total += plugin.column_bytes(table, tuple(sorted(names)))
         return total
 
+    @property
+    def event_bytes(self) -> dict[str, int]:
+        """By table, about how many bytes of memory an event takes while it is worked on: an estimate from the metadata of a file."""
+        from hep_flows.execute.machine import event_bytes
+        from hep_flows.plugins import find
+
+        plugins = {t.plugin: find(t.plugin) for t in self.raw.tasks}
+        weights = event_bytes(self.raw, {n: p for n, p in plugins.items() if p is not None})
+        return {table.name: round(w.read + w.work) for table, w in weights.items()}
+
     def __str__(self) -> str:
         """Give the labelled tree, the tasks and what they read."""
         from hep_flows.show.plan_text import plan_text

@@ -101,8 +101,8 @@ def _size(result: Result) -> int:
 def _separate(result: Result) -> Result:
     """Give a result that the user may fill or add members to without changing the one that is kept."""
     match result:
-        case Columns(array):
-            return Columns(_shallow(array))
+        case Columns(array, rows):
+            return Columns(_shallow(array), rows)
         case Scalar(value):
             return Scalar(_shallow(value)) if type(value).__module__.startswith("awkward.") else result
         case HistogramResult((counts, edges)):

@@ -45,6 +45,8 @@ def array_columns(result: Columns | Scalar, name: str) -> tuple[str, dict[str, A
     layout = array.layout.to_backend("cpu")
     column, node = to_arrow(layout)
     description = {"kind": "columns", "one": one, "node": node}
+    if isinstance(result, Columns) and result.rows:
+        description["rows"] = list(result.rows)
     if node["kind"] == "record" and node["of"]:
         columns = [(n, column.field(i), is_nullable(node["of"][i])) for i, n in enumerate(layout.fields)]
     else:
@@ -61,4 +63,4 @@ def array_result(description: Mapping[str, Any], arrays: Sequence[pa.Array]) -> 
     else:
         layout = from_arrow(arrays[0], node)
     array = ak.Array(layout)
-    return Scalar(array[0]) if description["one"] else Columns(array)
+    return Scalar(array[0]) if description["one"] else Columns(array, tuple(description.get("rows", ())))

@@ -103,7 +103,7 @@ def test_a_user_function_takes_no_objects():
     [
         ("count", (leaf("Jet"),), "int64, events"),
         ("count", (leaf("Jet.tracks"),), "int64, events x Jet"),
-        ("sum", (leaf("Jet.pt"),), "float32, events"),
+        ("sum", (leaf("Jet.pt"),), "float64, events"),
         ("sum", (leaf("Jet.tight"),), "int64, events"),
         ("max", (leaf("Jet.pt"),), "?float32, events"),
         ("mean", (leaf("Jet.id"),), "?float64, events"),

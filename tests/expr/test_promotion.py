@@ -76,7 +76,8 @@ def test_where_gives_numpys_types():
 @pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "mean", "any", "all"])
 @pytest.mark.parametrize("kind", ITEMS)
 def test_reductions_give_numpys_types(name, kind):
-    expected = str(getattr(np, name)(np.ones(2, kind)).dtype)
+    wide = name in ("sum", "mean") and kind.startswith("float")  # floats are added up in 64 bits
+    expected = "float64" if wide else str(getattr(np, name)(np.ones(2, kind)).dtype)
     assert of_table(name, [ITEMS[kind]], [False]) == expected
 
 

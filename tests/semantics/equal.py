@@ -67,6 +67,11 @@ def _form(form: Any) -> str:
     return type(form).__name__
 
 
+def wide_sum(array: Any, axis: int) -> Any:
+    """Give sums of floats as the language has them: in 64 bits."""
+    return ak.sum(ak.values_astype(array, "float64"), axis=axis)
+
+
 def _python(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 

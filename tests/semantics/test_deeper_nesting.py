@@ -8,6 +8,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from semantics.equal import wide_sum
 from semantics.files import delta_r, pairs
 from semantics.rows import Row, table
 
@@ -73,7 +74,7 @@ def want_cuts_on_matched(r: Raw) -> Any:
         ak.firsts(q, axis=2),
         ak.sum(ak.sum(q > 0, axis=2), axis=1),
         pt / jet,
-        ak.sum(pt, axis=2) / jet,
+        wide_sum(pt, axis=2) / jet,
         q[pt == ak.fill_none(top, ZERO)],
     ]
 

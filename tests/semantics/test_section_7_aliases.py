@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hep_flows import DataFrame, HepFlowsError, alias_scope, define_alias, exclusive_class, make_local, render, reset_aliases
-from semantics.equal import assert_same
+from semantics.equal import assert_same, wide_sum
 from semantics.rows import Mistake, Row, table
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def bases(t: Tables) -> Any:
 
 
 def want_bases(r: Raw) -> Any:
-    ht = ak.sum(r.sm["Jet_pt"], axis=1)
+    ht = wide_sum(r.sm["Jet_pt"], axis=1)
     return [r.sm["Jet_pt"] / 1000, r.sm["MET_pt"] / 1000, ht, r.sm["Jet_pt"] * 2, r.sm["Muon_pt"] * 3, r.sm["MET_pt"][ht > 100]]
 
 

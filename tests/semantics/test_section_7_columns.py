@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hep_flows import make_local
+from semantics.equal import wide_sum
 from semantics.files import pairs
 from semantics.rows import Mistake, Row, table
 
@@ -122,7 +123,7 @@ def a_filter_selects(t: Tables) -> Any:
 
 def want_a_filter_selects(r: Raw) -> Any:
     pt = r.sm["Jet_pt"]
-    frac = pt / ak.sum(pt, axis=1)
+    frac = pt / wide_sum(pt, axis=1)
     mine, others = pairs(pt, pt)
     rank = ak.sum(others > mine, axis=2)
     return [frac[pt > 30], rank[pt > 30], frac[r.sm["MET_pt"] > 30], rank[:, 1:]]

@@ -8,6 +8,7 @@ import awkward as ak
 import pytest
 
 from hep_flows import curry, user_func
+from semantics.equal import wide_sum
 from semantics.files import delta_r, pairs
 from semantics.rows import Mistake, Row, table
 
@@ -96,7 +97,7 @@ def want_captured(r: Raw) -> Any:
         return ak.broadcast_arrays(x, pt)[0]
 
     met, n = r.sm["MET_pt"], ak.num(r.sm["Muon_pt"])
-    return [each(n), each(met), pt / met, ak.sum(r.sm["Muon_pt"], axis=1) - pt, each(ak.num(pt))]
+    return [each(n), each(met), pt / met, wide_sum(r.sm["Muon_pt"], axis=1) - pt, each(ak.num(pt))]
 
 
 def three_deep(t: Tables) -> Any:
@@ -138,7 +139,7 @@ def want_inside_maps(r: Raw) -> Any:
         ak.min(d, axis=2),
         ak.max(close, axis=2),
         n + ak.sum(d < 0.4, axis=2),
-        ak.sum(close, axis=2) / r.sm["Jet_pt"],
+        wide_sum(close, axis=2) / r.sm["Jet_pt"],
     ]
 
 

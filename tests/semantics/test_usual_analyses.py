@@ -10,6 +10,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from semantics.equal import wide_sum
 from semantics.rows import Mistake, Row, table
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def want_leading_pair(r: Raw) -> Any:
         ak.Array(np.sqrt(e**2 - x**2 - y**2 - z**2)),
         ak.Array(dr),
         charge[:, 0] * charge[:, 1],
-        ak.sum(r.sm["Muon_pt"][keep], axis=1),
+        wide_sum(r.sm["Muon_pt"][keep], axis=1),
         int(ak.sum(keep)),
     ]
 

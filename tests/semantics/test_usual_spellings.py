@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hep_flows import make_local
-from semantics.equal import assert_same
+from semantics.equal import assert_same, wide_sum
 from semantics.files import pairs
 from semantics.rows import Mistake, Row, table
 
@@ -48,7 +48,7 @@ def want_awkward_functions(r: Raw) -> Any:
     return [
         ak.any(pt > 50, axis=-1),
         ak.all(pt > 20, axis=1),
-        ak.sum(pt, axis=-1),
+        wide_sum(pt, axis=-1),
         ak.num(pt),
         ak.num(pt),
         ak.max(pt, axis=1),
@@ -59,7 +59,7 @@ def want_awkward_functions(r: Raw) -> Any:
         ak.drop_none(first),
         ak.where(eta > 0, pt, np.float32(0)),
         ak.flatten(pairs(pt, r.sm["Muon_pt"])[1], axis=2),
-        ak.values_astype(ak.mask(ak.sum(pt, axis=1) / ak.num(pt), ak.num(pt) > 0), "float32"),
+        ak.mask(wide_sum(pt, axis=1) / ak.num(pt), ak.num(pt) > 0),
         int(ak.sum(r.sm["PV_npvs"])),
         int(ak.sum(r.sm["Jet_puId"])),
         ak.max(pt),

@@ -87,6 +87,17 @@ class ParquetTable:
             arrays = {c: ak.from_arrow(table.select([c]))[c] for c in dict.fromkeys(split_column(n)[0] for n in names)}
         return {n: field_of(arrays, n) for n in names}
 
+    def item_bytes(self, name: str) -> int:
+        """Add up the values of the leaves of a column; of text, the size of its pages."""
+        wide = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
+        wanted, metadata, total = set(self._leaves.get(name, ())), self._parquet.metadata, 0
+        for g in range(metadata.num_row_groups):
+            group = metadata.row_group(g)
+            for part in [group.column(c) for c in range(group.num_columns)]:
+                if part.path_in_schema in wanted:
+                    total += part.num_values * wide.get(part.physical_type, 0) or part.total_uncompressed_size
+        return total
+
     def _groups(self, start: int, stop: int) -> tuple[list[int], int]:
         """Give the row groups that overlap a range, and the number of rows before the first."""
         metadata = self._parquet.metadata

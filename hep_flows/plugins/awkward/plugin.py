@@ -13,10 +13,10 @@ from hep_flows.plugin import No, Program, Scalar, Yes
 from hep_flows.plugins.awkward.known_functions import is_known
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from hep_flows.planning.task import Key, Task
-    from hep_flows.plugin import Description, Label, Partition, Result, RunContext
+    from hep_flows.plugin import Description, EventBytes, Label, Partition, Result, RunContext
     from hep_flows.plugins.awkward.open_tables import OpenTables
 
 KINDS = frozenset({"nanoaod", "tree", "parquet", "xaod"})
@@ -76,6 +76,18 @@ class AwkwardPlugin:
         from hep_flows.plugins.awkward.run_tasks import run_tasks
 
         return run_tasks([p.task for p in programs], inputs, context, partial(read_columns, tables=self._tables()))
+
+    def carries(self, task: Task) -> bool:
+        """Say whether it is the part of a total."""
+        from hep_flows.plugins.awkward.run_tasks import total_of
+
+        return bool(total_of(task))
+
+    def event_bytes(self, tasks: Sequence[Task], keep: Collection[Key], dataset: Dataset, file_number: int) -> EventBytes:
+        """Estimate the memory of an event from what the file says of its columns."""
+        from hep_flows.plugins.awkward.column_bytes import event_bytes
+
+        return event_bytes(tasks, keep, dataset, file_number, self._tables())
 
     def merge(self, program: Program, parts: Sequence[Result]) -> Result:
         """Give one array of all events in order, or one plain Python value."""

@@ -98,6 +98,14 @@ def _counting_leaf(record: Record, collection: _Leaf, read_anyway: Iterable[_Lea
     return leaves[0]
 
 
+def counted_by(record: Record, collection: _Leaf) -> _Leaf:
+    """Give a leaf that has as many entries as a collection: the cheapest that can be read."""
+    inside = collection.member.item
+    assert isinstance(inside, Record)
+    leaves = sorted(_readable_leaves(record, collection.path, inside), key=_cost)
+    return leaves[0] if leaves else _counting_leaf(record, collection, ())
+
+
 def _readable_leaves(record: Record, path: Path, inside: Record) -> Iterator[_Leaf]:
     for name, member in inside.members.items():
         if isinstance(member.item, Record):

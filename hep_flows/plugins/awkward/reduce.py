@@ -1,8 +1,8 @@
 """Aggregates over the innermost lists, one result for each.
 
 Missing items are skipped, except that ``count`` counts entries. An empty list gives count and sum 0, product 1, any false, all
-true, and no maximum, minimum or mean. Floats add up one after the other in their own width, as `ak.sum` does. As in numpy, and
-other than in awkward, a NaN makes the maximum and the minimum NaN.
+true, and no maximum, minimum or mean. Floats add up one after the other in 64 bits. As in numpy, and other than in awkward, a NaN
+makes the maximum and the minimum NaN.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ def _truth(name: str, lists: Lists, mask: Mask) -> Mask:
 def _folded(name: str, lists: Lists, data: NDArray[Any]) -> NDArray[Any]:
     if data.dtype == np.bool_:
         return _n_true(lists, data) if name == "sum" else _truth("all", lists, data)
+    if name == "sum" and data.dtype.kind == "f":
+        return np.bincount(lists.parents, weights=data, minlength=len(lists.starts))  # it adds one weight after the other
     if data.dtype == np.float16:
         data = data.astype(np.float32)
     return np.asarray(getattr(ak, name)(_nested(lists, data), axis=1))
 
 
 def _mean(lists: Lists, data: NDArray[Any]) -> NDArray[Any]:
-    if data.dtype.kind != "f":
-        data = data.astype(np.float64)
-    return _folded("sum", lists, data) / lists.counts
+    return _folded("sum", lists, data.astype(np.float64, copy=False)) / lists.counts
 
 
 def _extreme(name: str, lists: Lists, data: NDArray[Any]) -> NDArray[Any]:

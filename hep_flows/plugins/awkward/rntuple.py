@@ -66,6 +66,21 @@ class RNTupleTable:
             found[name] = value
         return found
 
+    def item_bytes(self, name: str) -> int:
+        """Add up the values in the pages of a field and of those inside it."""
+        column, fields = split_column(name)
+        path, found = (column, *fields), self._ntuple.field_records
+        places: list[tuple[str, ...]] = []
+        for i, field in enumerate(found):
+            above = () if field.parent_field_id == i else places[field.parent_field_id]
+            places.append(above if field.field_name == "_0" else (*above, field.field_name))
+        records = [(i, c) for i, c in enumerate(self._ntuple.column_records) if places[c.field_id][: len(path)] == path]
+        inside = [(i, int(c.nbits)) for i, c in records if places[c.field_id] == path or len(records) == 1]
+        total = 0
+        for cluster in self._ntuple.page_link_list:
+            total += sum([int(page.num_elements) * bits for i, bits in inside if i < len(cluster) for page in cluster[i].pages])
+        return total // 8
+
     def close(self) -> None:
         """Close the file."""
         self._opened.close()

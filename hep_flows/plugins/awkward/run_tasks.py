@@ -53,7 +53,8 @@ def run_tasks(tasks: Sequence[Task], inputs: Mapping[Key, Result], context: RunC
     frames = Frames()
     leaves = _leaves(tasks, roots, inputs, context, frames, read)
     values = evaluate(roots, leaves, frames, context.cancelled)
-    return {t.key: _result(t, o, values) for t, o in zip(tasks, outputs, strict=True)}
+    before = context.slice.before if context.slice is not None else {}
+    return {t.key: _result(t, o, values, before.get(t.key)) for t, o in zip(tasks, outputs, strict=True)}
 
 
 def _output(task: Task) -> Output:
@@ -88,15 +89,29 @@ def _leaves(
     dataset = next((t.dataset for t in tasks if t.dataset is not None), None)
     if paths and dataset is None:
         raise PluginError("a task that reads columns names no table", where=roots[0].where)
-    arrays = read(dataset, partition, paths) if paths and dataset is not None else {}
+    arrays = _read(dataset, partition, paths, context, read) if paths and dataset is not None else {}
     return Leaves(frames, partition.stop - partition.start, arrays, inputs)
 
 
-def _result(task: Task, output: Output, values: Mapping[bytes, Argument]) -> Result:
+def _read(dataset: Dataset, partition: Partition, paths: Sequence[Path], context: RunContext, read: Read) -> Mapping[Path, Any]:
+    """Read a partition; of a slice, those that follow too: their entries are in the same baskets, and would be decompressed again."""
+    if context.slice is None:
+        return read(dataset, partition, paths)
+    reading, name = context.slice.reading, ("read", dataset.key, tuple(paths))
+    held, arrays = context.slice.held.get(name, (None, {}))
+    if held != reading:
+        context.slice.held.pop(name, None)  # let go before the next is there
+        arrays = read(dataset, reading, paths)
+        context.slice.held[name] = (reading, arrays)
+    a, b = partition.start - reading.start, partition.stop - reading.start
+    return {path: array[a:b] for path, array in arrays.items()}
+
+
+def _result(task: Task, output: Output, values: Mapping[bytes, Argument], before: Result | None) -> Result:
     value = values[output.expr.key]
     if name := total_of(task):
         assert isinstance(value, Value)
-        return Scalar(totals.part(name, value))
+        return Scalar(totals.part(name, value, before.value if isinstance(before, Scalar) else None))
     return Scalar(_plain(output, values)) if isinstance(value, Constant) else Columns(array_of(output, values))
 
 

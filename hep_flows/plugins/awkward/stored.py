@@ -69,6 +69,10 @@ class StoredTable(Protocol):
         """Read a range of entries of some columns (``column|field|field`` for a field inside), in one pass."""
         ...
 
+    def item_bytes(self, name: str) -> int:
+        """Give about how many bytes the values of a whole column have, not compressed, from the metadata."""
+        ...
+
     def close(self) -> None:
         """Let the file go."""
         ...

@@ -89,6 +89,11 @@ class TTreeTable:
                 del left[path]
         return arrays
 
+    def item_bytes(self, name: str) -> int:
+        """Give the size of the branch's baskets; the offsets in them are a few bytes an event more."""
+        column, _ = split_column(name)
+        return next((int(branch.uncompressed_bytes) for path, branch in _branches(self._tree) if path == column), 0)
+
     def close(self) -> None:
         """Close the file."""
         self._opened.close()

@@ -1,6 +1,8 @@
 """Fill histograms: one partition's part of a chain of fills, and the sum of the parts.
 
-A part holds what was filled into an empty copy of the template. Where a numeric axis grows, bins depend on the order of the
+A part holds what was filled into an empty copy of the template: fill by fill, in the order of the entries. Where a range of events
+comes in slices, the first fill of a chain goes on where it was, and the entries of the others wait until the range is complete, so
+that every bin adds up in the same order wherever the range is cut. Where a numeric axis grows, bins depend on the order of the
 entries, so such a part holds the entries themselves, and the sum fills them in the order of the partitions.
 """
 
@@ -49,11 +51,14 @@ class FillPart:
         The entries of the partition, filled; None where they have to wait.
     waiting : tuple of Entries
         The entries, where they have to be filled in order.
+    later : tuple of tuple of Entries
+        Of the second fill of the chain, the third and so on, what waits for the end of the range.
     """
 
     base: hist.Hist[Any] | None
     filled: hist.Hist[Any] | None
     waiting: tuple[Entries, ...]
+    later: tuple[tuple[Entries, ...], ...] = ()
 
 
 def chain(expr: Expr) -> tuple[Expr, tuple[Call, ...]]:
@@ -65,8 +70,20 @@ def chain(expr: Expr) -> tuple[Expr, tuple[Call, ...]]:
     return expr, tuple(reversed(fills))
 
 
-def fill_part(expr: Expr, inputs: Mapping[Key, Result]) -> FillPart:
-    """Give the part of one partition."""
+def fill_part(expr: Expr, inputs: Mapping[Key, Result], before: FillPart | None = None, *, more: bool = False) -> FillPart:
+    """Give the part of one partition.
+
+    Parameters
+    ----------
+    expr : Expr
+        The chain of fills.
+    inputs : mapping
+        Results of other tasks.
+    before : FillPart, optional
+        The part of the slices of the same range before this one; it is carried on, and not to be used any more.
+    more : bool
+        Whether another slice of the range follows.
+    """
     start, fills = chain(expr)
     base = None
     if isinstance(start, Input):
@@ -74,13 +91,17 @@ def fill_part(expr: Expr, inputs: Mapping[Key, Result]) -> FillPart:
         assert isinstance(given, HistogramResult)
         base = given.histogram
     assert isinstance(start.type.item, Histogram)
-    empty = template(start.type.item.spec)
-    batches = [b for f in fills if (b := _entries(f, empty, inputs)) is not None]
-    if _in_order_only(empty):
-        return FillPart(base, None, tuple(batches))
-    for batch in batches:
-        _fill(empty, batch)
-    return FillPart(base, empty, ())
+    filled = template(start.type.item.spec) if before is None or before.filled is None else before.filled
+    batches = [() if (b := _entries(f, filled, inputs)) is None else (b,) for f in fills]
+    if _in_order_only(filled):
+        earlier = tuple([(b,) for b in before.waiting]) if before is not None else ()
+        return FillPart(base, None, tuple([b for some in (*earlier, *batches) for b in some]))
+    waiting = [*before.later] if before is not None and before.later else [() for _ in fills[1:]]
+    later = tuple([(*old, *new) for old, new in zip(waiting, batches[1:], strict=True)])
+    for some in (*batches[:1], *(() if more else later)):
+        for batch in some:
+            _fill(filled, batch)
+    return FillPart(base, filled, (), later if more else ())
 
 
 class FillSum:

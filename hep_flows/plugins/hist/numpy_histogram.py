@@ -1,6 +1,7 @@
 """numpy's histogram of all partitions: counts and edges as `numpy.histogram` gives them for all values at once.
 
-Every partition is counted by numpy itself in the bins that the whole has, so only the sum is ours.
+Every partition is counted by numpy itself in the bins that the whole has, so only the sum is ours; and of weights that are floats the
+sum in each bin, which numpy takes by blocks: here it is strictly in the order of the entries.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class CountsPart:
     dtype: str
 
 
-def counts_part(call: Call, inputs: Mapping[Key, Result]) -> CountsPart:
-    """Give the counts of one partition."""
+def counts_part(call: Call, inputs: Mapping[Key, Result], before: CountsPart | None = None) -> CountsPart:
+    """Give the counts of one partition, after those of the slices of the same range before it."""
     record, *ends = [_value(a, inputs) for a in call.args]
     weighted = bool(call.option("weighted"))
     columns = entries(record, ("x", "weight") if weighted else ("x",))
@@ -45,8 +46,22 @@ def counts_part(call: Call, inputs: Mapping[Key, Result]) -> CountsPart:
     bins, limits = _bins(call, values.dtype, ends)
     if ends and values.dtype.kind == "f" and not np.isfinite(values).all():
         raise _not_finite(call, values)
-    counts, edges = np.histogram(values, bins=bins, range=limits, weights=weights)
-    return CountsPart(counts, edges, dtype)
+    if weights is None or weights.dtype.kind != "f":
+        counts, edges = np.histogram(values, bins=bins, range=limits, weights=weights)
+        return CountsPart(counts if before is None else before.counts + counts, edges, dtype)
+    edges = np.histogram_bin_edges(values, bins=bins, range=limits)
+    start = np.zeros(len(edges) - 1) if before is None else before.counts
+    return CountsPart(_in_order(values, weights, edges, start), edges, dtype)
+
+
+def _in_order(values: Any, weights: Any, edges: Any, start: Any) -> npt.NDArray[np.float64]:
+    """Add the weights to what is in the bins, one after the other; the last bin is closed."""
+    places = np.searchsorted(edges, values, side="right") - 1
+    places[values == edges[-1]] = len(edges) - 2
+    inside = (places >= 0) & (places < len(start))
+    everything = np.concatenate([np.arange(len(start)), places[inside]])
+    filled: npt.NDArray[np.float64] = np.bincount(everything, np.concatenate([start, weights[inside]]), minlength=len(start))  # type: ignore[assignment]
+    return filled
 
 
 def counts_sum(call: Call, parts: Sequence[CountsPart]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

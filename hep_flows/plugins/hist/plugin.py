@@ -42,7 +42,12 @@ class HistPlugin:
 
     def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
         """Fill with the columns of one partition."""
-        return {p.task.key: HistogramResult(_part(p.task.expr, inputs)) for p in programs}
+        return {p.task.key: HistogramResult(_part(p.task, inputs, context)) for p in programs}
+
+    def carries(self, task: Task) -> bool:
+        """Say yes: every histogram is filled on."""
+        del task
+        return True
 
     def merge(self, program: Program, parts: Sequence[Result]) -> Result:
         """Add parts in order; gives a `hist.Hist`, or numpy's counts and edges."""
@@ -106,14 +111,16 @@ def _is_numpy(expr: Expr) -> TypeGuard[Call]:
     return isinstance(expr, Call) and expr.function == "np_histogram"
 
 
-def _part(expr: Expr, inputs: Mapping[Key, Result]) -> object:
-    if _is_numpy(expr):
+def _part(task: Task, inputs: Mapping[Key, Result], context: RunContext) -> object:
+    earlier = context.slice.before.get(task.key) if context.slice is not None else None
+    before = earlier.histogram if isinstance(earlier, HistogramResult) else None
+    if _is_numpy(task.expr):
         from hep_flows.plugins.hist.numpy_histogram import counts_part
 
-        return counts_part(expr, inputs)
+        return counts_part(task.expr, inputs, before)
     from hep_flows.plugins.hist.fill import fill_part
 
-    return fill_part(expr, inputs)
+    return fill_part(task.expr, inputs, before, more=context.slice is not None and context.slice.more)
 
 
 def _text(expr: Expr) -> str:

@@ -67,6 +67,10 @@ def reduced(terms: Terms, dialect: Dialect, node: Call, listed: Listed) -> Term:
         raise Refused(f"{name}: {why}")
     if name in {"any", "all"}:
         return _truth(terms, name, replace(listed, body=_true(terms, body)))
+    if name == "sum" and isinstance(item, Float) and item.bits < 64:
+        # A first power in 64 bits: the language has no conversion, and the back end would add up in the width of the items.
+        item = Float(64)
+        body = terms.call("float_power", (body, terms.constant(1.0, item)), item)
     if masks:
         body = _or_zero(terms, name, body, item, masks)
     items = terms.select(of, variable, body)
