@@ -14,7 +14,7 @@ from hep_flows.plugins.servicex.remote import RemoteServiceX
 from hep_flows.testing.servicex_sim.datasets import Datasets
 from hep_flows.testing.servicex_sim.science import UprootScience
 from hep_flows.testing.servicex_sim.simulator import Simulator
-from plugins.servicex.remote_runs import DATASET, EMPTY, HURRY, OPEN_DATA, QUERY, TOKEN, collect
+from plugins.servicex.remote_runs import DATASET, EMPTY, HURRY, OPEN_DATA, QUERY, TOKEN, Clock, Holding, client_clock, collect
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,19 @@ def _few_authorities(tmp_path_factory, monkeypatch):
     if not file.exists():
         file.write_text(Path(certifi.where()).read_text().partition(end)[0] + end + "\n")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+
+@pytest.fixture(autouse=True)
+def _client_waits_little(monkeypatch):
+    """Let the client try its calls again at once: it waits up to twenty seconds, at random, and nothing here depends on that."""
+    from httpx_retries import Retry
+
+    monkeypatch.setattr(Retry, "backoff_strategy", lambda _: 0.01)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return client_clock()
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +94,7 @@ def start(datasets, science):
     running = []
 
     def started(**options) -> Simulator:
-        simulator = Simulator(**{"datasets": datasets, "token": TOKEN, "science": science, **options}).__enter__()
+        simulator = Holding(**{"datasets": datasets, "token": TOKEN, "science": science, **options}).__enter__()
         running.append(simulator)
         return simulator
 
