@@ -13,7 +13,6 @@ from hep_flows.plugins.servicex.addresses import configured_endpoints
 from hep_flows.plugins.servicex.remote import RemoteServiceX
 from hep_flows.testing.servicex_sim.datasets import Datasets
 from hep_flows.testing.servicex_sim.science import UprootScience
-from hep_flows.testing.servicex_sim.simulator import Simulator
 from plugins.servicex.remote_runs import DATASET, EMPTY, HURRY, OPEN_DATA, QUERY, TOKEN, Clock, Holding, client_clock, collect
 
 
@@ -93,7 +92,7 @@ def start(datasets, science):
     """Give a function that starts a simulator; it stops with the test."""
     running = []
 
-    def started(**options) -> Simulator:
+    def started(**options) -> Holding:
         simulator = Holding(**{"datasets": datasets, "token": TOKEN, "science": science, **options}).__enter__()
         running.append(simulator)
         return simulator
@@ -104,7 +103,7 @@ def start(datasets, science):
 
 
 @pytest.fixture
-def sim(start) -> Simulator:
+def sim(start) -> Holding:
     return start()
 
 
@@ -112,7 +111,7 @@ def sim(start) -> Simulator:
 def endpoint(tmp_path):
     """Give the endpoint of a simulator, set up through a file as a user does."""
 
-    def made(simulator: Simulator, name: str = "simulator", **changes) -> RemoteServiceX:
+    def made(simulator: Holding, name: str = "simulator", **changes) -> RemoteServiceX:
         file = tmp_path / f"{name}.yaml"
         file.write_text(simulator.config(tmp_path / "client-cache", name))
         return RemoteServiceX(configured_endpoints(file)[0], replace(HURRY, **changes))
