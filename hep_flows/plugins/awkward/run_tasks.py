@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hep_flows.expr.nodes import Expr
     from hep_flows.planning.task import Key, Task
-    from hep_flows.plugin import Partition, Result, RunContext
+    from hep_flows.plugin import Partition, Result, RunContext, Slice
     from hep_flows.plugins.awkward.align import Argument
     from hep_flows.plugins.awkward.needed_leaves import Path
 
@@ -53,8 +53,7 @@ def run_tasks(tasks: Sequence[Task], inputs: Mapping[Key, Result], context: RunC
     frames = Frames()
     leaves = _leaves(tasks, roots, inputs, context, frames, read)
     values = evaluate(roots, leaves, frames, context.cancelled)
-    before = context.slice.before if context.slice is not None else {}
-    return {t.key: _result(t, o, values, before.get(t.key)) for t, o in zip(tasks, outputs, strict=True)}
+    return {t.key: _result(t, o, values, context.slice) for t, o in zip(tasks, outputs, strict=True)}
 
 
 def _output(task: Task) -> Output:
@@ -107,11 +106,13 @@ def _read(dataset: Dataset, partition: Partition, paths: Sequence[Path], context
     return {path: array[a:b] for path, array in arrays.items()}
 
 
-def _result(task: Task, output: Output, values: Mapping[bytes, Argument], before: Result | None) -> Result:
+def _result(task: Task, output: Output, values: Mapping[bytes, Argument], place: Slice | None) -> Result:
     value = values[output.expr.key]
     if name := total_of(task):
         assert isinstance(value, Value)
-        return Scalar(totals.part(name, value, before.value if isinstance(before, Scalar) else None))
+        before = place.before.get(task.key) if place is not None else None
+        more = place is not None and place.more
+        return Scalar(totals.part(name, value, before.value if isinstance(before, Scalar) else None, more=more))
     return Scalar(_plain(output, values)) if isinstance(value, Constant) else Columns(array_of(output, values))
 
 
@@ -128,7 +129,8 @@ def merge_parts(task: Task, parts: Sequence[Result]) -> Result:
     """Give the final result from those of the ranges of events, in order; without any, that of no events."""
     if task.output == "scalar":
         values = [p.value for p in parts if isinstance(p, Scalar)]
-        return Scalar(totals.merged(total_of(task), values)) if total_of(task) else Scalar(values[0])
+        merge = FUNCTIONS[name].merge if (name := total_of(task)) else None
+        return Scalar(values[0] if merge is None else merge(values))
     arrays = [p.array for p in parts if isinstance(p, Columns)]
     if not arrays:
         return Columns(_empty(task))

@@ -1,8 +1,8 @@
-"""Aggregates over all events: each range of events gives a part, and the parts are merged in order.
+"""Aggregates over all events: each range of events gives a part.
 
 The parts are plain Python values. Whole numbers are exact, whatever their size. Floats add up in 64 bits, strictly one after the other
-in the order of the entries: a part that is carried on over the next events of its range has the bits of one that had them all at
-once, so where the work on a range is interrupted changes nothing.
+in the order of the entries: a part that is carried on over the next slice of its range has the bits of one that had all entries at
+once, so where a range is cut into slices changes nothing.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ import numpy as np
 from hep_flows.plugins.awkward.reduce import truth_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from hep_flows.plugins.awkward.values import Value
+
+    Part = Callable[[Value, Any], Any]
 
 HALF = 32
 # Numbers that are added up at a time: few enough to stay in the cache of a processor.
 _BLOCK = 2**15
 
 
-def part(name: str, value: Value, before: Any = None) -> Any:
-    """Give the part of some events; ``value`` has one item for each.
+def part(name: str, value: Value, before: Any = None, *, more: bool = False) -> Any:
+    """Give the part of one range of events; ``value`` has one item for each event, or for each entry of its lists.
+
+    How parts are merged stands in the table of functions: `hep_flows.expr.functions.Function.merge`.
 
     Parameters
     ----------
@@ -36,43 +40,27 @@ def part(name: str, value: Value, before: Any = None) -> Any:
     value : Value
         What is aggregated.
     before : optional
-        The part of the events before these in the same range, which is carried on; nothing where these are the first.
+        What came of the slices of the same range before these events; nothing where they are the first.
+    more : bool
+        Whether another slice of the range follows.
     """
-    if name == "count":
-        return value.n_items + (before or 0)
-    data = value.data if value.valid is None else value.data[value.valid]
-    match name:
-        case "sum":
-            return _sum(data, before)
-        case "prod":
-            return _product(data, before)
-        case "any":
-            return bool(before) or bool(truth_of(data).any())
-        case "all":
-            return before is not False and bool(truth_of(data).all())
-        case "mean":
-            total, n_items = before or (0, 0)
-            return (float(_sum(data, total)), n_items + len(data))
-        case "max" | "min":
-            found = [] if before is None else [before]
-            return _extreme(name, found + ([_largest(name, data)] if len(data) else []))
-        case _:
-            raise ValueError(f"{name} is no aggregate")
+    if name in _OF_ALL:  # its second step needs the mean of the whole range
+        entries = np.asarray(_present(value), dtype=np.float64)
+        entries = entries if before is None else np.concatenate([before, entries])
+        return entries if more else _moments(entries)
+    return PARTS[name](value, before)
 
 
-def _sum(data: NDArray[Any], before: Any) -> int | float:
-    if data.dtype.kind == "f":
-        return _folded(np.add, data, before or 0.0)
-    return _whole_sum(data) + (before or 0)
+def _present(value: Value) -> Any:
+    return value.data if value.valid is None else value.data[value.valid]
 
 
-def _whole_sum(data: NDArray[Any]) -> int:
-    if data.dtype == np.bool_:
-        return int(np.count_nonzero(data))
-    if data.dtype.itemsize < 8:
-        return int(data.sum(dtype=np.int64))
-    low = data & data.dtype.type(2**HALF - 1)
-    return (int((data >> data.dtype.type(HALF)).sum()) << HALF) + int(low.sum())
+def _moments(data: NDArray[np.float64]) -> tuple[int, float, float]:
+    """Give the number of entries, their mean, and the sum of the squared distances from it."""
+    if not len(data):
+        return 0, 0.0, 0.0
+    mean = _folded(np.add, data, 0.0) / len(data)
+    return len(data), mean, _folded(np.add, (data - mean) ** 2, 0.0)
 
 
 def _folded(operation: np.ufunc, data: NDArray[Any], before: float) -> float:
@@ -88,10 +76,31 @@ def _folded(operation: np.ufunc, data: NDArray[Any], before: float) -> float:
     return float(total)
 
 
-def _product(data: NDArray[Any], before: Any) -> int | float:
-    if data.dtype.kind == "f":
-        return _folded(np.multiply, data, 1.0 if before is None else before)
-    return _whole_product(data) * (1 if before is None else before)
+def _sum(value: Value, before: Any) -> int | float:
+    data = _present(value)
+    return _folded(np.add, data, before or 0.0) if data.dtype.kind == "f" else _whole_sum(data) + (before or 0)
+
+
+def _whole_sum(data: NDArray[Any]) -> int:
+    if data.dtype == np.bool_:
+        return int(np.count_nonzero(data))
+    if data.dtype.itemsize < 8:
+        return int(data.sum(dtype=np.int64))
+    low = data & data.dtype.type(2**HALF - 1)
+    return (int((data >> data.dtype.type(HALF)).sum()) << HALF) + int(low.sum())
+
+
+def _mean(value: Value, before: Any) -> tuple[float, int]:
+    total, n_items = before or (0.0, 0)
+    data = _present(value)
+    total = _folded(np.add, data, total) if data.dtype.kind == "f" else total + _whole_sum(data)
+    return (total, n_items + len(data))
+
+
+def _product(value: Value, before: Any) -> int | float:
+    data = _present(value)
+    start = 1 if before is None else before
+    return _folded(np.multiply, data, start) if data.dtype.kind == "f" else _whole_product(data) * start
 
 
 def _whole_product(data: NDArray[Any]) -> int:
@@ -105,47 +114,65 @@ def _whole_product(data: NDArray[Any]) -> int:
     return factors[0] if factors else 1
 
 
-def _largest(name: str, data: NDArray[Any]) -> Any:
-    """Give the largest, or smallest; of two zeros the one with the fitting sign, whichever comes first."""
-    found = getattr(np, name)(data).item()
-    if found == 0 and isinstance(found, float):
-        signs = np.signbit(data[data == 0])
-        return -0.0 if (signs.all() if name == "max" else signs.any()) else 0.0
-    return found
+def _any(value: Value, before: Any) -> bool:
+    return bool(before) or bool(truth_of(_present(value)).any())
 
 
-def merged(name: str, parts: Sequence[Any]) -> Any:
-    """Give the final value, a plain bool, int, float or None."""
-    match name:
-        case "count" | "sum":
-            return _added(parts)
-        case "prod":
-            return math.prod(parts)
-        case "any":
-            return any(parts)
-        case "all":
-            return all(parts)
-        case "mean":
-            n_items = _added([n for _, n in parts])
-            return _added([s for s, _ in parts]) / n_items if n_items else None
-        case "max" | "min":
-            return _extreme(name, [p for p in parts if p is not None])
-        case _:
-            raise ValueError(f"{name} is no aggregate")
+def _all(value: Value, before: Any) -> bool:
+    return before is not False and bool(truth_of(_present(value)).all())
 
 
-def _added(parts: Sequence[Any]) -> Any:
-    """Add up in order; Python's own sum of floats has other digits from release 3.12 on."""
-    total = 0
-    for one in parts:
-        total = total + one
-    return total
+def _extreme(largest: bool) -> Part:  # noqa: FBT001
+    """Give the largest or smallest; of two zeros the one with the fitting sign, whichever comes first."""
+    choose = np.max if largest else np.min
+
+    def part_of(value: Value, before: Any) -> Any:
+        data = _present(value)
+        if before is not None:
+            data = np.append(data, np.asarray(before, dtype=data.dtype))
+        if not len(data):
+            return None
+        found = choose(data).item()
+        if isinstance(found, float) and found == 0:
+            negative = np.signbit(data[data == 0])
+            return -0.0 if (negative.all() if largest else negative.any()) else 0.0
+        return found
+
+    return part_of
 
 
-def _extreme(name: str, parts: Sequence[Any]) -> Any:
-    if any(isinstance(p, float) and math.isnan(p) for p in parts):
-        return math.nan
-    if not parts:
-        return None
-    found = max(parts) if name == "max" else min(parts)
-    return _largest(name, np.asarray(parts, dtype=np.float64)) if found == 0 and isinstance(found, float) else found
+def _best(largest: bool) -> Part:  # noqa: FBT001
+    """Give the number of events, and the place and value of the first of the best numbers."""
+
+    def part_of(value: Value, before: Any) -> tuple[int, int | None, Any]:
+        n_before, place_before, best_before = before or (0, None, None)
+        data = value.data
+        usable = np.ones(len(data), dtype=np.bool_) if value.valid is None else value.valid
+        if data.dtype.kind == "f":
+            usable = usable & ~np.isnan(data)
+        places = np.flatnonzero(usable)
+        n_items = n_before + len(data)
+        if not len(places):
+            return n_items, place_before, best_before
+        place = int(places[(np.argmax if largest else np.argmin)(data[places])])
+        best = data[place].item()
+        if place_before is not None and not (best > best_before if largest else best < best_before):
+            return n_items, place_before, best_before
+        return n_items, n_before + place, best
+
+    return part_of
+
+
+_OF_ALL = frozenset({"std", "var"})
+PARTS: Mapping[str, Part] = {
+    "count": lambda value, before: value.n_items + (before or 0),
+    "sum": _sum,
+    "prod": _product,
+    "any": _any,
+    "all": _all,
+    "mean": _mean,
+    "max": _extreme(largest=True),
+    "min": _extreme(largest=False),
+    "argmax": _best(largest=True),
+    "argmin": _best(largest=False),
+}
