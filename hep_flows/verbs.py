@@ -91,6 +91,10 @@ def run(  # noqa: PLR0913 - every part of a run can be chosen
     """
     if on_error not in ("keep", "raise"):
         raise LiteralError(f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site())
+    if report is not None:
+        from hep_flows.store.commit import check_place
+
+        check_place(report, "the report", user_site())
     given = {"workers": workers, "chunk_events": chunk_events, "engine": engine}
     going = on_error == "keep"
     try:
