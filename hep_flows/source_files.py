@@ -101,10 +101,13 @@ def is_for_servicex(source: Any, kind: str) -> bool:
 def _listed(source: Source) -> list[str]:
     items = [source] if isinstance(source, str | os.PathLike) else source
     if not isinstance(items, list | tuple):
-        raise SourceError(f"a source is a path, a URL or a list of them, not {with_article(source)}")
+        raise SourceError(
+            f"a source is a path, a URL or a list of them, not {with_article(source)}",
+            do='write "events.root", or ["a.root", "b.root"]',
+        )
     wrong = [i for i in items if not isinstance(i, str | os.PathLike)]
     if wrong:
-        raise SourceError(f"a list of files holds paths or URLs, not {with_article(wrong[0])}")
+        raise SourceError(f"a list of files holds paths or URLs, not {with_article(wrong[0])}", do='write ["a.root", "b.root"]')
     texts = [os.fspath(i) for i in items]
     if any(not t for t in texts):
         raise SourceError("the name of a file is empty", do="give a path or a URL")

@@ -18,7 +18,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import HepFlowsError, SourceError, line_of
+from hep_flows.errors import HepFlowsError, SourceError, line_of, with_article
+from hep_flows.record.arguments import checked
 from hep_flows.record.source_line import user_site
 from hep_flows.source_files import files_of, is_for_servicex
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from hep_flows.store.store import Store
 
 
+@checked
 def nanoaod_table(source: Any, *, tree: str = "Events") -> DataFrame:
     """Give the table of the events of CMS NanoAOD files.
 
@@ -44,6 +46,7 @@ def nanoaod_table(source: Any, *, tree: str = "Events") -> DataFrame:
     return _table("nanoaod", source, tree)
 
 
+@checked
 def xaod_table(source: Any) -> DataFrame:
     """Give the table of the events of ATLAS xAOD files in PHYSLITE format.
 
@@ -55,6 +58,7 @@ def xaod_table(source: Any) -> DataFrame:
     return _table("xaod", source, "")
 
 
+@checked
 def tree_table(source: Any, tree: str = "") -> DataFrame:
     """Give the table of the entries of a TTree or RNTuple.
 
@@ -71,6 +75,7 @@ def tree_table(source: Any, tree: str = "") -> DataFrame:
     return _table("tree", source, tree)
 
 
+@checked
 def parquet_table(source: Source) -> DataFrame:
     """Give the table of the rows of Parquet files.
 
@@ -82,6 +87,7 @@ def parquet_table(source: Source) -> DataFrame:
     return _table("parquet", source, "")
 
 
+@checked
 def servicex_table(  # noqa: PLR0913 - what a table at a server is made of
     source: Any,
     *,
@@ -173,6 +179,8 @@ def _table(kind: str, source: Any, tree: str) -> DataFrame:
     from hep_flows.settings import read_settings
 
     where = line_of(user_site())
+    if not isinstance(tree, str):
+        raise SourceError(f"a tree is named by a text, not by {with_article(tree)}", where=where, do='write tree="Events"')
     try:
         if is_for_servicex(source, kind):
             return servicex_table(source, kind=kind, tree=tree)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.errors import LiteralError
+from hep_flows.record.arguments import checked
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from hep_flows.execute.report import Step
 
 
+@checked
 def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     analysis: Callable[[Any], Any] | str | os.PathLike[str],
     fileset: Any,
@@ -79,13 +81,16 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     from hep_flows.analysis.load import loaded
     from hep_flows.analysis.prepare import prepare
     from hep_flows.filesets.kinds import kind_named
-    from hep_flows.orchestrate.engine import asked_engine
+    from hep_flows.orchestrate.engine import asked_engine, check_task_runner
     from hep_flows.settings import Settings, explained_settings
 
     if on_error not in ("keep", "raise"):
-        raise LiteralError(f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site())
+        raise LiteralError(
+            f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site(), do="write on_error='raise', or leave it out"
+        )
     given = {"workers": workers, "chunk_events": chunk_events, "engine": engine}
-    explained = explained_settings(**{k: v for k, v in given.items() if v is not None})
+    check_task_runner(task_runner, user_site())
+    explained = explained_settings(user_site(), **{k: v for k, v in given.items() if v is not None})
     settings = Settings(**{s.name: s.value for s in explained})
     asked = asked_engine(settings.engine, {s.name: s.source for s in explained})
     how = How(settings, asked, task_runner, refresh, on_error == "keep", progress)

@@ -5,6 +5,7 @@ Columns win over aliases, aliases over stored leaves, before and after filters a
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import FieldError, RecordError, did_you_mean
@@ -14,8 +15,12 @@ from hep_flows.expr.select import select
 from hep_flows.expr.types import Record
 from hep_flows.record import aliases
 from hep_flows.record.derived import derived_leaf, derived_names
+from hep_flows.record.instead import instead_of
 from hep_flows.record.spread import spread
 from hep_flows.record.xaod_names import ACCESSORS
+
+_NAMES = "dir(X) lists all names; X['name'] = ... adds a column"
+_EXPRESSION = "print(x) shows what it is; leaves belong to the collection: X.pt, X.eta"
 
 if TYPE_CHECKING:
     from hep_flows.errors import Where
@@ -145,7 +150,16 @@ def no_member(of: Expr, name: str, table: Table, where: Where) -> RecordError:
             f"{_title(of)} has no leaf {name!r}",
             where=where,
             why=f"it is itself a leaf ({of.type}), and leaves have none",
-            do="columns belong to the collection: X.name, not X.pt.name" if table.has_column(name) else "",
+            do="columns belong to the collection: X.name, not X.pt.name"
+            if table.has_column(name)
+            else instead_of(name) or _EXPRESSION,
+        )
+    if not name.isidentifier() and any(c in name for c in "<>=!&|") and name not in item.members:
+        return FieldError(
+            f"{_title(of)} has no leaf {name!r}",
+            where=where,
+            why="a text in brackets is the name of a leaf, and conditions are no texts here",
+            do="write the condition as Python: X[X.pt > 30]",
         )
     known = known_names(of, table)
     shown = ", ".join(known[:12]) + (f", ... ({len(known)} names)" if len(known) > 12 else "")
@@ -155,8 +169,22 @@ def no_member(of: Expr, name: str, table: Table, where: Where) -> RecordError:
         f"{_title(of)} has no leaf {name!r}",
         where=where,
         why=f"its names are {shown}",
-        do=did_you_mean(name, [*known, *more], about=about),
+        do=did_you_mean(name, [*known, *more], about=about) or _within(of, name, table) or instead_of(name) or _NAMES,
     )
+
+
+def _within(of: Expr, name: str, table: Table) -> str:
+    """Give how a path such as ``"MET.pt"`` or ``"Jet/pt"`` is written."""
+    head, *rest = re.split(r"[./]", name)
+    if not rest or not all(p.isidentifier() for p in (head, *rest)):
+        return ""
+    at = of
+    for part in (head, *rest):
+        found = leaf_of(at, part, table, None)
+        if found is None:
+            return ""
+        at = found
+    return f"name one after the other: X{''.join([f'[{p!r}]' for p in (head, *rest)])}"
 
 
 def _title(of: Expr) -> str:

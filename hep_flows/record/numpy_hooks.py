@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import LiteralError, did_you_mean
+from hep_flows.errors import LiteralError, RecordError, with_article
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.types import Record
+from hep_flows.record.control_flow import no_value
+from hep_flows.record.instead import VALUES, instead_of
 from hep_flows.record.methods import aggregated
 from hep_flows.record.operands import constant_of, expr_of
 from hep_flows.record.operators import elementwise
 from hep_flows.record.recorder import Recorder, called_with
+from hep_flows.record.source_line import asking_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,11 +37,16 @@ def ufunc_call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str,
     """
     name = _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__)
     if method != "__call__":
-        raise LiteralError(
-            f"np.{ufunc.__name__}.{method} cannot be recorded", where=where, do="use x.Sum(), x.Max(), ... along the innermost axis"
-        )
+        reduced = {"add": "Sum", "multiply": "Prod", "maximum": "Max", "minimum": "Min", "logical_and": "All", "logical_or": "Any"}
+        form = reduced.get(name) if method == "reduce" else None
+        do = f"x.{form}() does so with each list" if form else instead_of("cumsum" if method == "accumulate" else method) or VALUES
+        raise LiteralError(f"np.{ufunc.__name__}.{method} cannot be recorded", where=where, do=do)
     if kwargs:
-        raise LiteralError(f"np.{ufunc.__name__} takes no keyword {', '.join(kwargs)!r} on an expression", where=where)
+        raise LiteralError(
+            f"np.{ufunc.__name__} takes no keyword {', '.join(kwargs)!r} on an expression",
+            where=where,
+            do=f"leave {next(iter(kwargs))} out; where a condition is meant: np.where(mask, y, z)",
+        )
     row = FUNCTIONS.get(name)
     if row is None or row.kind != "elementwise":
         raise _unknown(ufunc.__name__, where)
@@ -49,10 +57,12 @@ def ufunc_call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str,
     return elementwise(name, args, where)
 
 
-def _unknown(name: str, where: Site | None) -> LiteralError:
-    names = [n for n, r in FUNCTIONS.items() if r.kind == "elementwise"]
-    do = did_you_mean(name, [*names, *_FUNCTIONS]) or "call make_local first, or wrap it with @user_func"
-    return LiteralError(f"np.{name} cannot be recorded", where=where, why="the language has no such function", do=do)
+def _unknown(name: str, where: Site | None) -> RecordError:
+    if asking_library() not in ("", "numpy", "awkward"):
+        return no_value(where, f"np.{name}", "")
+    return LiteralError(
+        f"np.{name} cannot be recorded", where=where, why="the language has no such function", do=instead_of(name) or VALUES
+    )
 
 
 def numpy_function(frame: DataFrame, func: Any, args: Sequence[Any], kwargs: dict[str, Any], where: Site | None) -> Any:
@@ -91,7 +101,9 @@ def _reduction(name: str) -> Callable[..., DataFrame]:
     return reduce
 
 
-def _round(on: Recorder, a: Any, decimals: int = 0) -> DataFrame:
+def _round(on: Recorder, a: Any, decimals: Any = 0) -> DataFrame:
+    if not isinstance(decimals, int) or isinstance(decimals, bool):
+        raise on.refuse(f"decimals are an integer, not {with_article(decimals)}", "write np.round(x, 2)")
     return on.call("round", a, options=(("decimals", decimals),))
 
 

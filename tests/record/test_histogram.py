@@ -320,7 +320,7 @@ class TestFill:
 class TestRequest:
     def test_it_has_no_operators_and_never_changes(self, df):
         h = NEW.Reg(5, 0, 1).Double().fill(df.Jet.pt)
-        with pytest.raises(TypeError):
+        with pytest.raises(ControlFlowError, match="make it local first"):
             h + 1
         with pytest.raises(RecordError):
             h.x = 3
