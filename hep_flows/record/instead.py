@@ -8,26 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hep_flows.expr.functions import row_called
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Each line: the names, and what to write. X is a collection or the table, x a leaf of it or any other expression of numbers.
 _TEXTS: Mapping[str, str] = {
     # numbers of a list, or of everything
-    "std nanstd var nanvar": (
-        "of each list: ((x - x.Mean())**2).Mean() is the variance, and its root the standard deviation; of all values: "
-        "ak.std(make_local(x)), ak.var(make_local(x))"
-    ),
     "median nanmedian quantile nanquantile percentile nanpercentile": (
         "of all values: np.median(ak.flatten(make_local(x), axis=None)), and so np.quantile; what has one value for each event needs no "
         "flatten: np.median(make_local(x))"
     ),
-    "argmax nanargmax idxmax": (
-        "the element with the largest pt is X[X.pt == X.pt.Max()].First(); its position: ak.argmax(make_local(x), axis=-1)"
-    ),
-    "argmin nanargmin idxmin": (
-        "the element with the smallest pt is X[X.pt == X.pt.Min()].First(); its position: ak.argmin(make_local(x), axis=-1)"
-    ),
+    "idxmax nanargmax": "X[X.pt.ArgMax()] is the element with the largest pt",
+    "idxmin nanargmin": "X[X.pt.ArgMin()] is the element with the smallest pt",
     "sort argsort sort_values order_by OrderBy nlargest nsmallest rank lexsort partition argpartition msort": (
         "the largest is x.Max(), the smallest x.Min(); all in order: ak.sort(make_local(x), ascending=False)"
     ),
@@ -39,8 +33,8 @@ _TEXTS: Mapping[str, str] = {
         "np.unique(ak.flatten(make_local(x), axis=None), return_counts=True) gives the values and how often each occurs; counts of "
         "few values are a histogram: Histogram.new.IntCat([0, 1, 2])"
     ),
-    "nansum nanmax nanmin nanmean nanprod": (
-        "leave out what is not a number first: x[~np.isnan(x)].Sum(), .Max(), .Min(), .Mean(), .Prod()"
+    "nansum nanmax nanmin nanmean nanprod nanstd nanvar": (
+        "leave out what is not a number first: x[~np.isnan(x)].Sum(), and so .Max(), .Min(), .Mean(), .Prod(), .Std(), .Var()"
     ),
     "average": "with weights w: (x * w).Sum() / w.Sum() of each list; without: x.Mean()",
     "count": (
@@ -133,4 +127,10 @@ LOCAL_HISTOGRAM = "make it local first: h = make_local(h) is a hist.Hist, with h
 
 def instead_of(name: str) -> str:
     """Give what to write instead of a function or a method; empty where nothing is known to mean the same."""
-    return INSTEAD.get(name.rsplit(".", 1)[-1], "")
+    short = name.rsplit(".", 1)[-1]
+    row = row_called(short, "numpy") or row_called(short, "awkward")
+    if row is not None and row.method:
+        return f"x.{row.method}() is that of each list"
+    if short in INSTEAD or row is None:
+        return INSTEAD.get(short, "")
+    return f"np.{short}(x)" if short in row.numpy else f"ak.{short}(x)"

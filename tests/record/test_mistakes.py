@@ -296,7 +296,7 @@ def test_every_mistake_raises_at_its_own_line(messages: dict[str, str]) -> None:
 
 
 def test_what_others_write_elsewhere_is_answered_by_what_to_write_here(messages: dict[str, str]) -> None:
-    tried = [c for c in MISTAKES[MISTAKES.index("df.columns") :]]
+    tried = MISTAKES[MISTAKES.index("df.columns") :]
     for code in tried:
         assert "  do:  " in messages[code], f"{code}\n{messages[code]}"
 
