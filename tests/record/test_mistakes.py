@@ -36,7 +36,6 @@ TRIED = {
         ".shape",
         ".to_numpy()",
         ".plot()",
-        ".std()",
         ".median()",
         ".flatten()",
     ),
@@ -231,7 +230,7 @@ MISTAKES = [
     "np.mean(df.Jet.pt, dtype='float64')",
     *[
         f"np.{f}"
-        for f in ("median(df.Jet.pt)", "quantile(df.Jet.pt, 0.5)", "std(df.Jet.pt)", "argmax(df.Jet.pt)", "sort(df.Jet.pt)")
+        for f in ("median(df.Jet.pt)", "quantile(df.Jet.pt, 0.5)", "argmax(df.Jet.pt)", "sort(df.Jet.pt)")
     ],
     *[
         f"np.{f}"
