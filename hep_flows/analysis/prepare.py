@@ -68,7 +68,7 @@ class Prepared:
         return {key: "" if table is None else table.name for key, table in tables_of(self.plan).items()}
 
 
-def prepare(
+def prepare(  # noqa: PLR0913 - every part of a run can be chosen
     analysis: Analysis,
     fileset: Any,
     settings: Settings,
@@ -111,9 +111,7 @@ def prepare(
         datasets, failed = {d.entry.name: d for d in own if d.entry in entries}, dict[str, HepFlowsError]()
     else:
         entries = read_fileset(fileset, only=only)
-        datasets, failed = describe_all(
-            entries, Results(store), kind=kind, missing_tree=missing_tree, keep_going=keep_going
-        )
+        datasets, failed = describe_all(entries, Results(store), kind=kind, missing_tree=missing_tree, keep_going=keep_going)
     asked = expressions(analysis, datasets.values(), keep_going=keep_going)
     plugins = installed(settings.plugins)
     failed |= asked.failed

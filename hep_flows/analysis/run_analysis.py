@@ -96,7 +96,5 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     with loaded(analysis) as found:
         of_kind = kind_named(kind, "kind")
         empty = missing_tree_named(missing_tree, "run_analysis")
-        prepared = prepare(
-            found, fileset, settings, only=only, kind=of_kind, missing_tree=empty, keep_going=how.keep_going
-        )
+        prepared = prepare(found, fileset, settings, only=only, kind=of_kind, missing_tree=empty, keep_going=how.keep_going)
         return carried_out(prepared, how, None if out is None else Path(out))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 literal = constants.literal
 
 
-def dataset(
+def dataset(  # noqa: PLR0913 - what a table is made of
     kind: str,
     content: tuple[str, ...],
     tree: str,
@@ -69,7 +69,9 @@ def field(of: Expr, name: str, where: Where = None, default: Default | None = No
         return _field_or_default(of, name, found, default, where)
     assert found is not None
     # Of a collection that was asked for with get, the files that lack it have no elements that could lack a leaf.
-    if (found.lacking and not (isinstance(of, Field) and of.default is not None and found.lacking == _member(of).lacking)) or found.differs:
+    if (
+        found.lacking and not (isinstance(of, Field) and of.default is not None and found.lacking == _member(of).lacking)
+    ) or found.differs:
         raise _mixed(record, name, found, where)
     axes = _axes_of_member(of, found)
     optional = of.type.optional or found.optional
@@ -96,7 +98,9 @@ def _field_or_default(of: Expr, name: str, found: Member | None, default: Defaul
     if found is None:
         item = constants.item_of(default.as_) if default.as_ else None if value is None else constants.literal(value).type.item
         if item is None:
-            raise FieldError(f"no file has {record.name}.{name}, and nothing says what it is", where=where, do=did_you_mean(name, record.members))
+            raise FieldError(
+                f"no file has {record.name}.{name}, and nothing says what it is", where=where, do=did_you_mean(name, record.members)
+            )
         optional = of.type.optional or value is None
         return Field(of, name, default, type=Type(item, of.type.axes, of.type.loops, optional), where=where)
     if found.differs and not default.as_:
@@ -123,7 +127,9 @@ def _mixed(record: Record, name: str, found: Member, where: Where) -> MixedFiles
         f"only some files of the dataset have {whose}{name}",
         where=where,
         why=found.lacking,
-        do=f'X.get("{name}") has empty lists for the others' if is_list else f'X.get("{name}", {_blank(found.item)}), with what stands for it in the others; or make them a dataset of their own',
+        do=f'X.get("{name}") has empty lists for the others'
+        if is_list
+        else f'X.get("{name}", {_blank(found.item)}), with what stands for it in the others; or make them a dataset of their own',
     )
 
 

@@ -67,7 +67,12 @@ def fitted(value: Constant, item: Item, what: str, where: Where) -> Constant:
                 return value
         case Float() if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 1 << _DIGITS[item.bits]:
             return float(value)
-    raise LiteralError(f"the default {value!r} is no {item}", where=where, why=f"{what} is {item}", do=f"give a default that {item} can hold, or None")
+    raise LiteralError(
+        f"the default {value!r} is no {item}",
+        where=where,
+        why=f"{what} is {item}",
+        do=f"give a default that {item} can hold, or None",
+    )
 
 
 _DIGITS = {16: 11, 32: 24, 64: 53}

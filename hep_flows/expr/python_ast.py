@@ -142,7 +142,11 @@ class _Writer:
             case Literal():
                 return _literal(node)
             case Field():
-                return _member(self._of(node.of), node.name) if node.default is None else _get(self._of(node.of), node.name, node.default)
+                return (
+                    _member(self._of(node.of), node.name)
+                    if node.default is None
+                    else _get(self._of(node.of), node.name, node.default)
+                )
             case Filter():
                 if node.at == len(node.of.type.axes) - 1:
                     return ast.Subscript(self._of(node.of), self._of(node.mask), ast.Load())

@@ -25,7 +25,9 @@ def remade(node: Expr) -> Expr:
     match node:
         case Dataset(type=t):
             assert isinstance(t.item, Record)
-            return build.dataset(node.kind, node.content, node.tree, t.item, files=node.files, name=node.name, collections=node.collections)
+            return build.dataset(
+                node.kind, node.content, node.tree, t.item, files=node.files, name=node.name, collections=node.collections
+            )
         case Field():
             return build.field(node.of, node.name, node.where, node.default)
         case Filter():

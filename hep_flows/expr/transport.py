@@ -194,12 +194,10 @@ def _node(row: list[Any], nodes: Sequence[Expr], records: RecordReader, function
     match row:
         case ["dataset", str(kind), list(content), str(tree), list(files), str(name), record, *more]:
             schema = records.record(record)
-            named = tuple([(checked(c, str), _texts(leaves)) for c, leaves in (more[0] if more else [])])
-            return build.dataset(kind, _texts(content), tree, schema, files=_texts(files), name=name, collections=named)
-        case ["field", of, str(name)]:
-            return build.field(node(of), name)
-        case ["field", of, str(name), value, str(as_)]:
-            return build.field(node(of), name, default=Default(read_constant(value), as_))
+            collections = tuple([(checked(c, str), _texts(checked(leaves, list))) for c, leaves in (more[0] if more else [])])
+            return build.dataset(kind, _texts(content), tree, schema, files=_texts(files), name=name, collections=collections)
+        case ["field", of, str(name), *said]:
+            return build.field(node(of), name, default=_default(said))
         case ["filter", of, mask, at]:
             return build.filtered(node(of), node(mask), _number(at, len(node(of).type.axes)))
         case ["literal", value, str(dtype)]:
@@ -216,6 +214,16 @@ def _node(row: list[Any], nodes: Sequence[Expr], records: RecordReader, function
             return build.task_input(bytes.fromhex(task), read_type(what, records))
         case _:
             raise Malformed(f"a row that is no node: {str(row)[:80]}")
+
+
+def _default(said: list[Any]) -> Default | None:
+    match said:
+        case []:
+            return None
+        case [value, str(as_)]:
+            return Default(read_constant(value), as_)
+        case _:
+            raise Malformed(f"a leaf with {str(said)[:40]}")
 
 
 def _function(row: list[Any], records: RecordReader) -> UserFunction:

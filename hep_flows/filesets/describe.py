@@ -129,7 +129,9 @@ def _files(entry: Entry, kind: str) -> tuple[tuple[str, ...], str]:
     match kind:
         case "xaod":
             if entry.tree not in ("", *TREES[kind]):
-                raise SourceError(f"the tree of xAOD files is {' or '.join(TREES[kind])}, not {entry.tree}", do="is it of another kind?")
+                raise SourceError(
+                    f"the tree of xAOD files is {' or '.join(TREES[kind])}, not {entry.tree}", do="is it of another kind?"
+                )
             plain = [f.removesuffix(f":{TREES[kind][0]}").removesuffix(f":{TREES[kind][1]}") for f in entry.files]
             return files_of(plain, kind, entry.tree, may_repeat=False)
         case "parquet":

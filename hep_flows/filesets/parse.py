@@ -28,7 +28,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Of what coffea writes, "form" and "compressed_form" help it to read, and "did" says where a dataset comes from.
-_KNOWN = ("files", "metadata", "treename", "tree", "object_path", "format", "schema", "form", "compressed_form", "did", "missing_tree", "collections")
+_KNOWN = (
+    "files",
+    "metadata",
+    "treename",
+    "tree",
+    "object_path",
+    "format",
+    "schema",
+    "form",
+    "compressed_form",
+    "did",
+    "missing_tree",
+    "collections",
+)
 _FORM = "a dataset is {files: {path: tree}, metadata: {...}}, or a list of paths"
 
 

@@ -167,7 +167,7 @@ class DataFrame(Operators, Aggregates):
             When files hold it as kinds that do not fit together, and ``as_`` does not say which it is to be.
         """
         where = user_site()
-        return self._made(leaf_or_default(self, self._expr, name, default, as_, self._table, where))
+        return self._made(leaf_or_default(self, name, default, as_, where))
 
     def map(self, function: Callable[..., Any]) -> DataFrame:
         """Give ``function`` of each element of the outermost collection inside the event.

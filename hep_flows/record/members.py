@@ -62,8 +62,9 @@ def leaf_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
     return leaf
 
 
-def leaf_or_default(frame: DataFrame, of: Expr, name: Any, default: Any, as_: str, table: Table, where: Where) -> Expr:
+def leaf_or_default(frame: DataFrame, name: Any, default: Any, as_: str, where: Where) -> Expr:
     """Give what `DataFrame.get` gives: a column or an alias as it is, a stored leaf with a default for the files that lack it."""
+    of, table = frame._expr, frame._table  # noqa: SLF001
     if not isinstance(name, str) or not name:
         raise LiteralError(f"get takes the name of a leaf, not {with_article(name)}", where=where, do='X.get("pt", 0.0)')
     if not isinstance(of.type.item, Record):

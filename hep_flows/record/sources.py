@@ -11,8 +11,7 @@ from hep_flows.record.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hep_flows.expr.nodes import Dataset
-    from hep_flows.expr.nodes import Collections
+    from hep_flows.expr.nodes import Collections, Dataset
     from hep_flows.plugin import Description
 
 

@@ -55,36 +55,44 @@ def member_of(column: StoredColumn, name: str, model: str, outer: tuple[str, ...
     if column.form is None:
         return Member(String(), column=column.name, doc=column.title, unreadable=column.problem)
     try:
-        made = _member(column.form, column, (), name, model, (*outer,), inner or name)
+        made = _member(column.form, _At(column, (), model), name, (*outer,), inner or name)
     except UnreadableFormError as error:
         return Member(String(), column=column.name, doc=column.title, unreadable=f"{column.name} holds {error}")
     return replace(made, doc=column.title, unreadable=column.problem or made.unreadable)
 
 
-def _noted(member: Member, column: StoredColumn, inside: ColumnPath) -> Member:
-    """Give the member with what makes files differ in it."""
-    note = column.notes.get(inside)
-    if note is None:
-        return member
-    return replace(member, lacking=note.lacking, differs=note.differs, unreadable=note.unreadable, widened=note.widened)
+@dataclass(frozen=True, slots=True)
+class _At:
+    """A column, or a field inside it, and the data model of the records in it."""
+
+    column: StoredColumn
+    inside: ColumnPath
+    model: str
+
+    def below(self, field: str) -> _At:
+        return replace(self, inside=(*self.inside, field))
+
+    def noted(self, member: Member) -> Member:
+        """Give the member with its place, and with what makes files differ in it."""
+        note = self.column.notes.get(self.inside, Note())
+        return replace(
+            member,
+            column=self.column.name,
+            inside=self.inside,
+            lacking=note.lacking,
+            differs=note.differs,
+            unreadable=note.unreadable or member.unreadable,
+            widened=note.widened,
+        )
 
 
-def _member(
-    form: Form, column: StoredColumn, inside: ColumnPath, name: str, model: str, names: tuple[str, ...], inner: str
-) -> Member:
+def _member(form: Form, at: _At, name: str, names: tuple[str, ...], inner: str) -> Member:
     """Descend through lists and options to what the column, or a field inside it, holds."""
-    made = _descended(form, column, inside, name, model, names, inner)
-    return _noted(replace(made, column=column.name, inside=inside), column, inside)
-
-
-def _descended(
-    form: Form, column: StoredColumn, inside: ColumnPath, name: str, model: str, names: tuple[str, ...], inner: str
-) -> Member:
     axes: list[str] = []
     optional = False
     while True:
         if is_text(form):
-            return Member(String(), tuple(axes), optional=optional)
+            return at.noted(Member(String(), tuple(axes), optional=optional))
         if isinstance(form, _OPTIONS):
             optional = True
             form = form.content
@@ -100,9 +108,9 @@ def _descended(
         elif isinstance(form, NumpyForm) and form.inner_shape:
             form = form.to_RegularForm()
         elif isinstance(form, NumpyForm):
-            return Member(item_of(form.primitive), tuple(axes), optional=optional)
+            return at.noted(Member(item_of(form.primitive), tuple(axes), optional=optional))
         elif isinstance(form, RecordForm):
-            return Member(_record(form, column, inside, name, model, optional=optional), tuple(axes))
+            return at.noted(Member(_record(form, at, name, optional=optional), tuple(axes)))
         else:
             raise UnreadableFormError(_kind(form))
 
@@ -114,18 +122,18 @@ def _axis_name(depth: int, names: tuple[str, ...], inner: str) -> str:
     return inner if below == 0 else f"{inner}_{below + 1}"
 
 
-def _record(form: RecordForm, column: StoredColumn, inside: ColumnPath, name: str, model: str, *, optional: bool) -> Record:
+def _record(form: RecordForm, at: _At, name: str, *, optional: bool) -> Record:
     members: dict[str, Member] = {}
     for field in form.fields:
         short = field.removeprefix(f"{name}.")
-        below = (*inside, field)
+        below = at.below(field)
         try:
-            made = _member(form.content(field), column, below, short, model, (), short)
+            made = _member(form.content(field), below, short, (), short)
         except UnreadableFormError as error:
-            why = f"{'.'.join((column.name, *below))} holds {error}"
-            made = Member(String(), column=column.name, inside=below, unreadable=why)
+            why = f"{'.'.join((at.column.name, *below.inside))} holds {error}"
+            made = below.noted(Member(String(), unreadable=why))
         members[short] = with_missing(made) if optional else made
-    return Record(name, members, model)
+    return Record(name, members, at.model)
 
 
 def with_missing(member: Member) -> Member:

@@ -92,7 +92,7 @@ class Leaves:
         value = None if node.default is None else node.default.value
         item = node.type.item
         blank = value if value is not None else "" if isinstance(item, String) else 0
-        data = texts([blank] * size) if isinstance(item, String) else np.full(size, blank, dtype_of(item))
+        data = texts([str(blank)] * size) if isinstance(item, String) else np.full(size, blank, dtype_of(item))
         return replace(shape, data=data, valid=np.zeros(size, np.bool_) if value is None and size else None)
 
     def _structure(self, node: Expr, path: Path, depth: int) -> Value:

@@ -118,7 +118,11 @@ class _Reading:
 
     def _none(self, leaf: _Leaf) -> ak.Array:
         """Give no objects in each event."""
-        return missing_values((), self._n_events, Int(64), len(leaf.axes) - 1) if len(leaf.axes) > 1 else ak.Array(np.zeros(self._n_events, np.int64))
+        return (
+            missing_values((), self._n_events, Int(64), len(leaf.axes) - 1)
+            if len(leaf.axes) > 1
+            else ak.Array(np.zeros(self._n_events, np.int64))
+        )
 
     def _lacking(self, leaf: _Leaf, by: _Leaf | None, arrays: Mapping[Path, ak.Array]) -> Lacking:
         depth = 0 if by is None else _shared_depth(self._record, leaf)
@@ -149,9 +153,9 @@ def find_member(record: Record, path: Path) -> _Leaf:
     axes: tuple[str, ...] = ()
     may_lack = False
     for i, name in enumerate(path):
-        member = record.members.get(name)
-        if member is None:
+        if name not in record.members:
             return _Leaf(path, Member(Int(64)), axes, may_lack=True)
+        member = record.members[name]
         may_lack = may_lack or bool(member.lacking)
         above = "".join([f"{p}." for p in path[:i]])
         axes = (*axes, *[f"{above}{a}" for a in member.axes])

@@ -40,7 +40,8 @@ class RNTupleTable:
         about = {"title": field.description, "class_name": field.typename}
         try:
             # Asked of the field itself: asked of the ntuple, each takes the time of all.
-            form = self._ntuple.field_form(field.field_id, [field.path, *[f"{field.path}.{k}" for k in field.keys()]])
+            below = [f"{field.path}.{k}" for k in field.keys()]  # noqa: SIM118 - it is no dict
+            form = self._ntuple.field_form(field.field_id, [field.path, *below])
         except Exception as error:  # noqa: BLE001 - whatever a type that uproot does not know leads to
             return StoredColumn(field.name, None, problem=f"{field.name} ({field.typename}) cannot be read: {error}", **about)
         if form.is_record and not form.fields:

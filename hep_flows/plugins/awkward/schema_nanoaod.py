@@ -64,13 +64,14 @@ def nanoaod_record(columns: Columns, shared: Shared) -> Record:
             objects.setdefault(place.prefix, {})[place.leaf] = _below(top, place)
     lists = jagged | {n for n in stored if depth_of(columns[n])}
     below = {n: [c for c in columns.values() if places[c.name].prefix == n and places[c.name].axis == n] for n in jagged}
-    made = {n: _object(n, leaves, counters.get(n, "") if n in lists else None, below.get(n, ()), columns) for n, leaves in objects.items()}
+    made = {
+        n: _object(n, leaves, counters.get(n, "") if n in lists else None, below.get(n, ()), columns)
+        for n, leaves in objects.items()
+    }
     return Record("event", {**made, **branches}, _MODEL)
 
 
-def _object(
-    name: str, leaves: dict[str, Member], counter: str | None, stored: Sequence[StoredColumn], columns: Columns
-) -> Member:
+def _object(name: str, leaves: dict[str, Member], counter: str | None, stored: Sequence[StoredColumn], columns: Columns) -> Member:
     """Give a collection with its counter's branch, or a group where there is None; a leaf is lacking where its collection is there."""
     if counter is None:
         return Member(Record(name, leaves, _MODEL))

@@ -142,7 +142,9 @@ def chosen_collections(columns: Columns, asked: Shared) -> dict[str, list[str]]:
             raise SourceError(f"collections: {collection} is a stored leaf", do="give the collection another name")
         for leaf in leaves:
             if leaf not in column_of:
-                raise SourceError(f"collections: the files have no {leaf!r}, asked for in {collection}", do=did_you_mean(leaf, column_of))
+                raise SourceError(
+                    f"collections: the files have no {leaf!r}, asked for in {collection}", do=did_you_mean(leaf, column_of)
+                )
             column = columns[column_of[leaf]]
             if not depth_of(column):
                 raise SourceError(f"collections: {leaf} has no lists, so it cannot be a leaf of {collection}")

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 import uproot
 
+from described import described
 from hep_flows.expr import build
 from hep_flows.expr.types import Record
 from hep_flows.plugins.awkward.column_bytes import column_bytes
-from described import described
 
 
 def dataset(kind, *files, tree=""):

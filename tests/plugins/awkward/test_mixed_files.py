@@ -16,7 +16,10 @@ MIXED = errors.MixedFilesError
 
 def nano(path, **branches):
     """Write NanoAOD: a dict is a collection with its counter."""
-    values = {n: ak.zip({k: ak.values_astype(ak.Array(v), np.float32) for k, v in b.items()}) if isinstance(b, dict) else np.asarray(b) for n, b in branches.items()}
+    values = {
+        n: ak.zip({k: ak.values_astype(ak.Array(v), np.float32) for k, v in b.items()}) if isinstance(b, dict) else np.asarray(b)
+        for n, b in branches.items()
+    }
     types = {n: v.dtype if isinstance(v, np.ndarray) else v.type.content for n, v in values.items()}
     with uproot.recreate(path) as file:
         file.mktree("Events", types, counter_name=lambda c: f"n{c}").extend(values)
@@ -51,7 +54,11 @@ GETS = [
     ("in a map", lambda df: df.Jet.map(lambda j: j.get("q", -1) + 1), [[[2, 3], [4]], [[5, 6], [7]], [[0, 0], [0]]]),
     ("a collection", lambda df: df.get("FatJet").pt, [[[], []], [[300.0], []], [[], []]]),
     ("a collection, counted", lambda df: df.get("FatJet").Count(), [[0, 0], [1, 0], [0, 0]]),
-    ("a collection, filtered", lambda df: df.get("FatJet")[lambda f: f.m > 50].pt.Max(), [[None, None], [300.0, None], [None, None]]),
+    (
+        "a collection, filtered",
+        lambda df: df.get("FatJet")[lambda f: f.m > 50].pt.Max(),
+        [[None, None], [300.0, None], [None, None]],
+    ),
     ("a name that no file has", lambda df: df.HLT.get("C", False), [[False, False]] * 3),
     ("for each object, a name that no file has", lambda df: df.Jet.get("z", 9.5), [[[9.5, 9.5], [9.5]]] * 3),
     ("with and without", lambda df: df.HLT.get("A", False) == df.HLT.A, [[True, True]] * 3),
@@ -171,11 +178,29 @@ COLUMNS = [
     ("a column of nulls beside text", pa.nulls(1), pa.array(["a"]), lambda df: df.x, [None, "a"]),
     ("empty lists of nothing", pa.array([[], []]), pa.array([[1, 2]]), lambda df: df.x, [[], [], [1, 2]]),
     ("lists of nothing in lists", pa.array([[[], []]]), pa.array([[[1.5]]]), lambda df: df.x, [[[], []], [[1.5]]]),
-    ("a list of one length beside lists", pa.array([[1, 2]], pa.list_(pa.int64(), 2)), pa.array([[3]]), lambda df: df.x, [[1, 2], [3]]),
+    (
+        "a list of one length beside lists",
+        pa.array([[1, 2]], pa.list_(pa.int64(), 2)),
+        pa.array([[3]]),
+        lambda df: df.x,
+        [[1, 2], [3]],
+    ),
     ("text by dictionary", pa.array(["a", "b"]).dictionary_encode(), pa.array(["c"]), lambda df: df.x, ["a", "b", "c"]),
-    ("a field of objects", pa.array([[{"a": 1, "b": 2}]]), pa.array([[{"a": 3}, {"a": 4}]]), lambda df: df.x.get("b", 0), [[2], [0, 0]]),
+    (
+        "a field of objects",
+        pa.array([[{"a": 1, "b": 2}]]),
+        pa.array([[{"a": 3}, {"a": 4}]]),
+        lambda df: df.x.get("b", 0),
+        [[2], [0, 0]],
+    ),
     ("a field of some objects", pa.array([[{"a": 1, "b": 2}]]), pa.array([[{"a": 3}]]), lambda df: df.x.b, "get("),
-    ("a wider field", pa.array([[{"a": 1}]], pa.list_(pa.struct([("a", pa.int8())]))), pa.array([[{"a": 300}]]), lambda df: df.x.a, [[1], [300]]),
+    (
+        "a wider field",
+        pa.array([[{"a": 1}]], pa.list_(pa.struct([("a", pa.int8())]))),
+        pa.array([[{"a": 300}]]),
+        lambda df: df.x.a,
+        [[1], [300]],
+    ),
     ("text and numbers", pa.array(["a"]), pa.array([1]), lambda df: df.x, "string"),
     ("lists and numbers", pa.array([[1]]), pa.array([1]), lambda df: df.x, "list"),
     ("missing in one file", pa.array([1, None]), pa.array([2, 3], pa.int32()), lambda df: df.x, [1, None, 2, 3]),
@@ -189,7 +214,7 @@ def test_columns_of_parquet_files_that_differ(one, other, ask, want, turn, tmp_p
         pq.write_table(pa.table({"x": column}), tmp_path / f"{i}.parquet")
     df = parquet_table([str(tmp_path / f"{i}.parquet") for i in (0, 1)[::turn]])
     if isinstance(want, str):
-        with pytest.raises(errors.RecordError, match=".parquet") as error:
+        with pytest.raises(errors.RecordError, match=r"\.parquet") as error:
             ask(df)
         assert want in str(error.value)
         return
@@ -207,7 +232,7 @@ def histogram_only(path):
 def test_a_file_without_the_tree_is_an_error_or_no_events(order, tmp_path):
     files = [nano(tmp_path / "a.root", x=[1.0, 2.0]), histogram_only(tmp_path / "b.root"), nano(tmp_path / "c.root", x=[3.0])]
     chosen = [files[i] for i in order]
-    with pytest.raises(errors.SourceError, match="b.root has no tree"):
+    with pytest.raises(errors.SourceError, match=r"b\.root has no tree"):
         nanoaod_table(chosen)
     want = [x for i in order for x in ([1.0, 2.0], [], [3.0])[i]]
     for table in (nanoaod_table, lambda f, **k: tree_table(f, "Events", **k), tree_table):
@@ -253,7 +278,14 @@ def test_a_file_by_two_spellings_is_an_error_that_names_both(by, tmp_path, monke
     (tmp_path / "link.root").symlink_to("a.root")
     (tmp_path / "hard.root").hardlink_to("a.root")
     (tmp_path / "sub").mkdir()
-    again = {"dot": "./a.root", "link": "link.root", "hard link": "hard.root", "pattern": "a*.root", "folder": "sub/../a.root", "tree": "a.root:Events"}
+    again = {
+        "dot": "./a.root",
+        "link": "link.root",
+        "hard link": "hard.root",
+        "pattern": "a*.root",
+        "folder": "sub/../a.root",
+        "tree": "a.root:Events",
+    }
     with pytest.raises(errors.SourceError, match="twice") as error:
         nanoaod_table(["a.root", again[by]])
     assert "a.root" in error.value.why

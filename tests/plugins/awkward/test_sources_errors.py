@@ -11,7 +11,7 @@ import pytest
 import uproot
 
 from described import described, member, one, read
-from hep_flows.errors import FieldError, MixedFilesError, SourceError
+from hep_flows.errors import MixedFilesError, SourceError
 from hep_flows.expr import build
 from hep_flows.plugins.awkward.partitions import partitions
 from hep_flows.plugins.awkward.read_files import read_columns
