@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import struct
-import sys
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cramjam
 import uproot
 from uproot.source.file import MultithreadedFileSource
 
-from hep_flows.errors import SourceError, did_you_mean
+from hep_flows.errors import HepFlowsError, SourceError, did_you_mean
 from hep_flows.expr.file_names import is_url, shown
 from hep_flows.plugins.awkward.file_identity import identity, local_sample
 
@@ -37,28 +33,6 @@ def speed_up_zlib() -> None:
     with contextlib.suppress(ImportError):
         importlib.import_module("isal.isal_zlib")
         decompressor.library = "isal"
-
-
-def broken() -> tuple[type[Exception], ...]:
-    """Give the errors by which damaged bytes show themselves."""
-    known: tuple[type[Exception], ...] = (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AssertionError,
-        NotImplementedError,
-        struct.error,
-        zlib.error,
-        cramjam.DecompressionError,
-        uproot.DeserializationError,
-    )
-    for module, name in (("isal.isal_zlib", "error"), ("aiohttp", "ClientError")):
-        if module in sys.modules:
-            known = (*known, getattr(sys.modules[module], name))
-    return known
 
 
 def check_root_file(file: str) -> None:
@@ -115,14 +89,17 @@ def check_remote(file: str) -> None:
 
 @contextlib.contextmanager
 def told_as_source_error(file: str, what: str) -> Iterator[None]:
-    """Turn the errors of damaged or unreachable files into one that names the file."""
+    """Turn the errors of damaged or unreachable files into one that names the file.
+
+    Whatever a library raises over foreign bytes is one: which kinds of errors these are nobody says.
+    """
     try:
         yield
-    except SourceError:
+    except (HepFlowsError, MemoryError):
         raise
     except FileNotFoundError as error:
         raise SourceError(f"{shown(file)} does not exist", why=_first_line(error, file)) from error
-    except broken() as error:
+    except Exception as error:
         raise SourceError(f"{shown(file)}: {what}", why=f"{type(error).__name__}: {_first_line(error, file)}") from error
 
 
