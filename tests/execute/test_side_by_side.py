@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -21,7 +22,7 @@ from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.store.store import Store
 from tiny_plugin import TinyPlugin, tiny_events, tiny_table
 
-WAIT_S = 30
+WAIT_S = 120
 
 
 @user_func
@@ -76,7 +77,7 @@ def with_workers(tmp_path, monkeypatch):
     """Give a run with an empty cache and that many threads."""
 
     def ran(exprs, workers, **options):
-        monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / f"cache_{workers}_{time.monotonic_ns()}"))
+        monkeypatch.setenv("HEP_FLOWS_CACHE", tempfile.mkdtemp(prefix="cache", dir=tmp_path))
         new_process()
         return run(exprs, engine="inline", workers=workers, **options)
 

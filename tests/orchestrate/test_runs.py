@@ -219,4 +219,4 @@ def test_the_report_says_how_long_it_took_in_all(files, served):
     start = time.perf_counter()
     done = run(everything(nanoaod_table(files)), engine="embedded", on_error="raise")
     took = time.perf_counter() - start
-    assert 0.5 * took < done.report.seconds <= took
+    assert latest(served).seconds <= done.report.seconds <= took
