@@ -51,7 +51,8 @@ def test_it_serves_a_folder_with_faults_until_it_is_stopped(running, tmp_path, d
     with uproot.open(data("uproot-Zmumu.root")) as file:
         assert ak.array_equal(ak.from_parquet(item.path)["pt"], file["events"]["pt1"].array())
     process.send_signal(signal.SIGINT)
-    said = begun + process.communicate(timeout=300)[0]
+    said = begun + process.stdout.read()
+    process.wait(300)
     assert process.returncode == 0
     assert "rucio://local:zmumu" in said
     assert config.read_text() in said

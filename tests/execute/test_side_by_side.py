@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from execute.event_files import new_process, write
-from hep_flows import Histogram, nanoaod_table, run, user_func
+from hep_flows import Histogram, nanoaod_table, render, run, user_func
 from hep_flows.errors import TaskError
 from hep_flows.execute.run_plan import run_and_report
 from hep_flows.in_order import Stopped
@@ -155,7 +155,7 @@ def values(result):
 
 def tiny(plugin, names, **options):
     plugins = [plugin, HistPlugin()]
-    plan = make_plan([tiny_table(n).x.Sum()._expr for n in names], plugins)
+    plan = make_plan([render(tiny_table(n).x.Sum()) for n in names], plugins)
     results, report = run_and_report(plan, plugins, **options)
     return [values(results.get(k)) for k in plan.targets], report
 
@@ -192,7 +192,7 @@ def test_tasks_that_are_tried_alone_take_no_more_workers(workers):
 
     plugin = Failing(tables(60))
     plugins = [plugin, HistPlugin()]
-    plan = make_plan([e._expr for n in NAMES for e in (tiny_table(n).x.Sum(), tiny_table(n).k.Sum())], plugins)
+    plan = make_plan([render(e) for n in NAMES for e in (tiny_table(n).x.Sum(), tiny_table(n).k.Sum())], plugins)
     results, report = run_and_report(plan, plugins, workers=workers, chunk_events=10, keep_going=True)
     assert len(results) == 12
     assert not report.errors
@@ -254,7 +254,7 @@ class Server(AwkwardPlugin):
 
 def streamed(datasets, server, store, **options):
     plugins = [server, HistPlugin()]
-    plan = make_plan(normalise([nanoaod_table(files).MET.pt._expr for files in datasets]), plugins)
+    plan = make_plan(normalise([render(nanoaod_table(files).MET.pt) for files in datasets]), plugins)
     results, report = run_and_report(plan, plugins, store=store, **options)
     return [values(results.get(k)) for k in plan.targets], report
 

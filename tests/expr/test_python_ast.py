@@ -140,6 +140,6 @@ def test_deep_and_shared_expressions(step):
         assert from_python(form.module, form.names) == x
         return form
 
-    assert in_proportion(there_and_back, chain, 1000)
+    assert in_proportion(there_and_back, chain, 400)
     form = there_and_back(chain(10_000))
     compile(form.module, "expression", "exec")

@@ -141,7 +141,7 @@ def test_deep_and_shared_expressions(step):
             x = step(x)
         return x
 
-    assert in_proportion(lambda x: decode(encode(x)), chain, 1000)
+    assert in_proportion(lambda x: decode(encode(x)), chain, 400)
     x = chain(10_000)
     assert decode(encode(x)) == x
 

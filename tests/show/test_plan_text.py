@@ -85,7 +85,7 @@ def test_a_large_tree_is_summarised(step):
             x = step(x)
         return x
 
-    assert in_proportion(lambda x: plan_text(plan_of(x)), chain, 1000)
+    assert in_proportion(lambda x: plan_text(plan_of(x)), chain, 400)
     text = plan_text(plan_of(chain(10_000)))
     assert len(text) < 40_000
     assert "more steps are not drawn" in text
