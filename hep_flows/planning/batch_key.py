@@ -54,14 +54,14 @@ def _members(record: Record) -> Key:
     rows = []
     for name, m in record.members.items():
         inside = _members(m.item) if isinstance(m.item, Record) else f"{m.item}"
-        rows.append((name, inside, tuple(m.axes), m.optional, bool(m.unreadable)))
+        rows.append((name, inside, tuple(m.axes), m.optional, not m.is_plain))
     return digest("members", record.name, record.model, tuple(rows))
 
 
 def _form(node: Expr, made: Mapping[Key, Key], places: Mapping[Key, Key]) -> Key:
     match node:
         case Dataset():
-            return digest("dataset", node.kind, node.tree)
+            return digest("dataset", node.kind, node.tree, *node.named_collections())
         case Input():
             return places[node.task]
         case Literal():
@@ -69,7 +69,8 @@ def _form(node: Expr, made: Mapping[Key, Key], places: Mapping[Key, Key]) -> Key
         case Field():
             # Where the files of a table differ, the type of a leaf is that of all of them together.
             item = node.type.item
-            return digest("field", made[node.of.key], node.name, "" if isinstance(item, Record) else f"{item}", node.type.optional)
+            kind = "" if isinstance(item, Record) else f"{item}"
+            return digest("field", made[node.of.key], node.name, kind, node.type.optional, *node.default_identity())
         case Filter():
             return digest("filter", made[node.of.key], made[node.mask.key], node.at)
         case Call():

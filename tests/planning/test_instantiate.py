@@ -2,6 +2,7 @@
 
 import pytest
 
+from hep_flows import render
 from hep_flows.errors import FieldError
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Dataset
@@ -17,14 +18,14 @@ from tiny_plugin import TinyPlugin, tiny_table
 def asked(df, cut=20):
     hard = df.Jet[df.Jet.pt > cut]
     return [
-        (hard.pt.Sum() / df.x.Max())._expr,
-        df.Jet.map(lambda j: j.pt * df.Jet.pt.Max())._expr,
-        df[df.good].Jet.eta._expr,
+        render(hard.pt.Sum() / df.x.Max()),
+        render(df.Jet.map(lambda j: j.pt * df.Jet.pt.Max())),
+        render(df[df.good].Jet.eta),
     ]
 
 
 def table(df):
-    return next(n for n in postorder(df.x._expr) if isinstance(n, Dataset))
+    return next(n for n in postorder(render(df.x)) if isinstance(n, Dataset))
 
 
 def test_it_is_what_would_have_been_recorded_over_the_other_table():
@@ -65,7 +66,7 @@ def test_forms_do_not_know_the_data_and_batches_know_only_theirs():
 
 def test_the_order_of_exact_operands_does_not_change_a_form():
     df = tiny_table()
-    one, other = [make_plan([df[m].x._expr], [TinyPlugin({})]).tasks[0] for m in ((df.good & (df.k > 1)), ((df.k > 1) & df.good))]
+    one, other = [make_plan([render(df[m].x)], [TinyPlugin({})]).tasks[0] for m in ((df.good & (df.k > 1)), ((df.k > 1) & df.good))]
     assert form_key(one, "1") == form_key(other, "1")
 
 
@@ -76,5 +77,5 @@ def test_changes_are_told_in_words():
     (change,) = changes(old, new)
     assert change.text.startswith("`events.Jet.pt > 20` became `events.Jet.pt > 25` at test_instantiate.py:")
     assert changes(old, old) == ()
-    (change,) = changes(df.x.Sum()._expr, df.x.Max()._expr)
+    (change,) = changes(render(df.x.Sum()), render(df.x.Max()))
     assert "`events.x.Sum()` became `events.x.Max()`" in change.text

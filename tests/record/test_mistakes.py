@@ -228,10 +228,7 @@ MISTAKES = [
     "np.sqrt(df.run, out=np.zeros(3))",
     "np.maximum.accumulate(df.Jet.pt)",
     "np.mean(df.Jet.pt, dtype='float64')",
-    *[
-        f"np.{f}"
-        for f in ("median(df.Jet.pt)", "quantile(df.Jet.pt, 0.5)", "argmax(df.Jet.pt)", "sort(df.Jet.pt)")
-    ],
+    *[f"np.{f}" for f in ("median(df.Jet.pt)", "quantile(df.Jet.pt, 0.5)", "argmax(df.Jet.pt)", "sort(df.Jet.pt)")],
     *[
         f"np.{f}"
         for f in ("unique(df.Jet.pt)", "concatenate([df.run, df.npvs])", "interp(df.run, [0, 1], [0, 1])", "diff(df.Jet.pt)")
