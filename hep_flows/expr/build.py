@@ -28,7 +28,7 @@ def dataset(
     kind: str, content: tuple[str, ...], tree: str, record: Record, *, files: tuple[str, ...] = (), name: str = "events"
 ) -> Dataset:
     """Give a table of events with its schema."""
-    key = digest("axis of events", kind, content, tree)
+    key = digest("axis of events", kind.rpartition(":")[2], content, tree)
     events = Axis(key, "event", key)
     return Dataset(kind, content, tree, files, name, type=Type(record, (events,)))
 

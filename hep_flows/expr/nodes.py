@@ -82,7 +82,8 @@ class Node:
 class Dataset(Node):
     """A table of events: ``content`` is the content identity of each file, in order, never a path.
 
-    ``files`` (paths or URLs, in the same order) and ``name`` (for display) are not identity.
+    ``files`` (paths or URLs, in the same order) and ``name`` (for display) are not identity. A ``kind`` may name a reader before a
+    colon (``servicex:nanoaod``): who reads the events does not change them, so it is no identity either.
     """
 
     tag: ClassVar[str] = "dataset"
@@ -92,9 +93,14 @@ class Dataset(Node):
     files: tuple[str, ...] = ()
     name: str = "events"
 
+    @property
+    def model(self) -> str:
+        """The kind without its reader: how the files are to be understood."""
+        return self.kind.rpartition(":")[2]
+
     def identity(self) -> tuple[object, ...]:
-        """Give kind, content and tree."""
-        return (self.kind, self.content, self.tree)
+        """Give kind without reader, content and tree."""
+        return (self.model, self.content, self.tree)
 
 
 @final
