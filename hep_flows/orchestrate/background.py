@@ -15,18 +15,21 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import OrchestrationError
 from hep_flows.settings import environment, environment_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from queue import Queue
 
     from prefect.events.worker import EventsWorker
 
 STALL_S = 3.0
 _ASK_S = 0.005
+_LOOK_S = 1.0
 
 
 class _Runs:
@@ -44,8 +47,14 @@ def _runs() -> _Runs:
 
 
 @contextmanager
-def private_background() -> Iterator[None]:
-    """Keep what Prefect does in the background apart from what the user does with a Prefect of their own."""
+def private_background(answers: Callable[[], bool]) -> Iterator[None]:
+    """Keep what Prefect does in the background apart from what the user does with a Prefect of their own.
+
+    Parameters
+    ----------
+    answers : callable
+        Says whether the server of the block answers; where it does not, what waits to be sent to it at the end is given up.
+    """
     runs = _runs()
     with runs.lock:
         if runs.number == 0:
@@ -59,7 +68,7 @@ def private_background() -> Iterator[None]:
         with runs.lock:
             runs.number -= 1
             if runs.number == 0:
-                send_events()
+                send_events(answers)
                 runs.held.close()
 
 
@@ -92,26 +101,46 @@ def check_importable() -> None:
         )
 
 
-def send_events() -> None:
-    """Send what waits to be sent, and close the connection; the next event makes a new one."""
+def send_events(answers: Callable[[], bool] = lambda: True) -> None:
+    """Send what waits to be sent, and close the connection; the next event makes a new one.
+
+    Prefect tries each event for more than a second before it gives it up: to a server that is gone, nothing more is sent.
+    """
     from prefect.events.worker import EventsWorker
 
     services: dict[int, Any] = EventsWorker._instances  # type: ignore[misc]  # noqa: SLF001 - no other way; other kinds are in it, too
     workers = [s for s in list(services.values()) if isinstance(s, EventsWorker)]
     for worker in workers:
-        _wait_until_sent(worker)
+        _wait_until_sent(worker, answers)
         # Within a thread that has an event loop it would not wait.
         sending = threading.Thread(target=worker.drain, daemon=True)
         sending.start()
         sending.join(STALL_S)
 
 
-def _wait_until_sent(worker: EventsWorker) -> None:
+def _wait_until_sent(worker: EventsWorker, answers: Callable[[], bool]) -> None:
     """Wait until nothing waits to be sent, or nothing is sent any more; a worker that is told to stop before complains of it."""
     waiting = worker._queue.unfinished_tasks  # noqa: SLF001
-    since = time.monotonic()
+    since = asked = time.monotonic()
+    if waiting and not answers():
+        _give_up(worker._queue)  # noqa: SLF001
+        return
     while waiting and time.monotonic() - since < STALL_S:
         time.sleep(_ASK_S)
+        if time.monotonic() - asked > _LOOK_S:
+            if not answers():
+                _give_up(worker._queue)  # noqa: SLF001
+                return
+            asked = time.monotonic()
         left = worker._queue.unfinished_tasks  # noqa: SLF001
         if left != waiting:
             waiting, since = left, time.monotonic()
+
+
+def _give_up(queue: Queue[Any]) -> None:
+    """Take everything out of a queue, as if it were done; a word to stop, which is None, stays."""
+    with suppress(Empty):
+        while (item := queue.get_nowait()) is not None:
+            queue.task_done()
+        queue.put_nowait(item)
+        queue.task_done()

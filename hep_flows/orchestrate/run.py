@@ -213,10 +213,12 @@ def _api(order: Order, engine: Engine, cancelled: Callable[[], bool]) -> Iterato
         server = embedded_server(folder)  # it starts while Prefect is imported
         if is_new:
             order.tell("starting a Prefect server for this process (hep-flows server start gives one that stays)")
-    with private_background():
+    urls: list[str] = []
+    with private_background(lambda: all(map(is_healthy, urls))):
         from hep_flows.orchestrate.prefect_settings import private_settings
 
         url = engine.url if server is None else server.api_url(cancelled)
+        urls.append(url)
         with private_settings(url, folder):
             yield url
 

@@ -40,7 +40,7 @@ def start_child(names: Any, like: str, engine: str = "inline", **options: Any) -
     )
 
 
-def answer(child: subprocess.Popen[str], seconds: float = 90) -> list[Any]:
+def answer(child: subprocess.Popen[str], seconds: float = 300) -> list[Any]:
     """Wait for the end, and give what it printed: the number of good jets, and of events."""
     text, _ = child.communicate(timeout=seconds)
     assert child.returncode == 0, text
@@ -48,7 +48,7 @@ def answer(child: subprocess.Popen[str], seconds: float = 90) -> list[Any]:
     return json.loads(line.removeprefix("DONE "))
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
     """Wait for something that another process brings about."""
     end = time.monotonic() + seconds
     while not condition():

@@ -11,6 +11,7 @@ from grid.servers import TOKEN, Grid, datasets_of
 from grid.store_files import StoreFiles, write_store
 from hep_flows.testing.servicex_sim.science import UprootScience
 from hep_flows.testing.servicex_sim.simulator import Simulator
+from plugins.servicex.remote_runs import Clock, client_clock
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,19 @@ def _few_authorities(tmp_path_factory, monkeypatch):
     if not file.exists():
         file.write_text(Path(certifi.where()).read_text().partition(end)[0] + end + "\n")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+
+@pytest.fixture(autouse=True)
+def _client_waits_little(monkeypatch):
+    """Let the client try its calls again at once: it waits up to twenty seconds, at random, and nothing here depends on that."""
+    from httpx_retries import Retry
+
+    monkeypatch.setattr(Retry, "backoff_strategy", lambda _: 0.01)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return client_clock()
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from grid.servers import TOKEN, analysis, check, run_in_time
+from grid.servers import TOKEN, analysis, check, n_delivered, run_in_time
 from grid.store_files import DATASET, EMPTY
 from hep_flows.errors import HepFlowsError
 from hep_flows.execute.run_result import Missing
+from hep_flows.plugins.servicex.remote_settings import RemoteSettings
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
+from plugins.servicex.remote_runs import looked_again
 
 TRANSFORMATION = "/servicex/transformation"
 
@@ -42,7 +45,7 @@ PASSING = [
     ),
     Case("a result is announced twice, and a file is slow", (FileFault("twice", "*part3*"), FileFault("slow", "*part0*"))),
     Case("the request is fatal", (RequestFault("Fatal", after_files=2),), (2, 3, 4, 5)),
-    Case("the request stands still", (RequestFault("hangs", after_files=4),), (4, 5), {"stall_s": 1.5}),
+    Case("the request stands still", (RequestFault("hangs", after_files=4),), (4, 5), {"stall_s": 60}),
     Case("the counts never close", (RequestFault("never closes"),)),
     Case("the request is complete without files", (RequestFault("no files"),), (0, 1, 2, 3, 4, 5)),
     Case("the server forgets the request", (RequestFault("forgotten"),), (0, 1, 2, 3, 4, 5)),
@@ -59,10 +62,12 @@ PASSING = [
 
 
 @pytest.mark.parametrize("case", PASSING, ids=lambda c: c.title)
-def test_a_fault_that_passes_changes_no_number_and_only_what_is_missing_is_asked_for_again(grid, case):
+def test_a_fault_that_passes_changes_no_number_and_only_what_is_missing_is_asked_for_again(grid, case, clock, cache_folder):
     grid.set_up(**case.settings)
     grid.sim.fail(*case.faults)
-    done = run_in_time(analysis(grid.table()))
+    stands_still = looked_again(grid.sim, since=lambda: n_delivered(cache_folder) == 4)
+    with clock.skips(61, when=stands_still) if case.settings else nullcontext():
+        done = run_in_time(analysis(grid.table()))
     assert not done.report.errors, done.report
     check(done.values, grid.store)
     assert {r.state for r in done.report.tasks} == {"computed"}
@@ -181,7 +186,9 @@ def test_a_server_that_fails_every_submission_is_one_clear_error(grid):
 
 
 @pytest.mark.parametrize(("seconds", "calls"), [(0.0, 3), (0.5, 1)], ids=["at once", "after a while"])
-def test_a_server_that_cannot_say_what_it_is_is_not_waited_for_again_and_again(grid, seconds, calls):
+def test_a_server_that_cannot_say_what_it_is_is_not_waited_for_again_and_again(grid, seconds, calls, monkeypatch):
+    monkeypatch.setattr(RemoteSettings, "wait_s", lambda *_: 0.05)
+    grid.set_up(backoff_s=0.05 if seconds else 60)  # a call that took twice as long is not made again
     grid.sim.fail(HttpFault("GET", "/servicex", 500, times=ALWAYS, delay_s=seconds))
     with pytest.raises(HepFlowsError, match="asked about itself"):
         run_in_time(grid.table().Jet.pt, on_error="raise")
@@ -204,12 +211,13 @@ def test_a_code_generator_that_the_server_lacks_is_named_beside_those_that_it_ha
     assert not grid.sim.submits()
 
 
-def test_a_deadline_ends_everything_and_keeps_what_came(grid):
-    grid.set_up(deadline_s=2.5)
+def test_a_deadline_ends_everything_and_keeps_what_came(grid, clock, cache_folder):
+    grid.set_up(deadline_s=100)
     grid.sim.fail(FileFault("held", "*part3*"))
-    done = run_in_time(analysis(grid.table()))
+    with clock.skips(100, when=lambda: n_delivered(cache_folder) == 5):
+        done = run_in_time(analysis(grid.table()))
     reasons = "\n".join([r.reason for r in done.report.tasks])
-    assert "no result within 2.5 s: 1 of 6 missing" in reasons
+    assert "no result within 100 s: 1 of 6 missing" in reasons
     assert len(grid.sim.cancelled()) == 1
     grid.sim.let_go()
     check(run_in_time(analysis(grid.table())).values, grid.store)

@@ -18,6 +18,7 @@ from hep_flows.execute.run_result import Missing
 from hep_flows.plugins.servicex import typed_xaod
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, RequestFault
 from plugins.servicex.edm.compiled import Compiler, need_compiler
+from plugins.servicex.remote_runs import looked_again
 from plugins.servicex.xaod.proof import assert_same
 
 
@@ -213,10 +214,11 @@ def test_a_method_that_the_release_lacks_is_an_error_at_the_users_line(atlas, mo
     assert len(atlas.sim.submits()) == 1
 
 
-def test_a_request_that_never_ends_is_cancelled_and_made_again(atlas):
-    atlas.set_up(stall_s=1.0)
+def test_a_request_that_never_ends_is_cancelled_and_made_again(atlas, clock):
+    atlas.set_up(stall_s=60)
     atlas.sim.fail(RequestFault("hangs", after_files=1))
-    done = run_in_time(selected(atlas.table(MC)), on_error="raise")
+    with clock.skips(61, when=looked_again(atlas.sim, since=lambda: bool(atlas.sim.calls("GET", ".parquet")))):
+        done = run_in_time(selected(atlas.table(MC)), on_error="raise")
     compare(done.values, make_local(selected(xaod_table(atlas.paths))))
     assert len(atlas.sim.cancelled()) == 1
     assert sorted(atlas.sim.statuses().values()) == ["Canceled", "Complete", "Complete"]

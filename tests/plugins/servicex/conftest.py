@@ -13,8 +13,7 @@ from hep_flows.plugins.servicex.addresses import configured_endpoints
 from hep_flows.plugins.servicex.remote import RemoteServiceX
 from hep_flows.testing.servicex_sim.datasets import Datasets
 from hep_flows.testing.servicex_sim.science import UprootScience
-from hep_flows.testing.servicex_sim.simulator import Simulator
-from plugins.servicex.remote_runs import DATASET, EMPTY, HURRY, OPEN_DATA, QUERY, TOKEN, collect
+from plugins.servicex.remote_runs import DATASET, EMPTY, HURRY, OPEN_DATA, QUERY, TOKEN, Clock, Holding, client_clock, collect
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +26,19 @@ def _few_authorities(tmp_path_factory, monkeypatch):
     if not file.exists():
         file.write_text(Path(certifi.where()).read_text().partition(end)[0] + end + "\n")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+
+@pytest.fixture(autouse=True)
+def _client_waits_little(monkeypatch):
+    """Let the client try its calls again at once: it waits up to twenty seconds, at random, and nothing here depends on that."""
+    from httpx_retries import Retry
+
+    monkeypatch.setattr(Retry, "backoff_strategy", lambda _: 0.01)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return client_clock()
 
 
 @pytest.fixture(scope="session")
@@ -80,8 +92,8 @@ def start(datasets, science):
     """Give a function that starts a simulator; it stops with the test."""
     running = []
 
-    def started(**options) -> Simulator:
-        simulator = Simulator(**{"datasets": datasets, "token": TOKEN, "science": science, **options}).__enter__()
+    def started(**options) -> Holding:
+        simulator = Holding(**{"datasets": datasets, "token": TOKEN, "science": science, **options}).__enter__()
         running.append(simulator)
         return simulator
 
@@ -91,7 +103,7 @@ def start(datasets, science):
 
 
 @pytest.fixture
-def sim(start) -> Simulator:
+def sim(start) -> Holding:
     return start()
 
 
@@ -99,7 +111,7 @@ def sim(start) -> Simulator:
 def endpoint(tmp_path):
     """Give the endpoint of a simulator, set up through a file as a user does."""
 
-    def made(simulator: Simulator, name: str = "simulator", **changes) -> RemoteServiceX:
+    def made(simulator: Holding, name: str = "simulator", **changes) -> RemoteServiceX:
         file = tmp_path / f"{name}.yaml"
         file.write_text(simulator.config(tmp_path / "client-cache", name))
         return RemoteServiceX(configured_endpoints(file)[0], replace(HURRY, **changes))

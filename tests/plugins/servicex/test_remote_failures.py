@@ -9,7 +9,7 @@ import pytest
 
 from hep_flows.plugins.servicex.endpoint import Query, Watch
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
-from plugins.servicex.remote_runs import DATASET, EMPTY, QASTLE, QUERY, object_of
+from plugins.servicex.remote_runs import DATASET, EMPTY, QASTLE, QUERY, looked_again, object_of
 
 
 def _asked_for(sim) -> list[object]:
@@ -175,9 +175,11 @@ def test_a_dataset_whose_result_is_missing_is_not_complete(sim, ask, names):
     assert came.errors[DATASET].transient
 
 
-def test_a_request_that_does_not_move_is_cancelled_and_made_again(sim, ask, names, right):
+def test_a_request_that_does_not_move_is_cancelled_and_made_again(sim, ask, names, right, clock):
     sim.fail(RequestFault("hangs", after_files=1))
-    came = ask(sim, names[:3], stall_s=2.5)
+    done = []
+    with clock.skips(61, when=looked_again(sim, since=lambda: bool(done))):
+        came = ask(sim, names[:3], watch=Watch(progress=lambda *counts: done.append(counts)), stall_s=60)
     right(came, names[:3])
     assert _asked_for(sim) == [names[:3], names[1:3]]
     assert sim.cancelled() == (next(iter(sim.statuses())),)
@@ -194,9 +196,14 @@ def test_requests_that_never_move_are_all_cancelled_and_an_error(sim, ask, kind)
     assert len(sim.submits()) == 2
 
 
-def test_a_slow_server_is_not_a_stuck_one(sim, ask, names, right):
-    sim.fail(*[FileFault("slow", n, seconds=1.0 * (i + 1)) for i, n in enumerate(names[:4])])
-    right(ask(sim, names[:4], stall_s=3.0), names[:4])
+def test_a_slow_server_is_not_a_stuck_one(sim, ask, names, right, clock):
+    sim.fail(*[FileFault("held", n) for n in names[1:4]])
+
+    def next_one(done, *_):
+        clock.skip(50)
+        sim.let_go(names[done])
+
+    right(ask(sim, names[:4], watch=Watch(progress=next_one), stall_s=120), names[:4])
     assert len(sim.submits()) == 1
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -18,15 +19,15 @@ from hep_flows.plugins.servicex.addresses import Address
 from hep_flows.plugins.servicex.endpoint import EndpointError, Query, Watch
 from hep_flows.plugins.servicex.remote import RemoteServiceX
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
-from plugins.servicex.remote_runs import DATASET, HURRY, QUERY, TOKEN, collect, object_of
+from plugins.servicex.remote_runs import DATASET, HANGS_S, HURRY, QUERY, TOKEN, collect, object_of
 
 SUBMIT = ("POST", "/servicex/transformation")
 STATUS = ("GET", "/servicex/transformation/*")
 RESULTS = ("GET", "/servicex/transformation/*/results")
 
 
-def _wait_until(is_so, seconds=10.0) -> None:
-    end = time.monotonic() + seconds
+def _wait_until(is_so) -> None:
+    end = time.monotonic() + HANGS_S
     while not is_so():
         assert time.monotonic() < end, "it never came to be"
         time.sleep(0.02)
@@ -89,9 +90,18 @@ def test_an_object_store_that_fails_for_a_moment_is_asked_again(sim, ask, names,
     assert len(sim.submits()) == 1
 
 
-def test_an_object_store_that_does_not_answer_does_not_hold_the_query_up(sim, ask, names, right):
-    sim.fail(HttpFault("GET", f"*{object_of(names[0])}", 200, delay_s=20))
-    right(ask(sim, names[:2], stall_s=2.5), names[:2])
+def test_an_object_store_that_does_not_answer_does_not_hold_the_query_up(sim, ask, names, right, clock):
+    sim.hold("GET", f"*{object_of(names[0])}", times=ALWAYS)
+    done = []
+
+    def nothing_more_is_asked():
+        before = len(sim.calls())
+        time.sleep(1)
+        return bool(done) and sim.came.is_set() and len(sim.calls()) == before
+
+    watch = Watch(progress=lambda *counts: done.append(counts), tried=lambda _: sim.go.set())
+    with clock.skips(61, when=nothing_more_is_asked):
+        right(ask(sim, names[:2], watch=watch, stall_s=60), names[:2])
     assert [json.loads(c.body)["file-list"] for c in sim.submits()] == [names[:2], names[:1]]
 
 
@@ -146,21 +156,23 @@ def test_a_token_file_that_holds_no_token_is_not_shown(sim, names, scratch, tmp_
 
 def test_a_server_that_is_not_there_ends_the_query(start, endpoint, names, scratch):
     gone = start()
-    one = endpoint(gone, answer_s=1.0, attempts=2)
+    one = endpoint(gone, attempts=2)
     gone.stop()
     came = collect(one, names, scratch)
     assert came.refused.transient
     assert gone.url in came.refused.text
 
 
-def test_a_server_that_takes_too_long_is_asked_again(sim, ask, names, right):
-    sim.fail(HttpFault("GET", "/servicex", 200, delay_s=3))
-    right(ask(sim, names[:1], answer_s=1.5), names[:1])
+def test_a_server_that_takes_too_long_is_asked_again(sim, ask, names, right, clock):
+    sim.hold("GET", "/servicex")
+    with clock.skips(HURRY.answer_s, when=sim.came.is_set):
+        right(ask(sim, names[:1]), names[:1])
+    assert not sim.go.is_set()
 
 
 def test_another_server_takes_over_only_when_told(start, endpoint, names, right, scratch):
     gone, other = start(), start()
-    first, second = endpoint(gone, answer_s=1.0, attempts=1), endpoint(other, "other")
+    first, second = endpoint(gone, attempts=1), endpoint(other, "other")
     gone.stop()
     assert collect(first, names, scratch).refused is not None
     assert not other.calls()
@@ -170,7 +182,7 @@ def test_another_server_takes_over_only_when_told(start, endpoint, names, right,
 def test_another_server_gets_what_is_missing_when_the_first_breaks_down(start, endpoint, names, scratch):
     first, other = start(), start()
     first.fail(*[FileFault("held", n) for n in names[2:]])
-    one = endpoint(first, answer_s=1.0, attempts=1)
+    one = endpoint(first, attempts=1)
     one = RemoteServiceX(one.address, one.settings, (endpoint(other, "other").address,))
     came = []
     for item in one.run(QUERY, names, str(scratch), Watch()):
@@ -188,11 +200,11 @@ def test_a_server_that_lets_nobody_in_is_left_for_the_next(start, endpoint, name
     right(collect(one, names[:2], scratch), names[:2])
 
 
-def test_a_deadline_ends_everything_and_says_what_is_missing(sim, ask, names, right):
+def test_a_deadline_ends_everything_and_says_what_is_missing(sim, ask, names, right, clock):
     sim.fail(FileFault("held", names[1]))
-    came = ask(sim, names[:2], deadline_s=5.0)
+    came = ask(sim, names[:2], watch=Watch(progress=lambda *_: clock.skip(100)), deadline_s=100.0)
     right(came, names[:1])
-    assert f"no result within 5 s: 1 of 2 missing, the first is {names[1]}" in came.refused.text
+    assert f"no result within 100 s: 1 of 2 missing, the first is {names[1]}" in came.refused.text
     assert came.refused.transient
     assert sim.cancelled() == tuple(sim.statuses())
 
@@ -204,7 +216,7 @@ def test_a_caller_who_cancels_ends_every_request_at_the_server(sim, endpoint, na
         list(items)
     assert len(sim.statuses()) == 3
     # The caller is let go after a while; where the machine is busy, the last request is cancelled a moment later.
-    _wait_until(lambda: set(sim.cancelled()) == set(sim.statuses()), seconds=20)
+    _wait_until(lambda: set(sim.cancelled()) == set(sim.statuses()))
 
 
 def test_a_caller_who_goes_away_ends_the_request_at_the_server(sim, endpoint, names, scratch):
@@ -216,9 +228,14 @@ def test_a_caller_who_goes_away_ends_the_request_at_the_server(sim, endpoint, na
 
 
 def test_a_submission_that_is_under_way_when_the_caller_cancels_is_cancelled_too(sim, endpoint, names, scratch):
-    sim.fail(HttpFault(*SUBMIT, 200, delay_s=1.0))
-    begun = time.monotonic()
-    items = endpoint(sim).run(QUERY, names, str(scratch), Watch(cancelled=lambda: time.monotonic() - begun > 0.7))
+    sim.hold(*SUBMIT)
+
+    def cancelled():
+        if sim.came.is_set():
+            threading.Timer(0.3, sim.go.set).start()
+        return sim.came.is_set()
+
+    items = endpoint(sim).run(QUERY, names, str(scratch), Watch(cancelled=cancelled))
     with pytest.raises(EndpointError, match="cancelled"):
         list(items)
     assert sim.cancelled() == tuple(sim.statuses())
@@ -290,11 +307,11 @@ def test_after_a_kill_only_what_had_not_come_is_asked_for_again(sim, endpoint, n
     environment = {**os.environ, "PYTHONPATH": tests}
     sim.fail(*[FileFault("held", n) for n in names[3:]])
     first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    _wait_until(lambda: len(list(store.iterdir())) == 3, 30)
+    _wait_until(lambda: len(list(store.iterdir())) == 3)
     first.send_signal(signal.SIGKILL)
     first.communicate()
     sim.let_go()
-    second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=40)
+    second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=HANGS_S)
     assert second.stdout == "done\n", second.stderr
     assert [json.loads(c.body)["file-list"] for c in sim.submits()] == [names, names[3:]]
     for name in names:
