@@ -84,6 +84,9 @@ class Settings:
         How many bytes of local files count as small work, ``HEP_FLOWS_DIRECT_BELOW=500MB``; 0 where nothing does.
     plugins : tuple of str
         The plug-ins that may be used, ``HEP_FLOWS_PLUGINS=awkward,hist``; empty means all that are installed.
+    pure_modules : tuple of str
+        Libraries whose functions give the same for the same arguments, ``HEP_FLOWS_PURE_MODULES=particle``: what users' functions compute
+        with them is stored, under a key that has their version.
     """
 
     cache: Path | None = field(default_factory=default_cache)
@@ -94,6 +97,7 @@ class Settings:
     engine: str = "embedded"
     direct_below: int = 500_000_000
     plugins: tuple[str, ...] = ()
+    pure_modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +260,7 @@ _READ: Mapping[str, Callable[[Any], object]] = {
     "engine": _one_of("embedded", "configured", "inline"),
     "direct_below": _bytes,
     "plugins": _names,
+    "pure_modules": _names,
 }
 
 

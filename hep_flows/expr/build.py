@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 from hep_flows.errors import AxisError, FieldError, LiteralError, Where, did_you_mean
 from hep_flows.expr import constants
 from hep_flows.expr.axes import aligned, element, merged_loops, misaligned, outside, part, view, within
-from hep_flows.expr.functions import FUNCTIONS, Function, UserFunction
+from hep_flows.expr.functions import FUNCTIONS, Function, UserFunction, unit_of_result
 from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Bound, Call, Constant, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Axis, Bool, Float, Histogram, Int, Loop, Member, Record, Type
-from hep_flows.expr.units import unit_of_result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 literal = constants.literal
 
@@ -127,7 +126,7 @@ def call(
     if not row.arity[0] <= len(args) <= row.arity[1]:
         raise LiteralError(f"{name} takes {row.arity[0]} arguments, not {len(args)}", where=where)
     if row.kind == "reduce":
-        return _reduce(row, args[0], where)
+        return _reduce(row, args[0], options, where)
     if row.kind == "elementwise":
         return _elementwise(row, args, options, where)
     raise ValueError(f"{name} has a function of its own in this module")
@@ -135,7 +134,7 @@ def call(
 
 def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str, Constant], ...], where: Where) -> Call:
     types = [a.type for a in args]
-    title = row.symbol or row.title or row.name
+    title = row.named
     axes, loops = aligned(types, title, where)
     weak = [isinstance(a, Literal) and not a.dtype for a in args]
     assert row.item is not None
@@ -145,10 +144,8 @@ def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str
         raise LiteralError(f"{title} cannot be applied here: {error}", where=where) from None
     if isinstance(item, Int):
         constants.check_fit(args, item, title, where)
-    optional = row.missing == "passes" and any([t.optional for t in types])
-    if row.name == "fill_none":
-        optional = types[1].optional
-    return Call(row.name, args, options, type=Type(item, axes, loops, optional, unit_of_result(row.name, types)), where=where)
+    optional = types[-1].optional if row.missing == "filled" else row.missing == "passes" and any([t.optional for t in types])
+    return Call(row.name, args, options, type=Type(item, axes, loops, optional, unit_of_result(row, types)), where=where)
 
 
 def _user_call(function: UserFunction, args: tuple[Expr, ...], where: Where) -> Call:
@@ -165,27 +162,59 @@ def _user_call(function: UserFunction, args: tuple[Expr, ...], where: Where) -> 
     return Call(function, args, type=Type(function.returns, axes, loops, optional), where=where)
 
 
-def _reduce(row: Function, of: Expr, where: Where) -> Call:
+def _reduce(row: Function, of: Expr, options: tuple[tuple[str, Constant], ...], where: Where) -> Call:
+    """Give an aggregate over the innermost axis, or with the option ``axis=None`` over all axes at once."""
     t = of.type
-    title = row.name.capitalize()
-    if not t.axes or (len(t.axes) == 1 and t.loops):
+    title = row.method
+    given = dict(options)
+    at_once = row.everything == "at once" and given.pop("axis", "innermost") is None and len(t.axes) > 1
+    _check_options(row, given, where)
+    axes = () if at_once else t.axes[:-1]
+    if not t.axes or (not axes and t.loops):
         raise AxisError(
             f"{title} requires a sequence, and this is one {'element' if t.loops else 'value'}: {t}",
             where=where,
             why="an aggregate removes the innermost axis, and no axis is left here",
             do=f"apply {title} to the collection, outside the lambda" if t.loops else "use the value as it is",
         )
-    if isinstance(t.item, Record) and row.name != "count":
+    if isinstance(t.item, Record) and not row.lists_only:
         raise LiteralError(f"{title} of {t.item.name} objects has no meaning", where=where, do=f"take it of a leaf: X.pt.{title}()")
     assert row.item is not None
     try:
         item = row.item([t.item], [False])
     except TypeError as error:
         raise LiteralError(f"{title} cannot be applied here: {error}", where=where) from None
-    if len(t.axes) == 1 and isinstance(item, Float) and row.name in {"sum", "prod", "mean"}:
+    if not axes and row.merge is None:
+        raise AxisError(
+            f"{title} over all events cannot be recorded",
+            where=where,
+            why="every range of events gives a part, and the whole cannot be made of such parts",
+            do="call make_local first, and take it of the array",
+        )
+    if not axes and isinstance(item, Float) and row.name in {"sum", "prod", "mean"}:
         item = Float(64)  # Totals over all events are added up in double precision.
-    unit = t.unit if row.name in {"sum", "max", "min", "mean"} else ""
-    return Call(row.name, (of,), type=Type(item, t.axes[:-1], t.loops, row.missing == "made", unit), where=where)
+    options = (*sorted(given.items()), *((("axis", None),) if at_once else ()))
+    return Call(
+        row.name, (of,), options, type=Type(item, axes, t.loops, row.missing == "made", unit_of_result(row, [t])), where=where
+    )
+
+
+def _check_options(row: Function, given: Mapping[str, Constant], where: Where) -> None:
+    """Refuse options that the function does not have, and values that they cannot have.
+
+    Raises
+    ------
+    TypeError
+        For other names.
+    LiteralError
+        For a value that the function refuses.
+    """
+    if set(given) != {o.name for o in row.options}:
+        raise TypeError(f"{row.name} takes {', '.join([o.name for o in row.options]) or 'no options'}, not {', '.join(given)}")
+    for option in row.options:
+        why = option.refusal(given[option.name]) if option.refusal else ""
+        if why:
+            raise LiteralError(f"{row.named} cannot be applied here: {why}", where=where)
 
 
 def pick(of: Expr, index: int, at: int, where: Where = None) -> Call:

@@ -1,13 +1,16 @@
-"""The table of functions of the language: what they are called, how many arguments they take, what comes out.
+"""The table of functions of the language: one row says all about a function, and everything else is driven by it.
 
-Plug-ins may add rows; nodes never grow new classes. A row's ``meaning`` number is part of every key that uses it and is raised
-by hand when the function starts to mean something else.
+Recording (methods, numpy's and awkward's names), types and units, texts, the totals over ranges of events, what a back end refuses, the
+documentation and the tests read the rows; a function needs one row here and one kernel in the plug-in that computes it
+(`hep_flows.plugins.awkward`). Plug-ins may add rows; nodes never grow new classes. A row's ``meaning`` number is part of every key that
+uses it and is raised by hand when the function starts to mean something else.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.expr import results
 from hep_flows.expr.key import digest
@@ -17,9 +20,28 @@ if TYPE_CHECKING:
 
     from hep_flows.expr.cpp_function import CppFunction
     from hep_flows.expr.nodes import Constant
-    from hep_flows.expr.types import Item
+    from hep_flows.expr.types import Item, Type
 
 Kind = Literal["elementwise", "reduce", "structure", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A constant that belongs to a call, and is no expression.
+
+    Parameters
+    ----------
+    name : str
+        The keyword.
+    example : constant
+        A value that it may have.
+    refusal : callable, optional
+        Says why a value is refused; empty when it is not.
+    """
+
+    name: str
+    example: Constant
+    refusal: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +68,38 @@ class Function:
     meaning : int
         The version of the meaning.
     missing : str
-        ``passes`` (a missing argument gives a missing item), ``made`` (an empty list gives a missing item), ``removed``.
+        ``passes`` (a missing argument gives a missing item), ``made`` (an empty list gives a missing item), ``removed``, ``filled`` (by
+        the last argument).
     title : str
-        The name in errors, where physicists have one of their own.
+        The name in errors and texts, where physicists have one of their own.
+    spelled : str
+        The name in texts alone, where it is another.
+    strength : int
+        How strongly an operator binds in texts, more than a comparison; see `hep_flows.expr.spelling`.
+    method : str
+        The method of an expression that records it.
+    synonyms : tuple of str
+        Other names of the method, which a leaf of that name hides.
+    numpy, awkward : tuple of str
+        Its names there.
+    options : tuple of Option
+        Constants that belong to a call, in the order in which the method takes them.
+    unit : str
+        ``keeps`` the unit of its arguments, ``compares`` values that should have one unit, or empty: the result has none.
+    merge : callable, optional
+        Gives the value over all events from what each range of events gave, in order; None where that cannot be done, so that an
+        aggregate over events is refused when it is recorded. The parts are plain Python values.
+    everything : str
+        How numpy's and awkward's form without an axis is made of it: ``again`` (the results are reduced by the same function, or by
+        the one that ``reduced_by`` names), ``at once`` (one aggregate over all axes), ``ratio`` (a sum by a count), ``never``.
+    reduced_by : str
+        Which function reduces the results of lists further.
+    lists_only : bool
+        Whether it looks at the lists and not at what is in them.
+    empty : str
+        What an empty list gives, in the documentation.
+    doc : str
+        What it gives, in one line: the docstring of its method and its line in the documentation.
     """
 
     name: str
@@ -59,8 +110,32 @@ class Function:
     mirror: str = ""
     symbol: str = ""
     meaning: int = 1
-    missing: Literal["passes", "made", "removed"] = "passes"
+    missing: Literal["passes", "made", "removed", "filled"] = "passes"
     title: str = ""
+    spelled: str = ""
+    strength: int = 0
+    method: str = ""
+    synonyms: tuple[str, ...] = ()
+    numpy: tuple[str, ...] = ()
+    awkward: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    unit: Literal["keeps", "compares", ""] = ""
+    merge: Callable[[Sequence[Any]], Any] | None = None
+    everything: Literal["again", "at once", "ratio", "never"] = "never"
+    reduced_by: str = ""
+    lists_only: bool = False
+    empty: str = ""
+    doc: str = ""
+
+    @property
+    def named(self) -> str:
+        """Give its name in errors: the symbol, the method, or a name of its own."""
+        return self.symbol or self.title or self.method or self.name
+
+    @property
+    def written(self) -> str:
+        """Give its name as it is called in texts: ``np.sqrt``, ``ak.is_none``, ``DeltaR``."""
+        return self.spelled or self.title or f"{'ak' if self.name in self.awkward and not self.numpy else 'np'}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,65 +193,257 @@ class UserFunction:
 
 
 def _rows() -> dict[str, Function]:
+    return {r.name: r for r in (*_elementwise(), *_aggregates(), *_others())}
+
+
+def _elementwise() -> list[Function]:
     rows: list[Function] = []
 
-    def add(names: str, arity: int, item: Callable[[Sequence[Item], Sequence[bool]], Item], **more: object) -> None:
+    def add(names: str, arity: int, item: Callable[[Sequence[Item], Sequence[bool]], Item], **more: Any) -> None:
         for entry in names.split():
             name, _, symbol = entry.partition(":")
-            rows.append(Function(name, "elementwise", (arity, arity), item, symbol=symbol, **more))  # type: ignore[arg-type]
+            symbol, _, strength = symbol.partition("@")
+            given = {"numpy": (name,), **more}
+            rows.append(Function(name, "elementwise", (arity, arity), item, symbol=symbol, strength=int(strength or 0), **given))
 
-    add("add:+ multiply:*", 2, results.arithmetic, commutative=True)
-    add("subtract:- floor_divide:// remainder:% power:** fmod", 2, results.arithmetic)
-    add("true_divide:/", 2, results.divided)
-    add("equal:== not_equal:!=", 2, results.equality, commutative=True)
-    add("less:< less_equal:<=", 2, results.comparison)
-    rows.append(Function("greater", "elementwise", (2, 2), results.comparison, mirror="less", symbol=">"))
-    rows.append(Function("greater_equal", "elementwise", (2, 2), results.comparison, mirror="less_equal", symbol=">="))
-    add("bitwise_and:& bitwise_or:| bitwise_xor:^", 2, results.bitwise, commutative=True)
-    add("left_shift:<< right_shift:>> gcd lcm", 2, results.whole)
+    add("add:+@6", 2, results.arithmetic, commutative=True, unit="keeps")
+    add("multiply:*@7", 2, results.arithmetic, commutative=True)
+    add("subtract:-@6 fmod", 2, results.arithmetic, unit="keeps")
+    add("remainder:%@7", 2, results.arithmetic, unit="keeps", numpy=("remainder", "mod"))
+    add("floor_divide://@7 power:**@9", 2, results.arithmetic)
+    add("true_divide:/@7", 2, results.divided, numpy=("true_divide", "divide"))
+    add("equal:== not_equal:!=", 2, results.equality, commutative=True, unit="compares")
+    add("less:< less_equal:<=", 2, results.comparison, unit="compares")
+    add("greater:>", 2, results.comparison, mirror="less", unit="compares")
+    add("greater_equal:>=", 2, results.comparison, mirror="less_equal", unit="compares")
+    add("bitwise_and:&@4 bitwise_or:|@2 bitwise_xor:^@3", 2, results.bitwise, commutative=True)
+    add("left_shift:<<@5 right_shift:>>@5 gcd lcm", 2, results.whole)
     add("logical_and logical_or logical_xor", 2, results.truth, commutative=True)
-    add("maximum minimum fmax fmin", 2, results.widest)
-    add("hypot arctan2 copysign logaddexp logaddexp2 nextafter heaviside", 2, results.real)
+    add("maximum minimum fmax fmin", 2, results.widest, unit="keeps")
+    add("hypot copysign", 2, results.real, unit="keeps")
+    add("arctan2 logaddexp logaddexp2 nextafter heaviside", 2, results.real)
     add("float_power", 2, results.double)
-    add("invert:~", 1, results.bitwise)
-    add("negative:- positive:+ sign", 1, results.signed)
-    add("absolute", 1, results.same)
-    add("square conjugate", 1, results.arithmetic)
-    add("floor ceil trunc", 1, results.same)
-    add("rint sqrt cbrt exp exp2 expm1 log log2 log10 log1p fabs spacing", 1, results.real)
+    add("invert:~", 1, results.bitwise, numpy=("invert", "bitwise_not"))
+    add("negative:- positive:+", 1, results.signed, unit="keeps")
+    add("sign", 1, results.signed)
+    add("absolute", 1, results.same, unit="keeps", spelled="abs", numpy=("absolute", "abs"))
+    add("square", 1, results.arithmetic)
+    add("conjugate", 1, results.arithmetic, numpy=("conjugate", "conj"))
+    add("floor ceil trunc", 1, results.same, unit="keeps")
+    add("rint fabs", 1, results.real, unit="keeps")
+    add("sqrt cbrt exp exp2 expm1 log log2 log10 log1p spacing", 1, results.real)
     add("reciprocal", 1, results.signed)
     add("sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh", 1, results.real)
     add("degrees radians deg2rad rad2deg", 1, results.real)
     add("logical_not isnan isfinite isinf signbit", 1, results.truth)
-    add("round", 1, results.arithmetic)
-    add("isin", 1, results.any_truth)
-    add("where", 3, results.choice)
-    add("is_none", 1, results.any_truth, missing="removed")
-    add("fill_none", 2, results.widest_or_text, missing="removed")
-    add("delta_r", 4, results.real, title="DeltaR")
-    add("delta_phi", 2, results.real, title="DeltaPhi")
-
-    def reduce(names: str, item: Callable[[Sequence[Item], Sequence[bool]], Item], missing: str) -> None:
-        rows.extend([Function(n, "reduce", (1, 1), item, missing=missing) for n in names.split()])  # type: ignore[arg-type]
-
-    reduce("count", results.counted, "removed")
-    reduce("sum prod", results.summed, "removed")
-    reduce("any all", results.truth, "removed")
-    reduce("max min", results.same, "made")
-    reduce("mean", results.averaged, "made")
-    rows.extend(
-        [
-            Function("pick", "structure", (1, 1), missing="made"),
-            Function("slice", "structure", (1, 1)),
-            Function("gather", "structure", (2, 2), missing="made"),
-            Function("record", "structure", (1, 10_000)),
-            Function("flatten", "structure", (1, 1)),
-            Function("histogram", "histogram", (0, 0)),
-            Function("fill", "histogram", (2, 2)),
-            Function("np_histogram", "histogram", (1, 3)),
-        ]
+    add(
+        "round",
+        1,
+        results.arithmetic,
+        unit="keeps",
+        options=(Option("decimals", 1),),
+        numpy=("round", "around"),
+        awkward=("round",),
     )
-    return {r.name: r for r in rows}
+    add("isin", 1, results.any_truth, options=(Option("values", (1, 2)),))
+    add("where", 3, results.choice, unit="keeps", awkward=("where",))
+    add("is_none", 1, results.any_truth, missing="removed", numpy=(), awkward=("is_none",))
+    add("fill_none", 2, results.widest_or_text, missing="filled", numpy=(), awkward=("fill_none",), unit="keeps")
+    add(
+        "delta_r",
+        4,
+        results.real,
+        title="DeltaR",
+        numpy=(),
+        method="DeltaR",
+        doc="the distance in eta and phi of two aligned objects, phi wrapped",
+    )
+    add(
+        "delta_phi",
+        2,
+        results.real,
+        title="DeltaPhi",
+        numpy=(),
+        method="DeltaPhi",
+        doc="phi of one minus phi of the other, wrapped into [-pi, pi)",
+    )
+    return rows
+
+
+def _aggregates() -> list[Function]:
+    def row(name: str, item: Callable[[Sequence[Item], Sequence[bool]], Item], **more: Any) -> Function:
+        given = {
+            "method": name.capitalize(),
+            "numpy": (name,),
+            "awkward": (name,),
+            "everything": "again",
+            "reduced_by": name,
+            **more,
+        }
+        return Function(name, "reduce", (1, 1), item, synonyms=(given["method"].lower(),), **given)
+
+    return [
+        row(
+            "count",
+            results.counted,
+            missing="removed",
+            numpy=(),
+            awkward=(),
+            merge=sum,
+            reduced_by="sum",
+            lists_only=True,
+            empty="0",
+            doc="the number of entries; missing ones count too",
+        ),
+        row(
+            "sum",
+            results.summed,
+            missing="removed",
+            unit="keeps",
+            merge=sum,
+            empty="0",
+            doc="the sum; of a mask, how many are true",
+        ),
+        row("prod", results.summed, missing="removed", merge=math.prod, empty="1", doc="the product"),
+        row("any", results.truth, missing="removed", merge=any, empty="false", doc="whether any is true"),
+        row("all", results.truth, missing="removed", merge=all, empty="true", doc="whether all are true"),
+        row(
+            "max",
+            results.same,
+            missing="made",
+            unit="keeps",
+            numpy=("max", "amax"),
+            merge=_largest,
+            empty="missing",
+            doc="the largest",
+        ),
+        row(
+            "min",
+            results.same,
+            missing="made",
+            unit="keeps",
+            numpy=("min", "amin"),
+            merge=_smallest,
+            empty="missing",
+            doc="the smallest",
+        ),
+        row(
+            "mean", results.averaged, missing="made", unit="keeps", merge=_mean, everything="ratio", empty="missing", doc="the mean"
+        ),
+        row(
+            "std",
+            results.double,
+            missing="made",
+            unit="keeps",
+            merge=_deviation,
+            everything="at once",
+            empty="missing",
+            doc="the standard deviation, with the number of entries in the denominator",
+        ),
+        row(
+            "var",
+            results.double,
+            missing="made",
+            merge=_variance,
+            everything="at once",
+            empty="missing",
+            doc="the variance: the square of `Std()`",
+        ),
+        row(
+            "argmax",
+            results.position,
+            missing="made",
+            method="ArgMax",
+            merge=_first_largest,
+            everything="never",
+            empty="missing",
+            doc="the position of the largest, of the first one among equals; `nan` is skipped",
+        ),
+        row(
+            "argmin",
+            results.position,
+            missing="made",
+            method="ArgMin",
+            merge=_first_smallest,
+            everything="never",
+            empty="missing",
+            doc="the position of the smallest, of the first one among equals; `nan` is skipped",
+        ),
+    ]
+
+
+def _others() -> list[Function]:
+    return [
+        Function(
+            "pick", "structure", (1, 1), missing="made", method="First", synonyms=("first",), empty="missing", doc="the first entry"
+        ),
+        Function("slice", "structure", (1, 1)),
+        Function("gather", "structure", (2, 2), missing="made"),
+        Function("record", "structure", (1, 10_000)),
+        Function("flatten", "structure", (1, 1), awkward=("flatten",)),
+        Function("histogram", "histogram", (0, 0)),
+        Function("fill", "histogram", (2, 2)),
+        Function("np_histogram", "histogram", (1, 3)),
+    ]
+
+
+def _extreme(parts: Sequence[Any], choose: Callable[[Sequence[Any]], Any]) -> Any:
+    present = [p for p in parts if p is not None]
+    if any(isinstance(p, float) and math.isnan(p) for p in present):
+        return math.nan
+    return choose(present) if present else None
+
+
+def _largest(parts: Sequence[Any]) -> Any:
+    return _extreme(parts, max)
+
+
+def _smallest(parts: Sequence[Any]) -> Any:
+    return _extreme(parts, min)
+
+
+def _mean(parts: Sequence[tuple[float, int]]) -> float | None:
+    """Merge sums and numbers of entries."""
+    n_items = sum([n for _, n in parts])
+    return sum([s for s, _ in parts]) / n_items if n_items else None
+
+
+def _variance(parts: Sequence[tuple[int, float, float]]) -> float | None:
+    """Merge numbers of entries, means, and sums of squared distances from the mean.
+
+    The formula is that of Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
+    """
+    n, mean, squares = 0, 0.0, 0.0
+    for more, other, squares_there in parts:
+        if more:
+            distance = other - mean if n else 0.0
+            mean = mean + distance * (more / (n + more)) if n else other
+            squares += squares_there + distance * distance * (n * (more / (n + more)))
+            n += more
+    return squares / n if n else None
+
+
+def _deviation(parts: Sequence[tuple[int, float, float]]) -> float | None:
+    variance = _variance(parts)
+    return None if variance is None else math.sqrt(variance)
+
+
+def _first(parts: Sequence[tuple[int, int | None, Any]], better: Callable[[Any, Any], bool]) -> int | None:
+    """Merge numbers of entries, and the position and value of the best one of each part."""
+    found, best, before = None, None, 0
+    for n_items, position, value in parts:
+        if position is not None and (found is None or better(value, best)):
+            found, best = before + position, value
+        before += n_items
+    return found
+
+
+def _first_largest(parts: Sequence[tuple[int, int | None, Any]]) -> int | None:
+    return _first(parts, lambda new, old: new > old)
+
+
+def _first_smallest(parts: Sequence[tuple[int, int | None, Any]]) -> int | None:
+    return _first(parts, lambda new, old: new < old)
 
 
 FUNCTIONS = _rows()
@@ -192,3 +459,25 @@ def call_identity(function: str | UserFunction, keys: list[bytes], options: tupl
     if row.commutative:
         keys = sorted(keys)
     return (row.name, row.meaning, tuple(keys), options)
+
+
+def row_of_method(name: str) -> Function | None:
+    """Give the row that a method, or its synonym in lower case, records."""
+    return next((r for r in FUNCTIONS.values() if r.method and name in (r.method, *r.synonyms)), None)
+
+
+def row_called(name: str, library: Literal["numpy", "awkward"]) -> Function | None:
+    """Give the row of a function that numpy or awkward has under that name."""
+    return next((r for r in FUNCTIONS.values() if name in getattr(r, library)), None)
+
+
+def unit_of_result(row: Function, types: Sequence[Type]) -> str:
+    """Give the unit of a function's result; empty when it is not one of its arguments' units."""
+    units = {t.unit for t in types if t.unit} if row.unit == "keeps" else set()
+    return units.pop() if len(units) == 1 else ""
+
+
+def mixed_units(name: str, types: Sequence[Type]) -> tuple[str, str] | None:
+    """Give two different units that an operation adds or compares, if it does."""
+    units = sorted({t.unit for t in types if t.unit}) if FUNCTIONS[name].unit else []
+    return (units[0], units[1]) if len(units) > 1 else None

@@ -150,6 +150,12 @@ def counted(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     return Int(64)
 
 
+def position(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """The place of a number in its list."""
+    _numbers(items)
+    return Int(64)
+
+
 def summed(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """A sum or product over a list."""
     _numbers(items)

@@ -26,23 +26,6 @@ EVENTS = "events"
 FAR = 16  # how many nodes below it a spelling looks at, so that a long chain costs time in proportion to its length
 NO_NAMES: Mapping[bytes, str] = MappingProxyType({})
 _COMPARISON = 1
-_STRENGTH = {
-    "bitwise_or": 2,
-    "bitwise_xor": 3,
-    "bitwise_and": 4,
-    "left_shift": 5,
-    "right_shift": 5,
-    "add": 6,
-    "subtract": 6,
-    "multiply": 7,
-    "true_divide": 7,
-    "floor_divide": 7,
-    "remainder": 7,
-    "power": POWER,
-}
-_PREFIX = {"negative": "-", "positive": "+", "invert": "~"}
-_PLAIN_NAME = {"absolute": "abs", "delta_r": "DeltaR", "delta_phi": "DeltaPhi"}
-_AWKWARD = frozenset({"is_none", "fill_none", "flatten"})
 
 Part = str | tuple[Expr, int]
 
@@ -202,17 +185,18 @@ def _call(node: Call) -> Spelling:
     if isinstance(name, UserFunction):
         return _named(name.name, node)
     row = FUNCTIONS[name]
-    if name in _PREFIX:
-        return Spelling(UNARY, (_PREFIX[name], (args[0], UNARY)))
-    if row.symbol and len(args) == 2:
-        return _binary(node, row.symbol, _STRENGTH.get(name, _COMPARISON))
-    if row.kind == "reduce":
-        return Spelling(ATOM, ((args[0], ATOM), f".{name.capitalize()}()"))
+    if row.symbol and len(args) == 1:
+        return Spelling(UNARY, (row.symbol, (args[0], UNARY)))
+    if row.symbol:
+        return _binary(node, row.symbol, row.strength or _COMPARISON)
+    if row.kind == "reduce" and ("axis", None) not in node.options:
+        options = ", ".join([constant(v) for _, v in node.options])
+        return Spelling(ATOM, ((args[0], ATOM), f".{row.method}({options})"))
     if row.kind == "structure":
         return _structure(node, name)
     if row.kind == "histogram":
         return _histogram(node, name)
-    return _named(_PLAIN_NAME.get(name, f"{'ak' if name in _AWKWARD else 'np'}.{name}"), node)
+    return _named(row.written, node)
 
 
 def _binary(node: Call, symbol: str, strength: int) -> Spelling:
@@ -256,7 +240,7 @@ def _structure(node: Call, name: str) -> Spelling:
         case "record":
             return _record(node)
         case _:
-            return _named(f"ak.{name}", node)
+            return _named(FUNCTIONS[name].written, node)
 
 
 def _record(node: Call) -> Spelling:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import LiteralError, did_you_mean
 from hep_flows.expr import build
+from hep_flows.expr.functions import FUNCTIONS, Function, row_called
 from hep_flows.record.methods import aggregated
 from hep_flows.record.operators import elementwise
 from hep_flows.record.recorder import Recorder, called_with
@@ -28,14 +29,26 @@ def awkward_call(frame: DataFrame, func: Any, args: Sequence[Any], kwargs: dict[
     """
     name = func.__name__
     record = _FUNCTIONS.get(name)
+    row = row_called(name, "awkward") if record is None else None
+    if row is not None:
+        record = _of_row(row)
     if record is None:
-        do = did_you_mean(name, _FUNCTIONS) or "call make_local(x) first"
+        do = did_you_mean(name, awkward_names()) or "call make_local(x) first"
         raise LiteralError(f"ak.{name} cannot be recorded", where=where, why="the language has no such function", do=do)
     on = Recorder(frame._table, where)  # noqa: SLF001
-    return frame._made(called_with(on, f"ak.{name}", record, args, _given(on, name, kwargs)))  # noqa: SLF001
+    return frame._made(called_with(on, f"ak.{name}", record, args, _given(on, name, row, kwargs)))  # noqa: SLF001
 
 
-def _given(on: Recorder, name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+def awkward_names() -> list[str]:
+    """Give the functions of awkward that record: those of the table, and those that are made of others."""
+    return list(dict.fromkeys([*[n for r in FUNCTIONS.values() for n in r.awkward], *_FUNCTIONS]))
+
+
+def _of_row(row: Function) -> Callable[..., Expr]:
+    return lambda on, *args, **kwargs: on.recorded(row, "array", args, kwargs)
+
+
+def _given(on: Recorder, name: str, row: Function | None, kwargs: dict[str, Any]) -> dict[str, Any]:
     """Give the keywords that mean something: those that say what holds anyway are left out.
 
     Raises
@@ -43,20 +56,12 @@ def _given(on: Recorder, name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     LiteralError
         When ``mask_identity`` asks for another result on empty lists than the language gives.
     """
-    missing_on_empty = name in ("max", "min", "mean")
+    missing_on_empty = row is not None and row.missing == "made"
     if kwargs.get("mask_identity", missing_on_empty) not in (None, missing_on_empty):
         gives = "missing" if missing_on_empty else "the neutral value"
         raise on.refuse(f"ak.{name} with mask_identity={kwargs['mask_identity']} cannot be recorded: an empty list gives {gives}")
     holds = {"highlevel": True, "behavior": None, "attrs": None, "keepdims": False, "mask_identity": kwargs.get("mask_identity")}
     return {k: v for k, v in kwargs.items() if k not in holds or v != holds[k]}
-
-
-def _reduction(name: str) -> Callable[..., Expr]:
-    def reduce(on: Recorder, array: Any, axis: int | None = None) -> Expr:
-        expr = on.expr(array)
-        return on.over_all(name, expr) if axis is None else aggregated(name, expr, axis, on.where)
-
-    return reduce
 
 
 def _num(on: Recorder, array: Any, axis: int = 1) -> Expr:
@@ -123,13 +128,6 @@ def _flatten(on: Recorder, array: Any, axis: int | None = 1) -> Expr:
 
 
 _FUNCTIONS: dict[str, Callable[..., Expr]] = {
-    "sum": _reduction("sum"),
-    "prod": _reduction("prod"),
-    "any": _reduction("any"),
-    "all": _reduction("all"),
-    "max": _reduction("max"),
-    "min": _reduction("min"),
-    "mean": _reduction("mean"),
     "num": _num,
     "firsts": _firsts,
     "is_none": _is_none,

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from hep_flows.errors import LiteralError, RecordError, with_article
+from hep_flows.expr.functions import row_of_method
 from hep_flows.record import control_flow
 from hep_flows.record.accessors import accessed, called_leaf
 from hep_flows.record.awkward_hooks import awkward_call
 from hep_flows.record.brackets import bracketed
 from hep_flows.record.callables import mapped
 from hep_flows.record.members import known_names, member_of, no_member
-from hep_flows.record.methods import SYNONYMS, Aggregates
+from hep_flows.record.methods import Aggregates, method_of
 from hep_flows.record.new_columns import set_column
 from hep_flows.record.numpy_hooks import numpy_function, ufunc_call
 from hep_flows.record.objects import guarded_properties
@@ -110,11 +111,14 @@ class DataFrame(Operators, Aggregates):
         if isinstance(own, property) and own.fget is not None:
             return own.fget(self)  # It raised AttributeError, which hid its reason: raise that again.
         where = user_site()
+        row = row_of_method(name)
+        if row is not None and name == row.method:
+            return method_of(row).__get__(self)  # A row that was added after this class was made.
         found = member_of(self, self._expr, name, self._table, where)
         if found is not None:
             return self._made(found)
-        if name in SYNONYMS:
-            return getattr(self, SYNONYMS[name])
+        if row is not None:
+            return getattr(self, row.method)
         accessor = accessed(self, name)
         if accessor is not None:
             return accessor

@@ -1,23 +1,28 @@
-"""The methods of an expression: aggregates, and the geometry of two objects."""
+"""The methods of an expression: those of the table of functions, and the geometry of two objects."""
 
 from __future__ import annotations
 
+from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import AxisError, LiteralError, with_article
 from hep_flows.expr import build
+from hep_flows.expr.functions import FUNCTIONS, Function
+from hep_flows.record.operands import constant_of
 from hep_flows.record.source_line import user_site
 from hep_flows.record.vectors import delta_phi, delta_r
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hep_flows.errors import Site
-    from hep_flows.expr.nodes import Expr
+    from hep_flows.expr.nodes import Constant, Expr
     from hep_flows.record.dataframe import DataFrame
 
-SYNONYMS = {n.lower(): n for n in ("Count", "First", "Sum", "Prod", "Max", "Min", "Any", "All", "Mean")}
+Options = tuple[tuple[str, "Constant"], ...]
 
 
-def aggregated(name: str, of: Expr, axis: int | None, where: Site | None) -> Expr:
+def aggregated(name: str, of: Expr, axis: int | None, where: Site | None, options: Options = ()) -> Expr:
     """Give an aggregate over one axis, the innermost unless another is named.
 
     Raises
@@ -27,16 +32,16 @@ def aggregated(name: str, of: Expr, axis: int | None, where: Site | None) -> Exp
     """
     depth = len(of.type.axes)
     if axis is None or not depth:
-        return build.call(name, (of,), where=where)
+        return build.call(name, (of,), options, where)
     at = _axis_number(axis, depth, of, where)
     if at == depth - 1:
-        return build.call(name, (of,), where=where)
+        return build.call(name, (of,), options, where)
     if name == "count":
         for _ in range(depth - 1 - at):
             of = build.call("count", (of,), where=where)
         return build.call("count", (of,), where=where)
     raise AxisError(
-        f"{name.capitalize()} over axis {axis} would keep the axis inside it: {of.type}",
+        f"{FUNCTIONS[name].method} over axis {axis} would keep the axis inside it: {of.type}",
         where=where,
         why="lists of different lengths have no common inner axis",
         do="reduce the innermost axis first, without an axis argument",
@@ -54,46 +59,29 @@ def _axis_number(axis: Any, depth: int, of: Expr, where: Site | None) -> int:
     return at
 
 
+def method_of(row: Function) -> Callable[..., DataFrame]:
+    """Give the method that records a function of the table."""
+    parameters = [Parameter(o.name, Parameter.POSITIONAL_OR_KEYWORD) for o in row.options]
+    if row.kind == "reduce":
+        parameters.append(Parameter("axis", Parameter.POSITIONAL_OR_KEYWORD, default=None))
+    signature = Signature([Parameter("self", Parameter.POSITIONAL_ONLY), *parameters])
+
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> DataFrame:
+        where = user_site()
+        given = signature.bind(self, *args, **kwargs).arguments
+        options = tuple([(o.name, constant_of(given[o.name], where)[0]) for o in row.options])
+        return self._made(aggregated(row.name, self._expr, given.get("axis"), where, options))  # type: ignore[no-any-return]
+
+    method.__name__, method.__qualname__ = row.method, f"DataFrame.{row.method}"
+    method.__doc__ = f"Give {row.doc}." + (f" Of an empty list: {row.empty}." if row.empty else "")
+    method.__signature__ = signature  # type: ignore[attr-defined]
+    return method
+
+
 class Aggregates:
-    """The methods of `DataFrame`. Each aggregate removes the innermost axis."""
+    """The methods of `DataFrame`. Each aggregate removes the innermost axis; those of the table are added below."""
 
     __slots__ = ()
-
-    def _aggregate(self, name: str, axis: int | None) -> DataFrame:
-        frame: Any = self
-        return frame._made(aggregated(name, frame._expr, axis, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
-
-    def Count(self, axis: int | None = None) -> DataFrame:  # noqa: N802
-        """Count the entries of each innermost list; missing entries count too."""
-        return self._aggregate("count", axis)
-
-    def Sum(self, axis: int | None = None) -> DataFrame:  # noqa: N802
-        """Add up each innermost list: 0 for an empty one; of a mask, how many are true."""
-        return self._aggregate("sum", axis)
-
-    def Prod(self, axis: int | None = None) -> DataFrame:  # noqa: N802
-        """Multiply each innermost list: 1 for an empty one."""
-        return self._aggregate("prod", axis)
-
-    def Max(self, axis: int | None = None) -> DataFrame:  # noqa: N802
-        """Give the largest of each innermost list, missing for an empty one."""
-        return self._aggregate("max", axis)
-
-    def Min(self, axis: int | None = None) -> DataFrame:  # noqa: N802
-        """Give the smallest of each innermost list, missing for an empty one."""
-        return self._aggregate("min", axis)
-
-    def Mean(self, axis: int | None = None) -> DataFrame:  # noqa: N802
-        """Give the mean of each innermost list, missing for an empty one."""
-        return self._aggregate("mean", axis)
-
-    def Any(self, axis: int | None = None) -> DataFrame:  # noqa: N802
-        """Say whether any entry of each innermost list is true: false for an empty one."""
-        return self._aggregate("any", axis)
-
-    def All(self, axis: int | None = None) -> DataFrame:  # noqa: N802
-        """Say whether all entries of each innermost list are true: true for an empty one."""
-        return self._aggregate("all", axis)
 
     def First(self) -> DataFrame:  # noqa: N802
         """Give the first entry of each innermost list, missing for an empty one."""
@@ -112,6 +100,11 @@ class Aggregates:
         """Give the difference of phi of two objects, wrapped into [-pi, pi). Both need phi, and must align."""
         frame: Any = self
         return frame._made(delta_phi(frame, other, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+
+
+for _row in FUNCTIONS.values():
+    if _row.method and not hasattr(Aggregates, _row.method):
+        setattr(Aggregates, _row.method, method_of(_row))
 
 
 def picked(of: Expr, index: int, title: str, where: Site | None) -> Expr:

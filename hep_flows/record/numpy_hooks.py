@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import LiteralError, did_you_mean
-from hep_flows.expr.functions import FUNCTIONS
+from hep_flows.expr.functions import FUNCTIONS, Function, row_called
 from hep_flows.expr.types import Record
-from hep_flows.record.methods import aggregated
 from hep_flows.record.operands import constant_of, expr_of
 from hep_flows.record.operators import elementwise
 from hep_flows.record.recorder import Recorder, called_with
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from hep_flows.record.dataframe import DataFrame
     from hep_flows.record.table import Table
 
-# Where numpy's own name of a ufunc differs from the table's.
-_UFUNC_NAMES = {"divide": "true_divide", "mod": "remainder", "bitwise_not": "invert", "conj": "conjugate", "abs": "absolute"}
-
 
 def ufunc_call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any], table: Table, where: Site | None) -> Expr:
     """Give the expression of a ufunc.
@@ -32,27 +28,30 @@ def ufunc_call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str,
     LiteralError
         For a method such as ``reduce``, a keyword, or a ufunc that the language does not have.
     """
-    name = _UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__)
     if method != "__call__":
         raise LiteralError(
             f"np.{ufunc.__name__}.{method} cannot be recorded", where=where, do="use x.Sum(), x.Max(), ... along the innermost axis"
         )
     if kwargs:
         raise LiteralError(f"np.{ufunc.__name__} takes no keyword {', '.join(kwargs)!r} on an expression", where=where)
-    row = FUNCTIONS.get(name)
+    row = row_called(ufunc.__name__, "numpy")
     if row is None or row.kind != "elementwise":
         raise _unknown(ufunc.__name__, where)
     args = tuple([expr_of(i, table, where) for i in inputs])
     for a in args:
         if isinstance(a.type.item, Record):
             raise LiteralError(f"np.{ufunc.__name__} needs numbers, not a {a.type.item}", where=where, do="name the leaf: x.pt")
-    return elementwise(name, args, where)
+    return elementwise(row.name, args, where)
 
 
 def _unknown(name: str, where: Site | None) -> LiteralError:
-    names = [n for n, r in FUNCTIONS.items() if r.kind == "elementwise"]
-    do = did_you_mean(name, [*names, *_FUNCTIONS]) or "call make_local first, or wrap it with @user_func"
+    do = did_you_mean(name, numpy_names()) or "call make_local first, or wrap it with @user_func"
     return LiteralError(f"np.{name} cannot be recorded", where=where, why="the language has no such function", do=do)
+
+
+def numpy_names() -> list[str]:
+    """Give the functions of numpy that record: those of the table, and those that are made of others."""
+    return list(dict.fromkeys([*[n for r in FUNCTIONS.values() for n in r.numpy], *_FUNCTIONS]))
 
 
 def numpy_function(frame: DataFrame, func: Any, args: Sequence[Any], kwargs: dict[str, Any], where: Site | None) -> Any:
@@ -64,11 +63,19 @@ def numpy_function(frame: DataFrame, func: Any, args: Sequence[Any], kwargs: dic
         For a function or a keyword that the language does not have.
     """
     name = func.__name__
+    on = Recorder(frame._table, where)  # noqa: SLF001
     record = _FUNCTIONS.get(name)
+    row = row_called(name, "numpy") if record is None else None
+    if row is not None:
+        record = _of_row(row)
     if record is None:
         module = str(getattr(func, "__module__", "numpy")).removeprefix("numpy").lstrip(".")
         raise _unknown(f"{module}.{name}" if module else name, where)
-    return called_with(Recorder(frame._table, where), f"np.{name}", record, args, kwargs)  # noqa: SLF001
+    return called_with(on, f"np.{name}", record, args, kwargs)
+
+
+def _of_row(row: Function) -> Callable[..., DataFrame]:
+    return lambda on, *args, **kwargs: on.frame(on.recorded(row, "a", args, kwargs))
 
 
 def _where(on: Recorder, condition: Any, *choices: Any) -> DataFrame:
@@ -79,16 +86,6 @@ def _where(on: Recorder, condition: Any, *choices: Any) -> DataFrame:
             do="use X[mask] to select, np.where(mask, a, b) to choose",
         )
     return on.call("where", condition, *choices)
-
-
-def _reduction(name: str) -> Callable[..., DataFrame]:
-    """Give numpy's form of an aggregate: over everything when no axis is named, the innermost for ``axis=-1``."""
-
-    def reduce(on: Recorder, a: Any, axis: int | None = None) -> DataFrame:
-        expr = on.expr(a)
-        return on.frame(on.over_all(name, expr) if axis is None else aggregated(name, expr, axis, on.where))
-
-    return reduce
 
 
 def _round(on: Recorder, a: Any, decimals: int = 0) -> DataFrame:
@@ -113,7 +110,7 @@ def _isclose(on: Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e
 
 
 def _count_nonzero(on: Recorder, a: Any, axis: int | None = None) -> DataFrame:
-    return _reduction("sum")(on, on.call("not_equal", a, 0), axis)
+    return on.frame(on.recorded(FUNCTIONS["sum"], "a", (on.call("not_equal", a, 0), axis), {}))
 
 
 def _histogram(
@@ -138,13 +135,4 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isin": _isin,
     "isclose": _isclose,
     "count_nonzero": _count_nonzero,
-    "sum": _reduction("sum"),
-    "prod": _reduction("prod"),
-    "mean": _reduction("mean"),
-    "any": _reduction("any"),
-    "all": _reduction("all"),
-    "max": _reduction("max"),
-    "amax": _reduction("max"),
-    "min": _reduction("min"),
-    "amin": _reduction("min"),
 }

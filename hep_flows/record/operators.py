@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import line_of
 from hep_flows.expr import build
+from hep_flows.expr.functions import mixed_units
 from hep_flows.expr.types import Record
-from hep_flows.expr.units import mixed_units
 from hep_flows.record import control_flow
 from hep_flows.record.operands import expr_of
 from hep_flows.record.source_line import user_site

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hep_flows.expr.functions import mixed_units
 from hep_flows.expr.nodes import Call, Dataset
 from hep_flows.expr.text import one_line
-from hep_flows.expr.units import mixed_units
 from hep_flows.expr.walk import postorder
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from hep_flows.expr.nodes import Constant, Expr
 
 _SPEC = '{"axes":[{"bins":5,"kind":"Regular","name":"x","start":0.0,"stop":1.0}],"storage":{"kind":"Double"}}'
-_OPTIONS: dict[str, tuple[tuple[str, Constant], ...]] = {"isin": (("values", (1, 2)),), "round": (("decimals", 1),)}
 
 
 def every_node() -> dict[str, Expr]:
@@ -54,9 +53,10 @@ def function_names(nodes: dict[str, Expr]) -> set[str]:
 
 def _call(row: Function) -> Expr:
     """Give a call with the first kind of arguments that the function takes."""
+    options = tuple([(o.name, o.example) for o in row.options])
     for leaf in ("x", "n", "b"):
         try:
-            return build.call(row.name, [_leaf("Jet", leaf)] * row.arity[0], _OPTIONS.get(row.name, ()))
+            return build.call(row.name, [_leaf("Jet", leaf)] * row.arity[0], options)
         except LiteralError:
             continue
     return build.call(row.name, [_leaf("Jet", "b"), *[_leaf("Jet", "x")] * (row.arity[0] - 1)])

@@ -6,6 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from hep_flows.expr.functions import FUNCTIONS
+from hep_flows.record.awkward_hooks import awkward_names
+from hep_flows.record.numpy_hooks import numpy_names
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
@@ -50,3 +54,15 @@ def code_of(page: str) -> str:
     blocks = [m["text"] for m in _BLOCK.finditer(page)]
     prose = _BLOCK.sub("", page)
     return "\n".join([*blocks, *re.findall(r"``(.+?)``", prose), *re.findall(r"`([^`\n]+)`", prose)])
+
+
+def functions_not_documented(page):
+    """Give what the table of functions says and the page does not: methods with their lines, and names in numpy and awkward."""
+    lines = page.splitlines()
+    rows = [r for r in FUNCTIONS.values() if r.method]
+    endings = {r.method: f"| {r.doc} | {r.empty}".rstrip() + " |" for r in rows}
+    missing = [m for m, end in endings.items() if not any(n.startswith(f"| `{m}(") and n.endswith(end) for n in lines)]
+    for prefix, names in (("np", numpy_names()), ("ak", awkward_names())):
+        listed = set(re.findall(rf"`{prefix}\.(\w+)`", "\n".join([n for n in lines if n.startswith(f"| `{prefix}.")])))
+        missing += [f"{prefix}.{n}" for n in sorted(set(names) ^ listed)]
+    return missing

@@ -95,7 +95,10 @@ class _Reader:
             case "count" if isinstance(node.args[0].type.item, Record):
                 return cast(self.length(node.args[0]), node.type.item)
             case str(name):
-                return reduced(name, self.whole(node.args[0]), node.type.item)
+                values = self.whole(node.args[0])
+                for _ in node.args[0].type.axes[1:]:  # an aggregate over all axes at once
+                    values = [v for inner in values if inner is not None for v in inner]
+                return reduced(name, values, node.type.item)
 
     # --------------------------------------------------------------------------------------------- one per event
 

@@ -100,9 +100,13 @@ def reduced(name: str, values: Sequence[Any], item: Item) -> Any:
     if name == "count":
         return cast(len(values), item)
     present = [v for v in values if v is not None]
+    if name in {"argmax", "argmin"}:
+        numbers = [v for v in present if not np.isnan(v)]
+        best = (max if name == "argmax" else min)(numbers, default=None)
+        return None if best is None else cast(next(i for i, v in enumerate(values) if v is not None and v == best), item)
     if name in {"any", "all"}:
         return any(bool(v) for v in present) if name == "any" else all(bool(v) for v in present)
-    if name in {"max", "min", "mean"} and not present:
+    if name in {"max", "min", "mean", "std", "var"} and not present:
         return None
     if name in {"max", "min"}:
         # As in numpy, one value that is no number makes the whole none.
@@ -110,6 +114,9 @@ def reduced(name: str, values: Sequence[Any], item: Item) -> Any:
         return unknown[0] if unknown else max(present) if name == "max" else min(present)
     if name == "mean":
         return cast(_total([float(v) for v in present]) / len(present), item)
+    if name in {"std", "var"}:
+        with np.errstate(all="ignore"):
+            return getattr(np, name)([float(v) for v in present])
     return cast(_accumulated(name, present, item), item)
 
 

@@ -1,10 +1,14 @@
 """The identity of a user's function changes with everything that it does, and with nothing else."""
 
+import importlib
 import importlib.util
+import json
 import linecache
 import sys
 import textwrap
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hep_flows.record.function_code import code_identity
@@ -187,7 +191,6 @@ def test_layout_comments_and_annotations_are_not(identities, old, new):
         "def f(x):\n    import project_part\n    return project_part.helper(x)",
         "def f(x):\n    return getattr(project_part, 'helper')(x)",
         "def f(x):\n    return x + THING.value",
-        "def f(x):\n    return VECTORISED(x)",
         "def f(x):\n    return x if OBJECTS[0] else 0",
         "def f(x):\n    return unknown_name(x)",
     ],
@@ -206,7 +209,6 @@ def test_what_cannot_be_followed_makes_a_function_good_here_only(tmp_path, monke
 
     THING = Thing()
     OBJECTS = np.array([THING], dtype=object)
-    VECTORISED = np.vectorize(lambda v: v + 1)
     """
     module = loaded(tmp_path, textwrap.dedent(head) + "\n\n" + body + "\n", PART)
     first, why = code_identity(module.f)
@@ -214,54 +216,329 @@ def test_what_cannot_be_followed_makes_a_function_good_here_only(tmp_path, monke
     assert code_identity(module.f)[0] != first
 
 
-READS = {
-    "open(x)": "def f(x):\n    with open(PATH) as file:\n        return x * float(file.read())",
-    "np.load": "def f(x):\n    return x * np.load(PATH)[0]",
-    "np.loadtxt by name": "def f(x):\n    return x * loadtxt(PATH)",
-    "np.fromfile": "def f(x):\n    return x * np.fromfile(PATH)[0]",
-    "path.read_text": "def f(x):\n    return x * float(PATH.read_text())",
-    "pathlib": "def f(x):\n    return x * Path('a.txt').stat().st_size",
-    "json and open": "def f(x):\n    return x * json.load(open('a.json'))['scale']",
-    "correctionlib": "def f(x):\n    return correctionlib.CorrectionSet.from_file('sf.json')['sf'].evaluate(x)",
-    "correctionlib imported inside": "def f(x):\n    import correctionlib as c\n    return c.CorrectionSet('sf.json')['sf'].evaluate(x)",
-    "correction inside": "def f(x):\n    return hep_flows.correction('sf.json')(x)",
-    "onnxruntime": "def f(x):\n    return x * onnxruntime.InferenceSession('m.onnx').run(None, {'x': [x]})[0][0]",
-    "environment": "def f(x):\n    return x * float(os.environ['SCALE'])",
-    "clock": "def f(x):\n    return x * time.time()",
-    "random numbers": "def f(x):\n    return x * np.random.normal()",
-    "through a helper": "def f(x):\n    return x * factor()",
-    "through a lambda": "def f(x):\n    return (lambda: x * open(PATH).read())()",
-    "eval": "def f(x):\n    return eval('x * ' + TEXT)",
-}
+HEAD = """
+import collections
+import datetime
+import decimal
+import functools
+import gettext
+import inspect
+import itertools
+import json
+import linecache
+import locale
+import math
+import operator
+import os
+import pkgutil
+import re
+import string
+import sys
+import threading
+import time
+import typing
+import warnings
+import xml.etree.ElementTree as ET
+import zoneinfo
+from pathlib import Path
+
+import awkward as ak
+import correctionlib
+import numba
+import numpy as np
+import onnxruntime
+import scipy.special
+import scipy.stats
+import vector
+from numpy import loadtxt
+from numpy.random import default_rng
+from scipy.special import erf
+from scipy.stats import norm
+
+import hep_flows
+
+PATH = "a.txt"
+TEXT = "2"
+SCALE = 2.0
+NAMES = {"a", "b"}
+SEEN = []
+MEMO = {}
+RNG = np.random.default_rng(1)
+COUNTER = itertools.count()
+LOCK = threading.Lock()
+WHEN = "now"
+EDGES = (0.0, 1.5, 3.0)
+KINDS = frozenset({1, 2})
+GRID = np.linspace(0, 1, 5)
 
 
-@pytest.mark.parametrize("body", READS.values(), ids=READS)
-def test_what_may_read_something_from_outside_is_never_stored(tmp_path, monkeypatch, body):
-    head = """
-    import json
-    import os
-    import time
-    from pathlib import Path
-
-    import correctionlib
-    import numpy as np
-    import onnxruntime
-    from numpy import loadtxt
-
-    import hep_flows
-
-    PATH = "a.txt"
-    TEXT = "2"
+class Point(typing.NamedTuple):
+    x: float
+    y: float = 1.0
 
 
-    def factor():
-        return np.genfromtxt(PATH)[0]
-    """
-    for name in ("project_part", "project_main"):
-        monkeypatch.setitem(sys.modules, name, None)
-    module = loaded(tmp_path, textwrap.dedent(head) + "\n\n" + body + "\n", PART)
-    _, why = code_identity(module.f)
-    assert "may read something that is in no key" in why
+ORIGIN = Point(1.0)
+
+
+def factor():
+    return np.genfromtxt(PATH)[0]
+
+
+def times(x, by):
+    return x * by
+
+
+def by_global(x):
+    return x * SCALE
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def inner(*args):
+        return function(*args) + os.getpid()
+
+    return inner
+
+
+@decorated
+def with_process(x):
+    return x
+
+
+@numba.njit
+def compiled(x):
+    return x * 2
+
+
+@numba.njit
+def compiled_global(x):
+    return x * SCALE
+
+
+@np.vectorize
+def vectorised(x):
+    return 2.0 if x > 1 else 1.0
+
+
+cached = functools.lru_cache(by_global)
+hidden = functools.update_wrapper(functools.partial(times, by=TEXT and open), by_global)
+borrowed = functools.update_wrapper(functools.lru_cache(by_global), factor)
+"""
+
+
+def one(source, part=PART, head=HEAD):
+    def make(folder, monkeypatch):
+        for name in ("project_part", "project_main"):
+            monkeypatch.setitem(sys.modules, name, None)
+        body = source if source.startswith("def ") else f"def f(x):\n    return {source}"
+        return loaded(folder, f"{head}\n\n{body}\n", part).f
+
+    return make
+
+
+# What gives something else tomorrow, elsewhere or at the next call; the text is what has to be named.
+IMPURE = [
+    ("def f(x):\n    with open(PATH) as file:\n        return x * float(file.read())", "open"),
+    ("x * np.load(PATH)[0]", "np.load"),
+    ("x * loadtxt(PATH)", "loadtxt"),
+    ("x * np.fromfile(PATH)[0]", "np.fromfile"),
+    ("x * float(PATH.read_text())", "PATH.read_text"),
+    ("x * Path('a.txt').stat().st_size", "Path"),
+    ("x * json.load(open('a.json'))['scale']", "json.load"),
+    ("correctionlib.CorrectionSet.from_file('sf.json')['sf'].evaluate(x)", "correctionlib.CorrectionSet"),
+    ("def f(x):\n    import correctionlib as c\n    return c.CorrectionSet('sf.json')['sf'].evaluate(x)", "c.CorrectionSet"),
+    ("hep_flows.correction('sf.json')(x)", "hep_flows.correction"),
+    ("x * onnxruntime.InferenceSession('m.onnx').run(None, {'x': [x]})[0][0]", "onnxruntime.InferenceSession"),
+    ("x * float(os.environ['SCALE'])", "os.environ"),
+    ("x * time.time()", "time.time"),
+    ("x * np.random.normal()", "draws random numbers that are in no key, by np.random.normal; random_normal"),
+    ("x * default_rng(1).normal()", "draws random numbers"),
+    ("x * RNG.normal()", "RNG.normal"),
+    ("x * scipy.stats.norm.rvs()", "scipy.stats.norm.rvs"),
+    ("x * norm(0, 1).rvs()", ".rvs"),
+    ("x * factor()", "np.genfromtxt"),
+    ("(lambda: x * open(PATH).read())()", ".read"),
+    ("eval('x * ' + TEXT)", "eval"),
+    ("x * np.fromregex(PATH, 'a', [('k', 'f8')])['k'][0]", "np.fromregex"),
+    ("x * float(linecache.getline(PATH, 1))", "linecache.getline"),
+    ("x * float(ET.parse(PATH).getroot().text)", "ET.parse"),
+    ("x + len(pkgutil.get_data('email', '__init__.py'))", "pkgutil.get_data"),
+    ("x * float(np.datetime64('now', 'us').astype('i8'))", "np.datetime64"),
+    ("x * np.array('now', 'M8[s]').astype('i8')", "clock"),
+    ("x * np.array([WHEN]).astype('M8[s]').astype('i8')", "clock"),
+    ("x + datetime.datetime.fromtimestamp(0).hour", "datetime.datetime"),
+    ("x + zoneinfo.ZoneInfo('Europe/Zurich').utcoffset(None)", "zoneinfo.ZoneInfo"),
+    ("x * float(decimal.Decimal(1) / 3)", "decimal.Decimal"),
+    ("x * sys.modules['decimal'].HAVE_THREADS", "sys.modules"),
+    ("x * hash('a')", "hash"),
+    ("x * id(x)", "id"),
+    ("x * sum(float(ord(c)) / 3 for c in {'a', 'b'})", "order of a set"),
+    ("x * list(NAMES).index('a')", "order of a set"),
+    ("x * list(set('ab')).index('a')", "order of a set"),
+    ("x * next(iter(frozenset('ab'))).count('a')", "order of a set"),
+    ("cached(x)", "SCALE"),
+    ("compiled_global(x)", "SCALE"),
+    ("hidden(x)", "open"),
+    ("borrowed(x)", ""),
+    ("with_process(x)", "os.getpid"),
+    ("def f(x):\n    SEEN.append(x)\n    return x * len(SEEN)", "changes SEEN"),
+    ("def f(x):\n    MEMO[1] = MEMO.get(1, 0) + 1\n    return x * MEMO[1]", "changes MEMO"),
+    ("def f(x):\n    global SCALE\n    SCALE += 1\n    return x * SCALE", "SCALE"),
+    ("x * next(COUNTER)", ""),
+    ("def f(x):\n    with LOCK:\n        return x", ""),
+    ("def f(x):\n    n = np\n    return x * n.load(PATH)", "module n"),
+    ("x * [np][0].load(PATH)", "module n"),
+    ("x * getattr(np, 'load')(PATH)", "n"),
+    ("x * (1).__class__.__base__.__subclasses__()[0]", "__subclasses__"),
+    ("x * np.empty(1)[0]", "np.empty"),
+    ("x * np.ndarray(1)[0]", "memory"),
+    ("np.divide(1.0, x, where=x > 0)", "memory"),
+    ("x * len('{0.real:n}'.format(x))", ".format"),
+    ("x * len(f'{x:n}')", "language"),
+    ("x * len(locale.str(1.5))", "locale.str"),
+    ("x * len(gettext.gettext('a'))", "gettext.gettext"),
+    ("x * len(inspect.stack())", "inspect.stack"),
+    ("x * operator.methodcaller('tofile', PATH)(x)", "operator.methodcaller"),
+    ("x * operator.attrgetter('ctypes.data')(x)", "operator.attrgetter"),
+    ("x + x.ctypes.data", ".data"),
+    ("x * sys.getrecursionlimit()", "sys.getrecursionlimit"),
+    ("x * len(warnings.filters)", "warnings.filters"),
+    ("ak.from_parquet(PATH).x", "ak.from_parquet"),
+    ("x * len(ak.behavior)", "ak.behavior"),
+    ("x * statistics_of_mine.mean([x])", ""),
+]
+
+
+@pytest.mark.parametrize(("source", "named"), IMPURE, ids=[s.replace("\n", " ")[:60] for s, _ in IMPURE])
+def test_what_is_not_known_to_be_pure_is_never_stored(tmp_path, monkeypatch, source, named):
+    _, why = code_identity(one(source)(tmp_path, monkeypatch))
+    assert why
+    assert named in why
+
+
+PURE = [
+    "np.where(x > 0, np.sqrt(x), -1.0)",
+    "x * math.pi + scipy.special.erf(x) + erf(x) + scipy.constants.c if x else 1",
+    "norm.cdf(x) + scipy.stats.norm(0, 1).pdf(x)",
+    "ak.sum(ak.Array([[x]]), axis=-1)[0]",
+    "vector.obj(pt=x, eta=1.0, phi=2.0, mass=0.1).deltaR(vector.obj(pt=x, eta=1.0, phi=1.0, mass=0.1))",
+    "np.digitize(x, EDGES) + np.interp(x, GRID, GRID)",
+    "np.linalg.norm(x) + np.add.reduce(x) + np.float32(x).astype('f8')",
+    "x if 'a' in NAMES and 1 in KINDS and x in {1, 2} else len(NAMES) + len(set('ab'))",
+    "vectorised(x) + compiled(x)",
+    "Point(x, 2.0).y + ORIGIN.y",
+    "functools.partial(times, by=2.0)(x) + functools.reduce(operator.add, [1, 2])",
+    "x * int(string.digits[1]) * len(re.findall('a', 'banana'))",
+    "x * sys.maxsize",
+    "sorted(collections.Counter('abca').items())[0][1] * x",
+    "def f(x):\n    import numpy as np\n    from math import sqrt\n    return np.hypot(x, sqrt(2))",
+    "def f(x):\n    out = np.zeros_like(x)\n    out[x > 1] = 2\n    with np.errstate(all='ignore'):\n        return out",
+    "def f(x):\n    out = []\n    for i in range(3):\n        out.append(i * x)\n    if not out:\n        raise ValueError(f'{x:.2f}')\n    return max(out)",
+    "np.divide(1.0, x, out=np.zeros_like(x), where=x > 0)",
+]
+
+
+@pytest.mark.parametrize("source", PURE)
+def test_what_is_known_to_be_pure_has_one_identity(tmp_path, monkeypatch, source):
+    first, why = code_identity(one(source, head=f"import scipy.constants\n{HEAD}")(tmp_path, monkeypatch))
+    assert not why
+    again, _ = code_identity(one(source, head=f"import scipy.constants\n{HEAD}")(tmp_path, monkeypatch))
+    assert again == first
+
+
+def test_the_reason_names_the_line(tmp_path, monkeypatch):
+    _, why = code_identity(one("def f(x):\n    y = 2 * x\n    return y * np.fromregex(PATH)")(tmp_path, monkeypatch))
+    n_lines = len(HEAD.splitlines())
+    assert f"(project_main.py:{n_lines + 5})" in why
+
+
+def installed(folder, name, text, direct_url=""):
+    """Give a module that lies in a folder as pip puts it there, metadata beside it."""
+    (folder / name).mkdir(parents=True)
+    (folder / name / "__init__.py").write_text(text)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    if direct_url:
+        (info / "direct_url.json").write_text(json.dumps({"url": direct_url, "dir_info": {}}))
+    return imported(folder, name)
+
+
+def imported(folder, name):
+    before = sys.modules.pop(name, None)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(folder))
+        if before is not None:
+            sys.modules[name] = before
+
+
+def identity_with(folder, monkeypatch, module, source="mine.scaled(x)"):
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return code_identity(one(source, head=f"import {module.__name__} as mine")(folder, monkeypatch))
+
+
+@pytest.fixture
+def other(tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    return folder
+
+
+def test_a_module_of_the_project_with_the_name_of_one_of_pythons_counts_by_its_content(tmp_path, other, monkeypatch):
+    python_own, why = identity_with(tmp_path, monkeypatch, importlib.import_module("statistics"), "mine.mean([x, x])")
+    assert not why
+    found = {python_own}
+    for text in ("def mean(x):\n    return x[0]\n", "def mean(x):\n    return x[0] + 1\n"):
+        (other / "statistics.py").write_text(text)
+        linecache.clearcache()
+        code, why = identity_with(tmp_path, monkeypatch, imported(other, "statistics"), "mine.mean([x, x])")
+        assert not why
+        found.add(code)
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "dist-packages", "view/lib", "stack"])
+def test_a_library_is_one_wherever_it_lies(tmp_path, other, monkeypatch, folder):
+    """As in LCG views, with --user, in distribution packages, on PYTHONPATH: numpy itself, and one that nobody knows."""
+    place = other / folder
+    place.mkdir(parents=True)
+    for part in Path(np.__file__).parents[1].glob("numpy*"):
+        (place / part.name).symlink_to(part)
+    _, why = identity_with(tmp_path, monkeypatch, np, "mine.sqrt(x)")
+    assert not why
+    monkeypatch.setattr(np, "__file__", str(place / "numpy" / "__init__.py"))
+    _, why = identity_with(tmp_path, monkeypatch, np, "mine.sqrt(x) + mine.hypot(x, x)")
+    assert not why
+    unknown = installed(place, "somebodys", "def scaled(x):\n    return x\n")
+    _, why = identity_with(tmp_path, monkeypatch, unknown)
+    assert "mine.scaled, which is not known to be pure" in why
+
+
+def test_an_installed_package_of_ones_own_counts_by_its_content(tmp_path, other, monkeypatch):
+    found = []
+    for i, by in enumerate((2, 3)):
+        module = installed(other / str(i), "own", f"def scaled(x):\n    return {by} * x\n", "file:///somewhere/own")
+        code, why = identity_with(tmp_path, monkeypatch, module)
+        assert not why
+        found.append(code)
+    assert found[0] != found[1]
+
+
+def test_a_module_that_the_user_declares_pure_counts_by_its_version(tmp_path, other, monkeypatch):
+    text = "class Thing:\n    @classmethod\n    def made(cls, x):\n        return cls()\n\n\ndef scaled(x):\n    return x\n"
+    module = installed(other, "particles", text)
+    both = "mine.scaled(x) + mine.Thing.made(x).width"
+    assert "mine.scaled" in identity_with(tmp_path, monkeypatch, module, both)[1]
+    monkeypatch.setenv("HEP_FLOWS_PURE_MODULES", "other,particles")
+    first, why = identity_with(tmp_path, monkeypatch, module, both)
+    assert not why
+    info = other / "particles-1.0.dist-info"
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: particles\nVersion: 1.1\n")
+    assert identity_with(tmp_path, monkeypatch, module, both)[0] != first
 
 
 CLASSES = """

@@ -46,7 +46,7 @@ def computed(name: str, operands: Sequence[Any], item: Item, options: Mapping[st
         operands = [np.asarray(o, dtype=np.int64) for o in operands]
     elif name in _WHOLE_ALREADY and not isinstance(item, Float):
         return np.asarray(operands[0], dtype=dtype)
-    special = _SPECIAL.get(name)
+    special = KERNELS.get(name)
     result = special(operands, dtype, options) if special is not None else getattr(np, name)(*operands)
     return np.asarray(result).astype(dtype, copy=False)
 
@@ -121,7 +121,7 @@ def wrapped(angle: NDArray[Any]) -> NDArray[Any]:
     return near
 
 
-_SPECIAL: Mapping[str, Callable[[Sequence[Any], np.dtype[Any], Mapping[str, Any]], Any]] = {
+KERNELS: Mapping[str, Callable[[Sequence[Any], np.dtype[Any], Mapping[str, Any]], Any]] = {
     "round": _round,
     "where": _where,
     "isin": _isin,

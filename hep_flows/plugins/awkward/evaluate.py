@@ -231,9 +231,10 @@ class _Evaluation:
 
     def _reduce(self, node: Call, name: str) -> Argument:
         of = self._of(node.args[0])
-        if not of.axes:
-            total = totals.merged(name, [totals.part(name, of)])
-            return Constant(total)
+        if not node.type.axes:
+            merge = FUNCTIONS[name].merge
+            assert merge is not None
+            return Constant(merge([totals.part(name, of)]))
         data, valid = reduced(name, of.axes[-1], of.data, of.valid, node.type.item)
         return Value(of.frame, of.axes[:-1], data, valid)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hep_flows.plugin import Description, Label, Partition, Result, RunContext
     from hep_flows.plugins.awkward.open_tables import OpenTables
 
+ROWS = frozenset(FUNCTIONS)  # All of the language; a row that is added later may be another plug-in's alone.
 KINDS = frozenset({"nanoaod", "tree", "parquet", "xaod"})
 
 
@@ -48,7 +49,7 @@ class AwkwardPlugin:
                 return No(f"it reads {', '.join(sorted(KINDS))}, not {kind}")
             case Call(function=UserFunction() as function):
                 return Yes() if function.body is not None or is_known(function) else No(f"{function.name} has no body here")
-            case Call(function=str(name)) if name not in FUNCTIONS or FUNCTIONS[name].kind == "histogram":
+            case Call(function=str(name)) if not _has_kernel(name):
                 return No(f"it has no function {name}")
         return Yes()
 
@@ -127,6 +128,16 @@ class AwkwardPlugin:
             if self._open_tables is None:
                 self._open_tables = OpenTables()
             return self._open_tables
+
+
+def _has_kernel(name: str) -> bool:
+    if name in ROWS:
+        return FUNCTIONS[name].kind != "histogram"
+    from hep_flows.plugins.awkward.elementwise import KERNELS as OF_ITEMS
+    from hep_flows.plugins.awkward.reduce import KERNELS as OF_LISTS
+    from hep_flows.plugins.awkward.totals import PARTS
+
+    return name in OF_ITEMS or (name in OF_LISTS and (name in PARTS or FUNCTIONS[name].merge is None))
 
 
 def _kind_of_table(node: Expr) -> str:

@@ -113,7 +113,8 @@ def merge_parts(task: Task, parts: Sequence[Result]) -> Result:
     """Give the final result from those of the ranges of events, in order; without any, that of no events."""
     if task.output == "scalar":
         values = [p.value for p in parts if isinstance(p, Scalar)]
-        return Scalar(totals.merged(total_of(task), values)) if total_of(task) else Scalar(values[0])
+        merge = FUNCTIONS[name].merge if (name := total_of(task)) else None
+        return Scalar(values[0] if merge is None else merge(values))
     arrays = [p.array for p in parts if isinstance(p, Columns)]
     if not arrays:
         return Columns(_empty(task))

@@ -1,4 +1,4 @@
-"""Aggregates over all events: each range of events gives a part, and the parts are merged in order.
+"""Aggregates over all events: each range of events gives a part.
 
 The parts are plain Python values. Whole numbers are exact, whatever their size; floats add up in 64 bits.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from hep_flows.plugins.awkward.reduce import truth_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -23,25 +23,46 @@ HALF = 32
 
 
 def part(name: str, value: Value) -> Any:
-    """Give the part of one range of events; ``value`` has one item for each event."""
-    if name == "count":
-        return value.n_items
-    data = value.data if value.valid is None else value.data[value.valid]
-    match name:
-        case "sum":
-            return _sum(data)
-        case "prod":
-            return _product(data)
-        case "any":
-            return bool(truth_of(data).any())
-        case "all":
-            return bool(truth_of(data).all())
-        case "mean":
-            return (float(_sum(data)), len(data))
-        case "max" | "min":
-            return getattr(np, name)(data).item() if len(data) else None
-        case _:
-            raise ValueError(f"{name} is no aggregate")
+    """Give the part of one range of events; ``value`` has one item for each event, or for each entry of its lists.
+
+    How parts are merged stands in the table of functions: `hep_flows.expr.functions.Function.merge`.
+    """
+    return PARTS[name](value)
+
+
+def _present(value: Value) -> Any:
+    return value.data if value.valid is None else value.data[value.valid]
+
+
+def _moments(value: Value) -> tuple[int, float, float]:
+    """Give the number of entries, their mean, and the sum of the squared distances from it."""
+    data = np.asarray(_present(value), dtype=np.float64)
+    if not len(data):
+        return 0, 0.0, 0.0
+    mean = _in_order(data) / len(data)
+    return len(data), mean, _in_order((data - mean) ** 2)
+
+
+def _in_order(data: NDArray[Any]) -> float:
+    """Give the sum in the order of the entries, which no machine does in another way."""
+    return float(np.cumsum(data)[-1])
+
+
+def _best(choose: Callable[[NDArray[Any]], Any]) -> Callable[[Value], tuple[int, int | None, Any]]:
+    """Give the number of events, and the place and value of the first of the best numbers."""
+
+    def part_of(value: Value) -> tuple[int, int | None, Any]:
+        data = value.data
+        usable = np.ones(len(data), dtype=np.bool_) if value.valid is None else value.valid
+        if data.dtype.kind == "f":
+            usable = usable & ~np.isnan(data)
+        places = np.flatnonzero(usable)
+        if not len(places):
+            return len(data), None, None
+        place = int(places[choose(data[places])])
+        return len(data), place, data[place].item()
+
+    return part_of
 
 
 def _sum(data: NDArray[Any]) -> int | float:
@@ -68,29 +89,17 @@ def _product(data: NDArray[Any]) -> int | float:
     return factors[0] if factors else 1
 
 
-def merged(name: str, parts: Sequence[Any]) -> Any:
-    """Give the final value, a plain bool, int, float or None."""
-    match name:
-        case "count" | "sum":
-            return sum(parts)
-        case "prod":
-            return math.prod(parts)
-        case "any":
-            return any(parts)
-        case "all":
-            return all(parts)
-        case "mean":
-            n_items = sum([n for _, n in parts])
-            return sum([s for s, _ in parts]) / n_items if n_items else None
-        case "max" | "min":
-            return _extreme(name, [p for p in parts if p is not None])
-        case _:
-            raise ValueError(f"{name} is no aggregate")
-
-
-def _extreme(name: str, parts: Sequence[Any]) -> Any:
-    if any(isinstance(p, float) and math.isnan(p) for p in parts):
-        return math.nan
-    if not parts:
-        return None
-    return max(parts) if name == "max" else min(parts)
+PARTS: Mapping[str, Callable[[Value], Any]] = {
+    "count": lambda value: value.n_items,
+    "sum": lambda value: _sum(_present(value)),
+    "prod": lambda value: _product(_present(value)),
+    "any": lambda value: bool(truth_of(_present(value)).any()),
+    "all": lambda value: bool(truth_of(_present(value)).all()),
+    "mean": lambda value: (float(_sum(_present(value))), len(_present(value))),
+    "max": lambda value: _present(value).max().item() if len(_present(value)) else None,
+    "min": lambda value: _present(value).min().item() if len(_present(value)) else None,
+    "std": _moments,
+    "var": _moments,
+    "argmax": _best(np.argmax),
+    "argmin": _best(np.argmin),
+}

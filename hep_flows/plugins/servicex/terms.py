@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.types import Bool, Int
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class Terms:
         if name == "count":
             while of.op == "select":
                 of = of.args[0]
-        return self._make("reduce", (of,), name, item, optional=name in {"max", "min"}, lists=of.lists - 1)
+        return self._make("reduce", (of,), name, item, optional=FUNCTIONS[name].missing == "made", lists=of.lists - 1)
 
     def all_of(self, masks: Sequence[Term]) -> Term:
         """Give whether all masks are true."""

@@ -153,7 +153,7 @@ class Walk:
 
     def _reduced(self, node: Call, own: Elements, loops: Loops) -> Value:
         of = node.args[0]
-        if len(own) != len(of.type.axes) - 2:
+        if not node.type.axes or len(own) != len(of.type.axes) - 2:
             raise Refused("a total over all events is made here, from what each file gives")
         listed = self.list(of, own, loops)
         if node.function == "count":
@@ -164,7 +164,10 @@ class Walk:
             raise Refused(f"{node.function} of objects")
         if body.valid:
             listed = method(listed, "Where", function([x.text], both(body.valid)))
-        return self._reducers[str(node.function)](Reduced(listed, x.text, replace(body, valid=()), node.type.item))
+        reduce = self._reducers.get(str(node.function))
+        if reduce is None:
+            raise Refused(f"the query language has no {node.function} of a list")
+        return reduce(Reduced(listed, x.text, replace(body, valid=()), node.type.item))
 
     def _picked(self, node: Call, own: Elements, loops: Loops) -> Value:
         of, index, at = node.args[0], node.option("index"), _at(node)
