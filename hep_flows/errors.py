@@ -5,6 +5,7 @@
     HepFlowsError
     ├── RecordError                 while an expression is written down
     │   ├── FieldError              no such leaf, collection or column
+    │   ├── MixedFilesError         a leaf that only some files of a dataset have, or that they hold as different kinds
     │   ├── AxisError               operands, masks or levels that do not fit
     │   ├── LiteralError            a constant or argument of the wrong kind
     │   └── ControlFlowError        if, and, or, not, in, for, len, float on an expression
@@ -164,6 +165,13 @@ class FieldError(RecordError, AttributeError):
     """No leaf, column, alias or method of that name.
 
     It is an `AttributeError` so that ``hasattr`` and ``getattr`` with a default work.
+    """
+
+
+class MixedFilesError(RecordError):
+    """A leaf that only some files of a dataset have, or that they hold as kinds that do not fit together.
+
+    It is no `AttributeError`: ``hasattr`` and ``getattr`` with a default would answer for all files what holds for some.
     """
 
 

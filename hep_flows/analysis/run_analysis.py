@@ -29,6 +29,7 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     engine: str | None = None,
     task_runner: Any = None,
     kind: str | None = None,
+    missing_tree: Literal["empty", "error"] | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> AnalysisResult:
     """Give the results of an analysis for every dataset of a fileset, and what became of each task.
@@ -60,6 +61,8 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
         A task runner of Prefect, such as ``DaskTaskRunner(address=...)``; threads of this process when left out.
     kind : str, optional
         ``nanoaod``, ``xaod``, ``tree`` or ``parquet``, for datasets that do not say which they are.
+    missing_tree : str, optional
+        What a file without the tree means in datasets that do not say: an ``error``, or ``empty``: no events.
     progress : callable, optional
         Gets a `Step` whenever a range of events is done.
 
@@ -81,6 +84,7 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     from hep_flows.filesets.kinds import kind_named
     from hep_flows.orchestrate.engine import asked_engine
     from hep_flows.settings import Settings, explained_settings
+    from hep_flows.source_files import missing_tree_named
 
     if on_error not in ("keep", "raise"):
         raise LiteralError(f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site())
@@ -91,5 +95,6 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     how = How(settings, asked, task_runner, refresh, on_error == "keep", progress)
     with loaded(analysis) as found:
         of_kind = kind_named(kind, "kind")
-        prepared = prepare(found, fileset, settings, only=only, kind=of_kind, keep_going=how.keep_going)
+        empty = missing_tree_named(missing_tree, "run_analysis")
+        prepared = prepare(found, fileset, settings, only=only, kind=of_kind, missing_tree=empty, keep_going=how.keep_going)
         return carried_out(prepared, how, None if out is None else Path(out))

@@ -107,14 +107,14 @@ def _members(record: Record) -> Key:
     rows = []
     for name, m in record.members.items():
         inside = _members(m.item) if isinstance(m.item, Record) else f"{m.item}"
-        rows.append((name, inside, tuple(m.axes), m.optional, bool(m.unreadable)))
+        rows.append((name, inside, tuple(m.axes), m.optional, not m.is_plain))
     return digest("members", record.name, record.model, tuple(rows))
 
 
 def _form(node: Expr, inputs: Sequence[Key]) -> Key:
     match node:
         case Dataset():
-            return digest("dataset", node.model, node.tree)
+            return digest("dataset", node.model, node.tree, *node.named_collections())
         case Input():
             return node.key
         case Literal():
@@ -122,7 +122,8 @@ def _form(node: Expr, inputs: Sequence[Key]) -> Key:
         case Field():
             # Where the files of a table differ, the type of a leaf is that of all of them together.
             item = node.type.item
-            return digest("field", inputs[0], node.name, "" if isinstance(item, Record) else f"{item}", node.type.optional)
+            kind = "" if isinstance(item, Record) else f"{item}"
+            return digest("field", inputs[0], node.name, kind, node.type.optional, *node.default_identity())
         case Filter():
             return digest("filter", inputs[0], inputs[1], node.at)
         case Call():

@@ -72,7 +72,7 @@ def _name(node: Expr) -> tuple[str, ...]:
         case Dataset():
             return (node.model, node.tree)
         case Field():
-            return (node.name,)
+            return (node.name, *[f"{part}" for part in node.default_identity()])
         case Call():
             return (node.function if isinstance(node.function, str) else node.function.name,)
         case Literal() | Filter() | Bound() | Map() | Input():

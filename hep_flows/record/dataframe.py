@@ -15,7 +15,7 @@ from hep_flows.record.accessors import accessed, called_leaf
 from hep_flows.record.awkward_hooks import awkward_call
 from hep_flows.record.brackets import bracketed
 from hep_flows.record.callables import mapped
-from hep_flows.record.members import known_names, member_of, no_member
+from hep_flows.record.members import REQUIRED, known_names, leaf_or_default, member_of, no_member
 from hep_flows.record.methods import Aggregates, method_of
 from hep_flows.record.new_columns import set_column
 from hep_flows.record.numpy_hooks import numpy_function, ufunc_call
@@ -149,6 +149,29 @@ class DataFrame(Operators, Aggregates):
     def __call__(self, *args: Any, **kwargs: Any) -> DataFrame:
         """Give an xAOD leaf that is written as a call, ``p.eta()``."""
         return called_leaf(self, args, kwargs, user_site())
+
+    def get(self, name: str, default: Any = REQUIRED, *, as_: str = "") -> DataFrame:
+        """Give a leaf, with ``default`` in the files of the dataset that lack it, decided file by file.
+
+        Parameters
+        ----------
+        name : str
+            The leaf or collection.
+        default : bool, int, float, str or None
+            What the leaf is in files that lack it, in every event and for each object; None is missing. A collection needs none: files that
+            lack it have none of its objects, and leaves that are lists themselves are empty lists there.
+        as_ : str
+            The kind to convert the leaf to, as numpy names it; needed where files hold it as kinds that do not fit together.
+
+        Raises
+        ------
+        LiteralError
+            When there is no default, or the leaf's kind cannot hold it exactly.
+        MixedFilesError
+            When files hold it as kinds that do not fit together, and ``as_`` does not say which it is to be.
+        """
+        where = user_site()
+        return self._made(leaf_or_default(self, name, default, as_, where))
 
     def map(self, function: Callable[..., Any]) -> DataFrame:
         """Give ``function`` of each element of the outermost collection inside the event.

@@ -118,7 +118,7 @@ def _components(of: Expr, table: Table, where: Where) -> dict[str, Expr]:
 
 
 def _is_component(member: Member) -> bool:
-    return is_number(member.item) and not member.axes and not member.unreadable
+    return is_number(member.item) and not member.axes and member.is_plain
 
 
 def _from_polar(of: Expr, table: Table, where: Where) -> dict[str, Expr]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hep_flows import render
 from hep_flows.errors import FieldError
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Dataset
@@ -17,14 +18,14 @@ from tiny_plugin import TinyPlugin, tiny_table
 def asked(df, cut=20):
     hard = df.Jet[df.Jet.pt > cut]
     return [
-        (hard.pt.Sum() / df.x.Max())._expr,
-        df.Jet.map(lambda j: j.pt * df.Jet.pt.Max())._expr,
-        df[df.good].Jet.eta._expr,
+        render(hard.pt.Sum() / df.x.Max()),
+        render(df.Jet.map(lambda j: j.pt * df.Jet.pt.Max())),
+        render(df[df.good].Jet.eta),
     ]
 
 
 def table(df):
-    return next(n for n in postorder(df.x._expr) if isinstance(n, Dataset))
+    return next(n for n in postorder(render(df.x)) if isinstance(n, Dataset))
 
 
 def test_it_is_what_would_have_been_recorded_over_the_other_table():
@@ -66,14 +67,14 @@ def test_forms_do_not_know_the_data_and_batches_know_only_theirs():
 
 def test_the_order_of_exact_operands_does_not_change_a_form():
     df = tiny_table()
-    one, other = [make_plan([df[m].x._expr], [TinyPlugin({})]) for m in ((df.good & (df.k > 1)), ((df.k > 1) & df.good))]
+    one, other = [make_plan([render(df[m].x)], [TinyPlugin({})]) for m in ((df.good & (df.k > 1)), ((df.k > 1) & df.good))]
     assert list(one.forms.values()) == list(other.forms.values())
 
 
 def test_what_a_loop_goes_over_does_not_change_a_form_where_its_body_says_it():
     jets = tiny_table().Jet
-    by_object = jets.map(lambda j: j.pt * jets.eta.Max())._expr
-    by_leaf = jets.pt.map(lambda pt: pt * jets.eta.Max())._expr
+    by_object = render(jets.map(lambda j: j.pt * jets.eta.Max()))
+    by_leaf = render(jets.pt.map(lambda pt: pt * jets.eta.Max()))
     assert by_object == by_leaf
     one, other = make_plan([by_object], [TinyPlugin({})]), make_plan([by_leaf], [TinyPlugin({})])
     assert dict(one.forms) == dict(other.forms)
@@ -86,5 +87,5 @@ def test_changes_are_told_in_words():
     (change,) = changes(old, new)
     assert change.text.startswith("`events.Jet.pt > 20` became `events.Jet.pt > 25` at test_instantiate.py:")
     assert changes(old, old) == ()
-    (change,) = changes(df.x.Sum()._expr, df.x.Max()._expr)
+    (change,) = changes(render(df.x.Sum()), render(df.x.Max()))
     assert "`events.x.Sum()` became `events.x.Max()`" in change.text

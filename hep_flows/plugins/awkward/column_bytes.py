@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hep_flows.expr.types import Record
 from hep_flows.plugins.awkward.root_files import open_root, told_as_source_error
-from hep_flows.plugins.awkward.stored import split_column
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -21,17 +21,27 @@ def column_bytes(dataset: Dataset, columns: Sequence[str]) -> int:
     SourceError
         When a file cannot be read.
     """
-    names = {split_column(c)[0] for c in columns}
+    stored = {".".join(path): path[0] for path in _paths(dataset.type.item)}
+    names = {stored.get(c, c) for c in columns}
     if dataset.kind == "parquet":
         return sum([_in_parquet(file, names) for file in dataset.files])
     return sum([_in_root(file, dataset.tree, names) for file in dataset.files])
+
+
+def _paths(item: object) -> Iterator[tuple[str, ...]]:
+    """Give the stored columns of a record and of those inside it, with the fields that lead to each leaf."""
+    if isinstance(item, Record):
+        for member in item.members.values():
+            if member.column:
+                yield member.path
+            yield from _paths(member.item)
 
 
 def _in_root(file: str, tree: str, wanted: Collection[str]) -> int:
     opened = open_root(file)
     try:
         with told_as_source_error(file, f"the sizes of {tree} cannot be read"):
-            stored = opened[tree]
+            stored = opened.key(tree).get()
             if hasattr(stored, "page_link_list"):
                 return _in_ntuple(stored, wanted)
             branches = {path: branch for path, branch in _branches(stored) if path in wanted}

@@ -84,12 +84,12 @@ def _leaves(
     if partition is None:
         if any(isinstance(n, Dataset) for n in postorder(*roots)):
             raise PluginError("a task on whole results reads a table", where=roots[0].where)
-        return Leaves(frames, 0, {}, inputs)
+        return Leaves(frames, 0, {}, inputs, roots)
     dataset = next((t.dataset for t in tasks if t.dataset is not None), None)
     if paths and dataset is None:
         raise PluginError("a task that reads columns names no table", where=roots[0].where)
     arrays = read(dataset, partition, paths) if paths and dataset is not None else {}
-    return Leaves(frames, partition.stop - partition.start, arrays, inputs)
+    return Leaves(frames, partition.stop - partition.start, arrays, inputs, roots)
 
 
 def _result(task: Task, output: Output, values: Mapping[bytes, Argument]) -> Result:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import PlanError
-from hep_flows.expr.nodes import Dataset, Expr, Literal
-from hep_flows.expr.types import Histogram
+from hep_flows.expr.nodes import Dataset, Expr, Field, Literal
+from hep_flows.expr.types import Histogram, Record
 from hep_flows.plugin import LOCAL, LOCAL_VERSION, UNCOUNTED, Columns, No, Partition, Program, Scalar, Yes
 from hep_flows.plugins.servicex.choose_endpoint import Endpoints
 from hep_flows.plugins.servicex.kinds_of_tables import KindsOfTables
@@ -53,6 +53,8 @@ class ServiceXPlugin:
             return No("it delivers columns, not histograms")
         if isinstance(node, Dataset) and node.kind not in self._wordings.kinds:
             return No(f"it reads {', '.join(sorted(self._wordings.kinds))}, not {node.kind}")
+        if isinstance(node, Field) and (node.default is not None or _is_widened(node)):
+            return No(f"not all files hold {node.name} alike, and what a query gives cannot depend on the file")
         if any([label != self.name for i, label in zip(node.inputs(), inputs, strict=True) if not isinstance(i, Literal)]):
             return No("a part of it is computed elsewhere, and only stored events can be asked about")
         kind = self._kinds.of(node)
@@ -151,3 +153,8 @@ class ServiceXPlugin:
         dataset = programs[0].task.dataset
         assert dataset is not None
         return self._endpoints.of(dataset)
+
+
+def _is_widened(node: Field) -> bool:
+    record = node.of.type.item
+    return isinstance(record, Record) and node.name in record.members and record.members[node.name].widened

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import uproot
 
+from hep_flows import render
 from hep_flows.errors import NoPluginError, PlanError, TaskError
 from hep_flows.execute.run_plan import run_plan
 from hep_flows.expr.nodes import Dataset, Input
 from hep_flows.expr.walk import postorder
-from hep_flows.normalise import normalise
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugin import Columns, Program, RunContext, Yes
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
@@ -30,11 +30,11 @@ from plugins.servicex.nowhere import nano_nowhere
 
 
 def node_of(expression):
-    return normalise([expression._expr])[0]
+    return render(expression)
 
 
 def planned(*expressions, plugins=None):
-    return make_plan(normalise([e._expr for e in expressions]), plugins or [ServiceXPlugin(), AwkwardPlugin(), HistPlugin()])
+    return make_plan(render(list(expressions)), plugins or [ServiceXPlugin(), AwkwardPlugin(), HistPlugin()])
 
 
 def root_files(folder):
@@ -152,12 +152,12 @@ def test_objects_with_a_member_that_cannot_be_sent_are_an_error_of_the_plan():
 
 
 def test_tables_of_other_kinds_are_refused():
-    node = next(n for n in postorder(sample(nano_nowhere(), "nanoaod")._expr) if isinstance(n, Dataset))
+    node = next(n for n in postorder(render(sample(nano_nowhere(), "nanoaod"))) if isinstance(n, Dataset))
     assert "servicex:nanoaod" in ServiceXPlugin().can_run(node, []).reason
 
 
 def sample(df, kind):
-    dataset = next(n for n in postorder(df._expr) if isinstance(n, Dataset))
+    dataset = next(n for n in postorder(render(df)) if isinstance(n, Dataset))
     return table_of(_Described(dataset.type.item, dataset), kind)
 
 
@@ -204,7 +204,7 @@ def test_a_refusal_says_why(expression, reason):
 
 
 def test_results_of_other_tasks_are_not_sent():
-    node = Input(bytes(32), type=nano_nowhere().Jet.pt._expr.type)
+    node = Input(bytes(32), type=render(nano_nowhere().Jet.pt).type)
     assert "stored events" in ServiceXPlugin().can_run(node, []).reason
 
 

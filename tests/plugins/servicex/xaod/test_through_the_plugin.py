@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from hep_flows import make_local
+from hep_flows import make_local, render
 from hep_flows.execute.run_plan import run_plan
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugin import Columns, Description
@@ -127,7 +127,7 @@ def test_the_text_in_c_is_part_of_the_key(remote):
         @user_func(cpp=body)
         def f(x: float) -> float: ...
 
-        return f(remote.Jets("Jets").pt)._expr
+        return render(f(remote.Jets("Jets").pt))
 
     assert declared("return x;").key == declared("return x;").key
     assert declared("return x;").key != declared("return 2 * x;").key
