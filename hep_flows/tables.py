@@ -193,7 +193,7 @@ def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -
         return None
     known = KnownFiles(Results(store))
     for table in tables:
-        stored_as = replace(table, kind=table.kind.removeprefix("servicex-"))
+        stored_as = replace(table, kind=table.model)
         if stored_as.kind not in KINDS or any(RemoteIdentity.read(c) is not None for c in table.content):
             continue
         try:

@@ -36,7 +36,7 @@ def dataset(  # noqa: PLR0913 - what a table is made of
     collections: Collections = (),
 ) -> Dataset:
     """Give a table of events with its schema."""
-    key = digest("axis of events", kind, content, tree, *((collections,) if collections else ()))
+    key = digest("axis of events", kind.rpartition(":")[2], content, tree, *((collections,) if collections else ()))
     events = Axis(key, "event", key)
     return Dataset(kind, content, tree, files, name, collections, type=Type(record, (events,)))
 

@@ -84,8 +84,9 @@ class Node:
 class Dataset(Node):
     """A table of events: ``content`` is the content identity of each file, in order, never a path.
 
-    ``files`` (paths or URLs, in the same order) and ``name`` (for display) are not identity. ``collections`` are those that the user
-    named by their leaves: they say what names mean.
+    ``files`` (paths or URLs, in the same order) and ``name`` (for display) are not identity. A ``kind`` may name a reader before a
+    colon (``servicex:nanoaod``): who reads the events does not change them, so it is no identity either. ``collections`` are those that
+    the user named by their leaves: they say what names mean.
     """
 
     tag: ClassVar[str] = "dataset"
@@ -96,9 +97,14 @@ class Dataset(Node):
     name: str = "events"
     collections: Collections = ()
 
+    @property
+    def model(self) -> str:
+        """The kind without its reader: how the files are to be understood."""
+        return self.kind.rpartition(":")[2]
+
     def identity(self) -> tuple[object, ...]:
-        """Give kind, content and tree, and the collections where there are any."""
-        return (self.kind, self.content, self.tree, *self.named_collections())
+        """Give kind without reader, content and tree, and the collections where there are any."""
+        return (self.model, self.content, self.tree, *self.named_collections())
 
     def named_collections(self) -> tuple[object, ...]:
         """Give what the user's collections add to the identity: nothing where there are none."""

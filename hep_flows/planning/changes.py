@@ -70,7 +70,7 @@ def changes(old: Expr, new: Expr) -> tuple[Change, ...]:
 def _name(node: Expr) -> tuple[str, ...]:
     match node:
         case Dataset():
-            return (node.kind, node.tree)
+            return (node.model, node.tree)
         case Field():
             return (node.name, *[f"{part}" for part in node.default_identity()])
         case Call():

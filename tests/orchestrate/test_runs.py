@@ -90,7 +90,7 @@ def test_a_deleted_column_of_one_file_is_computed_again_and_shows_among_cached_o
     assert task.key.hex() == row.key
     by_name = {p.name: p for p in plugins}
     batch = Batches(plan, by_name, Results(Store(cache_folder))).of(task.dataset)[1]
-    Store(cache_folder).remove(Keys(plan, {n: p.result_version for n, p in by_name.items()}).of_batch(task, batch).hex())
+    Store(cache_folder).remove(Keys(plan).of_batch(task, batch).hex())
     new_process()
     second = run(asked, engine="embedded", on_error="raise")
     assert bits(second.values) == bits(first.values)

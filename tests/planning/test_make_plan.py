@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -183,6 +185,68 @@ def test_task_keys_depend_on_plugin_version_and_data():
         for plugin in (tiny(), tiny(result_version="2"), tiny(name="other"))
     }
     assert len(keys) == 6
+
+
+@dataclass
+class Member(TinyPlugin):
+    """A plug-in that promises the bits of a numerics family."""
+
+    of: str = "tiny family"
+
+    def family(self, kind):
+        del kind
+        return self.of
+
+
+def spelled(df):
+    """Give an expression with filters, an aggregate over all events that enters again, and nodes to cut at."""
+    root = np.sqrt(df.x * df.x)
+    return (root[df.good] / root.Max() + 1)[df.k[df.good] > 1], root
+
+
+def member(name, **more):
+    return Member({}, name=name, **more)
+
+
+@pytest.mark.parametrize(
+    ("plugins", "pins", "extra"),
+    [
+        ([member("other")], {}, ()),
+        ([member("cheap", only=frozenset({"sqrt", "multiply"}), cost=0.1), member("m")], {}, ()),
+        ([member("m"), member("other")], {"root": "other"}, ()),
+        ([member("m"), TinyPlugin({}, name="nobody", cost=9.0)], {}, ()),
+        ([member("m")], {}, ("root",)),
+        ([member("m", cost=3.0, result_version="1"), member("dear", cost=9.0)], {}, ()),
+    ],
+    ids=["another plug-in", "two plug-ins", "pinned", "one that does nothing", "another cut", "other costs"],
+)
+def test_keys_name_meanings(plugins, pins, extra):
+    expr, root = spelled(tiny_table())
+    usual = planned(expr, plugins=[member("m")])
+    named = {"root": render(root).key}
+    plan = planned(expr, plugins=plugins, pins={named[n]: p for n, p in pins.items()}, extra_cuts={named[n] for n in extra})
+    assert plan.targets == usual.targets
+    assert plan.forms[plan.targets[0]] == usual.forms[usual.targets[0]]
+    shared = {t.meaning: t.key for t in usual.tasks}
+    assert all(t.key == shared[t.meaning] for t in plan.tasks if t.meaning in shared)
+
+
+def test_a_part_by_another_family_is_another_meaning():
+    expr, root = spelled(tiny_table())
+    pins = {render(root).key: "own"}
+    plans = [planned(expr, plugins=[member("m")])]
+    for version in "12":
+        for of in ("own family", "another"):
+            own = member("own", of=of, result_version=version)
+            plans.append(planned(expr, plugins=[member("m"), own], pins=pins))
+    assert len({p.targets[0] for p in plans}) == len(plans)
+    assert len({p.forms[p.targets[0]] for p in plans}) == len(plans)
+    # The part itself has the key of its own family, whoever takes it.
+    part = planned(root, plugins=[own]).targets[0]
+    pins = {n.key: "own" for n in postorder(render(root))}
+    taken = planned(root * 2, plugins=[member("m"), own], pins=pins | {render(root * 2).key: "m"})
+    assert [t.key for t in taken.tasks] == [part, taken.targets[0]]
+    assert inputs_of(taken.tasks[1].meaning) == [part]
 
 
 def test_task_keys_do_not_depend_on_lines_or_paths():

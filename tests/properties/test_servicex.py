@@ -21,7 +21,7 @@ from oracle.tables import tables
 from plugins.servicex.exactly import exact_difference
 from plugins.servicex.memory_endpoint import MemoryEndpoint, branches_of
 
-KIND = "servicex-tree"
+KIND = "servicex:tree"
 
 
 def pushed(plugin, exprs):

@@ -60,8 +60,8 @@ def test_a_missing_folder_is_an_empty_store_and_looking_makes_nothing(tmp_path):
 def test_files_stand_where_the_format_says(store, key):
     store.put(key("a"), Scalar(1))
     name = key("a").hex()
-    assert sorted(p for p in os.listdir(f"{store.folder.root}/objects/{name[:2]}")) == [f"{name}.json", f"{name}.parquet"]
-    assert store.path(key("a")) == f"{store.folder.root}/objects/{name[:2]}/{name}.parquet"
+    assert sorted(p for p in os.listdir(f"{store.folder.root}/objects-2/{name[:2]}")) == [f"{name}.json", f"{name}.parquet"]
+    assert store.path(key("a")) == f"{store.folder.root}/objects-2/{name[:2]}/{name}.parquet"
 
 
 def test_a_second_put_replaces_the_first(store, again, key):

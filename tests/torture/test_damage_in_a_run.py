@@ -50,7 +50,7 @@ def _once_stored(cache, number):
 def _damaged(cache, names, damage):
     ending, change = DAMAGES[damage]
     for name in names:
-        change(cache / "objects" / name[:2] / f"{name}.{ending}")
+        change(cache / "objects-2" / name[:2] / f"{name}.{ending}")
 
 
 @pytest.mark.parametrize("damage", IN_A_RUN)

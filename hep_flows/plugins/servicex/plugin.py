@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from hep_flows.errors import PlanError
 from hep_flows.expr.nodes import Dataset, Expr, Field, Literal
 from hep_flows.expr.types import Histogram, Record
-from hep_flows.plugin import UNCOUNTED, Columns, No, Partition, Program, Scalar, Yes
+from hep_flows.plugin import LOCAL, LOCAL_VERSION, UNCOUNTED, Columns, No, Partition, Program, Scalar, Yes
 from hep_flows.plugins.servicex.choose_endpoint import Endpoints
 from hep_flows.plugins.servicex.kinds_of_tables import KindsOfTables
 from hep_flows.plugins.servicex.remote_identity import RemoteIdentity
-from hep_flows.plugins.servicex.wordings import Wordings
+from hep_flows.plugins.servicex.wordings import UPROOT, Wordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,13 +35,17 @@ class ServiceXPlugin:
     """
 
     name = "servicex"
-    result_version = "1"
+    result_version = LOCAL_VERSION
 
     def __init__(self, endpoint: Endpoint | None = None, wordings: Sequence[Wording] = ()) -> None:
         """Nothing is opened yet."""
         self._wordings = Wordings(wordings)
-        self._kinds = KindsOfTables()
+        self._kinds = KindsOfTables(self._wordings.kinds)
         self._endpoints = Endpoints(endpoint)
+
+    def family(self, kind: str) -> str:
+        """Give the family of the built-in plug-ins for queries about branches; C++ about ATLAS objects promises no bits."""
+        return LOCAL if kind in UPROOT else kind
 
     def can_run(self, node: Expr, inputs: Sequence[Label]) -> Yes | No:
         """Say yes to what the code generator computes as the language means it, over tables that ServiceX reads."""

@@ -34,7 +34,7 @@ class Both:
         self.servicex = servicex or ServiceXPlugin()
         described = self._awkward.describe(kind, files, tree)
         self.local = table_of(described, kind)
-        self.remote = table_of(described, f"servicex-{kind}")
+        self.remote = table_of(described, f"servicex:{kind}")
 
     def plan(self, expression: Any) -> Plan:
         """Give the plan of an expression over the remote table."""

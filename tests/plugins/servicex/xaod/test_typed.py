@@ -15,7 +15,7 @@ from hep_flows.record.sources import table_of
 
 
 def table(record: Record):
-    return table_of(Description(record, ("rucio://data:set",), ("epoch 0",), "", "events"), "servicex-xaod-cpp")
+    return table_of(Description(record, ("rucio://data:set",), ("epoch 0",), "", "events"), "servicex:xaod-cpp")
 
 
 @pytest.fixture(params=["22", "25"])
