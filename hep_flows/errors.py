@@ -5,6 +5,7 @@
     HepFlowsError
     ├── RecordError                 while an expression is written down
     │   ├── FieldError              no such leaf, collection or column
+    │   ├── MixedFilesError         a leaf that only some files of a dataset have, or that they hold as different kinds
     │   ├── AxisError               operands, masks or levels that do not fit
     │   ├── LiteralError            a constant or argument of the wrong kind
     │   └── ControlFlowError        if, and, or, not, in, for, len, float on an expression
@@ -22,8 +23,8 @@ Each says *what* is wrong, *where* in the user's code, *why*, and what to *do*.
 
 from __future__ import annotations
 
-import difflib
 import linecache
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -167,6 +168,13 @@ class FieldError(RecordError, AttributeError):
     """
 
 
+class MixedFilesError(RecordError):
+    """A leaf that only some files of a dataset have, or that they hold as kinds that do not fit together.
+
+    It is no `AttributeError`: ``hasattr`` and ``getattr`` with a default would answer for all files what holds for some.
+    """
+
+
 class AxisError(RecordError, ValueError):
     """Operands that do not align, a mask of other elements, or a level that does not exist."""
 
@@ -221,11 +229,34 @@ def with_article(value: object) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], limit: int = 3, about: Mapping[str, str] | None = None) -> str:
-    """Give ``"did you mean 'a' or 'b'?"`` for near names, with what they are about where that is known, else an empty string."""
-    lower = {k.lower(): k for k in reversed(list(known))}
-    near = difflib.get_close_matches(name.lower(), lower, n=limit, cutoff=0.6)
-    if not near:
-        return ""
+    """Give ``"did you mean 'a' or 'b'?"`` for names that differ by a slip of the fingers, with what they are about where that is known.
+
+    A name that is near but means something else is worse than none: another number (``IsoMu24``, ``IsoMu27``) or another letter that
+    stands alone (``DeepB``, ``DeepC``) is no slip.
+    """
+    found = sorted([(slips, i, k) for i, k in enumerate(dict.fromkeys(known)) if (slips := _slips(name, k)) is not None])
     texts = about or {}
-    shown = [f"{lower[k]!r} ({texts[lower[k]]})" if texts.get(lower[k]) else repr(lower[k]) for k in near]
-    return f"did you mean {' or '.join(shown)}?"
+    shown = [f"{k!r} ({texts[k]})" if texts.get(k) else repr(k) for _, _, k in found[:limit]]
+    return f"did you mean {' or '.join(shown)}?" if shown else ""
+
+
+def _slips(name: str, known: str) -> int | None:
+    """Count the letters that were added, left out, exchanged or taken for others; None where these are too many for a slip."""
+    a, b = name.casefold(), known.casefold()
+    if a == b:
+        return 0
+    most = 1 if min(len(a), len(b)) <= 7 else 2
+    if min(len(a), len(b)) < 2 or abs(len(a) - len(b)) > most or re.findall(r"\d+", a) != re.findall(r"\d+", b):
+        return None
+    words, others = [re.findall(r"[A-Z]?[a-z]+|[A-Z]+", text) for text in (name, known)]
+    if len(words) == len(others) and any(v != w and len(v) == len(w) == 1 for v, w in zip(words, others, strict=True)):
+        return None
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, letter in enumerate(a, 1):
+        before, last, row = row, before, [i]
+        for j, other in enumerate(b, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (letter != other)))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                row[-1] = min(row[-1], last[j - 2] + 1)
+    return row[-1] if row[-1] <= most else None

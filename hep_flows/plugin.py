@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 Label = str
 UNCOUNTED = -1
+# The numerics family of the built-in plug-ins, and the version of its results: to be raised when what they compute changes.
+LOCAL = "local"
+LOCAL_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Numerics:
+    """Whose bits a result has: it is shared by all plug-ins of the family that have this version of its results."""
+
+    family: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +200,25 @@ class Plugin(Protocol):
     def merge(self, program: Program, parts: Sequence[Result]) -> Result:
         """Merge the results of the partitions, given in order; one part or many, the outcome is final."""
         ...
+
+
+@runtime_checkable
+class InFamily(Protocol):
+    """A plug-in that promises, bit by bit, the results of a numerics family: what one member has stored, all find.
+
+    The promise holds for the values, for their types, and for the parts of numbers and histograms that `Keeping.kept` gives. A plug-in
+    that promises nothing is a family of its own.
+    """
+
+    def family(self, kind: str) -> str:
+        """Give the family of what it computes over tables of a kind (empty: over no table); `LOCAL` is that of the built-in plug-ins."""
+        ...
+
+
+def numerics_of(plugin: Plugin, kind: str) -> Numerics:
+    """Give the numerics of what a plug-in computes over tables of a kind."""
+    able: object = plugin
+    return Numerics(able.family(kind) if isinstance(able, InFamily) else f"plug-in {plugin.name}", plugin.result_version)
 
 
 @runtime_checkable

@@ -1,8 +1,8 @@
 """Tables that ServiceX reads: files here, files that a server reaches, or a dataset that a server looks up.
 
 What the back end can compute is computed there, and only the columns and rows that are needed travel. Local files need no server: the code
-generator of the server then runs in this process. A table says in its kind how its queries are written: ``servicex-nanoaod``,
-``servicex-tree`` and ``servicex-xaod`` by the branches of files, ``servicex-xaod-cpp`` by the methods of ATLAS objects.
+generator of the server then runs in this process. A table says in its kind how its queries are written: ``servicex:nanoaod``,
+``servicex:tree`` and ``servicex:xaod`` by the branches of files, ``servicex:xaod-cpp`` by the methods of ATLAS objects.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _described(files: Sequence[str], kind: str, tree: str, facts: Results, name:
     from hep_flows.plugins.awkward.known_files import KnownFiles
 
     found = KnownFiles(facts).describe(kind, files, tree)
-    return build.dataset(f"servicex-{kind}", found.content, found.tree, found.record, files=found.files, name=name or found.name)
+    return build.dataset(f"servicex:{kind}", found.content, found.tree, found.record, files=found.files, name=name or found.name)
 
 
 def _at_server(  # noqa: PLR0913 - what a table at a server is made of
@@ -161,7 +161,7 @@ def _schema(
 
         files, tree = files_of([like], kind, tree)
         found = KnownFiles(facts).describe(kind, files, tree)
-        return (f"servicex-{kind}" if dialect != "xaod" else "servicex-xaod-cpp"), found.record, found.tree
+        return (f"servicex:{kind}" if dialect != "xaod" else "servicex:xaod-cpp"), found.record, found.tree
     if kind != "xaod":
         raise SourceError(
             f"nothing says what is in a {kind} dataset that only a server reads",
@@ -175,4 +175,4 @@ def _schema(
     from hep_flows.plugins.servicex.typed_xaod import installed_release, open_event, typed_event
 
     release = installed_release()
-    return "servicex-xaod-cpp", typed_event(release) if release else open_event(), ""
+    return "servicex:xaod-cpp", typed_event(release) if release else open_event(), ""

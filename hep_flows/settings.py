@@ -8,6 +8,7 @@ a large library could be loaded.
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
@@ -18,6 +19,8 @@ from hep_flows.errors import HepFlowsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from hep_flows.errors import Where
 
 PREFIX = "HEP_FLOWS_"
 _OFF = {"off", "none", "no", "0", "false"}
@@ -136,19 +139,19 @@ def read_settings(**given: object) -> Settings:
     HepFlowsError
         When a value has the wrong form, or a file sets something that does not exist; it names the setting.
     """
-    return Settings(**{s.name: s.value for s in explained_settings(**given)})
+    return Settings(**{s.name: s.value for s in explained_settings(None, **given)})
 
 
-def explained_settings(**given: object) -> tuple[Setting, ...]:
-    """Give every setting with where it comes from; the arguments are those of `read_settings`."""
+def explained_settings(where: Where = None, /, **given: object) -> tuple[Setting, ...]:
+    """Give every setting with where it comes from; the arguments are those of `read_settings`, and the user's line."""
     defaults = Settings()
     found = {f.name: Setting(f.name, getattr(defaults, f.name), "default") for f in fields(Settings)}
     for source, values in (*_files(), ("", _environment(found)), ("argument", given)):
         for name, value in values.items():
             if name not in found:
                 raise _unknown(name, source, tuple(found))
-            where = source or f"environment variable {PREFIX}{name.upper()}"
-            found[name] = Setting(name, _checked(name, value, where), where)
+            origin = source or f"environment variable {PREFIX}{name.upper()}"
+            found[name] = Setting(name, _checked(name, value, origin, where), origin)
     return tuple(found.values())
 
 
@@ -194,14 +197,25 @@ def _toml(file: Path) -> dict[str, Any]:
         raise HepFlowsError(f"the settings in {file} cannot be read", why=str(error), do="repair the file, or remove it") from None
 
 
-def _checked(name: str, value: object, source: str) -> object:
+def _checked(name: str, value: object, source: str, where: Where) -> object:
     try:
         return _READ[name](value)
     except (ValueError, TypeError, OverflowError) as error:
+        why = "it is a whole number" if str(error).startswith("invalid literal for int()") else str(error)
+        argument = f"{name}={_EXAMPLES[name]!r}"
+        given = source == "argument"
+        do = (
+            f"write {argument}"
+            if given
+            else f"write {PREFIX}{name.upper()}={_EXAMPLES[name]}"
+            if source.startswith("environ")
+            else ""
+        )
         raise HepFlowsError(
             f"the setting {name!r} has no usable value: {value!r}",
-            why=f"{error} ({source})",
-            do=f"set {PREFIX}{name.upper()} or leave it out",
+            where=where if given else None,
+            why=f"{why} ({source})",
+            do=(do or f"write {name} = {json.dumps(_EXAMPLES[name])} there") + ", or leave it out",
         ) from None
 
 
@@ -277,6 +291,16 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple([p.strip() for p in parts if p.strip()])
 
 
+_EXAMPLES: Mapping[str, Any] = {
+    "cache": "off",
+    "cache_layers": "/team/cache",
+    "cache_limit": "20GB",
+    "workers": 4,
+    "chunk_events": 200_000,
+    "engine": "inline",
+    "direct_below": "500MB",
+    "plugins": "awkward,hist",
+}
 _READ: Mapping[str, Callable[[Any], object]] = {
     "cache": _folder_or_off,
     "cache_layers": _folders_of,

@@ -6,12 +6,16 @@ import ast
 import glob
 import os
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import SourceError, with_article
+from hep_flows.expr.file_names import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from hep_flows.expr.nodes import Collections
 
     Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -24,21 +28,33 @@ _NO_FILE = ("bogus.root", ["bogus.root"])  # what the client of ServiceX writes 
 DATASETS = ("rucio://", "did://", "cernopendata://")
 
 
-def files_of(source: Source, kind: str, tree: str = "") -> tuple[tuple[str, ...], str]:
+def files_of(source: Source, kind: str, tree: str = "", *, may_repeat: bool = True) -> tuple[tuple[str, ...], str]:
     """Give the files that a source stands for, local ones by absolute path, and the name of the tree.
+
+    Parameters
+    ----------
+    may_repeat : bool
+        Whether one path that is written twice means the file twice. By two spellings, links or patterns it never does.
 
     Raises
     ------
     SourceError
-        When the list is empty, a pattern matches nothing, or a dataset's name is given in place of files.
+        When the list is empty, a pattern matches nothing, a dataset's name is given in place of files, or a file is there twice.
     """
     found: list[str] = []
+    spelled: dict[object, str] = {}
+    seen: set[str] = set()
     trees: set[str] = set()
     for one in _listed(source):
         file, named = _without_tree(one, kind)
         if named:
             trees.add(named)
-        found += _expanded(file, kind)
+        for path in _expanded(file, kind):
+            known = spelled.setdefault(_same_file(path), one)
+            if known != one or path in seen:
+                _check_repeat(path, known, one, may_repeat=may_repeat and known == one and path == _absolute(file))
+            seen.add(path)
+            found.append(path)
     if not found:
         raise SourceError("a table needs at least one file", why="the list of files is empty")
     if len(trees | ({tree} if tree and trees and kind == "tree" else set())) > 1:
@@ -46,6 +62,68 @@ def files_of(source: Source, kind: str, tree: str = "") -> tuple[tuple[str, ...]
             f"one table has one tree, not {' and '.join(sorted(trees | {tree} - {''}))}", do="make one table for each tree"
         )
     return tuple(found), next(iter(trees), tree)
+
+
+def _same_file(path: str) -> object:
+    """Give what stands for a file however it is spelled: a local one by its place on the disk."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - thousands of files are looked at
+    except OSError:
+        return path
+    return (found.st_dev, found.st_ino)
+
+
+def _absolute(name: str) -> str:
+    return name if "://" in name else os.path.abspath(os.path.expanduser(name))  # noqa: PTH100, PTH111 - as for the others
+
+
+def _check_repeat(path: str, known: str, again: str, *, may_repeat: bool) -> None:
+    if not may_repeat:
+        both = f"{known} and {again} are" if known != again else f"{again} stands in it twice, or matches it twice:"
+        raise SourceError(
+            f"{shown(path)} is twice in the table", why=f"{both} the same file", do="leave one out: its events would count twice"
+        )
+
+
+def missing_tree_named(said: Any, here: str) -> str:
+    """Give what a file without the tree means: ``empty`` or ``error``; empty when nothing is said.
+
+    Raises
+    ------
+    SourceError
+        For another word.
+    """
+    if said is None or said == "":
+        return ""
+    if isinstance(said, bool):
+        return "empty" if said else "error"
+    if said in ("empty", "error"):
+        return str(said)
+    raise SourceError(
+        f"{here}: missing_tree is 'empty' or 'error', not {said!r}",
+        why="it says what a file without the tree means",
+        do="'empty' where such a file stands for no events",
+    )
+
+
+def collections_named(said: Any, here: str) -> Collections:
+    """Give the collections that are named by their leaves, as plain data.
+
+    Raises
+    ------
+    SourceError
+        When it is no mapping of names to leaves.
+    """
+    if said is None:
+        return ()
+    do = 'collections={"jet": ["jet_pt", "jet_eta"]}'
+    if not isinstance(said, Mapping):
+        raise SourceError(f"{here}: collections are a mapping of names to leaves, not {with_article(said)}", do=do)
+    for name, leaves in said.items():
+        is_list = isinstance(leaves, list | tuple) and leaves and all(isinstance(n, str) for n in leaves)
+        if not isinstance(name, str) or not name or not is_list:
+            raise SourceError(f"{here}: the collection {name!r} is a list of names of leaves", do=do)
+    return tuple([(name, tuple(leaves)) for name, leaves in said.items()])
 
 
 def event_dataset(source: Any) -> tuple[Any, str]:
@@ -101,10 +179,13 @@ def is_for_servicex(source: Any, kind: str) -> bool:
 def _listed(source: Source) -> list[str]:
     items = [source] if isinstance(source, str | os.PathLike) else source
     if not isinstance(items, list | tuple):
-        raise SourceError(f"a source is a path, a URL or a list of them, not {with_article(source)}")
+        raise SourceError(
+            f"a source is a path, a URL or a list of them, not {with_article(source)}",
+            do='write "events.root", or ["a.root", "b.root"]',
+        )
     wrong = [i for i in items if not isinstance(i, str | os.PathLike)]
     if wrong:
-        raise SourceError(f"a list of files holds paths or URLs, not {with_article(wrong[0])}")
+        raise SourceError(f"a list of files holds paths or URLs, not {with_article(wrong[0])}", do='write ["a.root", "b.root"]')
     texts = [os.fspath(i) for i in items]
     if any(not t for t in texts):
         raise SourceError("the name of a file is empty", do="give a path or a URL")

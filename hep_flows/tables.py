@@ -16,15 +16,16 @@ ServiceX, as with `servicex_table`. Making a table reads the schema and no event
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.errors import HepFlowsError, SourceError, line_of
+from hep_flows.errors import HepFlowsError, SourceError, line_of, with_article
+from hep_flows.record.arguments import checked
 from hep_flows.record.source_line import user_site
-from hep_flows.source_files import files_of, is_for_servicex
+from hep_flows.source_files import collections_named, files_of, is_for_servicex, missing_tree_named
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hep_flows.errors import Where
     from hep_flows.expr.nodes import Dataset
@@ -32,56 +33,98 @@ if TYPE_CHECKING:
     from hep_flows.source_files import Source
     from hep_flows.store.store import Store
 
+    MissingTree = Literal["empty", "error"]
 
-def nanoaod_table(source: Any, *, tree: str = "Events") -> DataFrame:
+
+@checked
+def nanoaod_table(source: Any, *, tree: str = "Events", missing_tree: MissingTree = "error") -> DataFrame:
     """Give the table of the events of CMS NanoAOD files.
+
+    Parameters
+    ----------
+    source : path, pattern, URL, or list of these
+        The files.
+    tree : str
+        The tree.
+    missing_tree : str
+        What a file without the tree means: an ``error``, or ``empty``: no events.
 
     Raises
     ------
     SourceError
         When a file is missing, damaged or of another kind, or has no such tree.
     """
-    return _table("nanoaod", source, tree)
+    return _table("nanoaod", source, tree, missing_tree)
 
 
-def xaod_table(source: Any) -> DataFrame:
-    """Give the table of the events of ATLAS xAOD files in PHYSLITE format.
+@checked
+def xaod_table(source: Any, *, missing_tree: MissingTree = "error") -> DataFrame:
+    """Give the table of the events of ATLAS xAOD files in PHYSLITE format, as trees or RNTuples.
+
+    Parameters
+    ----------
+    source : path, pattern, URL, or list of these
+        The files.
+    missing_tree : str
+        What a file without the tree means: an ``error``, or ``empty``: no events.
 
     Raises
     ------
     SourceError
         When a file is missing, damaged or of another kind, or no server is set up for a dataset.
     """
-    return _table("xaod", source, "")
+    return _table("xaod", source, "", missing_tree)
 
 
-def tree_table(source: Any, tree: str = "") -> DataFrame:
+@checked
+def tree_table(
+    source: Any,
+    tree: str = "",
+    *,
+    missing_tree: MissingTree = "error",
+    collections: Mapping[str, Sequence[str]] | None = None,
+) -> DataFrame:
     """Give the table of the entries of a TTree or RNTuple.
 
     Parameters
     ----------
+    source : path, pattern, URL, or list of these
+        The files.
     tree : str
         Its name; may be left out when the file has only one, or when the source is ``file.root:tree``.
+    missing_tree : str
+        What a file without the tree means: an ``error``, or ``empty``: no events.
+    collections : mapping of str to sequence of str, optional
+        Leaves whose lists are the objects of one collection, by its name, where neither counters nor names tell that.
 
     Raises
     ------
     SourceError
         When a file is missing, damaged or of another kind, or it is not clear which tree is meant.
     """
-    return _table("tree", source, tree)
+    return _table("tree", source, tree, missing_tree, collections)
 
 
-def parquet_table(source: Source) -> DataFrame:
+@checked
+def parquet_table(source: Source, *, collections: Mapping[str, Sequence[str]] | None = None) -> DataFrame:
     """Give the table of the rows of Parquet files.
+
+    Parameters
+    ----------
+    source : path, pattern, URL, or list of these
+        The files.
+    collections : mapping of str to sequence of str, optional
+        Columns whose lists are the objects of one collection, by its name, where names do not tell that.
 
     Raises
     ------
     SourceError
         When a file is missing, damaged or of another kind.
     """
-    return _table("parquet", source, "")
+    return _table("parquet", source, "", collections=collections)
 
 
+@checked
 def servicex_table(  # noqa: PLR0913 - what a table at a server is made of
     source: Any,
     *,
@@ -150,7 +193,7 @@ def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -
         return None
     known = KnownFiles(Results(store))
     for table in tables:
-        stored_as = replace(table, kind=table.kind.removeprefix("servicex-"))
+        stored_as = replace(table, kind=table.model)
         if stored_as.kind not in KINDS or any(RemoteIdentity.read(c) is not None for c in table.content):
             continue
         try:
@@ -165,20 +208,27 @@ def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -
     return None
 
 
-def _table(kind: str, source: Any, tree: str) -> DataFrame:
+def _table(
+    kind: str, source: Any, tree: str, missing_tree: Any = "error", collections: Mapping[str, Sequence[str]] | None = None
+) -> DataFrame:
     from hep_flows.execute.open_store import open_store
     from hep_flows.execute.results import Results
     from hep_flows.plugins.awkward.known_files import KnownFiles
+    from hep_flows.plugins.awkward.trees import Asked
     from hep_flows.record.sources import table_of
     from hep_flows.settings import read_settings
 
     where = line_of(user_site())
+    if not isinstance(tree, str):
+        raise SourceError(f"a tree is named by a text, not by {with_article(tree)}", where=where, do='write tree="Events"')
     try:
         if is_for_servicex(source, kind):
             return servicex_table(source, kind=kind, tree=tree)
         files, tree = files_of(source, kind, tree)
+        named = collections_named(collections, "the table")
+        asked = Asked(tree, missing_tree_named(missing_tree, "the table") == "empty", named)
         known = KnownFiles(Results(open_store(read_settings())))
-        return table_of(known.describe(kind, files, tree), kind)
+        return table_of(known.describe(kind, files, tree, asked), kind, named)
     except HepFlowsError as error:
         if error.where is None:
             error.where = where

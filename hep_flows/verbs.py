@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.errors import HepFlowsError, LiteralError, with_article
+from hep_flows.record.arguments import checked
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _DEEPEST = 100
 
 
+@checked
 def make_local(x: Any, *, workers: int | None = None, chunk_events: int | None = None) -> Any:
     """Give the values of expressions: this is where data is read and computed.
 
@@ -51,6 +53,7 @@ def make_local(x: Any, *, workers: int | None = None, chunk_events: int | None =
     return _made_local(x, user_site(), lambda: False, workers=workers, chunk_events=chunk_events)
 
 
+@checked
 def run(  # noqa: PLR0913 - every part of a run can be chosen
     exprs: Any,
     *,
@@ -90,7 +93,13 @@ def run(  # noqa: PLR0913 - every part of a run can be chosen
         With ``values``, in the containers of ``exprs``, and ``report``.
     """
     if on_error not in ("keep", "raise"):
-        raise LiteralError(f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site())
+        raise LiteralError(
+            f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site(), do="write on_error='raise', or leave it out"
+        )
+    if report is not None:
+        from hep_flows.store.commit import check_place
+
+        check_place(report, "the report", user_site())
     given = {"workers": workers, "chunk_events": chunk_events, "engine": engine}
     going = on_error == "keep"
     try:
@@ -104,6 +113,7 @@ def run(  # noqa: PLR0913 - every part of a run can be chosen
     return done
 
 
+@checked
 async def make_local_async(x: Any, *, workers: int | None = None, chunk_events: int | None = None) -> Any:
     """Give the values of expressions without blocking the event loop; the arguments are those of `make_local`.
 
@@ -119,6 +129,7 @@ async def make_local_async(x: Any, *, workers: int | None = None, chunk_events: 
         stop.set()
 
 
+@checked
 def plan(x: Any) -> PlanView:
     """Give what make_local would do: tasks, plug-ins, columns, and what is stored already or why not. Nothing runs.
 
@@ -157,6 +168,7 @@ def _sent(made: Plan, plugins: Sequence[Plugin]) -> dict[Key, tuple[str, str]]:
     return found
 
 
+@checked
 def render(x: Any) -> Any:
     """Give the expression with names, columns and functions resolved, in its normal form. Nothing runs.
 
@@ -173,6 +185,7 @@ def render(x: Any) -> Any:
     return rebuilt(iter(normalise(exprs)))
 
 
+@checked
 def dumps(x: Any) -> str:
     """Give the expression as readable text, one line for each step; a part that is used twice is written once. Nothing runs.
 
@@ -206,7 +219,7 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     from hep_flows.execute.open_store import open_store
     from hep_flows.execute.run_result import RunResult, value_of
     from hep_flows.normalise import normalise
-    from hep_flows.orchestrate.engine import asked_engine
+    from hep_flows.orchestrate.engine import asked_engine, check_task_runner
     from hep_flows.orchestrate.run import Order, run_order
     from hep_flows.orchestrate.tell import tell
     from hep_flows.planning.make_plan import make_plan
@@ -215,7 +228,8 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     from hep_flows.tables import changed_file
 
     exprs, rebuilt = _asked(x, where)
-    explained = explained_settings(**{k: v for k, v in given.items() if v is not None})
+    check_task_runner(task_runner, where)
+    explained = explained_settings(where, **{k: v for k, v in given.items() if v is not None})
     settings = Settings(**{s.name: s.value for s in explained})
     plugins = installed(settings.plugins)
     made = make_plan(normalise(exprs), plugins)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,18 @@ def _no_alias_outlives_its_test():
 
     with alias_scope():
         yield
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Give a folder on a disk of two megabytes."""
+    place = tmp_path / "small"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)  # what failed to write may hold its file until it is collected
 
 
 @pytest.fixture(scope="session")

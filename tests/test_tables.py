@@ -10,7 +10,7 @@ import uproot
 from func_adl_uproot import UprootDataset
 from servicex.func_adl.func_adl_dataset import FuncADLQuery_Uproot
 
-from hep_flows import DataFrame, nanoaod_table, parquet_table, servicex_table, tree_table, xaod_table
+from hep_flows import DataFrame, nanoaod_table, parquet_table, render, servicex_table, tree_table, xaod_table
 from hep_flows.errors import SourceError
 from hep_flows.source_files import files_of
 
@@ -25,7 +25,7 @@ def tree_file(path, name="events", n=3):
 
 
 def dataset_of(frame):
-    return frame._expr
+    return render(frame)
 
 
 @pytest.mark.data
@@ -140,9 +140,9 @@ def test_a_dataset_of_func_adl_stands_for_its_files_and_its_tree(data):
     path = data("Run2012B_SingleMu_1000.root")
     named = servicex_table(UprootDataset(path, "Events"), kind="nanoaod")
     listed = servicex_table(UprootDataset([path], "Events"), kind="tree")
-    assert named._expr.key == servicex_table(path, kind="nanoaod")._expr.key
-    assert listed._expr.key == servicex_table(path, kind="tree", tree="Events")._expr.key
-    assert nanoaod_table(UprootDataset(f"localds://{path}", "Events"))._expr.key == named._expr.key
+    assert render(named).key == render(servicex_table(path, kind="nanoaod")).key
+    assert render(listed).key == render(servicex_table(path, kind="tree", tree="Events")).key
+    assert render(nanoaod_table(UprootDataset(f"localds://{path}", "Events"))).key == render(named).key
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.analysis.result import AnalysisResult, notes_of
 from hep_flows.execute.report import told_of_errors
 from hep_flows.execute.results import Results
-from hep_flows.execute.run_result import Missing, value_of
+from hep_flows.execute.run_result import Lost, Missing, value_of
 from hep_flows.execute.stored_parts import StoredParts
 from hep_flows.execute.task_rows import TaskRow
 from hep_flows.orchestrate.run import Order, run_order
@@ -87,7 +87,7 @@ def _values(
     for entry in prepared.entries:
         error = prepared.failed.get(entry.name)
         if error is not None:
-            values[entry.name] = dict.fromkeys(prepared.expressions.names, Missing(error.what))
+            values[entry.name] = Lost(prepared.expressions.names, error.what)
             continue
         values[entry.name] = {}
         for name, key in prepared.targets[entry.name].items():

@@ -68,13 +68,14 @@ class Prepared:
         return {key: "" if table is None else table.name for key, table in tables_of(self.plan).items()}
 
 
-def prepare(
+def prepare(  # noqa: PLR0913 - every part of a run can be chosen
     analysis: Analysis,
     fileset: Any,
     settings: Settings,
     *,
     only: Iterable[str] | None = None,
     kind: str = "",
+    missing_tree: str = "",
     keep_going: bool = True,
 ) -> Prepared:
     """Give the plan of an analysis over a fileset.
@@ -91,6 +92,8 @@ def prepare(
         The datasets to take.
     kind : str
         The kind of table of datasets that do not name theirs.
+    missing_tree : str
+        What a file without the tree means in datasets that do not say.
     keep_going : bool
         Whether a dataset that cannot be used leaves the others; else its error comes out.
 
@@ -108,7 +111,7 @@ def prepare(
         datasets, failed = {d.entry.name: d for d in own if d.entry in entries}, dict[str, HepFlowsError]()
     else:
         entries = read_fileset(fileset, only=only)
-        datasets, failed = describe_all(entries, Results(store), kind=kind, keep_going=keep_going)
+        datasets, failed = describe_all(entries, Results(store), kind=kind, missing_tree=missing_tree, keep_going=keep_going)
     asked = expressions(analysis, datasets.values(), keep_going=keep_going)
     plugins = installed(settings.plugins)
     failed |= asked.failed

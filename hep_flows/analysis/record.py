@@ -177,6 +177,13 @@ def _same_names(looked: Looked, made_for: Dataset, other: Dataset) -> bool:
     if made_for.kind != other.kind or made_for.tree != other.tree or looked.whole_schema:
         return False
     table = Table(other)
+    for expr in looked.gets.values():
+        try:
+            (there,) = instantiate([expr], {made_for.key: other})
+        except HepFlowsError:
+            return False
+        if _form(there.type) != _form(expr.type):
+            return False
     for (_, name), (of, leaf) in looked.names.items():
         try:
             (there,) = instantiate([of], {made_for.key: other})

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.errors import LiteralError
+from hep_flows.record.arguments import checked
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from hep_flows.execute.report import Step
 
 
+@checked
 def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     analysis: Callable[[Any], Any] | str | os.PathLike[str],
     fileset: Any,
@@ -29,6 +31,7 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     engine: str | None = None,
     task_runner: Any = None,
     kind: str | None = None,
+    missing_tree: Literal["empty", "error"] | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> AnalysisResult:
     """Give the results of an analysis for every dataset of a fileset, and what became of each task.
@@ -60,6 +63,8 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
         A task runner of Prefect, such as ``DaskTaskRunner(address=...)``; threads of this process when left out.
     kind : str, optional
         ``nanoaod``, ``xaod``, ``tree`` or ``parquet``, for datasets that do not say which they are.
+    missing_tree : str, optional
+        What a file without the tree means in datasets that do not say: an ``error``, or ``empty``: no events.
     progress : callable, optional
         Gets a `Step` whenever a range of events is done.
 
@@ -79,17 +84,22 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     from hep_flows.analysis.load import loaded
     from hep_flows.analysis.prepare import prepare
     from hep_flows.filesets.kinds import kind_named
-    from hep_flows.orchestrate.engine import asked_engine
+    from hep_flows.orchestrate.engine import asked_engine, check_task_runner
     from hep_flows.settings import Settings, explained_settings
+    from hep_flows.source_files import missing_tree_named
 
     if on_error not in ("keep", "raise"):
-        raise LiteralError(f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site())
+        raise LiteralError(
+            f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site(), do="write on_error='raise', or leave it out"
+        )
     given = {"workers": workers, "chunk_events": chunk_events, "engine": engine}
-    explained = explained_settings(**{k: v for k, v in given.items() if v is not None})
+    check_task_runner(task_runner, user_site())
+    explained = explained_settings(user_site(), **{k: v for k, v in given.items() if v is not None})
     settings = Settings(**{s.name: s.value for s in explained})
     asked = asked_engine(settings.engine, {s.name: s.source for s in explained})
     how = How(settings, asked, task_runner, refresh, on_error == "keep", progress)
     with loaded(analysis) as found:
         of_kind = kind_named(kind, "kind")
-        prepared = prepare(found, fileset, settings, only=only, kind=of_kind, keep_going=how.keep_going)
+        empty = missing_tree_named(missing_tree, "run_analysis")
+        prepared = prepare(found, fileset, settings, only=only, kind=of_kind, missing_tree=empty, keep_going=how.keep_going)
         return carried_out(prepared, how, None if out is None else Path(out))

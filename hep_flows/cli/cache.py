@@ -48,12 +48,14 @@ def info(*, as_json: AsJson = False) -> None:
         "limit": limit,
         "pinned": len([r for r in rows if r.pinned]),
         "layers": [layer.root for layer in store.layers],
+        "unused": list(store.of_other_formats()),
     }
     if as_json:
         typer.echo(json.dumps(said, indent=2))
         return
     said |= {"bytes": shown_size(sum([r.nbytes for r in rows])), "limit": "none" if limit is None else shown_size(limit)}
     said["layers"] = ", ".join([layer.root for layer in store.layers]) or "none"
+    said["unused"] = ", ".join([f"{folder} (of another version of hep_flows)" for folder in store.of_other_formats()]) or "none"
     for name, value in said.items():
         typer.echo(f"{name + ':':9s} {value}")
 

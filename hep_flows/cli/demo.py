@@ -17,6 +17,7 @@ from hep_flows.demo.listings import LISTINGS
 from hep_flows.demo.sample_files import sample_files
 from hep_flows.errors import SourceError
 from hep_flows.show.histogram_plot import save_histogram_plot
+from hep_flows.store.commit import told_of_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +95,8 @@ def _show_listing(console: Console, watch: Stopwatch, recorded: Listing, start: 
     console.print(table)
     console.print(_found(done.report))
     with watch.time("draw"):
-        plot = save_histogram_plot(result["histogram"], start.with_name(f"{start.name}.png"), recorded.title)
+        with told_of_disk(start.parent, "the plot"):
+            plot = save_histogram_plot(result["histogram"], start.with_name(f"{start.name}.png"), recorded.title)
         drawn = start.with_name(f"{start.name}_plan.svg")
         planned.save(drawn)
     return [plot, drawn]

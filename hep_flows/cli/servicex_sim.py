@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from hep_flows.store.commit import save_text
 from hep_flows.testing.servicex_sim.datasets import datasets_of_folder
 from hep_flows.testing.servicex_sim.parse_fault import parse_fault
 from hep_flows.testing.servicex_sim.simulator import Simulator
@@ -29,7 +30,7 @@ def run_simulator(folder: Path, port: int, faults: Sequence[str], write: Path | 
         # As an absolute path: the client would take another one to be in the folder that it runs in.
         text = simulator.config(Path("servicex-cache").resolve())
         if write is not None:
-            write.write_text(text, encoding="utf-8")
+            save_text(write, text, "the configuration")
         typer.echo(f"# A ServiceX server for {len({*datasets.files.values()})} files of {folder} listens; stop it with Ctrl-C.")
         typer.echo(f"# Datasets: {', '.join(datasets.datasets)}")
         typer.echo(f"# {'Written to ' + str(write) if write is not None else 'Put this into servicex.yaml'}:")

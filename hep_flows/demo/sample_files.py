@@ -12,6 +12,7 @@ from hep_flows.demo.root_file import recipe_of
 from hep_flows.demo.write_nanoaod import write_nanoaod
 from hep_flows.demo.write_physlite import write_physlite
 from hep_flows.errors import SourceError
+from hep_flows.store.commit import told_of_disk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,8 +50,9 @@ def sample_files(folder: Path, recipe: Recipe) -> SampleFiles:
     if recipe_of(physlite) == recipe_of(nanoaod) == recipe.text():
         return SampleFiles(physlite, nanoaod, "found")
     sample = generate(recipe)
-    write_physlite(sample, recipe, physlite)
-    write_nanoaod(sample, recipe, nanoaod)
+    with told_of_disk(folder, "the sample"):
+        write_physlite(sample, recipe, physlite)
+        write_nanoaod(sample, recipe, nanoaod)
     return SampleFiles(physlite, nanoaod, "generated")
 
 

@@ -166,7 +166,10 @@ def alone(dataset: Dataset, number: int) -> Dataset:
     record = dataset.type.item
     assert isinstance(record, Record)
     content = (dataset.content[number],)
-    return build.dataset(dataset.kind, content, dataset.tree, record, files=dataset.files[number : number + 1], name=dataset.name)
+    files = dataset.files[number : number + 1]
+    return build.dataset(
+        dataset.kind, content, dataset.tree, record, files=files, name=dataset.name, collections=dataset.collections
+    )
 
 
 def _range(whole: Partition, start: int, stop: int) -> Partition:

@@ -45,7 +45,7 @@ def note_run(plan: Plan, results: Results, rows: Sequence[TaskRow] = (), version
         note: dict[str, Any] = {}
         for name in names_of(expr, tables[target]) if target.hex() not in failed else ():
             if name not in noted:
-                tasks = [NotedTask(t.key.hex(), t.plugin, shape(t.expr).hex()) for t in made_by[target]]
+                tasks = [NotedTask(t.key.hex(), t.plugin, shape(t.meaning).hex()) for t in made_by[target]]
                 note = note or written(encode(expr).decode(), tasks, versions or {}, loaded_versions(), now())
                 results.remember(name, note)
                 noted.add(name)

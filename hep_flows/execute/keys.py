@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hep_flows.execute.schedule import by_parts
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.walk import postorder
-from hep_flows.planning.batch_key import batch_key, form_key
+from hep_flows.planning.batch_key import batch_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,8 +29,6 @@ class Keys:
     ----------
     plan : Plan
         The plan.
-    versions : mapping
-        The result version of each plug-in.
 
     Attributes
     ----------
@@ -39,32 +36,24 @@ class Keys:
         By task key, why its results mean nothing to another process.
     """
 
-    def __init__(self, plan: Plan, versions: Mapping[str, str]) -> None:
+    def __init__(self, plan: Plan) -> None:
         """Look through the plan once."""
         self.tasks: Mapping[Key, Task] = {t.key: t for t in plan.tasks}
         self.not_stored = _not_stored(plan)
-        self._versions = versions
-        self._forms: dict[Key, Key] = {}
+        self._forms = plan.forms
         self._keys: dict[tuple[Key, Key, int], Key] = {}
 
     def of_batch(self, task: Task, batch: Batch) -> Key:
         """Give the key of a task on a batch."""
         place = (task.key, batch.dataset.key, batch.number)
         if place not in self._keys:
-            inputs = [self.tasks[k] for k in task.inputs]
-            used = [self.of_batch(i, batch) if by_parts(i, task) else i.key for i in inputs]
             start, stop = (0, 0) if batch.whole is None else (batch.whole.start, batch.whole.stop)
-            self._keys[place] = batch_key(self._form(task), batch.content, start, stop, used)
+            self._keys[place] = batch_key(self._forms[task.key], batch.content, start, stop)
         return self._keys[place]
 
     def is_whole_stored(self, task: Task) -> bool:
         """Say whether the merged result is stored by itself: columns of a table are stored batch by batch only."""
         return task.key not in self.not_stored and not (task.spread == "partitions" and task.output == "columns")
-
-    def _form(self, task: Task) -> Key:
-        if task.key not in self._forms:
-            self._forms[task.key] = form_key(task, self._versions[task.plugin])
-        return self._forms[task.key]
 
 
 def _not_stored(plan: Plan) -> dict[Key, str]:

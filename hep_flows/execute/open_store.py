@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +21,11 @@ def open_store(settings: Settings) -> Store | None:
 
 @lru_cache(maxsize=4)
 def store_of(root: str, layers: tuple[str, ...]) -> Store:
-    """Give the store of a folder, with the folders below it."""
+    """Give the store of a folder, with the folders below it; says, until something is stored there, what of another version lies in it."""
     from hep_flows.store.store import Store
 
-    return Store(root, layers)
+    store = Store(root, layers)
+    if not Path(store.folder.objects).is_dir():
+        for other in store.of_other_formats():
+            sys.stderr.write(f"hep_flows: the results in {other} are of another version of hep_flows: not used, and left alone\n")
+    return store

@@ -30,11 +30,12 @@ def provenance_of(task: Task, batch: Batch | None, result_version: str, keys: Ke
     table = task.dataset
     few = table is None or len(table.files) <= MOST_FILES
     return Provenance(
-        name=one_line(task.expr, NAME_WIDTH),
+        name=one_line(task.meaning, NAME_WIDTH),
         plugin=task.plugin,
         result_version=result_version,
-        expression=encode(task.expr).decode() if few else "",
-        text=one_line(task.expr, TEXT_WIDTH),
+        family=task.numerics.family,
+        expression=encode(task.meaning).decode() if few else "",
+        text=one_line(task.meaning, TEXT_WIDTH),
         dataset=_data(task, batch),
         inputs=tuple([k.hex() for k in inputs]),
         events_processed=None if batch is None or batch.whole is None else batch.events,

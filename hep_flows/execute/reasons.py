@@ -44,6 +44,7 @@ class Reasons:
         """Nothing is compared yet: where everything is stored, nobody asks."""
         self._users, self._versions, self._results = targets_of(plan), versions, results
         self._exprs, self._tables = dict(zip(plan.targets, plan.exprs, strict=True)), tables_of(plan)
+        self._meanings = {t.key: t.meaning.key for t in plan.tasks}
         self._compared: dict[Key, Since | None] = {}
 
     def notes(self, task: Task) -> list[tuple[Key, RunNote]]:
@@ -52,7 +53,8 @@ class Reasons:
 
     def own(self, task: Task) -> str:
         """Give what changed in the task itself; empty when nothing did."""
-        nodes = {n.key for n in postorder(task.expr)}
+        above = {k for i in task.inputs if (k := self._meanings.get(i)) is not None}
+        nodes = {n.key for n in postorder(task.meaning, into=lambda n: n.key not in above)}
         return _joined([c.text for s in self._known(task) for c in s.changes if c.node in nodes])
 
     def other(self, task: Task) -> str:

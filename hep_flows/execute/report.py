@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from hep_flows.errors import HepFlowsError
 from hep_flows.execute.task_rows import State
+from hep_flows.record.source_line import user_site
+from hep_flows.store.commit import save_text
 
 if TYPE_CHECKING:
     import os
@@ -104,8 +106,14 @@ class RunReport:
         return head | {"tasks": [row.as_json() for row in self.tasks]}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the report as JSON."""
-        Path(path).write_text(json.dumps(self.as_json(), indent=2) + "\n", encoding="utf-8")
+        """Write the report as JSON.
+
+        Raises
+        ------
+        StoreError
+            When it cannot be written there.
+        """
+        save_text(Path(path), json.dumps(self.as_json(), indent=2) + "\n", "the report", user_site())
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class Run:
         """Translate every task; nothing runs."""
         by_name = {p.name: p for p in plugins}
         programs = {t.key: _plugin(by_name, t.plugin).translate(t) for t in plan.tasks}
-        keys = Keys(plan, result_versions(plugins))
+        keys = Keys(plan)
         self.plan = plan
         self.machine = Machine(by_name, programs, keys, Batches(plan, by_name, results), results, limits)
         self.ledger = Ledger(plan)

@@ -9,6 +9,8 @@ from hep_flows.errors import TaskError
 from hep_flows.plugin import Columns, HistogramResult, Scalar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hep_flows.execute.report import RunReport
     from hep_flows.plugin import Result
 
@@ -35,6 +37,27 @@ class Missing:
     def __repr__(self) -> str:
         """Say why it is missing."""
         return f"<missing: {self.reason}>"
+
+
+class Lost(dict[str, Any]):
+    """The values of a dataset that could not be used: those whose names are known, and whatever else is asked for, are `Missing`."""
+
+    def __init__(self, names: Iterable[str], reason: str) -> None:
+        """Keep the reason."""
+        super().__init__(dict.fromkeys(names, Missing(reason)))
+        self.reason = reason
+
+    def __missing__(self, name: str) -> Missing:
+        """Say why there is no value of that name."""
+        return Missing(self.reason)
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 - there is a reason in its place
+        """Say why there is no value of that name."""
+        return self[name]
+
+    def __repr__(self) -> str:
+        """Say why they are missing."""
+        return super().__repr__() if len(self) else repr(Missing(self.reason))
 
 
 @dataclass(frozen=True, slots=True)

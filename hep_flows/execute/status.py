@@ -51,7 +51,7 @@ def plan_status(plan: Plan, plugins: Sequence[Plugin], store: Store | None) -> d
     """Give what a run would find, by task key. Nothing runs; files are opened only where one is too big for one batch."""
     results = Results(store)
     by_name, versions = {p.name: p for p in plugins}, result_versions(plugins)
-    keys = Keys(plan, versions)
+    keys = Keys(plan)
     batches = Batches(plan, by_name, results)
     need = needs(plan, keys, batches, results)
     reasons = Reasons(plan, versions, results)

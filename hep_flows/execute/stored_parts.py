@@ -33,7 +33,7 @@ class StoredParts:
     def __init__(self, plan: Plan, plugins: Sequence[Plugin], results: Results) -> None:
         """Nothing is looked up yet."""
         self._results = results
-        self._keys = Keys(plan, {p.name: p.result_version for p in plugins})
+        self._keys = Keys(plan)
         self._batches = Batches(plan, {p.name: p for p in plugins}, results)
 
     def possible(self, targets: Collection[Key]) -> frozenset[Key]:

@@ -66,7 +66,7 @@ def replaced_by(task: Key, results: Results) -> Replacement | None:
 def _places(plan: Plan) -> dict[tuple[Key, Key], tuple[str, str, int]]:
     """Give, by target and task, the plug-in and the shape of the task, and which of those it is."""
     found: dict[tuple[Key, Key], tuple[str, str, int]] = {}
-    shapes = {t.key: shape(t.expr).hex() for t in plan.tasks}
+    shapes = {t.key: shape(t.meaning).hex() for t in plan.tasks}
     for target, tasks in tasks_of(plan).items():
         numbers: Counter[tuple[str, str]] = Counter()
         for task in tasks:

@@ -9,50 +9,131 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import AxisError, FieldError, LiteralError, Where, did_you_mean
+from hep_flows.errors import AxisError, FieldError, LiteralError, MixedFilesError, Where, did_you_mean
 from hep_flows.expr import constants
 from hep_flows.expr.axes import aligned, element, merged_loops, misaligned, outside, part, view, within
 from hep_flows.expr.functions import FUNCTIONS, Function, UserFunction, unit_of_result
 from hep_flows.expr.key import digest
-from hep_flows.expr.nodes import Bound, Call, Constant, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Axis, Bool, Float, Histogram, Int, Loop, Member, Record, Type
+from hep_flows.expr.nodes import Bound, Call, Constant, Dataset, Default, Expr, Field, Filter, Input, Literal, Map
+from hep_flows.expr.types import Axis, Bool, Float, Histogram, Int, Loop, Member, Record, String, Type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hep_flows.expr.nodes import Collections
+
 literal = constants.literal
 
 
-def dataset(
-    kind: str, content: tuple[str, ...], tree: str, record: Record, *, files: tuple[str, ...] = (), name: str = "events"
+def dataset(  # noqa: PLR0913 - what a table is made of
+    kind: str,
+    content: tuple[str, ...],
+    tree: str,
+    record: Record,
+    *,
+    files: tuple[str, ...] = (),
+    name: str = "events",
+    collections: Collections = (),
 ) -> Dataset:
     """Give a table of events with its schema."""
-    key = digest("axis of events", kind, content, tree)
+    key = digest("axis of events", kind.rpartition(":")[2], content, tree, *((collections,) if collections else ()))
     events = Axis(key, "event", key)
-    return Dataset(kind, content, tree, files, name, type=Type(record, (events,)))
+    return Dataset(kind, content, tree, files, name, collections, type=Type(record, (events,)))
 
 
-def field(of: Expr, name: str, where: Where = None) -> Field:
+def field(of: Expr, name: str, where: Where = None, default: Default | None = None) -> Field:
     """Give a stored leaf or collection of an event or object that is itself stored.
+
+    Parameters
+    ----------
+    default : Default, optional
+        What stands in its place where a file lacks it, as the leaf's kind holds it: see `fitted`.
 
     Raises
     ------
     FieldError
         When the schema does not have it, or it cannot be read.
+    MixedFilesError
+        When only some files have it, or they hold it as kinds that do not fit together, and nothing is said about that.
     """
     record = of.type.item
     if not isinstance(record, Record):
         raise FieldError(f"{record} has no leaf {name!r}", where=where)
     found = record.members.get(name)
-    if found is None:
+    if found is None and default is None:
         raise FieldError(f"{record} has no leaf {name!r}", where=where, do=did_you_mean(name, record.members))
-    if found.unreadable:
+    if found is not None and found.unreadable:
         raise FieldError(f"{record.name}.{name} cannot be read", where=where, why=found.unreadable)
+    if default is not None:
+        return _field_or_default(of, name, found, default, where)
+    assert found is not None
+    # Of a collection that was asked for with get, the files that lack it have no elements that could lack a leaf.
+    if (
+        found.lacking and not (isinstance(of, Field) and of.default is not None and found.lacking == _member(of).lacking)
+    ) or found.differs:
+        raise _mixed(record, name, found, where)
+    axes = _axes_of_member(of, found)
+    optional = of.type.optional or found.optional
+    return Field(of, name, type=Type(found.item, axes, of.type.loops, optional, found.unit), where=where)
+
+
+def _member(of: Field) -> Member:
+    record = of.of.type.item
+    assert isinstance(record, Record)
+    return record.members[of.name]
+
+
+def _axes_of_member(of: Expr, found: Member) -> tuple[Axis, ...]:
     axes = of.type.axes
     for a in found.axes:
         axes = (*axes, within(axes, f"{_path(of)}{a}"))
-    optional = of.type.optional or found.optional
-    return Field(of, name, type=Type(found.item, axes, of.type.loops, optional, found.unit), where=where)
+    return axes
+
+
+def _field_or_default(of: Expr, name: str, found: Member | None, default: Default, where: Where) -> Field:
+    value = default.value
+    record = of.type.item
+    assert isinstance(record, Record)
+    if found is None:
+        item = constants.item_of(default.as_) if default.as_ else None if value is None else constants.literal(value).type.item
+        if item is None:
+            raise FieldError(
+                f"no file has {record.name}.{name}, and nothing says what it is", where=where, do=did_you_mean(name, record.members)
+            )
+        optional = of.type.optional or value is None
+        return Field(of, name, default, type=Type(item, of.type.axes, of.type.loops, optional), where=where)
+    if found.differs and not default.as_:
+        raise _mixed(record, name, found, where)
+    item = constants.item_of(default.as_) if default.as_ else found.item
+    assert item is not None
+    axes = _axes_of_member(of, found)
+    has_own_lists = isinstance(item, Record) or bool(found.axes)
+    optional = of.type.optional or found.optional or (bool(found.lacking) and value is None and not has_own_lists)
+    return Field(of, name, default, type=Type(item, axes, of.type.loops, optional, found.unit), where=where)
+
+
+def _mixed(record: Record, name: str, found: Member, where: Where) -> MixedFilesError:
+    whose = "" if record.name == "event" else f"{record.name}."
+    if found.differs:
+        return MixedFilesError(
+            f"the files of the dataset hold {whose}{name} as kinds that do not fit together",
+            where=where,
+            why=found.differs,
+            do=f'say which kind it is to be: X.get("{name}", 0, as_="float64")',
+        )
+    is_list = isinstance(found.item, Record)
+    return MixedFilesError(
+        f"only some files of the dataset have {whose}{name}",
+        where=where,
+        why=found.lacking,
+        do=f'X.get("{name}") has empty lists for the others'
+        if is_list
+        else f'X.get("{name}", {_blank(found.item)}), with what stands for it in the others; or make them a dataset of their own',
+    )
+
+
+def _blank(item: object) -> str:
+    return "False" if isinstance(item, Bool) else "0" if isinstance(item, Int) else '""' if isinstance(item, String) else "0.0"
 
 
 def _path(of: Expr) -> str:

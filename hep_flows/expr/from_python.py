@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
+from hep_flows.expr.nodes import Default
 from hep_flows.expr.python_ast import BINARY, COMPARED, DTYPES, ELEMENT, KEEP, LOOP, RESULT, SPEC, UNARY
 from hep_flows.expr.remake import made_call
 from hep_flows.expr.types import Type
@@ -83,6 +84,9 @@ class _Reader:
                 return self.values[name]
             case ast.Attribute(value=of, attr=name) | ast.Subscript(value=of, slice=ast.Constant(value=str(name))):
                 return build.field(self.read(of, depth + 1), name)
+            case ast.Call(func=ast.Attribute(value=of, attr="get"), args=[ast.Constant(value=str(name)), value], keywords=keywords):
+                as_ = [str(_option(k.value)) for k in keywords if k.arg == "as_"]
+                return build.field(self.read(of, depth + 1), name, default=Default(_option(value), *as_))
             case ast.Subscript(value=of, slice=mask):
                 base = self.read(of, depth + 1)
                 return build.filtered(base, self.read(mask, depth + 1), len(base.type.axes) - 1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FORMAT = b"hf-expr/1"
+FORMAT = b"hf-expr/2"
 
 
 def frame(value: object) -> bytes:

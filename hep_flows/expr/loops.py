@@ -94,7 +94,7 @@ def rebuilt(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
         case Dataset() | Literal() | Input():
             return node
         case Field():
-            return build.field(inputs[0], node.name, node.where)
+            return build.field(inputs[0], node.name, node.where, node.default)
         case Filter():
             shift = len(inputs[0].type.axes) - len(node.of.type.axes)
             return build.filtered(inputs[0], inputs[1], node.at + shift, node.where)

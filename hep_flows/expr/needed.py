@@ -41,13 +41,16 @@ class Needed:
         names = [n for n in record.members if record in self._whole or n in used]
         # An open record has members that it does not list.
         more = sorted(used - set(names))
-        return {n: record.members[n] for n in (*names, *more)}
+        return {n: record.members[n] for n in (*names, *more) if n in record.members}
 
     def _use(self, node: Expr) -> None:
         if isinstance(node, Field):
             record = node.of.type.item
             assert isinstance(record, Record)
             self._some.setdefault(record, set()).add(node.name)
+            if node.default is not None and len(node.type.axes) > 1:
+                # Where a file lacks the leaf, another leaf of the collection tells how many objects there are.
+                self._keep_whole(node.of)
             return
         for part in node.inputs():
             if len(part.type.axes) > 1 or part.type.loops:

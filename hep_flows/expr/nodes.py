@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hep_flows.errors import Where
     from hep_flows.expr.types import Type
 
+# The leaves of each collection that a user names, by the collection's name.
+Collections = tuple[tuple[str, tuple[str, ...]], ...]
 Constant = None | bool | int | float | str | bytes | tuple["Constant", ...]
 
 
@@ -82,7 +84,9 @@ class Node:
 class Dataset(Node):
     """A table of events: ``content`` is the content identity of each file, in order, never a path.
 
-    ``files`` (paths or URLs, in the same order) and ``name`` (for display) are not identity.
+    ``files`` (paths or URLs, in the same order) and ``name`` (for display) are not identity. A ``kind`` may name a reader before a
+    colon (``servicex:nanoaod``): who reads the events does not change them, so it is no identity either. ``collections`` are those that
+    the user named by their leaves: they say what names mean.
     """
 
     tag: ClassVar[str] = "dataset"
@@ -91,24 +95,50 @@ class Dataset(Node):
     tree: str = ""
     files: tuple[str, ...] = ()
     name: str = "events"
+    collections: Collections = ()
+
+    @property
+    def model(self) -> str:
+        """The kind without its reader: how the files are to be understood."""
+        return self.kind.rpartition(":")[2]
 
     def identity(self) -> tuple[object, ...]:
-        """Give kind, content and tree."""
-        return (self.kind, self.content, self.tree)
+        """Give kind without reader, content and tree, and the collections where there are any."""
+        return (self.model, self.content, self.tree, *self.named_collections())
+
+    def named_collections(self) -> tuple[object, ...]:
+        """Give what the user's collections add to the identity: nothing where there are none."""
+        return (self.collections,) if self.collections else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """What stands in the place of a leaf where a file lacks it, and the kind that the leaf is converted to (empty: its own).
+
+    Of a collection, and of a leaf that is itself a list, files that lack it have empty lists, whatever the value.
+    """
+
+    value: Constant = None
+    as_: str = ""
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Field(Node):
-    """A stored leaf or collection of an event or object: ``events.Jet``, ``events.Jet.pt``."""
+    """A stored leaf or collection of an event or object: ``events.Jet``, ``events.Jet.pt``; with a default, ``events.HLT.get("A", False)``."""
 
     tag: ClassVar[str] = "field"
     of: Expr
     name: str
+    default: Default | None = None
 
     def identity(self) -> tuple[object, ...]:
-        """Give the object and the name."""
-        return (self.of.key, self.name)
+        """Give the object and the name, and the default where there is one."""
+        return (self.of.key, self.name, *self.default_identity())
+
+    def default_identity(self) -> tuple[object, ...]:
+        """Give what the default adds to the identity: nothing where there is none."""
+        return () if self.default is None else ("get", self.default.value, self.default.as_)
 
     def inputs(self) -> tuple[Expr, ...]:
         """Give the object."""

@@ -29,7 +29,7 @@ from hep_flows.expr.walk import postorder, uses
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hep_flows.expr.nodes import Constant
+    from hep_flows.expr.nodes import Constant, Default
 
 Named = Dataset | UserFunction | Input | Type
 DEEPEST = 12
@@ -142,7 +142,11 @@ class _Writer:
             case Literal():
                 return _literal(node)
             case Field():
-                return _member(self._of(node.of), node.name)
+                return (
+                    _member(self._of(node.of), node.name)
+                    if node.default is None
+                    else _get(self._of(node.of), node.name, node.default)
+                )
             case Filter():
                 if node.at == len(node.of.type.axes) - 1:
                     return ast.Subscript(self._of(node.of), self._of(node.mask), ast.Load())
@@ -178,6 +182,11 @@ def _member(of: ast.expr, name: str) -> ast.expr:
     if name.isidentifier() and name.isascii() and not keyword.iskeyword(name):
         return ast.Attribute(of, name, ast.Load())
     return ast.Subscript(of, ast.Constant(name), ast.Load())
+
+
+def _get(of: ast.expr, name: str, default: Default) -> ast.expr:
+    kind = [ast.keyword("as_", ast.Constant(default.as_))] if default.as_ else []
+    return ast.Call(ast.Attribute(of, "get", ast.Load()), [ast.Constant(name), constant_form(default.value)], kind)
 
 
 def _called(name: str, args: list[ast.expr], options: tuple[tuple[str, Constant], ...]) -> ast.expr:

@@ -25,9 +25,11 @@ def remade(node: Expr) -> Expr:
     match node:
         case Dataset(type=t):
             assert isinstance(t.item, Record)
-            return build.dataset(node.kind, node.content, node.tree, t.item, files=node.files, name=node.name)
+            return build.dataset(
+                node.kind, node.content, node.tree, t.item, files=node.files, name=node.name, collections=node.collections
+            )
         case Field():
-            return build.field(node.of, node.name, node.where)
+            return build.field(node.of, node.name, node.where, node.default)
         case Filter():
             return build.filtered(node.of, node.mask, node.at, node.where)
         case Literal():

@@ -94,7 +94,7 @@ def stepwise(node: Expr, names: Mapping[bytes, str] = NO_NAMES) -> Spelling:
         case Input():
             return Spelling(ATOM, (names.get(node.key, f"task {node.task.hex()[:8]}"),))
         case Field():
-            return Spelling(ATOM, ((node.of, ATOM), f".{node.name}"))
+            return Spelling(ATOM, ((node.of, ATOM), _named_leaf(node)))
         case Filter():
             events = "events: " if node.at == 0 and len(node.of.type.axes) > 1 else ""
             return Spelling(ATOM, ((node.of, ATOM), f"[{events}", (node.mask, LOOSE), "]"))
@@ -122,6 +122,14 @@ def _literal(node: Literal) -> Spelling:
     return Spelling(UNARY if text.startswith("-") else ATOM, (text,))
 
 
+def _named_leaf(node: Field) -> str:
+    """Write the name of a leaf behind what it is taken of."""
+    if node.default is None:
+        return f".{node.name}"
+    kind = f", as_={node.default.as_!r}" if node.default.as_ else ""
+    return f".get({node.name!r}, {node.default.value!r}{kind})"
+
+
 def _event_view(node: Field | Filter, called: Mapping[bytes, str]) -> Spelling | None:
     """Write stored leaves of filtered events as the user does: ``events[mask].Jet.pt``; None for anything else."""
     names: list[str] = []
@@ -130,7 +138,7 @@ def _event_view(node: Field | Filter, called: Mapping[bytes, str]) -> Spelling |
     while len(names) + len(masks) < FAR:
         match below:
             case Field():
-                names.append(f".{below.name}")
+                names.append(_named_leaf(below))
                 below = below.of
             case Filter(at=0):
                 masks.append(below.mask)

@@ -19,7 +19,7 @@ from hep_flows.expr.cpp_function import CppFunction
 from hep_flows.expr.file_names import shown
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.needed import Needed
-from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
+from hep_flows.expr.nodes import Bound, Call, Dataset, Default, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.remake import made_call, retyped
 from hep_flows.expr.transport_types import (
     Malformed,
@@ -93,9 +93,12 @@ def _row(
         case Dataset(type=t):
             assert isinstance(t.item, Record)
             number = records.number(t.item)
-            return ["dataset", node.kind, list(node.content), node.tree, [name_of(f) for f in node.files], node.name, number]
+            files = [name_of(f) for f in node.files]
+            more = [written_constant(node.collections)] if node.collections else []
+            return ["dataset", node.kind, list(node.content), node.tree, files, node.name, number, *more]
         case Field():
-            return ["field", *inputs, node.name]
+            said = () if node.default is None else (written_constant(node.default.value), node.default.as_)
+            return ["field", *inputs, node.name, *said]
         case Filter():
             return ["filter", *inputs, node.at]
         case Literal():
@@ -189,11 +192,12 @@ def _node(row: list[Any], nodes: Sequence[Expr], records: RecordReader, function
         return nodes[_number(number, len(nodes))]
 
     match row:
-        case ["dataset", str(kind), list(content), str(tree), list(files), str(name), record]:
+        case ["dataset", str(kind), list(content), str(tree), list(files), str(name), record, *more]:
             schema = records.record(record)
-            return build.dataset(kind, _texts(content), tree, schema, files=_texts(files), name=name)
-        case ["field", of, str(name)]:
-            return build.field(node(of), name)
+            collections = tuple([(checked(c, str), _texts(checked(leaves, list))) for c, leaves in (more[0] if more else [])])
+            return build.dataset(kind, _texts(content), tree, schema, files=_texts(files), name=name, collections=collections)
+        case ["field", of, str(name), *said]:
+            return build.field(node(of), name, default=_default(said))
         case ["filter", of, mask, at]:
             return build.filtered(node(of), node(mask), _number(at, len(node(of).type.axes)))
         case ["literal", value, str(dtype)]:
@@ -210,6 +214,16 @@ def _node(row: list[Any], nodes: Sequence[Expr], records: RecordReader, function
             return build.task_input(bytes.fromhex(task), read_type(what, records))
         case _:
             raise Malformed(f"a row that is no node: {str(row)[:80]}")
+
+
+def _default(said: list[Any]) -> Default | None:
+    match said:
+        case []:
+            return None
+        case [value, str(as_)]:
+            return Default(read_constant(value), as_)
+        case _:
+            raise Malformed(f"a leaf with {str(said)[:40]}")
 
 
 def _function(row: list[Any], records: RecordReader) -> UserFunction:

@@ -81,7 +81,9 @@ class RecordWriter:
 
     def _member(self, name: str, member: Member) -> list[Any]:
         texts = [member.column, member.doc, member.unit]
-        return [name, self.item(member.item), list(member.axes), *texts, member.optional, member.unreadable]
+        row = [name, self.item(member.item), list(member.axes), *texts, member.optional, member.unreadable]
+        more = [list(member.inside), member.lacking, member.differs, member.widened]
+        return [*row, *more] if any(more) else row
 
     def item(self, item: Item) -> list[Any]:
         """Give an item as JSON: a word, and what belongs to it."""
@@ -113,7 +115,8 @@ class RecordReader:
             self._records.append(Record(checked(name, str), read, checked(model, str), checked(doc, str)))
 
     def _member(self, *row: object) -> tuple[str, Member]:
-        name, item, axes, column, doc, unit, optional, unreadable = row
+        name, item, axes, column, doc, unit, optional, unreadable, *more = row
+        inside, lacking, differs, widened = more or ([], "", "", False)
         names = tuple([checked(a, str) for a in checked(axes, list)])
         read = Member(
             self.item(item),
@@ -123,6 +126,10 @@ class RecordReader:
             checked(unit, str),
             checked(optional, bool),
             checked(unreadable, str),
+            tuple([checked(n, str) for n in checked(inside, list)]),
+            checked(lacking, str),
+            checked(differs, str),
+            checked(widened, bool),
         )
         return checked(name, str), read
 

@@ -115,6 +115,14 @@ class Member:
         Whether stored values may be missing.
     unreadable : str
         Why the value cannot be read; empty when it can.
+    inside : tuple of str
+        The fields inside the stored column that lead to it; empty when it is the column itself.
+    lacking : str
+        Which file of the dataset lacks it and which has it; empty where all are alike.
+    differs : str
+        Which files hold it as kinds that no kind can stand for without a loss; empty where there are none.
+    widened : bool
+        Whether some files hold a narrower kind, which reading widens to this one.
     """
 
     item: Item
@@ -124,6 +132,20 @@ class Member:
     unit: str = ""
     optional: bool = False
     unreadable: str = ""
+    inside: tuple[str, ...] = ()
+    lacking: str = ""
+    differs: str = ""
+    widened: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every file can give it, as one kind."""
+        return not (self.unreadable or self.lacking or self.differs)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The stored column, and the fields inside it that lead to the leaf."""
+        return (self.column, *self.inside)
 
 
 @dataclass(frozen=True, slots=True)

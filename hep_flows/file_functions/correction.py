@@ -14,6 +14,7 @@ from hep_flows.expr.key import digest
 from hep_flows.expr.types import Float, Int, Item, String
 from hep_flows.file_functions.correction_text import correction_text
 from hep_flows.file_functions.file_bytes import file_bytes
+from hep_flows.record.arguments import checked
 from hep_flows.record.declared_function import DeclaredFunction
 from hep_flows.record.source_line import user_site
 
@@ -25,6 +26,7 @@ _OUT_OF_RANGE = "keep its inputs in range: x[x.pt < 500], np.minimum(x.pt, 499.0
 _NO_CATEGORY = "take one of its categories, or give the correction a default in the file"
 
 
+@checked
 def correction(path: str | PathLike[str], name: str = "") -> DeclaredFunction:
     """Give a correction of a file of correctionlib, as a function of its inputs.
 

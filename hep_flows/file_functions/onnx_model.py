@@ -14,6 +14,7 @@ from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.key import digest
 from hep_flows.file_functions.file_bytes import file_bytes
 from hep_flows.file_functions.onnx_arguments import ModelInput, ModelOutput, model_inputs, model_output, parameters_of
+from hep_flows.record.arguments import checked
 from hep_flows.record.declared_function import DeclaredFunction
 from hep_flows.record.source_line import user_site
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 4096
 
 
+@checked
 def onnx_model(
     path: str | PathLike[str], output: str = "", *, column: int | None = None, features: Sequence[str] = ()
 ) -> DeclaredFunction:

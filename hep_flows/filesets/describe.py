@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hep_flows.errors import HepFlowsError, SourceError
 from hep_flows.filesets.kinds import guessed_kind
+from hep_flows.plugins.awkward.trees import TREES, Asked
 from hep_flows.source_files import dataset_name, files_of
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from hep_flows.plugins.awkward.known_files import KnownFiles
 
 _THREADS = 8
-_XAOD_TREE = "CollectionTree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Described:
 
 
 def describe_all(
-    entries: Sequence[Entry], facts: Results, *, kind: str = "", keep_going: bool = True
+    entries: Sequence[Entry], facts: Results, *, kind: str = "", missing_tree: str = "", keep_going: bool = True
 ) -> tuple[dict[str, Described], dict[str, HepFlowsError]]:
     """Give the tables by dataset, and why each other dataset cannot be used.
 
@@ -54,6 +54,8 @@ def describe_all(
         Where it is remembered what is in files.
     kind : str
         The kind of table of all datasets that do not name one; guessed when empty.
+    missing_tree : str
+        What a file without the tree means in datasets that do not say: ``empty``, else an error.
     keep_going : bool
         Whether a dataset that cannot be used leaves the others; else its error comes out.
     """
@@ -63,7 +65,7 @@ def describe_all(
 
     def one(entry: Entry) -> Described | HepFlowsError:
         try:
-            return _described(entry, facts, known, kind)
+            return _described(entry, facts, known, kind, missing_tree)
         except HepFlowsError as error:
             return error
 
@@ -86,7 +88,7 @@ def _sorted_out(
     return {n: d for n, d in found.items() if isinstance(d, Described)}, failed
 
 
-def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str) -> Described:
+def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str, missing_tree: str) -> Described:
     from hep_flows.record.sources import dataset_of
 
     if entry.server is not None:
@@ -94,10 +96,11 @@ def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str) -> D
     kind, reason = entry.kind or asked, ""
     if not kind:
         # As a tree, so that what follows the colon of "file.root:Events" is taken for its name.
-        files, tree = files_of(entry.files, "tree", entry.tree)
+        files, tree = files_of(entry.files, "tree", entry.tree, may_repeat=False)
         kind, reason = guessed_kind(files[0], tree, facts)
     files, tree = _files(entry, kind)
-    table = dataset_of(known.describe(kind, files, tree), kind, entry.name)
+    how = Asked(tree, (entry.missing_tree or missing_tree) == "empty", entry.collections)
+    table = dataset_of(known.describe(kind, files, tree, how), kind, entry.name, entry.collections)
     _check_events(entry, table)
     return Described(entry, table, reason)
 
@@ -125,13 +128,16 @@ def _at_server(entry: Entry, how: AtServer, facts: Results, asked: str) -> Descr
 def _files(entry: Entry, kind: str) -> tuple[tuple[str, ...], str]:
     match kind:
         case "xaod":
-            if entry.tree not in ("", _XAOD_TREE):
-                raise SourceError(f"the tree of xAOD files is {_XAOD_TREE}, not {entry.tree}", do="is it of another kind?")
-            return files_of([f.removesuffix(f":{_XAOD_TREE}") for f in entry.files], kind)
+            if entry.tree not in ("", *TREES[kind]):
+                raise SourceError(
+                    f"the tree of xAOD files is {' or '.join(TREES[kind])}, not {entry.tree}", do="is it of another kind?"
+                )
+            plain = [f.removesuffix(f":{TREES[kind][0]}").removesuffix(f":{TREES[kind][1]}") for f in entry.files]
+            return files_of(plain, kind, entry.tree, may_repeat=False)
         case "parquet":
-            return files_of(entry.files, kind)
+            return files_of(entry.files, kind, may_repeat=False)
         case _:
-            return files_of(entry.files, kind, entry.tree)
+            return files_of(entry.files, kind, entry.tree, may_repeat=False)
 
 
 def _check_events(entry: Entry, table: Dataset) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hep_flows.expr.nodes import Collections
+
 
 @dataclass(frozen=True, slots=True)
 class AtServer:
@@ -36,6 +38,10 @@ class Entry:
         What else is said.
     events : mapping
         By file, how many events it was said to have.
+    missing_tree : str
+        What a file without the tree means: ``empty`` (no events) or ``error``; empty where nothing is said.
+    collections : tuple
+        The leaves of each collection that is named by its leaves.
     server : AtServer, optional
         How a server reads it; None where it is read from here.
     """
@@ -47,3 +53,5 @@ class Entry:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     events: Mapping[str, int] = field(default_factory=dict)
     server: AtServer | None = None
+    missing_tree: str = ""
+    collections: Collections = ()

@@ -24,7 +24,7 @@ _SPELLINGS: Mapping[str, str] = {
     "baseschema": "tree",
     "root": "",
 }
-_BY_TREE: Mapping[str, str] = {"Events": "nanoaod", "CollectionTree": "xaod"}
+_BY_TREE: Mapping[str, str] = {"Events": "nanoaod", "CollectionTree": "xaod", "EventData": "xaod"}
 _PARQUET = (".parquet", ".parq", ".pq")
 
 
@@ -71,7 +71,7 @@ def guessed_kind(file: str, tree: str, facts: Results) -> tuple[str, str]:
     for name, kind in _BY_TREE.items():
         if name in trees:
             return kind, f"its file has a tree {name}"
-    return "tree", "its file has neither Events nor CollectionTree"
+    return "tree", "its file has neither Events nor CollectionTree nor EventData"
 
 
 def _trees(file: str, facts: Results) -> list[str]:

@@ -7,6 +7,7 @@
     {dataset: {"files": [path, ...], "treename": tree}}
     {dataset: [path, ...]}
     {dataset: path}
+    {dataset: {"files": {path: tree}, "missing_tree": "empty", "collections": {"jet": ["jet_pt", "jet_eta"]}}}
     {dataset: {"files": {"rucio://scope:name": tree}, "metadata": {"kind": "nanoaod", "like": "file.root", "endpoint": "server"}}}
 
 The last is a dataset of the grid, which a ServiceX server reads; so are files whose metadata name an ``endpoint`` or a ``dialect``.
@@ -21,13 +22,26 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import SourceError, did_you_mean, with_article
 from hep_flows.filesets.entry import AtServer, Entry
 from hep_flows.filesets.kinds import kind_named
-from hep_flows.source_files import DATASETS, LOCAL
+from hep_flows.source_files import DATASETS, LOCAL, collections_named, missing_tree_named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 # Of what coffea writes, "form" and "compressed_form" help it to read, and "did" says where a dataset comes from.
-_KNOWN = ("files", "metadata", "treename", "tree", "object_path", "format", "schema", "form", "compressed_form", "did")
+_KNOWN = (
+    "files",
+    "metadata",
+    "treename",
+    "tree",
+    "object_path",
+    "format",
+    "schema",
+    "form",
+    "compressed_form",
+    "did",
+    "missing_tree",
+    "collections",
+)
 _FORM = "a dataset is {files: {path: tree}, metadata: {...}}, or a list of paths"
 
 
@@ -88,7 +102,10 @@ def _entry(name: str, said: Any, folder: Path, title: str) -> Entry:
     trees |= {own} - {""}
     if len(trees) > 1:
         raise SourceError(f"{here} has several trees: {', '.join(sorted(trees))}", do="make one dataset for each tree")
-    return Entry(name, files, next(iter(trees), ""), kind, dict(metadata) | {"dataset": name}, events, server)
+    tree = next(iter(trees), "")
+    missing_tree = missing_tree_named(said.get("missing_tree"), here)
+    collections = collections_named(said.get("collections"), here)
+    return Entry(name, files, tree, kind, dict(metadata) | {"dataset": name}, events, server, missing_tree, collections)
 
 
 def _at_server(files: Sequence[str], metadata: Mapping[str, Any], folder: Path, here: str) -> AtServer | None:
@@ -119,12 +136,17 @@ def _files(said: Any, folder: Path, here: str) -> tuple[tuple[str, ...], set[str
         raise SourceError(f"{here} has no files", why="the list is empty")
     pairs = list(said.items()) if isinstance(said, Mapping) else [(f, None) for f in said]
     files: list[str] = []
+    spelled: dict[str, str] = {}
     trees: set[str] = set()
     events: dict[str, int] = {}
     for path, about in pairs:
         if not isinstance(path, str | os.PathLike) or not os.fspath(path):
             raise SourceError(f"{here}: {path!r} is no path")
         file = _placed(os.fspath(path), folder)
+        if file in spelled:
+            what = f"{here}: {spelled[file]} and {os.fspath(path)} are the same file"
+            raise SourceError(what, do="leave one out: its events would count twice")
+        spelled[file] = os.fspath(path)
         files.append(file)
         tree, n_events = _about(about, f"{here}: {os.fspath(path)}")
         trees |= {tree} - {""}

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 from hep_flows.errors import OrchestrationError
 from hep_flows.orchestrate.address import free_port, is_healthy
 from hep_flows.settings import environment
+from hep_flows.store.commit import told_of_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 START_S = 90.0
 STOP_S = 5.0
 MOST_SERVERS = 64
+ELSEWHERE = 'make room there, set HEP_FLOWS_CACHE to another folder, or run with engine="inline", which needs no server'
 _ASK_S = 0.05
 
 
@@ -51,12 +53,13 @@ class EmbeddedServer:
 
     def __init__(self, folder: str) -> None:
         """Start the process; `api_url` waits until it answers."""
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
         self.folder = folder
-        self._database, self._lock = _free_database(folder)
         self._port = free_port()
-        self._log = f"{folder}/{self._database}.log"
-        self._process = self._started()
+        with told_of_disk(folder, "the files of the Prefect server", do=ELSEWHERE):
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+            self._database, self._lock = _free_database(folder)
+            self._log = f"{folder}/{self._database}.log"
+            self._process = self._started()
         self._ready = threading.Lock()
         self._answers = False
         self.seconds = 0.0

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.errors import OrchestrationError
+from hep_flows.errors import OrchestrationError, with_article
 from hep_flows.settings import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from hep_flows.errors import Where
 
 Kind = Literal["inline", "embedded", "server", "configured"]
 KINDS = ("inline", "embedded", "configured")
@@ -90,6 +92,23 @@ def chosen(situation: Situation) -> Engine:
     if asked is None and situation.is_small and not situation.has_runner:
         return Engine("inline", "the work takes less time than starting a server")
     return Engine("embedded", "asked for" if asked else "the default")
+
+
+def check_task_runner(task_runner: object, where: Where) -> None:
+    """Check that a task runner is one, before anything is computed with another.
+
+    Raises
+    ------
+    OrchestrationError
+        When it is none.
+    """
+    if task_runner is not None and not all(callable(getattr(task_runner, n, None)) for n in ("submit", "map", "duplicate")):
+        raise OrchestrationError(
+            f"a task runner is an object of Prefect, not {with_article(task_runner)}",
+            where=where,
+            why="its class says where the work is done, and its arguments at which address",
+            do="give one: from prefect_dask import DaskTaskRunner; task_runner=DaskTaskRunner(address='tcp://host:8786')",
+        )
 
 
 def asked_engine(engine: str, sources: Mapping[str, str]) -> str | None:

@@ -105,7 +105,7 @@ def run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
 def _run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
     by_name = {p.name: p for p in order.plugins}
     results = Results(order.store, refresh=order.refresh)
-    keys = Keys(order.plan, {n: p.result_version for n, p in by_name.items()})
+    keys = Keys(order.plan)
     batches = Batches(order.plan, by_name, results)
     need = needs(order.plan, keys, batches, results)
     if need.nothing_to_compute:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from hep_flows.errors import OrchestrationError
 from hep_flows.orchestrate.address import free_port, is_healthy
-from hep_flows.orchestrate.embedded import server_environment
+from hep_flows.orchestrate.embedded import ELSEWHERE, server_environment
 from hep_flows.settings import environment
+from hep_flows.store.commit import told_of_disk
 
 FILE = "server.json"
 LOG = "server.log"
@@ -68,10 +69,11 @@ def start(folder: str, port: int | None = None) -> Server:
     found = running(folder)
     if found is not None:
         return found
-    Path(folder).mkdir(parents=True, exist_ok=True)
     number = port or free_port()
-    server = Server(_started(folder, number), number)
-    _note(folder, server)
+    with told_of_disk(folder, "the files of the Prefect server", do=ELSEWHERE):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        server = Server(_started(folder, number), number)
+        _note(folder, server)
     end = time.monotonic() + START_S
     while not is_healthy(server.url):
         code = _has_ended(server.pid)

@@ -70,9 +70,9 @@ def changes(old: Expr, new: Expr) -> tuple[Change, ...]:
 def _name(node: Expr) -> tuple[str, ...]:
     match node:
         case Dataset():
-            return (node.kind, node.tree)
+            return (node.model, node.tree)
         case Field():
-            return (node.name,)
+            return (node.name, *[f"{part}" for part in node.default_identity()])
         case Call():
             return (node.function if isinstance(node.function, str) else node.function.name,)
         case Literal() | Filter() | Bound() | Map() | Input():

@@ -4,7 +4,7 @@ Before: ``fill(histogram, record(J.pt / J.pt.Max().Max()))``, each node with its
 global maximum (a number), one for the record (columns, which takes the number as an `Input`), one for the fill.
 
 A border lies between a node and its user where the label changes, where events meet merged results, and above every reduction
-over events. What else was asked for makes no border, so a task has the same key whatever stands beside it.
+over events. Borders are the plan's own affair: a task's key is that of what it delivers, uncut.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, assert_never
 
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Histogram, Loop, Record
+from hep_flows.expr.types import Loop, Record
 from hep_flows.expr.walk import postorder
+from hep_flows.planning.batch_key import Forms
+from hep_flows.planning.spread import takes_merged
 from hep_flows.planning.task import Task
-from hep_flows.planning.task_key import task_key
+from hep_flows.planning.task_key import output_of, result_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from hep_flows.planning.spread import Reach
-    from hep_flows.planning.task import Key, Output
-    from hep_flows.plugin import Label
+    from hep_flows.planning.task import Key, Reach
+    from hep_flows.plugin import Label, Numerics
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +42,13 @@ class Borders:
             return False  # What depends on a loop's element has a value only inside the loop.
         if node.key in self.extra or self.labels[node.key] != runs_user:
             return True
-        here, there = self.reach[node.key], self.reach[user.key]
-        if here == "anywhere":
-            return False
-        if here != there:
-            return True
-        return here == "partitions" and not node.type.axes and not _is_chain(node, user)
+        return takes_merged(node, user, self.reach)
 
 
-def _is_chain(node: Expr, user: Expr) -> bool:
-    """Say whether it is one fill of a histogram upon another."""
-    return isinstance(node.type.item, Histogram) and isinstance(user.type.item, Histogram)
-
-
-def cut(exprs: Sequence[Expr], borders: Borders, versions: Mapping[Label, str]) -> tuple[tuple[Task, ...], tuple[Key, ...]]:
-    """Give the tasks, producers first, and the key of the task of each expression.
+def cut(
+    exprs: Sequence[Expr], borders: Borders, numerics_of: Callable[[Label, str], Numerics]
+) -> tuple[tuple[Task, ...], tuple[Key, ...], Forms]:
+    """Give the tasks, producers first, the key of the task of each expression, and what tasks compute on each batch.
 
     Parameters
     ----------
@@ -63,22 +56,35 @@ def cut(exprs: Sequence[Expr], borders: Borders, versions: Mapping[Label, str]) 
         The expressions, each over at most one table.
     borders : Borders
         Where to cut.
-    versions : mapping
-        The result version of each plug-in.
+    numerics_of : callable
+        Gives the numerics of a plug-in over a kind of table.
     """
     tasks: dict[Key, Task] = {}
+    delivered: dict[Key, Expr] = {}
     inner: dict[tuple[Key, Label], Expr] = {}
-    run_by = _run_by(exprs, borders.labels)
-    tables: dict[Key, Dataset | None] = {}
-    made: dict[Key, Key] = {}
+    tables = _tables(exprs)
+    run_by = _run_by(exprs, borders.labels, tables, numerics_of)
+    meanings = _Meanings(exprs, borders.labels, run_by)
 
     def task_of(node: Expr) -> Key:
-        if node.key not in made:
-            plugin = borders.labels[node.key]
-            task = _task(node, inner[node.key, plugin], plugin, versions[plugin], borders.reach[node.key], tables[node.key])
-            tasks.setdefault(task.key, task)
-            made[node.key] = task.key
-        return made[node.key]
+        key = meanings.key_of(node)
+        if key not in tasks:
+            delivered[key] = node
+            plugin, meaning = borders.labels[node.key], meanings.of(node)
+            expr = inner[node.key, plugin]
+            by_parts = borders.reach[node.key] == "partitions"
+            tasks[key] = Task(
+                key=key,
+                plugin=plugin,
+                expr=expr,
+                meaning=meaning,
+                numerics=meanings.numerics(node),
+                inputs=tuple(dict.fromkeys([n.task for n in postorder(expr) if isinstance(n, Input)])),
+                output=output_of(meaning),
+                spread="partitions" if by_parts else "whole",
+                dataset=tables[node.key] if by_parts else None,
+            )
+        return key
 
     def seen(i: Expr, user: Expr, plugin: Label) -> Expr:
         if borders.between(i, user, plugin):
@@ -88,22 +94,77 @@ def cut(exprs: Sequence[Expr], borders: Borders, versions: Mapping[Label, str]) 
     for node in postorder(*exprs):
         for plugin in run_by[node.key]:
             inner[node.key, plugin] = over(node, tuple([seen(i, node, plugin) for i in _read_by(node)]))
-        below = [tables[i.key] for i in node.inputs()]
-        tables[node.key] = node if isinstance(node, Dataset) else next((t for t in below if t is not None), None)
     targets = tuple([task_of(e) for e in exprs])
-    return tuple(tasks.values()), targets
+    return tuple(tasks.values()), targets, Forms(delivered, run_by, borders.reach, meanings.key_of)
 
 
-def _run_by(exprs: Sequence[Expr], labels: Mapping[Key, Label]) -> dict[Key, dict[Label, None]]:
-    """Give the plug-ins that run each node: its own, but of what depends on a loop's element those of all loops that it is in.
+class _Meanings:
+    """What nodes mean, and the keys of their results: where numerics families meet, the result of one enters the other as it is."""
+
+    def __init__(self, exprs: Sequence[Expr], labels: Mapping[Key, Label], run_by: Mapping[Key, Mapping[Label, Numerics]]) -> None:
+        self._labels, self._run_by = labels, run_by
+        self._keys: dict[Key, Key] = {}
+        self._meant: dict[tuple[Key, Numerics], Expr] = {}
+        if len({n for by in run_by.values() for n in by.values()}) > 1:
+            for node in postorder(*exprs):
+                for numerics in set(run_by[node.key].values()):
+                    self._meant[node.key, numerics] = over(node, tuple([self._seen(i, numerics) for i in node.inputs()]))
+
+    def numerics(self, node: Expr) -> Numerics:
+        """Give the family that a node is computed in."""
+        return self._run_by[node.key][self._labels[node.key]]
+
+    def of(self, node: Expr) -> Expr:
+        """Give what a node means: itself, where one family computes all of it."""
+        return self._meant.get((node.key, self.numerics(node)), node)
+
+    def key_of(self, node: Expr) -> Key:
+        """Give the key of its result."""
+        if node.key not in self._keys:
+            self._keys[node.key] = result_key(self.numerics(node), self.of(node))
+        return self._keys[node.key]
+
+    def _seen(self, node: Expr, numerics: Numerics) -> Expr:
+        if isinstance(node, Literal):
+            return node
+        if node.type.loops or self.numerics(node) == numerics:
+            return self._meant[node.key, numerics]
+        return build.task_input(self.key_of(node), node.type)
+
+
+def _tables(exprs: Sequence[Expr]) -> dict[Key, Dataset | None]:
+    """Give the table that each node is over."""
+    found: dict[Key, Dataset | None] = {}
+    for node in postorder(*exprs):
+        below = [found[i.key] for i in node.inputs()]
+        found[node.key] = node if isinstance(node, Dataset) else next((t for t in below if t is not None), None)
+    return found
+
+
+def _run_by(
+    exprs: Sequence[Expr],
+    labels: Mapping[Key, Label],
+    tables: Mapping[Key, Dataset | None],
+    numerics: Callable[[Label, str], Numerics],
+) -> dict[Key, dict[Label, Numerics]]:
+    """Give the plug-ins that run each node, with their numerics: its own, but of what depends on a loop's element those of all its loops.
 
     Loops of several plug-ins may share a body: each runs it itself.
     """
-    found: dict[Key, dict[Label, None]] = {}
+    known: dict[tuple[Label, str], Numerics] = {}
+
+    def by(node: Expr) -> Numerics:
+        table = tables[node.key]
+        place = labels[node.key], "" if table is None else table.kind
+        if place not in known:
+            known[place] = numerics(*place)
+        return known[place]
+
+    found: dict[Key, dict[Label, Numerics]] = {}
     for node in reversed(list(postorder(*exprs))):
         mine = found.setdefault(node.key, {})
         if not mine or not node.type.loops:
-            mine[labels[node.key]] = None
+            mine[labels[node.key]] = by(node)
         for i in node.inputs():
             if i.type.loops:
                 found.setdefault(i.key, {}).update(mine)
@@ -126,28 +187,6 @@ def _read_by(node: Expr) -> tuple[Expr, ...]:
             if (leaf.axes[:2], leaf.loops) == (over.axes[:2], over.loops):
                 return (inside.of, node.body)
     return node.inputs()
-
-
-def _task(node: Expr, expr: Expr, plugin: Label, version: str, reach: Reach, table: Dataset | None) -> Task:
-    output = output_of(node)
-    inputs = tuple([n.task for n in postorder(expr) if isinstance(n, Input)])
-    by_partition = reach == "partitions"
-    return Task(
-        key=task_key(plugin, version, expr, output),
-        plugin=plugin,
-        expr=expr,
-        inputs=tuple(dict.fromkeys(inputs)),
-        output=output,
-        spread="partitions" if by_partition else "whole",
-        dataset=table if by_partition else None,
-    )
-
-
-def output_of(node: Expr) -> Output:
-    """Give the form of a node's result."""
-    if isinstance(node.type.item, Histogram):
-        return "histogram"
-    return "columns" if node.type.axes else "scalar"
 
 
 def over(node: Expr, inputs: tuple[Expr, ...]) -> Expr:

@@ -15,7 +15,7 @@ from hep_flows.planning.label import label
 from hep_flows.planning.lines import Lines
 from hep_flows.planning.spread import spread
 from hep_flows.planning.task import Plan
-from hep_flows.plugin import Reading
+from hep_flows.plugin import Reading, numerics_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -56,10 +56,11 @@ def make_plan(
     _check_tables(exprs)
     labels = label(exprs, plugins, pins)
     borders = Borders(labels.names, spread(exprs), frozenset(extra_cuts))
-    tasks, targets = cut(exprs, borders, {p.name: p.result_version for p in plugins})
+    by_name = {p.name: p for p in plugins}
+    tasks, targets, forms = cut(exprs, borders, lambda name, kind: numerics_of(by_name[name], kind))
     columns = {p.name: _columns_by(p) for p in plugins}
     tasks = tuple([replace(t, columns=columns[t.plugin](t)) for t in tasks])
-    return Plan(tasks, targets, exprs, labels.names, labels.refusals, Lines(exprs))
+    return Plan(tasks, targets, exprs, labels.names, labels.refusals, Lines(exprs), forms)
 
 
 def _columns_by(plugin: Plugin) -> Callable[[Task], tuple[str, ...]]:

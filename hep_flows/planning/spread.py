@@ -8,18 +8,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from hep_flows.expr.nodes import Call, Dataset
+from hep_flows.expr.nodes import Call, Dataset, Literal
+from hep_flows.expr.types import Histogram
 from hep_flows.expr.walk import postorder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hep_flows.expr.nodes import Expr
-    from hep_flows.planning.task import Key
-
-Reach = Literal["partitions", "whole", "anywhere"]
+    from hep_flows.planning.task import Key, Reach
 
 
 def spread(exprs: Sequence[Expr]) -> dict[Key, Reach]:
@@ -32,6 +31,23 @@ def spread(exprs: Sequence[Expr]) -> dict[Key, Reach]:
     for node in postorder(*exprs):
         found[node.key] = _reach(node, found)
     return found
+
+
+def takes_merged(node: Expr, user: Expr, reach: Mapping[Key, Reach]) -> bool:
+    """Say whether the user takes the result of the node merged, over all events: that follows from what they mean."""
+    if isinstance(node, Literal) or node.type.loops:
+        return False  # What depends on a loop's element has a value only inside the loop.
+    here = reach[node.key]
+    if here == "anywhere":
+        return False
+    if here != reach[user.key]:
+        return True
+    return here == "partitions" and not node.type.axes and not _is_chain(node, user)
+
+
+def _is_chain(node: Expr, user: Expr) -> bool:
+    """Say whether it is one fill of a histogram upon another."""
+    return isinstance(node.type.item, Histogram) and isinstance(user.type.item, Histogram)
 
 
 def _reach(node: Expr, found: Mapping[Key, Reach]) -> Reach:

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
     from hep_flows.errors import SourceLine
     from hep_flows.expr.nodes import Dataset, Expr
+    from hep_flows.plugin import Numerics
 
 Key = bytes
 Output = Literal["columns", "scalar", "histogram"]
 Spread = Literal["partitions", "whole"]
+Reach = Literal["partitions", "whole", "anywhere"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,15 @@ class Task:
     Parameters
     ----------
     key : bytes
-        The content key of the task.
+        The content key of its result.
     plugin : str
         The label.
     expr : Expr
         The subtree; results of other tasks enter as `hep_flows.expr.nodes.Input`.
+    meaning : Expr
+        What it delivers, from the table up: the key names this, and no cut. Only results of another numerics family enter as `Input`.
+    numerics : Numerics
+        The family that the result belongs to.
     inputs : tuple of bytes
         The keys of those tasks, in order of use.
     output : str
@@ -43,6 +49,8 @@ class Task:
     key: Key
     plugin: str
     expr: Expr
+    meaning: Expr
+    numerics: Numerics
     inputs: tuple[Key, ...]
     output: Output
     spread: Spread
@@ -68,6 +76,8 @@ class Plan:
         By expression key: why each other plug-in does not.
     lines : mapping of bytes to tuple of SourceLine
         By expression key: where the user wrote it.
+    forms : mapping of bytes to bytes
+        By task key: what it computes on each batch, apart from the data; only of tasks that run batch by batch.
     """
 
     tasks: tuple[Task, ...]
@@ -76,3 +86,4 @@ class Plan:
     labels: Mapping[Key, str]
     refusals: Mapping[Key, Mapping[str, str]] = field(default_factory=dict)
     lines: Mapping[Key, tuple[SourceLine, ...]] = field(default_factory=dict)
+    forms: Mapping[Key, Key] = field(default_factory=dict)

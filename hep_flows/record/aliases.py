@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import LiteralError, RecordError, with_article
+from hep_flows.record.arguments import checked
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ _ALIASES: ContextVar[tuple[Alias, ...]] = ContextVar("hep_flows_aliases", defaul
 _EXPANDING: ContextVar[tuple[tuple[str, tuple[str, ...]], ...]] = ContextVar("hep_flows_expanding", default=())
 
 
+@checked
 def define_alias(base: Any, name: Any, definition: Any) -> None:
     """Let ``name`` stand for ``definition(object)`` wherever the object matches ``base``.
 

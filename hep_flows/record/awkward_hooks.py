@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import LiteralError, did_you_mean
+from hep_flows.errors import LiteralError
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, Function, row_called
+from hep_flows.record.instead import VALUES, instead_of
 from hep_flows.record.methods import aggregated
 from hep_flows.record.operators import elementwise
 from hep_flows.record.recorder import Recorder, called_with
@@ -33,8 +34,9 @@ def awkward_call(frame: DataFrame, func: Any, args: Sequence[Any], kwargs: dict[
     if row is not None:
         record = _of_row(row)
     if record is None:
-        do = did_you_mean(name, awkward_names()) or "call make_local(x) first"
-        raise LiteralError(f"ak.{name} cannot be recorded", where=where, why="the language has no such function", do=do)
+        raise LiteralError(
+            f"ak.{name} cannot be recorded", where=where, why="the language has no such function", do=instead_of(name) or VALUES
+        )
     on = Recorder(frame._table, where)  # noqa: SLF001
     return frame._made(called_with(on, f"ak.{name}", record, args, _given(on, name, row, kwargs)))  # noqa: SLF001
 

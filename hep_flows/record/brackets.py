@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from hep_flows.record.dataframe import DataFrame
 
 
+_KEYS = "in brackets stand a name, a mask, a function, an integer, a slice or a list of names"
+
+
 def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
     """Give the selection that ``frame[key]`` means, for every key but a name.
 
@@ -47,11 +50,19 @@ def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
     index = _integer(key)
     if index is not None:
         return picked(of, index, f"[{index}]", where)
-    raise LiteralError(
-        f"{with_article(key)} cannot stand in brackets",
-        where=where,
-        do="use a name, a mask, a function, an integer, a slice or a list of names",
-    )
+    raise LiteralError(f"{with_article(key)} cannot stand in brackets", where=where, why=_KEYS, do=_advice(key))
+
+
+def _advice(key: Any) -> str:
+    if isinstance(key, tuple):
+        if key and all(isinstance(k, str) for k in key):
+            return "several leaves are a list of names: X[['pt', 'eta']]"
+        return "one pair of brackets for each step: X[X.pt > 30]['pt']; the innermost list is meant without ':': X[0]"
+    if hasattr(key, "dtype") or type(key).__module__.startswith("awkward"):
+        return "a mask is written over the table, and not made local: X[X.pt > 30]"
+    if isinstance(key, bool):
+        return "a mask has a truth value for each element: X[X.pt > 30]"
+    return "select by a mask X[X.pt > 30], a function X[lambda x: x.pt > 30], a position X[0], X[:2], or names X[['pt', 'eta']]"
 
 
 def _by_expression(of: Expr, key: Expr, where: Site | None) -> Expr:

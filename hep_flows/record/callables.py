@@ -7,9 +7,10 @@ import inspect
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import AxisError, LiteralError, RecordError
+from hep_flows.errors import AxisError, LiteralError, RecordError, with_article
 from hep_flows.expr import build
 from hep_flows.expr.loops import close, provisional_level
+from hep_flows.record.arguments import checked
 from hep_flows.record.operands import expr_of
 from hep_flows.record.source_line import user_site
 
@@ -32,7 +33,7 @@ def name_of(function: Callable[..., object]) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def called(function: Callable[..., Any], argument: DataFrame, where: Where) -> Any:
+def called(function: Any, argument: DataFrame, where: Where) -> Any:
     """Call a user's one-argument function with an expression.
 
     Raises
@@ -42,10 +43,22 @@ def called(function: Callable[..., Any], argument: DataFrame, where: Where) -> A
     RecordError
         When it returns nothing.
     """
+    if not callable(function) or hasattr(function, "_expr"):
+        raise LiteralError(
+            f"a function is needed here, not {with_article(function)}",
+            where=where,
+            why="map calls it once, with one element of the collection",
+            do="write X.map(lambda x: ...); an expression of X is there for each element already, and needs no map",
+        )
     try:
         inspect.signature(function).bind(argument)
     except TypeError as error:
-        raise LiteralError(f"{name_of(function)} must take one argument here", where=where, why=str(error)) from None
+        raise LiteralError(
+            f"{name_of(function)} must take one argument here",
+            where=where,
+            why=str(error),
+            do="give the others before: lambda x: f(x, 30)",
+        ) from None
     except ValueError:
         pass  # Some callables written in C have no signature; calling them will tell.
     value = function(argument)
@@ -91,6 +104,7 @@ def mapped(frame: DataFrame, function: Callable[..., Any], where: Where) -> Expr
     return close(over, body, level, where)
 
 
+@checked
 def curry(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let a function be called with all but its last argument first: ``X.map(near(df.Muon))`` for ``lambda x: near(df.Muon, x)``.
 
@@ -99,6 +113,8 @@ def curry(function: Callable[..., Any]) -> Callable[..., Any]:
     LiteralError
         When it is called with any other number of arguments.
     """
+    if not callable(function):
+        raise LiteralError(f"curry takes a function, not {with_article(function)}", where=user_site(), do="write @curry above it")
     parameters = [
         p
         for p in inspect.signature(function).parameters.values()

@@ -11,6 +11,7 @@ import linecache
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import ControlFlowError, line_of
+from hep_flows.record.source_line import asking_library
 
 if TYPE_CHECKING:
     from hep_flows.errors import Site, SourceLine
@@ -22,6 +23,16 @@ _FORMS = (
     (ast.In, "use == with |, or np.isin(x, [1, 2]) for `in`"),
     (ast.NotIn, "use ~np.isin(x, [1, 2]) for `not in`"),
 )
+_BUILTINS = {
+    "any": "use x.Any()",
+    "all": "use x.All()",
+    "sum": "use x.Sum()",
+    "sorted": "the largest is x.Max(), the smallest x.Min(); all in order: ak.sort(make_local(x))",
+    "zip": "leaves of one collection stand beside each other as they are: X.pt * X.eta; as one record: X[['pt', 'eta']]",
+    "enumerate": "positions are known of values: ak.local_index(make_local(x))",
+    "reversed": "use x[::-1]",
+    "set": "np.unique(ak.flatten(make_local(x), axis=None)) are the values that occur",
+}
 _ALL = (
     "use & for `and`, | for `or`, ~ for `not`, np.where for `if`, (1 < x) & (x < 3) for 1 < x < 3, np.minimum and np.maximum for "
     "min and max, parentheses around comparisons that & and | join"
@@ -39,7 +50,14 @@ def no_truth(site: Site | None) -> ControlFlowError:
 
 
 def no_value(site: Site | None, what: str, do: str) -> ControlFlowError:
-    """Say that an expression has no value of that kind yet."""
+    """Say that an expression has no value of that kind yet; where a library asks for it, that the library needs values."""
+    library = asking_library()
+    if library in ("awkward", "numpy"):
+        do = "make both local, make_local([x, y]), and go on with the arrays; or do it before: make_local(X[X.pt > 30])"
+        what = f"what {library} does with an array here"
+    elif library:
+        do = "make_local(x) gives them; where they are lists: ak.flatten(make_local(x), axis=None)"
+        what = library
     return ControlFlowError(
         f"{what} needs values, and an expression has none while it is recorded",
         where=site,
@@ -54,7 +72,8 @@ def no_iteration(site: Site | None) -> ControlFlowError:
     tree = _asking_part(line) if line else None
     if tree is not None and any(isinstance(n, ast.In | ast.NotIn) for n in ast.walk(tree)):
         return no_truth(site)
-    do = "use X.map(lambda x: ...), or loop over make_local(x)"
+    forms = [_form(n) for n in ast.walk(tree) if isinstance(n, ast.Call)] if tree is not None else []
+    do = "; ".join(dict.fromkeys(f for f in forms if f)) or "use X.map(lambda x: ...), or loop over make_local(x)"
     return no_value(site, "iteration (a for loop, unpacking, list())", do)
 
 
@@ -72,8 +91,8 @@ def _form(node: ast.AST) -> str:
         return "write a chained comparison as two: (1 < x) & (x < 3); put parentheses around comparisons joined by & or |"
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"min", "max"}:
         return "use np.minimum(x, y), np.maximum(x, y) between two, x.Min(), x.Max() within a collection"
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"any", "all", "sorted", "sum"}:
-        return "use x.Any(), x.All(), x.Sum()"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _BUILTINS:
+        return _BUILTINS[node.func.id]
     if isinstance(node, ast.If | ast.While | ast.Assert):
         return "use a mask or np.where for a decision per event, make_local first for a decision on the result"
     return next((text for kind, text in _FORMS if isinstance(node, kind)), "")

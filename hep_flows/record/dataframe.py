@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hep_flows.errors import LiteralError, RecordError, with_article
 from hep_flows.expr.functions import row_of_method
+from hep_flows.expr.nodes import Dataset
 from hep_flows.record import control_flow
 from hep_flows.record.accessors import accessed, called_leaf
+from hep_flows.record.arguments import checked
 from hep_flows.record.awkward_hooks import awkward_call
 from hep_flows.record.brackets import bracketed
 from hep_flows.record.callables import mapped
-from hep_flows.record.members import known_names, member_of, no_member
+from hep_flows.record.members import REQUIRED, known_names, leaf_or_default, member_of, no_member
 from hep_flows.record.methods import Aggregates, method_of
 from hep_flows.record.new_columns import set_column
 from hep_flows.record.numpy_hooks import numpy_function, ufunc_call
 from hep_flows.record.objects import guarded_properties
 from hep_flows.record.operators import Operators
-from hep_flows.record.source_line import site_outside, user_site
+from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -141,15 +143,66 @@ class DataFrame(Operators, Aggregates):
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse to hide a leaf behind a Python attribute."""
         if type(self) is DataFrame:
+            of = "df" if isinstance(self._expr, Dataset) else "X"
             raise RecordError(
-                f"{name!r} cannot be set as an attribute", where=user_site(), do=f"add a column with df[{name!r}] = ..."
+                f"{name!r} cannot be set as an attribute",
+                where=user_site(),
+                why="a column is added in brackets, and a stored leaf keeps its meaning",
+                do=f"add a column of a new name: {of}['new_{name}'] = ...",
             )
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse: what is not asked for is not read."""
+        raise self._kept(name)
+
+    def __delitem__(self, name: Any) -> None:
+        """Refuse: what is not asked for is not read."""
+        raise self._kept(name)
+
+    def _kept(self, name: Any) -> RecordError:
+        return RecordError(
+            f"{name!r} cannot be deleted: what a file holds stays",
+            where=user_site(),
+            why="nothing is read that is not asked for",
+            do="name what you want: X[['pt', 'eta']] has these leaves",
+        )
+
+    def __matmul__(self, other: Any) -> Any:
+        """Refuse: lists have no matrix product."""
+        raise LiteralError("lists have no matrix product", where=user_site(), do="a sum of products is (x * y).Sum()")
+
+    __rmatmul__ = __matmul__
 
     def __call__(self, *args: Any, **kwargs: Any) -> DataFrame:
         """Give an xAOD leaf that is written as a call, ``p.eta()``."""
         return called_leaf(self, args, kwargs, user_site())
 
+    @checked
+    def get(self, name: str, default: Any = REQUIRED, *, as_: str = "") -> DataFrame:
+        """Give a leaf, with ``default`` in the files of the dataset that lack it, decided file by file.
+
+        Parameters
+        ----------
+        name : str
+            The leaf or collection.
+        default : bool, int, float, str or None
+            What the leaf is in files that lack it, in every event and for each object; None is missing. A collection needs none: files that
+            lack it have none of its objects, and leaves that are lists themselves are empty lists there.
+        as_ : str
+            The kind to convert the leaf to, as numpy names it; needed where files hold it as kinds that do not fit together.
+
+        Raises
+        ------
+        LiteralError
+            When there is no default, or the leaf's kind cannot hold it exactly.
+        MixedFilesError
+            When files hold it as kinds that do not fit together, and ``as_`` does not say which it is to be.
+        """
+        where = user_site()
+        return self._made(leaf_or_default(self, name, default, as_, where))
+
+    @checked
     def map(self, function: Callable[..., Any]) -> DataFrame:
         """Give ``function`` of each element of the outermost collection inside the event.
 
@@ -165,6 +218,7 @@ class DataFrame(Operators, Aggregates):
         """
         return self._made(mapped(self, function, user_site()))
 
+    @checked
     def Where(self, condition: Any) -> Self:  # noqa: N802
         """Give ``self[condition]``."""
         return self[condition]  # type: ignore[no-any-return]
@@ -179,11 +233,14 @@ class DataFrame(Operators, Aggregates):
 
     def __awkward_function__(self, func: Any, arrays: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Record an awkward function."""
-        return awkward_call(self, func, args, kwargs, site_outside("awkward"))
+        return awkward_call(self, func, args, kwargs, user_site())
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: there are no values yet."""
-        raise control_flow.no_value(site_outside("numpy"), "a numpy array", "call make_local(x) first")
+        raise control_flow.no_value(user_site(), "a numpy array", "call make_local(x) first")
+
+    # Arrays that are local already ask for these before they compute with us: without them, awkward takes us for a list of something.
+    __dlpack__ = __dlpack_device__ = __arrow_array__ = __array__
 
     def __hash__(self) -> int:
         """Hash by the expression's key."""

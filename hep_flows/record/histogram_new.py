@@ -5,12 +5,11 @@ Builders never change: every call gives a new one. Arguments are checked when th
 
 from __future__ import annotations
 
-import functools
-import inspect
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from hep_flows.errors import LiteralError, did_you_mean
+from hep_flows.errors import FieldError, LiteralError, did_you_mean
 from hep_flows.record import histogram_spec as spec
+from hep_flows.record.arguments import checked
 from hep_flows.record.histogram_template import function_transform, transform_of
 from hep_flows.record.source_line import user_site
 
@@ -22,35 +21,6 @@ if TYPE_CHECKING:
     from hep_flows.record.histogram_spec import AxisSpec
 
     Finish = Callable[[str, Where], Histogram]
-
-Method = TypeVar("Method", bound="Callable[..., Any]")
-
-
-def _checked(method: Method) -> Method:
-    """Turn arguments that do not fit the signature into an error with the user's line."""
-    signature = inspect.signature(method)
-
-    @functools.wraps(method)
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            signature.bind(self, *args, **kwargs)
-        except TypeError as error:
-            unknown = next((k for k in kwargs if k not in signature.parameters), "")
-            shown = ", ".join([_shown(p) for n, p in signature.parameters.items() if n != "self"])
-            raise LiteralError(
-                f"{method.__name__}: {error}",
-                where=user_site(),
-                why=f"it is {method.__name__}({shown})",
-                do=did_you_mean(unknown, signature.parameters) if unknown else "",
-            ) from None
-        return method(self, *args, **kwargs)
-
-    return cast("Method", call)
-
-
-def _shown(parameter: inspect.Parameter) -> str:
-    name = parameter.name
-    return name if parameter.default is inspect.Parameter.empty else f"{name}={parameter.default!r}"
 
 
 class NewHistogram:
@@ -67,6 +37,20 @@ class NewHistogram:
         """Show the axes so far."""
         return f"<new histogram: {', '.join([f'{a.kind} {a.name}'.strip() for a in self._axes]) or 'no axis yet'}>"
 
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse: what is not an axis or a storage comes when those are there."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        steps = [n for n in dir(type(self)) if not n.startswith("_")]
+        begun = isinstance(self, NewHistogramWithAxes)
+        storage = ".Double() or .Weight()" if begun else ".Reg(50, 0, 200, name='pt').Double()"
+        raise FieldError(
+            f"a histogram without a storage has no {name!r}",
+            where=user_site(),
+            why="axes come first, then the storage, then fill",
+            do=did_you_mean(name, steps) or f"add {'a storage' if begun else 'an axis and a storage'} before: {storage}",
+        )
+
     def _with(self, axis: AxisSpec, where: Where) -> NewHistogramWithAxes:
         if axis.name and axis.name in [a.name for a in self._axes]:
             raise LiteralError(f"two axes are called {axis.name!r}", where=where)
@@ -78,7 +62,7 @@ class NewHistogram:
         where = user_site()
         return self._with(spec.regular(*ends, transform, about, where), where)
 
-    @_checked
+    @checked
     def Regular(  # noqa: N802, PLR0913
         self,
         bins: int,
@@ -100,21 +84,21 @@ class NewHistogram:
         about = {"name": name, "label": label, "metadata": metadata, **flows}
         return self._regular((bins, start, stop), transform_of(transform, user_site()), about)
 
-    @_checked
+    @checked
     def Sqrt(  # noqa: N802
         self, bins: int, start: float, stop: float, *, name: str = "", label: str = "", metadata: Any = None
     ) -> NewHistogramWithAxes:
         """Add an axis of bins of equal width in the square root."""
         return self._regular((bins, start, stop), {"kind": "sqrt"}, {"name": name, "label": label, "metadata": metadata})
 
-    @_checked
+    @checked
     def Log(  # noqa: N802
         self, bins: int, start: float, stop: float, *, name: str = "", label: str = "", metadata: Any = None
     ) -> NewHistogramWithAxes:
         """Add an axis of bins of equal width in the logarithm."""
         return self._regular((bins, start, stop), {"kind": "log"}, {"name": name, "label": label, "metadata": metadata})
 
-    @_checked
+    @checked
     def Pow(  # noqa: N802, PLR0913
         self, bins: int, start: float, stop: float, *, power: float, name: str = "", label: str = "", metadata: Any = None
     ) -> NewHistogramWithAxes:
@@ -126,7 +110,7 @@ class NewHistogram:
         """Refuse: a Python function cannot be part of a key."""
         raise function_transform(user_site())
 
-    @_checked
+    @checked
     def Variable(  # noqa: N802, PLR0913
         self,
         edges: Iterable[float],
@@ -146,7 +130,7 @@ class NewHistogram:
         about = {"name": name, "label": label, "metadata": metadata, **flows}
         return self._with(spec.variable(edges, about, where), where)
 
-    @_checked
+    @checked
     def Integer(  # noqa: N802, PLR0913
         self,
         start: int,
@@ -167,7 +151,7 @@ class NewHistogram:
         about = {"name": name, "label": label, "metadata": metadata, **flows}
         return self._with(spec.integer(start, stop, about, where), where)
 
-    @_checked
+    @checked
     def IntCategory(  # noqa: N802
         self, categories: Iterable[int], *, name: str = "", label: str = "", metadata: Any = None, growth: bool = False
     ) -> NewHistogramWithAxes:
@@ -176,7 +160,7 @@ class NewHistogram:
         about = {"name": name, "label": label, "metadata": metadata, "growth": growth}
         return self._with(spec.categories("IntCategory", categories, about, where), where)
 
-    @_checked
+    @checked
     def StrCategory(  # noqa: N802
         self, categories: Iterable[str], *, name: str = "", label: str = "", metadata: Any = None, growth: bool = False
     ) -> NewHistogramWithAxes:
@@ -185,7 +169,7 @@ class NewHistogram:
         about = {"name": name, "label": label, "metadata": metadata, "growth": growth}
         return self._with(spec.categories("StrCategory", categories, about, where), where)
 
-    @_checked
+    @checked
     def Boolean(self, name: str = "", label: str = "", metadata: Any = None) -> NewHistogramWithAxes:  # noqa: N802
         """Add an axis with a bin for false and one for true."""
         where = user_site()
@@ -205,42 +189,42 @@ class NewHistogramWithAxes(NewHistogram):
         kept["metadata"] = spec.plain(about["metadata"], "metadata", where)
         return self._finish(spec.spec_text(self._axes, {"kind": kind, **more}, kept), where)
 
-    @_checked
+    @checked
     def Double(self, *, metadata: Any = None, label: str | None = None, name: str | None = None) -> Histogram:  # noqa: N802
         """Sum weights in 64-bit floats."""
         return self._stored("Double", {"metadata": metadata, "label": label, "name": name})
 
-    @_checked
+    @checked
     def Int64(self, *, metadata: Any = None, label: str | None = None, name: str | None = None) -> Histogram:  # noqa: N802
         """Count in 64-bit integers."""
         return self._stored("Int64", {"metadata": metadata, "label": label, "name": name})
 
-    @_checked
+    @checked
     def AtomicInt64(self, *, metadata: Any = None, label: str | None = None, name: str | None = None) -> Histogram:  # noqa: N802
         """Count in 64-bit integers that threads may share."""
         return self._stored("AtomicInt64", {"metadata": metadata, "label": label, "name": name})
 
-    @_checked
+    @checked
     def Unlimited(self, *, metadata: Any = None, label: str | None = None, name: str | None = None) -> Histogram:  # noqa: N802
         """Count in as many bits as needed."""
         return self._stored("Unlimited", {"metadata": metadata, "label": label, "name": name})
 
-    @_checked
+    @checked
     def Weight(self, *, metadata: Any = None, label: str | None = None, name: str | None = None) -> Histogram:  # noqa: N802
         """Sum weights and their squares."""
         return self._stored("Weight", {"metadata": metadata, "label": label, "name": name})
 
-    @_checked
+    @checked
     def Mean(self, *, metadata: Any = None, label: str | None = None, name: str | None = None) -> Histogram:  # noqa: N802
         """Average ``sample``."""
         return self._stored("Mean", {"metadata": metadata, "label": label, "name": name})
 
-    @_checked
+    @checked
     def WeightedMean(self, *, metadata: Any = None, label: str | None = None, name: str | None = None) -> Histogram:  # noqa: N802
         """Average ``sample`` by weight."""
         return self._stored("WeightedMean", {"metadata": metadata, "label": label, "name": name})
 
-    @_checked
+    @checked
     def MultiCell(  # noqa: N802
         self, nelem: int, /, *, metadata: Any = None, label: str | None = None, name: str | None = None
     ) -> Histogram:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from hep_flows.errors import ControlFlowError, RecordError
+from hep_flows.errors import ControlFlowError, FieldError, RecordError, did_you_mean
+from hep_flows.record.instead import LOCAL_HISTOGRAM
 from hep_flows.record.source_line import user_site
 
 if TYPE_CHECKING:
@@ -44,6 +45,29 @@ class HistogramRequest:
             where=user_site(),
             do="write counts, edges = make_local(np.histogram(x))",
         )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse what a histogram with values has."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        own = [n for n in dir(type(self)) if not n.startswith("_")]
+        raise FieldError(
+            f"a histogram that is not local yet has no {name!r}",
+            where=user_site(),
+            why="nothing has been counted yet",
+            do=did_you_mean(name, own) or LOCAL_HISTOGRAM,
+        )
+
+    def _refused(self, *_: object, **__: object) -> NoReturn:
+        raise ControlFlowError(
+            "a histogram that is not local yet has no bins and no arithmetic",
+            where=user_site(),
+            why="nothing has been counted yet",
+            do=LOCAL_HISTOGRAM,
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _refused
+    __getitem__ = __setitem__ = __len__ = __array__ = __float__ = __array_ufunc__ = __array_function__ = _refused
 
     def __eq__(self, other: object) -> bool:
         """Say whether it asks for the same histogram of the same table."""

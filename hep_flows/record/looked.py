@@ -21,6 +21,8 @@ class Looked:
     ----------
     names : mapping
         By key of an expression and name: the expression, and the stored leaf of that name; None where there is none.
+    gets : dict
+        By key, the leaves that were asked for with a default.
     whole_schema : bool
         Whether names were listed, or leaves chosen by what there is.
     keys : set of str
@@ -34,6 +36,7 @@ class Looked:
     """
 
     names: dict[tuple[bytes, str], tuple[Expr, Expr | None]] = field(default_factory=dict)
+    gets: dict[bytes, Expr] = field(default_factory=dict)
     whole_schema: bool = False
     keys: set[str] = field(default_factory=set)
     all_metadata: bool = False

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import AxisError, LiteralError, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, Function
+from hep_flows.expr.types import Record
+from hep_flows.record.arguments import checked
 from hep_flows.record.operands import constant_of
 from hep_flows.record.source_line import user_site
 from hep_flows.record.vectors import delta_phi, delta_r
@@ -50,7 +52,11 @@ def aggregated(name: str, of: Expr, axis: int | None, where: Site | None, option
 
 def _axis_number(axis: Any, depth: int, of: Expr, where: Site | None) -> int:
     if not isinstance(axis, int) or isinstance(axis, bool):
-        raise LiteralError(f"an axis is an integer, not {with_article(axis)}", where=where)
+        raise LiteralError(
+            f"an axis is an integer, not {with_article(axis)}",
+            where=where,
+            do="leave it out: the innermost list is meant; the element with the largest pt is X[X.pt == X.pt.Max()].First()",
+        )
     at = axis + depth if axis < 0 else axis
     if not 0 <= at < depth:
         raise AxisError(
@@ -75,7 +81,7 @@ def method_of(row: Function) -> Callable[..., DataFrame]:
     method.__name__, method.__qualname__ = row.method, f"DataFrame.{row.method}"
     method.__doc__ = f"Give {row.doc}." + (f" Of an empty list: {row.empty}." if row.empty else "")
     method.__signature__ = signature  # type: ignore[attr-defined]
-    return method
+    return checked(method)
 
 
 class Aggregates:
@@ -83,11 +89,13 @@ class Aggregates:
 
     __slots__ = ()
 
+    @checked
     def First(self) -> DataFrame:  # noqa: N802
         """Give the first entry of each innermost list, missing for an empty one."""
         frame: Any = self
         return frame._like(picked(frame._expr, 0, "First", user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
 
+    @checked
     def DeltaR(self, other: DataFrame) -> DataFrame:  # noqa: N802
         """Give the distance sqrt(deta^2 + dphi^2) of two objects, dphi wrapped into [-pi, pi).
 
@@ -96,6 +104,7 @@ class Aggregates:
         frame: Any = self
         return frame._made(delta_r(frame, other, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
 
+    @checked
     def DeltaPhi(self, other: DataFrame) -> DataFrame:  # noqa: N802
         """Give the difference of phi of two objects, wrapped into [-pi, pi). Both need phi, and must align."""
         frame: Any = self
@@ -121,5 +130,12 @@ def picked(of: Expr, index: int, title: str, where: Site | None) -> Expr:
             f"{title} requires a sequence, and this is one {'element' if t.loops else 'value'}: {t}",
             where=where,
             do="use the value as it is",
+        )
+    if len(t.axes) == 1 and isinstance(t.item, Record) and any(m.axes for m in t.item.members.values()):
+        raise AxisError(
+            f"{title} of the table would be one event, and expressions are about all of them",
+            where=where,
+            why="a position in brackets is one in each innermost list",
+            do="df[:1] is the table of the first event; make_local(df.MET.pt)[0] is its value, when it is local",
         )
     return build.pick(of, index, len(t.axes) - 1, where)

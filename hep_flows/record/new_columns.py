@@ -45,12 +45,13 @@ def set_column(frame: DataFrame, name: Any, value: Any, where: Where) -> None:
             f"a leaf cannot have the column {name!r}", where=where, why=f"this is {of.type}", do="define it on the collection"
         )
     if leaf_of(of, name, table, where) is not None:
-        owner = ".".join(path_of(of)) or "the table"
+        base = ".".join(path_of(of))
+        owner = base or "the table"
         raise FieldError(
             f"{name!r} is a stored leaf of {owner}",
             where=where,
             why="a column would change the meaning of what the file holds",
-            do=f"choose another name, or hide it on purpose with define_alias({owner!r}, {name!r}, ...)",
+            do=f"choose another name, or hide it on purpose with define_alias({base!r}, {name!r}, lambda o: ...)",
         )
     if hasattr(value, "_expr"):
         definition = expr_of(value, table, where)
@@ -60,6 +61,8 @@ def set_column(frame: DataFrame, name: Any, value: Any, where: Where) -> None:
         raise LiteralError(
             f"a column is an expression or a function of one element, not {with_article(value)}",
             where=where,
-            do=f"write lambda x: {value!r}" if isinstance(value, bool | int | float | str) else "",
+            do=f"write lambda x: {value!r}"
+            if isinstance(value, bool | int | float | str)
+            else "an array that is local stays outside: join it to the result, when that is local",
         )
     table.add_column(of, name, spread(definition, of, where), where)

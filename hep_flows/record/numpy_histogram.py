@@ -68,7 +68,11 @@ def _values(value: Any, what: str, table: Table | None, where: Where) -> Expr:
     if expr.type.loops:
         raise AxisError(f"{what} cannot be used inside of a lambda", where=where, do="take it of the result of map")
     if not expr.type.axes:
-        raise AxisError(f"{what} needs one value for each event or object, and this is {expr.type}", where=where)
+        raise AxisError(
+            f"{what} needs one value for each event or object, and this is {expr.type}",
+            where=where,
+            do="fill what it was computed of: np.histogram(X.pt)",
+        )
     return expr
 
 

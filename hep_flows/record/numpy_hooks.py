@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import LiteralError, did_you_mean
+from hep_flows.errors import LiteralError, RecordError, with_article
 from hep_flows.expr.functions import FUNCTIONS, Function, row_called
 from hep_flows.expr.types import Record
+from hep_flows.record.control_flow import no_value
+from hep_flows.record.instead import VALUES, instead_of
 from hep_flows.record.operands import constant_of, expr_of
 from hep_flows.record.operators import elementwise
 from hep_flows.record.recorder import Recorder, called_with
+from hep_flows.record.source_line import asking_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,11 +32,16 @@ def ufunc_call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str,
         For a method such as ``reduce``, a keyword, or a ufunc that the language does not have.
     """
     if method != "__call__":
-        raise LiteralError(
-            f"np.{ufunc.__name__}.{method} cannot be recorded", where=where, do="use x.Sum(), x.Max(), ... along the innermost axis"
-        )
+        reduced = {"add": "Sum", "multiply": "Prod", "maximum": "Max", "minimum": "Min", "logical_and": "All", "logical_or": "Any"}
+        form = reduced.get(ufunc.__name__) if method == "reduce" else None
+        do = f"x.{form}() does so with each list" if form else instead_of("cumsum" if method == "accumulate" else method) or VALUES
+        raise LiteralError(f"np.{ufunc.__name__}.{method} cannot be recorded", where=where, do=do)
     if kwargs:
-        raise LiteralError(f"np.{ufunc.__name__} takes no keyword {', '.join(kwargs)!r} on an expression", where=where)
+        raise LiteralError(
+            f"np.{ufunc.__name__} takes no keyword {', '.join(kwargs)!r} on an expression",
+            where=where,
+            do=f"leave {next(iter(kwargs))} out; where a condition is meant: np.where(mask, y, z)",
+        )
     row = row_called(ufunc.__name__, "numpy")
     if row is None or row.kind != "elementwise":
         raise _unknown(ufunc.__name__, where)
@@ -44,9 +52,12 @@ def ufunc_call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str,
     return elementwise(row.name, args, where)
 
 
-def _unknown(name: str, where: Site | None) -> LiteralError:
-    do = did_you_mean(name, numpy_names()) or "call make_local first, or wrap it with @user_func"
-    return LiteralError(f"np.{name} cannot be recorded", where=where, why="the language has no such function", do=do)
+def _unknown(name: str, where: Site | None) -> RecordError:
+    if asking_library() not in ("", "numpy", "awkward"):
+        return no_value(where, f"np.{name}", "")
+    return LiteralError(
+        f"np.{name} cannot be recorded", where=where, why="the language has no such function", do=instead_of(name) or VALUES
+    )
 
 
 def numpy_names() -> list[str]:
@@ -88,7 +99,9 @@ def _where(on: Recorder, condition: Any, *choices: Any) -> DataFrame:
     return on.call("where", condition, *choices)
 
 
-def _round(on: Recorder, a: Any, decimals: int = 0) -> DataFrame:
+def _round(on: Recorder, a: Any, decimals: Any = 0) -> DataFrame:
+    if not isinstance(decimals, int) or isinstance(decimals, bool):
+        raise on.refuse(f"decimals are an integer, not {with_article(decimals)}", "write np.round(x, 2)")
     return on.call("round", a, options=(("decimals", decimals),))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import line_of
+from hep_flows.errors import LiteralError, line_of, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import mixed_units
 from hep_flows.expr.types import Record
@@ -109,8 +109,10 @@ class Operators:  # noqa: PLW1641 - DataFrame defines the hash
         """Record the whole quotient and the remainder."""
         return self // other, self % other
 
-    def __round__(self, digits: int | None = None) -> DataFrame:
+    def __round__(self, digits: Any = None) -> DataFrame:
         """Record rounding to that many decimals, half to even."""
+        if digits is not None and (not isinstance(digits, int) or isinstance(digits, bool)):
+            raise LiteralError(f"decimals are an integer, not {with_article(digits)}", where=user_site(), do="write round(x, 2)")
         return unary("round", self, (("decimals", digits or 0),))  # type: ignore[no-any-return]
 
     def __bool__(self) -> bool:

@@ -101,4 +101,10 @@ def called_with(on: Recorder, title: str, record: Callable[..., Any], args: Sequ
     except TypeError as error:
         if "argument" not in str(error) or isinstance(error, LiteralError):
             raise
-        raise on.refuse(f"{title}: {str(error).split(') ', 1)[-1]}") from None
+        extra = next((k for k in kwargs if f"unexpected keyword argument {k!r}" in str(error)), "")
+        raise on.refuse(
+            f"{title}: {str(error).split(') ', 1)[-1]}",
+            f"leave {extra} out, or make_local(x) and use {title} on the array"
+            if extra
+            else f"make_local(x), and use {title} on the array",
+        ) from None

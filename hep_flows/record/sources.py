@@ -11,17 +11,17 @@ from hep_flows.record.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hep_flows.expr.nodes import Dataset
+    from hep_flows.expr.nodes import Collections, Dataset
     from hep_flows.plugin import Description
 
 
-def table_of(description: Description, kind: str) -> DataFrame:
+def table_of(description: Description, kind: str, collections: Collections = ()) -> DataFrame:
     """Give the frame of a table from what a plug-in found in its files."""
-    return frame_of(dataset_of(description, kind))
+    return frame_of(dataset_of(description, kind, collections=collections))
 
 
-def dataset_of(description: Description, kind: str, name: str = "") -> Dataset:
-    """Give the node of a table, under a name to show."""
+def dataset_of(description: Description, kind: str, name: str = "", collections: Collections = ()) -> Dataset:
+    """Give the node of a table, under a name to show; ``collections`` are those that the user named by their leaves."""
     return build.dataset(
         kind,
         description.content,
@@ -29,6 +29,7 @@ def dataset_of(description: Description, kind: str, name: str = "") -> Dataset:
         description.record,
         files=description.files,
         name=name or description.name,
+        collections=collections,
     )
 
 

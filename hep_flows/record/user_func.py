@@ -12,6 +12,7 @@ from hep_flows.errors import LiteralError, with_article
 from hep_flows.expr.cpp_function import CppFunction
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.types import Bool, Float, Int, Item, String
+from hep_flows.record.arguments import checked
 from hep_flows.record.declared_function import recorded_call
 from hep_flows.record.function_code import code_identity, has_body, inferred_return
 from hep_flows.record.source_line import user_site
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _ITEMS: dict[object, Item] = {float: Float(64), int: Int(64), bool: Bool(), str: String()}
 
 
+@checked
 def user_func(function: Callable[..., Any] | None = None, *, cpp: CppFunction | str | None = None) -> Callable[..., Any]:
     """Let a function be used in expressions.
 
@@ -52,6 +54,10 @@ def user_func(function: Callable[..., Any] | None = None, *, cpp: CppFunction | 
     if cpp is not None and not isinstance(cpp, str | CppFunction):
         raise LiteralError(f"a body in C++ is a text or a CppFunction, not {with_article(cpp)}", where=user_site())
     body = CppFunction(cpp) if isinstance(cpp, str) else cpp
+    if function is not None and not callable(function):
+        raise LiteralError(
+            f"user_func takes a function, not {with_article(function)}", where=user_site(), do="write @user_func above it"
+        )
     if function is None:
         return functools.partial(_user_func, cpp=body)
     return _user_func(function, cpp=body)

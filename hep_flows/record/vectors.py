@@ -49,7 +49,11 @@ def _of_both(name: str, leaves: tuple[str, ...], a: DataFrame, b: DataFrame, whe
     from hep_flows.record.operands import expr_of
 
     if not hasattr(b, "_expr"):
-        raise LiteralError(f"{SYMBOLS[name]} needs another object, not {with_article(b)}", where=where)
+        raise LiteralError(
+            f"{SYMBOLS[name]} needs another object, not {with_article(b)}",
+            where=where,
+            do="give an object with eta and phi: x.DeltaR(y)",
+        )
     parts = [frame[leaf] for frame in (a, b) for leaf in leaves]
     return build.call(name, [expr_of(p, a._table, where) for p in parts], where=where)  # noqa: SLF001
 
@@ -118,7 +122,7 @@ def _components(of: Expr, table: Table, where: Where) -> dict[str, Expr]:
 
 
 def _is_component(member: Member) -> bool:
-    return is_number(member.item) and not member.axes and not member.unreadable
+    return is_number(member.item) and not member.axes and member.is_plain
 
 
 def _from_polar(of: Expr, table: Table, where: Where) -> dict[str, Expr]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.functions import mixed_units
-from hep_flows.expr.nodes import Call, Dataset
+from hep_flows.expr.nodes import Call, Dataset, Field
 from hep_flows.expr.text import one_line
+from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
 
 if TYPE_CHECKING:
     from hep_flows.expr.functions import UserFunction
-    from hep_flows.expr.nodes import Expr
+    from hep_flows.expr.nodes import Default, Expr
     from hep_flows.planning.task import Plan
 
 MOST = 12
@@ -25,8 +26,19 @@ def notes(plan: Plan) -> list[str]:
             found.update(dict.fromkeys(_of_call(node)))
         elif isinstance(node, Dataset):
             found.update(dict.fromkeys(_of_table(node)))
+        elif isinstance(node, Field) and node.default is not None:
+            found.update(dict.fromkeys(_of_default(node, node.default)))
     found.update(dict.fromkeys(_assumed(plan)))
     return _first(list(found))
+
+
+def _of_default(node: Field, default: Default) -> list[str]:
+    """Say which leaf that was asked for with a default is in no file: it may be misspelled."""
+    record = node.of.type.item
+    if not isinstance(record, Record) or node.name in record.members:
+        return []
+    whose = "" if isinstance(node.of, Dataset) else f"{record.name}."
+    return [f"{whose}{node.name} is in no file: {default.value!r} stands for it everywhere"]
 
 
 def _of_table(table: Dataset) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from hep_flows.errors import LiteralError
 from hep_flows.record.source_line import user_site
+from hep_flows.store.commit import save_text
 
 if TYPE_CHECKING:
     import os
@@ -121,6 +122,8 @@ class PlanView:
         ------
         LiteralError
             For another ending.
+        StoreError
+            When it cannot be written there.
         """
         target = Path(path)
         match target.suffix.lower():
@@ -140,4 +143,4 @@ class PlanView:
                     where=user_site(),
                     do="use .svg, .html or .txt",
                 )
-        target.write_text(text, encoding="utf-8")
+        save_text(target, text, "the plan", user_site())

@@ -11,19 +11,22 @@ import os
 import shutil
 import socket
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hep_flows.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from hep_flows.errors import Where
     from hep_flows.store.paths import Folder
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the last is the limit of a process
+UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,118 @@ def remove(folder: Folder, name: str) -> None:
             os.unlink(path)
 
 
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Give the path of a file to write; it takes its place at the end of the ``with`` block, unless that fails.
+
+    Raises
+    ------
+    OSError
+        As the file system raises it; nothing is left behind, and what was there before is untouched.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:12]}{target.suffix}")
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, target)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a text file that is there completely or not at all."""
+    with whole_file(target) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def save_text(target: Path, text: str, what: str, where: Where = None) -> None:
+    """Write a text file that the user asked for.
+
+    Raises
+    ------
+    StoreError
+        When it cannot be written: with the folder, what is missing and how much room is needed.
+    """
+    check_place(target, what, where)
+    with told_of_disk(target, what, where=where, need=len(text.encode())):
+        write_text(target, text)
+
+
+def check_place(path: str | os.PathLike[str], what: str, where: Where = None) -> None:
+    """Check that a file can be written, before the work is done that it is to tell of.
+
+    Raises
+    ------
+    StoreError
+        When its folder is not there, or cannot be written.
+    """
+    target = Path(path).absolute()
+    reason, do = "", "give a place that can be written"
+    if target.is_dir():
+        reason, do = "it is a folder", f"name a file in it: {os.fspath(path)}/NAME"
+    elif not target.parent.is_dir():
+        reason, do = f"there is no folder {target.parent}", "make that folder, or give another place"
+    elif not os.access(target.parent, os.W_OK):
+        reason = f"you may not write into {target.parent}"
+    if reason:
+        raise StoreError(f"{what} cannot be written to {os.fspath(path)}", where=where, why=reason, do=do)
+
+
+@contextmanager
+def told_of_disk(
+    place: str | os.PathLike[str], what: str, *, where: Where = None, need: int | Callable[[], int] = 0, do: str = ""
+) -> Iterator[None]:
+    """Tell what the file system refuses in the block as an error of ours.
+
+    Parameters
+    ----------
+    place : path
+        The file or folder that the user named.
+    what : str
+        What is written, such as ``"the plan"``.
+    need : int or callable
+        How many bytes are needed, as far as that is known.
+    do : str
+        What helps, where it is something else than another place.
+
+    Raises
+    ------
+    StoreError
+        For an error of the file system, however it is wrapped: Arrow raises one of its own about the file that it could not finish.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        found = refused_by_disk(error)
+        if found is None:
+            raise
+        folder = Path(place).absolute()
+        while not folder.is_dir():
+            folder = folder.parent
+        full = found.errno in FULL
+        n_bytes = need if isinstance(need, int) else need()
+        room = f"; about {n_bytes / 1e6:.3g} MB are needed, {_free(str(folder))}" if full else ""
+        raise StoreError(
+            f"{what} cannot be written to {os.fspath(place)}" + (": there is no room" if full else ""),
+            where=where,
+            why=f"{found.strerror or found}{room} in the folder {folder}",
+            do=do or ("make room there, or give another place" if full else "give a place that can be written"),
+        ) from error
+
+
+def refused_by_disk(error: BaseException) -> OSError | None:
+    """Give the error of the file system that is behind another one."""
+    link: BaseException | None = error
+    for _ in range(50):
+        if link is None or isinstance(link, OSError):
+            return link
+        link = link.__cause__ or link.__context__
+    return None
+
+
 def full_disk(error: BaseException, root: str, need: int) -> StoreError | None:
     """Give the error to raise when a full disk or a quota is behind an error, however it is wrapped.
 
@@ -202,18 +317,14 @@ def full_disk(error: BaseException, root: str, need: int) -> StoreError | None:
     need : int
         How many bytes the result has, not compressed.
     """
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and len(seen) < 50:
-        if isinstance(link, OSError) and link.errno in FULL:
-            return StoreError(
-                f"there is no room in the cache folder {root}",
-                why=f"the result has {need / 1e6:.1f} MB before compression, {_free(root)} (error {link.errno})",
-                do="remove results that are not needed (hep-flows cache gc), or move the cache to another disk",
-            )
-        seen.add(len(seen))
-        link = link.__cause__ or link.__context__
-    return None
+    found = refused_by_disk(error)
+    if found is None or found.errno not in FULL:
+        return None
+    return StoreError(
+        f"there is no room in the cache folder {root}",
+        why=f"the result has {need / 1e6:.1f} MB before compression, {_free(root)} (error {found.errno})",
+        do="remove results that are not needed (hep-flows cache gc), or move the cache to another disk",
+    )
 
 
 def _free(root: str) -> str:

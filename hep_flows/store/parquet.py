@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hep_flows.plugin import Result
 
 METADATA = b"hep_flows"
-FORMAT = "hf-store/1"
+FORMAT = "hf-store/2"
 ROWS = 2**20
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from hep_flows.errors import StoreError
 
+# Results of one format: those of another are in a folder of their own, which is never touched.
+OBJECTS = "objects-2"
+
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
@@ -44,7 +47,7 @@ class Folder:
     @property
     def objects(self) -> str:
         """The folder of results."""
-        return f"{self.root}/objects"
+        return f"{self.root}/{OBJECTS}"
 
     @property
     def temporaries(self) -> str:
@@ -68,15 +71,15 @@ class Folder:
 
     def shelf(self, name: str) -> str:
         """The folder that the object and the sidecar of a key share."""
-        return f"{self.root}/objects/{name[:2]}"
+        return f"{self.root}/{OBJECTS}/{name[:2]}"
 
     def object(self, name: str) -> str:
         """The Parquet file of a key."""
-        return f"{self.root}/objects/{name[:2]}/{name}.parquet"
+        return f"{self.root}/{OBJECTS}/{name[:2]}/{name}.parquet"
 
     def sidecar(self, name: str) -> str:
         """The sidecar of a key: where it stands, the object is committed."""
-        return f"{self.root}/objects/{name[:2]}/{name}.json"
+        return f"{self.root}/{OBJECTS}/{name[:2]}/{name}.json"
 
     def lock(self, name: str) -> str:
         """The file that the one writer of a key holds."""

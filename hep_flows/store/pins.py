@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import StoreError
+from hep_flows.store.commit import told_of_disk, write_text
 from hep_flows.store.paths import is_key_name, key_name
 
 if TYPE_CHECKING:
@@ -17,9 +19,8 @@ def pin(store: Store, key: bytes | str, why: str = "") -> None:
     """Keep the result of a key, also one that is still to come, until it is unpinned."""
     path = store.folder.pin(key_name(key))
     _writable(store)
-    os.makedirs(store.folder.pins, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(why)
+    with told_of_disk(store.folder.pins, "the pin", need=len(why)):
+        write_text(Path(path), why)
 
 
 def unpin(store: Store, key: bytes | str) -> None:

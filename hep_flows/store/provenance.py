@@ -24,8 +24,8 @@ class Provenance:
     ----------
     name : str
         What a physicist calls it; the name of the column of an array that is no record.
-    plugin, result_version : str
-        Who computed it.
+    plugin, result_version, family : str
+        Who computed it, and the numerics family that the result belongs to.
     expression, text : str
         The expression, encoded and as one line.
     dataset : mapping
@@ -51,6 +51,7 @@ class Provenance:
     name: str = ""
     plugin: str = ""
     result_version: str = ""
+    family: str = ""
     expression: str = ""
     text: str = ""
     dataset: Mapping[str, Any] = field(default_factory=dict)

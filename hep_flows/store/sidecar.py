@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT = "hf-store/1"
+FORMAT = "hf-store/2"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ warning, and is computed again. Nothing that is read here can run code.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 import warnings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError)
 MEMORY_BYTES = 256 * 2**20
 USE_S = 60.0
+_OBJECTS = re.compile(r"objects(-\d+)?")
 
 
 class DamagedResultWarning(UserWarning):
@@ -70,6 +72,15 @@ class Store:
     def writable(self) -> bool:
         """Whether results can be put; if not, ``why_read_only`` says why."""
         return not self.why_read_only
+
+    def of_other_formats(self) -> tuple[str, ...]:
+        """Give the folders of results that another version of this package wrote: they are not read, and never touched."""
+        found: list[str] = []
+        for folder in (self.folder, *self.layers):
+            with suppress(OSError):
+                names = sorted(e.name for e in os.scandir(folder.root) if _OBJECTS.fullmatch(e.name))
+                found += [f"{folder.root}/{n}" for n in names if f"{folder.root}/{n}" != folder.objects]
+        return tuple(found)
 
     def get(self, key: bytes | str) -> Result | None:
         """Give the result of a key, or None when it has to be computed.

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from hep_flows.expr.walk import postorder
-from hep_flows.plugin import No, Plugin, Program, Yes
+from hep_flows.normalise import normalise
+from hep_flows.planning.make_plan import make_plan
+from hep_flows.plugin import LOCAL, LOCAL_VERSION, Columns, No, Plugin, Program, Yes
 from hep_flows.testing.compare import difference, plain, values_differ
 from hep_flows.testing.every_node import every_node
 from hep_flows.testing.expressions import sample_expressions
@@ -123,6 +125,21 @@ class PluginSuite:
                 continue
             wrong = difference(result(plan, plugins), expected_result(_expr(twins[name]), others), self.relative)
             assert not wrong, f"{name}: {wrong}"
+
+    def test_a_member_of_the_local_family_gives_every_bit(self, tested: Plugin, table: DataFrame) -> None:
+        """Whoever promises the bits of the built-in plug-ins gives their values and types exactly, and shares their keys."""
+        twins, plugins, others = self.expressions(self.twin(table)), with_reference(tested), reference()
+        for name, plan in self._plans(tested, table):
+            if name not in twins or any(t.numerics.family != LOCAL for t in plan.tasks):
+                continue
+            alone = make_plan(normalise([_expr(twins[name])]), others)
+            got, expected = result(plan, plugins), result(alone, others)
+            wrong = difference(got, expected, 0.0)
+            if isinstance(got, Columns) and isinstance(expected, Columns) and not wrong:
+                wrong = "" if got.array.type == expected.array.type else f"{got.array.type} instead of {expected.array.type}"
+            assert not wrong, f"{name}: {wrong}"
+            if tested.result_version == LOCAL_VERSION:
+                assert plan.targets == alone.targets, f"{name}: the key is another one"
 
     def test_own_results_are_as_expected(self, tested: Plugin, table: DataFrame) -> None:
         """What only this plug-in can run has the values that are given with it."""

@@ -1,6 +1,11 @@
 """What a run leaves in its folder: read back with the libraries that others would use, and never half of it."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
 
 import awkward as ak
 import hist
@@ -10,11 +15,15 @@ import pytest
 import uhi.io.json
 import uproot
 
-from hep_flows import Histogram, parquet_table, run_analysis, user_func
+from hep_flows import Histogram, nanoaod_table, parquet_table, plan, run, run_analysis, user_func
 from hep_flows.analysis.outputs.skim import Skim
 from hep_flows.analysis.outputs.whole_files import file_name
+from hep_flows.demo.generate import Recipe
+from hep_flows.demo.sample_files import sample_files
 from hep_flows.errors import StoreError
 from hep_flows.execute.run_result import Missing
+from hep_flows.store.pins import pin
+from hep_flows.store.store import Store
 
 pytestmark = pytest.mark.data
 H = Histogram.new
@@ -306,3 +315,101 @@ def test_any_name_of_a_dataset_stays_in_the_folder(fileset, out, name):
 def test_no_two_names_become_one():
     names = ["a/b", "a%2Fb", "a_b", "..", "%2E%2E", ".", "a b", "a+b"]
     assert len({file_name(n) for n in names}) == len(names)
+
+
+def _fill(disk, free):
+    """Take all bytes of a disk but some."""
+    os.posix_fallocate(
+        descriptor := os.open(disk / "filler", os.O_CREAT | os.O_RDWR), 0, max(1, shutil.disk_usage(disk).free - free)
+    )
+    os.close(descriptor)
+
+
+def _whole(file):
+    """Read a file with the library that others would use."""
+    match file.suffix:
+        case ".parquet":
+            ak.from_arrow(pq.ParquetFile(file).read())
+        case ".root":
+            with uproot.open(file) as opened:
+                assert all(opened[k].values() is not None for k in opened.keys(recursive=True, filter_classname="TH*"))
+        case ".json":
+            json.loads(file.read_text())
+        case ".png":
+            assert file.read_bytes().endswith(b"IEND\xaeB`\x82")
+
+
+@pytest.mark.parametrize("free", [0, 8_192, 16_384, 40_960, 65_536, 98_304, 131_072, 196_608])
+def test_a_full_disk_is_told_of_with_folder_and_need_and_leaves_whole_files_only(fileset, small_disk, free):
+    values = run_analysis(analysis, fileset).values
+    _fill(small_disk, free)
+    out = small_disk / "out"
+    with pytest.raises(StoreError, match="no room") as caught:
+        run_analysis(analysis, fileset, out=out)
+    assert str(out) in caught.value.what
+    assert "MB are needed" in caught.value.why
+    assert "in the cache" in caught.value.do
+    for file in [p for p in small_disk.rglob("*") if p.is_file()]:
+        assert not file.name.startswith(".unfinished")
+        _whole(file)
+    assert not (out / "manifest.json").exists()
+    (small_disk / "filler").unlink()  # the advice: make room, and nothing is computed again
+    again = run_analysis(analysis, fileset, out=small_disk / "out")
+    assert "computed" not in {r.state for r in again.report.tasks}
+    assert ak.array_equal(again.values["tt"]["jets"].array(), values["tt"]["jets"])
+    assert (out / "manifest.json").is_file()
+    assert not list(small_disk.rglob(".unfinished*"))
+
+
+WRITERS = {
+    "the report": lambda x, place: run(x, report=place / "report.json"),
+    "the plan": lambda x, place: plan(x).save(place / "plan.svg"),
+    "the pin": lambda x, place: pin(Store(place / "cache"), bytes(32), "why"),
+    "the sample": lambda x, place: sample_files(place / "data", Recipe(events=50)),
+}
+
+
+@pytest.mark.parametrize("what", WRITERS)
+def test_every_other_writer_tells_of_a_full_disk_too(paths, small_disk, what):
+    x = nanoaod_table(paths["tt"]).Jet.pt.Sum()
+    _fill(small_disk, 0)
+    with pytest.raises(StoreError, match=f"{what} cannot be written to {small_disk}.*no room"):
+        WRITERS[what](x, small_disk)
+    assert [p.name for p in small_disk.rglob("*") if p.is_file() and p.suffix != ".lock"] == ["filler"]
+
+
+def test_a_place_for_the_report_that_cannot_be_is_refused_before_anything_runs(paths, tmp_path):
+    x = nanoaod_table(paths["tt"]).Jet.pt.Sum()
+    for place, why in ((tmp_path / "no" / "r.json", "there is no folder"), (tmp_path, "it is a folder")):
+        with pytest.raises(StoreError, match="the report cannot be written") as caught:
+            run(x, report=place)
+        assert why in caught.value.why
+        assert caught.value.where.file == __file__
+    assert {row.state for row in run(x).report.tasks} == {"computed"}
+
+
+def test_a_skim_is_read_as_awkward_reads_it(tmp_path):
+    jets = ak.zip({"pt": ak.Array([[1.0, 2.0], [], [3.0]]), "n": ak.Array([[1, 2], [], [3]])}, with_name="Jet")
+    for number, array in enumerate(
+        [jets, ak.firsts(jets), jets.pt, ak.mask(jets.pt, [True, False, True]), ak.Array(["a", "", "b"])]
+    ):
+        ak.to_parquet(ak.zip({"x": array}, depth_limit=1), file := tmp_path / f"part-{number}.parquet")
+        read, other = Skim(tmp_path, (file.name,), 3, "x").array(), ak.from_parquet(file)["x"]
+        assert read.type == other.type
+        assert ak.array_equal(read, other)
+
+
+def test_no_thread_of_a_library_holds_anything_of_python_when_a_skim_was_read(fileset, out):
+    """A thread that lets go of a Python object when the interpreter is gone ends the process with SIGABRT."""
+    jets = run_analysis(analysis, fileset, out=out).values["tt"]["jets"]
+    code = textwrap.dedent(f"""
+        import os, sys
+        from pathlib import Path
+        from hep_flows.analysis.outputs.skim import Skim
+        skim = Skim(Path({str(jets.folder)!r}), {jets.files!r}, {jets.rows}, {jets.column!r})
+        opened = []
+        sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" else None)
+        skim.array()
+        assert not [o for o in opened if str(o).endswith(".parquet")], opened  # Python opened none: Arrow did
+    """)
+    subprocess.run([sys.executable, "-c", code], check=True)

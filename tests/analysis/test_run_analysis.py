@@ -86,7 +86,7 @@ def test_servicex_reads_what_is_written_so(paths, jets):
     """Files that are written ``localds://`` go through its code generator, in this process."""
     done = run_analysis(analysis, {"tt": {"files": {f"localds://{paths['tt']}": "Events"}}})
     check(done.values["tt"], jets("tt"))
-    assert done.datasets[0].kind == "servicex-nanoaod"
+    assert done.datasets[0].kind == "servicex:nanoaod"
     unsaid = run_analysis(analysis, {"tt": [f"localds://{paths['tt']}"]})
     assert "nothing says what kind of table" in unsaid.datasets[0].failed
 

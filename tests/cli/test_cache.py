@@ -10,6 +10,7 @@ from hep_flows.cli.main import app
 from hep_flows.demo.generate import Recipe
 from hep_flows.demo.sample_files import sample_files
 from hep_flows.errors import StoreError
+from hep_flows.execute import open_store
 
 
 @pytest.fixture
@@ -28,6 +29,24 @@ def call(*words):
 
 def key_of(done):
     return done.report.tasks[-1].key
+
+
+def test_a_cache_of_another_format_is_told_of_and_left_alone(tmp_path, cache_folder, capsys):
+    old = cache_folder / "objects" / "ab" / f"{'ab' * 32}.json"
+    old.parent.mkdir(parents=True)
+    old.write_text('{"format": "hf-store/1"}')
+    count = nanoaod_table(str(sample_files(tmp_path, Recipe(events=200)).nanoaod)).Count()
+    assert run(count, on_error="raise").report.tasks[-1].state == "computed"
+    said = [line for line in capsys.readouterr().err.splitlines() if "version" in line]
+    assert said == [f"hep_flows: the results in {old.parents[1]} are of another version of hep_flows: not used, and left alone"]
+    open_store.store_of.cache_clear()  # as a new process
+    assert run(count, on_error="raise").report.tasks[-1].state == "cached"
+    assert "version" not in capsys.readouterr().err
+    assert call("verify")[0] == 0
+    call("gc", "--limit", "0")
+    call("rebuild")
+    assert old.read_text() == '{"format": "hf-store/1"}'
+    assert json.loads(call("info", "--json")[1])["unused"] == [str(old.parents[1])]
 
 
 def test_info_and_ls_say_what_there_is(done, cache_folder):
@@ -59,7 +78,7 @@ def test_verify_finds_damage(done, cache_folder):
     code, text = call("verify", "--decode")
     assert code == 0
     assert "3 results are sound" in text
-    file = next(cache_folder.glob("objects/*/*.parquet"))
+    file = next(cache_folder.glob("objects-*/*/*.parquet"))
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     code, text = call("verify", "--remove")
     assert code == 1

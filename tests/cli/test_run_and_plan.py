@@ -83,7 +83,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(folder, cache_folder):
     done = call(folder, "run", "analysis.py", "fileset.json", "--out", "out", "--dry-run")
     assert "to compute" in done.stdout
     assert not (folder / "out").exists()
-    assert not list(cache_folder.glob("objects/*/*"))
+    assert not list(cache_folder.glob("objects-*/*/*"))
     assert done.stdout == call(folder, "plan", "analysis.py", "fileset.json").stdout
 
 

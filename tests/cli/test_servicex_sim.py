@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import awkward as ak
@@ -33,25 +33,26 @@ def folder(tmp_path, data):
 def running(folder):
     config = folder / "servicex.yaml"
     command = [*COMMAND, "--data", "data", "--write", str(config), "--fault", "file kind=fails"]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    end = time.monotonic() + 30
-    while not config.exists() and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.05)
-    time.sleep(0.1)
-    yield process, config
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    said = ""
+    while "# Written to" not in said and (line := process.stdout.readline()):
+        said += line
+    yield process, config, said
     process.kill()
     process.communicate()
 
 
 def test_it_serves_a_folder_with_faults_until_it_is_stopped(running, tmp_path, data):
-    process, config = running
-    assert config.exists(), process.stdout.read()
-    one = RemoteServiceX(configured_endpoints(config)[0], RemoteSettings(poll_s=0.1, backoff_s=0.1, deadline_s=30))
+    process, config, begun = running
+    assert config.exists(), begun
+    one = RemoteServiceX(configured_endpoints(config)[0], RemoteSettings(poll_s=0.1, backoff_s=0.1, deadline_s=300))
     (item,) = one.run(Query(QASTLE, "uproot", ("pt",)), ["rucio://local:zmumu"], str(tmp_path), Watch())
     with uproot.open(data("uproot-Zmumu.root")) as file:
         assert ak.array_equal(ak.from_parquet(item.path)["pt"], file["events"]["pt1"].array())
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=20)
+    said = begun + process.stdout.read()
+    process.wait(300)
     assert process.returncode == 0
     assert "rucio://local:zmumu" in said
     assert config.read_text() in said

@@ -6,6 +6,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from hep_flows import render
 from hep_flows.execute.check_array import wrong_array
 from tables_without_files import nano_record, table
 
@@ -25,7 +26,7 @@ JAGGED = ak.values_astype(ak.Array([[1.0, 2.0], []]), np.float32)
     ],
 )
 def test_what_was_asked_for_is_accepted(array, expr):
-    assert wrong_array(array, expr._expr.type, 2) == ""
+    assert wrong_array(array, render(expr).type, 2) == ""
 
 
 @pytest.mark.parametrize(
@@ -42,4 +43,4 @@ def test_what_was_asked_for_is_accepted(array, expr):
     ],
 )
 def test_anything_else_is_named(array, expr, why):
-    assert why in wrong_array(array, expr._expr.type, 2)
+    assert why in wrong_array(array, render(expr).type, 2)

@@ -4,11 +4,10 @@ import shutil
 
 import pytest
 
-from hep_flows import Histogram, nanoaod_table
+from hep_flows import Histogram, nanoaod_table, render
 from hep_flows.errors import SourceError
 from hep_flows.execute import retry
 from hep_flows.execute.run_plan import run_and_report
-from hep_flows.normalise import normalise
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugin import RunContext
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
@@ -63,7 +62,7 @@ def _expressions(files):
 
 def _run(files, streamer, store, **options):
     plugins = [streamer, HistPlugin()]
-    plan = make_plan(normalise([e._expr for e in _expressions(files)]), plugins)
+    plan = make_plan(render(list(_expressions(files))), plugins)
     found, report = run_and_report(plan, plugins, store=store, **options)
     return [found.get(t) for t in plan.targets], report
 

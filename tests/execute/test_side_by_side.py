@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -9,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from execute.event_files import new_process, write
-from hep_flows import Histogram, nanoaod_table, run, user_func
+from hep_flows import Histogram, nanoaod_table, render, run, user_func
 from hep_flows.errors import TaskError
 from hep_flows.execute.run_plan import run_and_report
 from hep_flows.in_order import Stopped
@@ -21,7 +22,7 @@ from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.store.store import Store
 from tiny_plugin import TinyPlugin, tiny_events, tiny_table
 
-WAIT_S = 30
+WAIT_S = 120
 
 
 @user_func
@@ -76,7 +77,7 @@ def with_workers(tmp_path, monkeypatch):
     """Give a run with an empty cache and that many threads."""
 
     def ran(exprs, workers, **options):
-        monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / f"cache_{workers}_{time.monotonic_ns()}"))
+        monkeypatch.setenv("HEP_FLOWS_CACHE", tempfile.mkdtemp(prefix="cache", dir=tmp_path))
         new_process()
         return run(exprs, engine="inline", workers=workers, **options)
 
@@ -154,7 +155,7 @@ def values(result):
 
 def tiny(plugin, names, **options):
     plugins = [plugin, HistPlugin()]
-    plan = make_plan([tiny_table(n).x.Sum()._expr for n in names], plugins)
+    plan = make_plan([render(tiny_table(n).x.Sum()) for n in names], plugins)
     results, report = run_and_report(plan, plugins, **options)
     return [values(results.get(k)) for k in plan.targets], report
 
@@ -191,7 +192,7 @@ def test_tasks_that_are_tried_alone_take_no_more_workers(workers):
 
     plugin = Failing(tables(60))
     plugins = [plugin, HistPlugin()]
-    plan = make_plan([e._expr for n in NAMES for e in (tiny_table(n).x.Sum(), tiny_table(n).k.Sum())], plugins)
+    plan = make_plan([render(e) for n in NAMES for e in (tiny_table(n).x.Sum(), tiny_table(n).k.Sum())], plugins)
     results, report = run_and_report(plan, plugins, workers=workers, chunk_events=10, keep_going=True)
     assert len(results) == 12
     assert not report.errors
@@ -253,7 +254,7 @@ class Server(AwkwardPlugin):
 
 def streamed(datasets, server, store, **options):
     plugins = [server, HistPlugin()]
-    plan = make_plan(normalise([nanoaod_table(files).MET.pt._expr for files in datasets]), plugins)
+    plan = make_plan(normalise([render(nanoaod_table(files).MET.pt) for files in datasets]), plugins)
     results, report = run_and_report(plan, plugins, store=store, **options)
     return [values(results.get(k)) for k in plan.targets], report
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from hashlib import sha256
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from expr.sample import expressions
+from hep_flows import Histogram, nanoaod_table, run
+from hep_flows.demo.generate import Recipe
+from hep_flows.demo.sample_files import sample_files
 from hep_flows.expr.functions import UserFunction
+from hep_flows.expr.transport import decode
+from hep_flows.expr.types import Histogram as HistogramItem
+from hep_flows.expr.types import Record
 
 SORTED = set("add multiply equal not_equal bitwise_and bitwise_or bitwise_xor logical_and logical_or logical_xor".split())
 TURNED = {"greater": "less", "greater_equal": "less_equal"}
@@ -32,13 +41,13 @@ def frame(value):
 
 
 def digest(tag, *fields):
-    return sha256(b"hf-expr/1" + b"".join(map(frame, (tag, *fields)))).digest()
+    return sha256(b"hf-expr/2" + b"".join(map(frame, (tag, *fields)))).digest()
 
 
 def key(node):
     match node.tag:
         case "dataset":
-            return digest("dataset", node.kind, node.content, node.tree)
+            return digest("dataset", model(node), node.content, node.tree)
         case "field":
             return digest("field", key(node.of), node.name)
         case "filter":
@@ -56,8 +65,12 @@ def key(node):
             return digest("input", node.task)
 
 
-def call_key(node):
-    arguments = [key(a) for a in node.args]
+def model(table):
+    return table.kind.split(":")[-1]
+
+
+def call_key(node, of=None):
+    arguments = [(of or key)(a) for a in node.args]
     if isinstance(node.function, UserFunction):
         f = node.function
         code = digest("user function", f.name, f.parameters, tuple(map(str, f.accepts)), str(f.returns), f.code)
@@ -78,7 +91,7 @@ def axes(node):
     """The axes as key, root, and the axis outside of the loop for one inside a loop's element."""
     match node.tag:
         case "dataset":
-            events = digest("axis of events", node.kind, node.content, node.tree)
+            events = digest("axis of events", model(node), node.content, node.tree)
             return [(events, events, None)]
         case "field":
             found = axes(node.of)
@@ -153,6 +166,107 @@ def loops(node):
     if node.tag == "map":
         found.discard((axes(node.over)[1][0], node.level))
     return tuple(sorted(found, key=lambda o: (-o[1], o[0])))
+
+
+def output(node):
+    if isinstance(node.type.item, HistogramItem):
+        return "histogram"
+    return "columns" if node.type.axes else "scalar"
+
+
+def result_key(node, family, version):
+    return digest("result", 1, family, version, key(node), output(node))
+
+
+def batch_key(node, family, version, content, start, stop):
+    members = members_of(node.type.item) if isinstance(node.type.item, Record) else b""
+    form = digest("form", 1, family, version, form_of(node, family, version), output(node), members)
+    return digest("batch", form, tuple(content), start, stop)
+
+
+def members_of(record):
+    rows = []
+    for name, m in record.members.items():
+        inside = members_of(m.item) if isinstance(m.item, Record) else str(m.item)
+        rows.append((name, inside, tuple(m.axes), m.optional, bool(m.unreadable)))
+    return digest("members", record.name, record.model, tuple(rows))
+
+
+def word(node):
+    """Say whether something is known for each range of events, for all events only, or without any."""
+    if node.tag == "dataset":
+        return "partitions"
+    if node.tag == "call" and dict(node.options).get("at") == 0 and node.args:
+        return "whole"
+    over = {word(i) for i in node.inputs() if i.type.axes}
+    for found in ("whole", "partitions"):
+        if found in over:
+            return found
+    is_fill = node.tag == "call" and node.function == "fill"
+    return "whole" if is_fill or any(word(i) != "anywhere" for i in node.inputs()) else "anywhere"
+
+
+def merged(node, user):
+    if node.tag == "literal" or node.type.loops or word(node) == "anywhere":
+        return False
+    chain = isinstance(node.type.item, HistogramItem) and isinstance(user.type.item, HistogramItem)
+    return word(node) != word(user) or (not node.type.axes and not chain)
+
+
+def form_of(node, family, version):
+    def of(i):
+        return digest("merged", result_key(i, family, version)) if merged(i, node) else form_of(i, family, version)
+
+    match node.tag:
+        case "dataset":
+            return digest("dataset", model(node), node.tree)
+        case "literal":
+            return key(node)
+        case "field":
+            item = "" if isinstance(node.type.item, Record) else str(node.type.item)
+            return digest("field", of(node.of), node.name, item, node.type.optional)
+        case "filter":
+            return digest("filter", of(node.of), of(node.mask), node.at)
+        case "bound":
+            return digest("bound", of(node.of), node.level)
+        case "map":
+            return digest("map", b"" if node.level else of(node.over), of(node.body), node.level)
+        case "call":
+            return call_key(node, of)
+
+
+def asked(df):
+    """Results with every sort of key: arrays, objects, loops, numbers that enter again, histograms, picks of events."""
+    hard = df.Jet[(df.Jet.pt > 30) & (abs(df.Jet.eta) < 2.4)]
+    return {
+        "leaf": hard.pt,
+        "object": df.MET,
+        "loop": df.Jet.map(lambda j: hard.pt.Max() - j.pt),
+        "repeated": df.Jet.map(lambda j: df.MET.pt),
+        "normalised": df.MET.pt / df.MET.pt.Max() + hard.pt.Sum().Sum() / df.Count(),
+        "first": df.MET.pt[:7],
+        "counts": np.histogram(df.MET.pt, bins=[0, 10, 20, 50]),
+        "histogram": Histogram.new.Reg(20, 0, 200, name="pt").Double().fill(pt=hard.pt).fill(pt=df.MET.pt / df.MET.pt.Mean()),
+    }
+
+
+def test_every_stored_result_has_the_key_that_it_says_of_itself(tmp_path, cache_folder):
+    df = nanoaod_table([str(sample_files(tmp_path / n, Recipe(events=80, seed=i)).nanoaod) for i, n in enumerate("ab")])
+    assert run(asked(df)).is_complete
+    sorts = set()
+    for path in cache_folder.glob("objects-*/*/*.parquet"):
+        about = json.loads(pq.read_metadata(path).metadata[b"hep_flows"])["provenance"]
+        node, numerics = decode(about["expression"].encode()), (about["family"], about["result_version"])
+        if "batch" in about["tags"]:
+            data = about["dataset"]
+            expected = batch_key(node, *numerics, data["content"], data["start"], data["stop"])
+        else:
+            expected = result_key(node, *numerics)
+        assert path.stem == expected.hex(), about["text"]
+        sorts.add((about["tags"][0], output(node)))
+    assert sorts == {("batch", "columns"), ("batch", "scalar"), ("batch", "histogram")} | {
+        ("merged", "columns"), ("merged", "scalar"), ("merged", "histogram"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", expressions())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import time
 
 import pytest
 
+from calls import in_proportion
 from expr.sample import call, delta, expressions, leaf, lit, table
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
@@ -129,11 +129,17 @@ def test_python_that_is_nested_too_deep_is_refused():
 
 @pytest.mark.parametrize("step", [lambda x: call("add", x, x), lambda x: call("sqrt", x)])
 def test_deep_and_shared_expressions(step):
-    x = leaf("Jet.pt")
-    for _ in range(10_000):
-        x = step(x)
-    start = time.perf_counter()
-    form = to_python(x)
-    assert from_python(form.module, form.names) == x
-    assert time.perf_counter() - start < 20
+    def chain(n):
+        x = leaf("Jet.pt")
+        for _ in range(n):
+            x = step(x)
+        return x
+
+    def there_and_back(x):
+        form = to_python(x)
+        assert from_python(form.module, form.names) == x
+        return form
+
+    assert in_proportion(there_and_back, chain, 400)
+    form = there_and_back(chain(10_000))
     compile(form.module, "expression", "exec")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from expr.sample import call, expressions, leaf
@@ -84,9 +82,7 @@ def test_depth_is_limited_by_memory_alone(long_chain):
 
 def test_sharing_costs_nothing():
     x = leaf("Jet.pt")
-    for _ in range(1000):
+    for _ in range(1000):  # as a tree it would have 2**1000 nodes
         x = call("add", x, x)
-    start = time.perf_counter()
     assert sum(1 for _ in postorder(x)) == 1003
     assert uses(x)[leaf("Jet.pt").key] == 2
-    assert time.perf_counter() - start < 20

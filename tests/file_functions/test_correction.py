@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from sample_corrections import corrections, named, write_corrections
 
-from hep_flows import correction, make_local, plan, run, user_func
+from hep_flows import correction, make_local, plan, render, run, user_func
 from hep_flows.errors import LiteralError, RecordError, SourceError, TaskError
 from hep_flows.expr.transport import decode, encode
 
@@ -110,7 +110,7 @@ def test_only_the_correction_in_use_is_in_the_key(events, plain):
 
 
 def test_an_expression_with_a_correction_can_be_written_and_read(events, plain):
-    asked = correction(plain, "electron-sf 1")(events.Electron.eta, events.Electron.pt, "up")._expr
+    asked = render(correction(plain, "electron-sf 1")(events.Electron.eta, events.Electron.pt, "up"))
     again = decode(encode(asked))
     assert again.key == asked.key
     assert again.function.body is None

@@ -72,7 +72,7 @@ def test_a_served_flow_runs_when_it_is_asked_for(server, project, cache_folder):
     finally:
         serving.send_signal(signal.SIGINT)
         try:
-            serving.wait(30)
+            serving.wait(120)
         except subprocess.TimeoutExpired:
             serving.kill()
             serving.wait()
@@ -86,10 +86,10 @@ def _deployment_run(server, project, name):
     from hep_flows.orchestrate.prefect_settings import shared_settings
 
     with shared_settings(server.url):
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while True:
             try:
-                return run_deployment(name, timeout=120, poll_interval=0.5).state
+                return run_deployment(name, timeout=600, poll_interval=0.5).state
             except ObjectNotFound:
                 assert time.monotonic() < end, "the deployment was never made"
                 time.sleep(0.5)

@@ -58,8 +58,8 @@ def test_an_analysis_runs_over_local_files_and_datasets_of_the_grid(grid, filese
     assert sorted(grid.asked_for()) == sorted([[DATASET], [OPEN_DATA], names[:1]])
     kinds = {n.name: (n.kind, n.kind_reason) for n in done.datasets}
     assert kinds["here"][0] == "nanoaod"
-    assert kinds["ttbar"] == ("servicex-nanoaod", "")
-    assert kinds["open"] == ("servicex-nanoaod", "by the name of its tree, Events")
+    assert kinds["ttbar"] == ("servicex:nanoaod", "")
+    assert kinds["open"] == ("servicex:nanoaod", "by the name of its tree, Events")
 
 
 def test_a_dataset_of_the_grid_that_fails_leaves_the_others(grid, fileset):

@@ -153,7 +153,7 @@ def test_a_plan_shows_the_query_and_the_server_and_what_is_done_here_and_why(atl
     )
     flat = " ".join(shown.split())
     for part in (
-        "servicex-xaod-cpp",
+        "servicex:xaod-cpp",
         "sends to servicex simulator",
         "(call (attr (call (attr (call (attr e 'Electrons') 'AnalysisElectrons') 'Where') (lambda (list x1) (> (call (attr x1 'pt'))",
         "not servicex: the query language takes no steps in slices",

@@ -37,6 +37,11 @@ def record(program: str, table: Any) -> dict[str, Any]:
         return _run(program, DataFrame._of(dataset, Columns(dataset)), affine=user_func(affine), define_alias=define_alias)
 
 
+def recorded(frame: Any) -> Any:
+    """Give the expression as it was recorded, before it is normalised: `render` gives the normal form."""
+    return frame._expr
+
+
 def _run(program: str, df: Any, **names: Any) -> dict[str, Any]:
     everything = {"df": df, "np": np, "near": curry(near), **names}
     exec(program, everything)

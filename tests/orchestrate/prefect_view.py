@@ -11,12 +11,15 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.sorting import FlowRunSort
 
-WAIT_S = 30.0
+WAIT_S = 300.0
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A flow run: its name, its final state and message, the states of its task runs by name and how many have each, and its artifacts."""
+    """A flow run: its name, its final state and message, the states of its task runs by name and how many have each, its artifacts.
+
+    The seconds are those that it ran.
+    """
 
     name: str
     state: str
@@ -25,6 +28,7 @@ class Seen:
     states: Counter
     attempts: dict[str, int]
     artifacts: list
+    seconds: float
 
 
 def latest(url, n_tasks=None):
@@ -37,9 +41,9 @@ def latest(url, n_tasks=None):
         tasks = _settled(client, FlowRunFilter(id=FlowRunFilterId(any_=[run.id])), wanted)
     by_name = {t.name: t.state.name for t in tasks}
     attempts = {t.name: t.run_count for t in tasks}
-    return Seen(
-        run.name, run.state.name, run.state.message or "", by_name, Counter([t.state.name for t in tasks]), attempts, artifacts
-    )
+    counts = Counter([t.state.name for t in tasks])
+    seconds = run.total_run_time.total_seconds()
+    return Seen(run.name, run.state.name, run.state.message or "", by_name, counts, attempts, artifacts, seconds)
 
 
 def _settled(client, which, n_tasks):

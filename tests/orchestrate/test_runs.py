@@ -12,7 +12,7 @@ import uproot
 from jet_files import bits, everything, fill, inline, n_computed, new_process, states, write
 from prefect_view import flow_run_count, latest
 
-from hep_flows import make_local, nanoaod_table, run
+from hep_flows import make_local, nanoaod_table, render, run
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import DamagedResultWarning, Store
 
@@ -81,17 +81,16 @@ def test_a_deleted_column_of_one_file_is_computed_again_and_shows_among_cached_o
     from hep_flows.execute.batches import Batches
     from hep_flows.execute.keys import Keys
     from hep_flows.execute.results import Results
-    from hep_flows.normalise import normalise
     from hep_flows.planning.make_plan import make_plan
     from hep_flows.plugins import installed
 
     plugins = installed(())
-    plan = make_plan(normalise([asked["jets"]._expr]), plugins)
+    plan = make_plan([render(asked["jets"])], plugins)
     (task,) = plan.tasks
     assert task.key.hex() == row.key
     by_name = {p.name: p for p in plugins}
     batch = Batches(plan, by_name, Results(Store(cache_folder))).of(task.dataset)[1]
-    Store(cache_folder).remove(Keys(plan, {n: p.result_version for n, p in by_name.items()}).of_batch(task, batch).hex())
+    Store(cache_folder).remove(Keys(plan).of_batch(task, batch).hex())
     new_process()
     second = run(asked, engine="embedded", on_error="raise")
     assert bits(second.values) == bits(first.values)
@@ -219,4 +218,4 @@ def test_the_report_says_how_long_it_took_in_all(files, served):
     start = time.perf_counter()
     done = run(everything(nanoaod_table(files)), engine="embedded", on_error="raise")
     took = time.perf_counter() - start
-    assert 0.5 * took < done.report.seconds <= took
+    assert latest(served).seconds <= done.report.seconds <= took

@@ -36,7 +36,7 @@ def divided(asked, **options):
     plan = make_plan(normalise(_asked(asked, None)[0]), plugins)
     by_name = {p.name: p for p in plugins}
     results = Results(open_store(read_settings()))
-    keys = Keys(plan, {n: p.result_version for n, p in by_name.items()})
+    keys = Keys(plan)
     batches = Batches(plan, by_name, results)
     return units_of(Wanted(plan, keys, needs(plan, keys, batches, results), batches, **options)), plan
 

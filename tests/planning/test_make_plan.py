@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
-from hep_flows import Histogram, user_func
+from hep_flows import Histogram, render, user_func
 from hep_flows.errors import AxisError, NoPluginError, PlanError
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Dataset, Input
@@ -21,7 +23,7 @@ def tiny(**more):
 
 
 def planned(*frames, plugins=None, **more):
-    return make_plan([f._expr for f in frames], plugins or [tiny(), HistPlugin()], **more)
+    return make_plan([render(f) for f in frames], plugins or [tiny(), HistPlugin()], **more)
 
 
 def inputs_of(expr):
@@ -64,7 +66,7 @@ def test_a_reduction_over_events_inside_an_expression_is_a_task_of_its_own():
     assert (total.output, total.spread) == ("scalar", "partitions")
     assert (ratio.output, ratio.spread, ratio.inputs) == ("columns", "partitions", (total.key,))
     assert inputs_of(ratio.expr) == [total.key]
-    assert ratio.expr.type == (df.x / df.x.Sum())._expr.type
+    assert ratio.expr.type == render(df.x / df.x.Sum()).type
 
 
 def test_arithmetic_of_merged_numbers_is_done_once():
@@ -96,7 +98,7 @@ def test_a_number_from_whole_events_enters_partitions_as_an_input():
 
 def test_constants_have_no_reach_of_their_own():
     df = tiny_table()
-    reach = spread([(df.x + 1)._expr])
+    reach = spread([render(df.x + 1)])
     assert sorted(reach.values()) == ["anywhere", "partitions", "partitions", "partitions"]
 
 
@@ -105,7 +107,7 @@ def test_a_change_of_label_is_a_border():
     roots = tiny(name="roots", only=frozenset({"sqrt"}))
     plan = planned(np.sqrt(df.x + 1) * 2, plugins=[tiny(), roots])
     assert [t.plugin for t in plan.tasks] == ["tiny"]
-    plan = planned(np.sqrt(df.x + 1) * 2, plugins=[tiny(), roots], pins={np.sqrt(df.x + 1)._expr.key: "roots"})
+    plan = planned(np.sqrt(df.x + 1) * 2, plugins=[tiny(), roots], pins={render(np.sqrt(df.x + 1)).key: "roots"})
     assert [t.plugin for t in plan.tasks] == ["tiny", "roots", "tiny"]
     assert [t.inputs for t in plan.tasks] == [(), (plan.tasks[0].key,), (plan.tasks[1].key,)]
 
@@ -120,7 +122,7 @@ def test_the_plugin_of_the_inputs_goes_on_even_when_another_is_cheaper():
     sqrt = tiny(name="cheap", only=frozenset({"sqrt"}), cost=0.1)
     plan = planned(np.sqrt(df.x), plugins=[tiny(), sqrt])
     assert [t.plugin for t in plan.tasks] == ["tiny"]
-    assert plan.refusals[df.x._expr.key] == {"cheap": "cheap runs only sqrt"}
+    assert plan.refusals[render(df.x).key] == {"cheap": "cheap runs only sqrt"}
 
 
 def test_a_histogram_takes_one_record_of_its_arguments():
@@ -163,17 +165,17 @@ def test_numpys_automatic_range_is_two_numbers_first():
 def test_extra_cuts_make_tasks_and_keep_types():
     df = tiny_table()
     inner = df.x + 1
-    plan = planned(np.sqrt(inner), extra_cuts={inner._expr.key})
+    plan = planned(np.sqrt(inner), extra_cuts={render(inner).key})
     assert [t.output for t in plan.tasks] == ["columns", "columns"]
-    assert plan.tasks[1].expr.type == np.sqrt(inner)._expr.type
+    assert plan.tasks[1].expr.type == render(np.sqrt(inner)).type
 
 
 def test_a_filter_whose_mask_is_another_task_keeps_its_axis():
     df = tiny_table()
     mask = df.x > df.x.Sum()
     frame = df.k[mask] + df.k[mask]
-    plan = planned(frame, extra_cuts={mask._expr.key, df.k[mask]._expr.key})
-    assert plan.tasks[-1].expr.type.axes == frame._expr.type.axes
+    plan = planned(frame, extra_cuts={render(mask).key, render(df.k[mask]).key})
+    assert plan.tasks[-1].expr.type.axes == render(frame).type.axes
 
 
 def test_task_keys_depend_on_plugin_version_and_data():
@@ -183,6 +185,68 @@ def test_task_keys_depend_on_plugin_version_and_data():
         for plugin in (tiny(), tiny(result_version="2"), tiny(name="other"))
     }
     assert len(keys) == 6
+
+
+@dataclass
+class Member(TinyPlugin):
+    """A plug-in that promises the bits of a numerics family."""
+
+    of: str = "tiny family"
+
+    def family(self, kind):
+        del kind
+        return self.of
+
+
+def spelled(df):
+    """Give an expression with filters, an aggregate over all events that enters again, and nodes to cut at."""
+    root = np.sqrt(df.x * df.x)
+    return (root[df.good] / root.Max() + 1)[df.k[df.good] > 1], root
+
+
+def member(name, **more):
+    return Member({}, name=name, **more)
+
+
+@pytest.mark.parametrize(
+    ("plugins", "pins", "extra"),
+    [
+        ([member("other")], {}, ()),
+        ([member("cheap", only=frozenset({"sqrt", "multiply"}), cost=0.1), member("m")], {}, ()),
+        ([member("m"), member("other")], {"root": "other"}, ()),
+        ([member("m"), TinyPlugin({}, name="nobody", cost=9.0)], {}, ()),
+        ([member("m")], {}, ("root",)),
+        ([member("m", cost=3.0, result_version="1"), member("dear", cost=9.0)], {}, ()),
+    ],
+    ids=["another plug-in", "two plug-ins", "pinned", "one that does nothing", "another cut", "other costs"],
+)
+def test_keys_name_meanings(plugins, pins, extra):
+    expr, root = spelled(tiny_table())
+    usual = planned(expr, plugins=[member("m")])
+    named = {"root": render(root).key}
+    plan = planned(expr, plugins=plugins, pins={named[n]: p for n, p in pins.items()}, extra_cuts={named[n] for n in extra})
+    assert plan.targets == usual.targets
+    assert plan.forms[plan.targets[0]] == usual.forms[usual.targets[0]]
+    shared = {t.meaning: t.key for t in usual.tasks}
+    assert all(t.key == shared[t.meaning] for t in plan.tasks if t.meaning in shared)
+
+
+def test_a_part_by_another_family_is_another_meaning():
+    expr, root = spelled(tiny_table())
+    pins = {render(root).key: "own"}
+    plans = [planned(expr, plugins=[member("m")])]
+    for version in "12":
+        for of in ("own family", "another"):
+            own = member("own", of=of, result_version=version)
+            plans.append(planned(expr, plugins=[member("m"), own], pins=pins))
+    assert len({p.targets[0] for p in plans}) == len(plans)
+    assert len({p.forms[p.targets[0]] for p in plans}) == len(plans)
+    # The part itself has the key of its own family, whoever takes it.
+    part = planned(root, plugins=[own]).targets[0]
+    pins = {n.key: "own" for n in postorder(render(root))}
+    taken = planned(root * 2, plugins=[member("m"), own], pins=pins | {render(root * 2).key: "m"})
+    assert [t.key for t in taken.tasks] == [part, taken.targets[0]]
+    assert inputs_of(taken.tasks[1].meaning) == [part]
 
 
 def test_task_keys_do_not_depend_on_lines_or_paths():
@@ -196,7 +260,7 @@ def test_every_line_of_an_expression_that_is_written_twice_is_known():
     a = df.x * 7
     b = df.x * 7
     plan = planned(np.sqrt(a), np.exp(b))
-    assert len(plan.lines[a._expr.key]) == 2
+    assert len(plan.lines[render(a).key]) == 2
 
 
 def test_an_element_outside_of_its_lambda_is_an_error_with_the_line():
@@ -210,7 +274,7 @@ def test_an_element_outside_of_its_lambda_is_an_error_with_the_line():
 
 def test_two_tables_in_one_expression_are_named():
     a, b = tiny_table("first"), tiny_table("second")
-    expr = build.call("add", (a.x.Sum()._expr, b.x.Sum()._expr))
+    expr = build.call("add", (render(a.x.Sum()), render(b.x.Sum())))
     with pytest.raises(AxisError, match=r"'first'.*'second'"):
         make_plan([expr], [tiny()])
 
@@ -242,7 +306,7 @@ def test_a_function_without_a_body_is_named():
 def test_a_pin_to_a_plugin_that_cannot_is_an_error():
     df = tiny_table()
     with pytest.raises(PlanError, match="pinned to the plug-in 'hist'") as caught:
-        planned(df.x, pins={df.x._expr.key: "hist"})
+        planned(df.x, pins={render(df.x).key: "hist"})
     assert "fills histograms" in caught.value.why
 
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hep_flows import Histogram
-from hep_flows.normalise import normalise
+from hep_flows import Histogram, render
 from oracle.lists import broadcast
 from oracle.memory import filled
 from oracle.prelude import record, run_naive
@@ -38,7 +37,7 @@ def entries(program, table):
 def test_weighted_fill_counts_each_entry(program, table, chunk_events):
     names = record(program, table)
     request = Histogram.new.Var(EDGES, name="x").Weight().fill(x=names["x"], weight=names["w"])
-    (expr,) = normalise([request._expr])
+    expr = render(request)
     got = filled(expr, table, chunk_events=chunk_events)
     sums, squares = np.zeros(len(EDGES) + 1), np.zeros(len(EDGES) + 1)
     for x, w in entries(program, table):
@@ -52,7 +51,7 @@ def test_weighted_fill_counts_each_entry(program, table, chunk_events):
 @given(program=fills(), table=tables(), chunk_events=st.sampled_from([1, 1000]))
 def test_numpy_histogram_is_numpys(program, table, chunk_events):
     found = record(program, table)["x"]
-    (expr,) = normalise([np.histogram(found, bins=4, range=(-5, 5))._expr])
+    expr = render(np.histogram(found, bins=4, range=(-5, 5)))
     counts, edges = filled(expr, table, chunk_events=chunk_events)
     x = run_naive(program, table)["x"]
     values = []

@@ -19,6 +19,7 @@ from hep_flows.expr.walk import postorder
 from hep_flows.planning.cut import Borders, cut
 from hep_flows.planning.spread import spread
 from hep_flows.planning.task import Plan
+from hep_flows.plugin import Numerics
 from hep_flows.show.plan_graph import plan_svg
 from hep_flows.show.plan_text import plan_text
 from oracle.expressions import cases
@@ -62,7 +63,7 @@ def test_texts_stand_for_one_expression(case):
 def test_tasks_come_back_and_plans_can_be_shown(case, data):
     nodes = list(postorder(case.expr))
     labels = {n.key: data.draw(st.sampled_from("ab")) for n in nodes}
-    tasks, targets = cut([case.expr], Borders(labels, spread([case.expr])), {"a": "1", "b": "1"})
+    tasks, targets, forms = cut([case.expr], Borders(labels, spread([case.expr])), lambda name, _: Numerics(name, "1"))
     for task in tasks:
         check(task.expr, closed=False)
         again = decode(encode(task.expr))
@@ -70,6 +71,6 @@ def test_tasks_come_back_and_plans_can_be_shown(case, data):
         assert [n.type.axes for n in postorder(again)] == [n.type.axes for n in postorder(task.expr)]
         form = to_python(task.expr)
         assert from_python(ast.parse(ast.unparse(form.module)), form.names) == task.expr
-    plan = Plan(tuple([replace(t, columns=("c",)) for t in tasks]), targets, (case.expr,), labels)
+    plan = Plan(tuple([replace(t, columns=("c",)) for t in tasks]), targets, (case.expr,), labels, forms=forms)
     assert all(t.key.hex()[:8] in plan_text(plan) for t in tasks)
     plan_svg(plan)

@@ -15,13 +15,13 @@ from hep_flows.plugin import Scalar, Yes
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from oracle.expressions import cases
 from oracle.memory import MemoryPlugin
-from oracle.prelude import record
+from oracle.prelude import record, recorded
 from oracle.programs import programs
 from oracle.tables import tables
 from plugins.servicex.exactly import exact_difference
 from plugins.servicex.memory_endpoint import MemoryEndpoint, branches_of
 
-KIND = "servicex-tree"
+KIND = "servicex:tree"
 
 
 def pushed(plugin, exprs):
@@ -68,4 +68,4 @@ def test_what_is_sent_is_computed_alike_of_values_that_are_not_finite(case):
 
 @given(program=programs(), table=tables(kind=KIND))
 def test_what_is_sent_of_an_analysis_is_computed_as_the_evaluator_does(program, table):
-    agrees(record(program, table)["result"]._expr, table)
+    agrees(recorded(record(program, table)["result"]), table)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hep_flows import Histogram
+from hep_flows import Histogram, render
 from hep_flows.errors import AxisError, ControlFlowError, LiteralError, RecordError
 from hep_flows.plugins.hist.template import template
 
@@ -21,18 +21,18 @@ NEW = Histogram.new
 
 
 def spec(h):
-    return json.loads(h._expr.type.item.spec)
+    return json.loads(render(h).type.item.spec)
 
 
 def key(h):
-    return h._expr.key
+    return render(h).key
 
 
 class TestConstruction:
     def test_it_is_written_like_hist(self):
         h = NEW.Reg(50, 0, 200, name="pt", label="Jet pt").StrCat([], name="region", growth=True).Weight()
         assert (
-            template(h._expr.type.item.spec)
+            template(render(h).type.item.spec)
             == hist.Hist.new.Reg(50, 0, 200, name="pt", label="Jet pt").StrCat([], name="region", growth=True).Weight()
         )
 
@@ -63,7 +63,7 @@ class TestConstruction:
     @pytest.mark.parametrize("name", ["Double", "Int64", "AtomicInt64", "Unlimited", "Weight", "Mean", "WeightedMean"])
     def test_every_storage(self, name):
         h = getattr(NEW.Reg(10, 0, 1), name)()
-        assert template(h._expr.type.item.spec).storage_type is getattr(hist.storage, name)
+        assert template(render(h).type.item.spec).storage_type is getattr(hist.storage, name)
 
     def test_all_of_hists_quick_names_are_there(self):
         there = {n for n in dir(hist.quick_construct.ConstructProxy) if n[0].isupper()}
@@ -132,7 +132,7 @@ class TestConstruction:
                 getattr(NEW, kind)(*args, **options)
         else:
             made = getattr(NEW, kind)(*args, **options).Double()
-            assert template(made._expr.type.item.spec).axes[0].traits == want.axes[0].traits
+            assert template(render(made).type.item.spec).axes[0].traits == want.axes[0].traits
 
 
 class TestKeys:
@@ -198,7 +198,7 @@ class TestTemplates:
     @pytest.mark.parametrize("storage", [hist.storage.Weight(), hist.storage.Mean(), hist.storage.MultiCell(2)], ids=str)
     def test_a_template_comes_back_as_it_was(self, axis, storage):
         h = hist.Hist(axis, storage=storage, name="n", label="l", metadata=[1])
-        back = template(Histogram(h)._expr.type.item.spec)
+        back = template(render(Histogram(h)).type.item.spec)
         assert back == h
         assert back.axes[0].traits == h.axes[0].traits
         assert (back.axes[0].name, back.axes[0].label, back.axes[0].metadata) == (
@@ -211,7 +211,7 @@ class TestTemplates:
     @given(st.integers(1, 300), st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
     def test_edges_come_back_to_the_bit(self, bins, start, width):
         h = hist.Hist.new.Reg(bins, start, start + width).Double()
-        back = template(Histogram(h)._expr.type.item.spec)
+        back = template(render(Histogram(h)).type.item.spec)
         assert (back.axes[0].edges == h.axes[0].edges).all()
 
     def test_a_template_and_the_same_construction_are_one_key(self):
@@ -222,7 +222,7 @@ class TestTemplates:
 
     def test_boost_histograms_are_templates_too(self):
         h = bh.Histogram(bh.axis.Regular(5, 0, 1), bh.axis.StrCategory(["a"]), storage=bh.storage.Weight())
-        made = template(Histogram(h)._expr.type.item.spec)
+        made = template(render(Histogram(h)).type.item.spec)
         assert [list(a) for a in made.axes] == [list(a) for a in h.axes]
         assert made.storage_type is bh.storage.Weight
 
@@ -313,14 +313,14 @@ class TestFill:
 
     def test_constants_are_not_repeated_in_the_record(self, df):
         filled = self.H.fill(pt=df.Jet.pt, region="a", weight=2)
-        record = filled._expr.args[1]
+        record = render(filled).args[1]
         assert record.option("names") == ("axis 0",)
 
 
 class TestRequest:
     def test_it_has_no_operators_and_never_changes(self, df):
         h = NEW.Reg(5, 0, 1).Double().fill(df.Jet.pt)
-        with pytest.raises(TypeError):
+        with pytest.raises(ControlFlowError, match="make it local first"):
             h + 1
         with pytest.raises(RecordError):
             h.x = 3

@@ -9,9 +9,13 @@ import os
 from pathlib import Path
 
 import awkward as ak
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
+from hep_flows import Histogram, make_local, nanoaod_table, plan, run, tree_table
 from hep_flows.errors import HepFlowsError
 from hep_flows.record.aliases import alias_scope, define_alias
 from hep_flows.record.callables import curry
@@ -22,6 +26,21 @@ from tables_without_files import nano_record, table, xaod_record
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "mistakes.txt"
 
+TRIED = {
+    "df": (".columns", ".head()", ".iloc[0]", ".loc[df.run > 3]", ".describe()", ".keys()"),
+    "df.Jet": (".fields", ".sort_values('pt')", ".argmax()", ".query('pt > 30')", ".groupby('pt')"),
+    "df.Jet.pt": (
+        ".astype('float32')",
+        ".fillna(0)",
+        ".sort()",
+        ".shape",
+        ".to_numpy()",
+        ".plot()",
+        ".median()",
+        ".flatten()",
+    ),
+    "df.run": (".abs()", ".apply(np.sqrt)", ".dtype", ".values", ".isna()", ".dropna()", ".compute()"),
+}
 MISTAKES = [
     "df.Jet.ptt",
     "df.Jets.pt",
@@ -136,6 +155,89 @@ MISTAKES = [
     "atlas.Electrons('Electrons').pt(3)",
     "Exclusive(df.Jet).pt",
     "Exclusive(df.Jet) + Exclusive(df.Jet)",
+    # what users of numpy, awkward, pandas and hist try
+    *[f"{x}{call}" for x, calls in TRIED.items() for call in calls],
+    "df.Jet['pt > 30']",
+    "df['MET.pt']",
+    "df['Jet/pt']",
+    "df.Jet['pt', 'eta']",
+    "df.Jet[df.Jet.pt > 30, 'pt']",
+    "df.Jet[:, 0]",
+    "df[0]",
+    "df.First()",
+    "del df['Jet']",
+    "del df.Jet['pt']",
+    "del df.Jet",
+    "df.Jet.x += 3",
+    "df.run @ df.npvs",
+    "round(df.Jet.pt, 'a')",
+    "sum(df.Jet.pt)",
+    "max(df.Jet.pt)",
+    "any(df.Jet.pt > 3)",
+    "sorted(df.Jet.pt)",
+    "zip(df.Jet.pt, df.Jet.eta)",
+    "dict(df)",
+    "df.Jet.map(df.Jet.pt > 3)",
+    "df.Jet.map(3)",
+    "df.Jet.map()",
+    "df.Jet.Count(3, 4)",
+    "df.Jet.Where()",
+    "df.Jet.DeltaR(3)",
+    "user_func(3)",
+    "curry(3)",
+    "define_alias('Jet')",
+    "make_local(df.run, df.npvs)",
+    "make_local(df.run, chunks=3)",
+    "make_local()",
+    "run(df.run, worker=2)",
+    "plan(df.run, df.npvs)",
+    "nanoaod_table('a.root', treename='Events')",
+    "nanoaod_table(3)",
+    "tree_table('a.root', tree=3)",
+    "make_local(df.run, workers='two')",
+    "make_local(df.run, chunk_events=0)",
+    "run(df.run, engine='clster')",
+    "run(df.run, on_error='ignore')",
+    "run(df.run, task_runner='dask')",
+    "run(df.run, report='/nonexistent/r.json')",
+    "h.Reg(5, 0, 1).fill(df.Jet.pt)",
+    "h.fill(df.Jet.pt)",
+    "h.Reg(5, 0, 1).Doubel()",
+    "full + full",
+    "full * 2",
+    "full.plot()",
+    "full.view()",
+    "full.values()",
+    "full[0]",
+    "len(full)",
+    "np.asarray(full)",
+    "full.fill(df.Jet.pt, wieght=3)",
+    "plt.hist(df.run)",
+    "plt.plot(df.run, df.npvs)",
+    "plt.scatter(df.run, df.npvs)",
+    "plt.stairs(full)",
+    "pd.DataFrame({'a': df.run})",
+    "pd.Series(df.run)",
+    "local[df.run > 3]",
+    "local[df.npvs]",
+    "local * df.run",
+    "np.asarray(local)[df.run > 3]",
+    "np.asarray(local) * full",
+    "df.run[local > 3]",
+    "pa.array(df.run)",
+    "np.sqrt(df.run, out=np.zeros(3))",
+    "np.maximum.accumulate(df.Jet.pt)",
+    "np.mean(df.Jet.pt, dtype='float64')",
+    *[f"np.{f}" for f in ("median(df.Jet.pt)", "quantile(df.Jet.pt, 0.5)", "argmax(df.Jet.pt)", "sort(df.Jet.pt)")],
+    *[
+        f"np.{f}"
+        for f in ("unique(df.Jet.pt)", "concatenate([df.run, df.npvs])", "interp(df.run, [0, 1], [0, 1])", "diff(df.Jet.pt)")
+    ],
+    *[
+        f"ak.{f}"
+        for f in ("count(df.Jet.pt)", "pad_none(df.Jet.pt, 2)", "sort(df.Jet.pt)", "combinations(df.Jet, 2)", "to_numpy(df.run)")
+    ],
+    "ak.Array(df.run)",
 ]
 
 
@@ -168,6 +270,8 @@ def messages(request: pytest.FixtureRequest) -> dict[str, str]:
     found = {}
     for code in MISTAKES:
         names = {
+            "plt": plt, "pd": pd, "pa": pa, "local": ak.Array([1, 2, 3]), "h": Histogram.new, "curry": curry, "make_local": make_local, "run": run,
+            "plan": plan, "nanoaod_table": nanoaod_table, "tree_table": tree_table,
             "df": table(nano_record(), "nanoaod"),
             "other": table(nano_record(), "nanoaod"),
             "atlas": table(xaod_record(), "xaod"),
@@ -175,6 +279,7 @@ def messages(request: pytest.FixtureRequest) -> dict[str, str]:
             "np": np, "ak": ak, "math": math, "functools": functools, "scale": scale, "pair": pair,
             "user_func": user_func, "define_alias": define_alias,
         }  # fmt: skip
+        names["full"] = Histogram.new.Reg(5, 0, 100).Double().fill(names["df"].Jet.pt)
         with alias_scope():
             found[code] = _message(code, names)
     return found
@@ -184,6 +289,12 @@ def test_every_mistake_raises_at_its_own_line(messages: dict[str, str]) -> None:
     for code, text in messages.items():
         assert text != "nothing was raised", code
         assert "analysis.py:1" in text, f"{code}\n{text}"
+
+
+def test_what_others_write_elsewhere_is_answered_by_what_to_write_here(messages: dict[str, str]) -> None:
+    tried = MISTAKES[MISTAKES.index("df.columns") :]
+    for code in tried:
+        assert "  do:  " in messages[code], f"{code}\n{messages[code]}"
 
 
 def test_the_texts_are_the_reviewed_ones(messages: dict[str, str]) -> None:

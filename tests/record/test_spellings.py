@@ -10,7 +10,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from hep_flows.normalise import normalise
+from hep_flows import render
 from hep_flows.record.aliases import define_alias
 from hep_flows.record.callables import curry
 
@@ -68,7 +68,7 @@ SAME: dict[str, tuple[Callable[[DataFrame], Any], Callable[[DataFrame], Any]]] =
 
 @pytest.mark.parametrize("row", SAME)
 def test_both_spellings_are_one_expression(row: str, df: DataFrame) -> None:
-    one, two = (normalise([f(df)._expr])[0] for f in SAME[row])
+    one, two = (render(f(df)) for f in SAME[row])
     assert one == two
     assert one.type == two.type
 
@@ -91,7 +91,7 @@ DIFFERENT: dict[str, tuple[Callable[[DataFrame], Any], Callable[[DataFrame], Any
 
 @pytest.mark.parametrize("row", DIFFERENT)
 def test_different_meanings_are_different_expressions(row: str, df: DataFrame) -> None:
-    one, two = (normalise([f(df)._expr])[0] for f in DIFFERENT[row])
+    one, two = (render(f(df)) for f in DIFFERENT[row])
     assert one != two
 
 
@@ -99,21 +99,21 @@ def test_two_closures_of_one_factory_differ(df: DataFrame) -> None:
     def factory(cut: float) -> Callable[[DataFrame], DataFrame]:
         return lambda j: j.pt > cut
 
-    assert df.Jet[factory(1.0)].pt._expr != df.Jet[factory(2.0)].pt._expr
+    assert render(df.Jet[factory(1.0)].pt) != render(df.Jet[factory(2.0)].pt)
 
 
 def test_a_column_equals_its_definition_before_and_after_a_filter(df: DataFrame) -> None:
     df.Jet["gev"] = lambda j: j.pt / 1000
-    assert df.Jet.gev._expr == (df.Jet.pt / 1000)._expr
+    assert render(df.Jet.gev) == render(df.Jet.pt / 1000)
     view = df.Jet[df.Jet.gev > 30]
-    assert normalise([view.gev._expr]) == normalise([(df.Jet.pt / 1000)[df.Jet.gev > 30]._expr])
+    assert [render(view.gev)] == [render((df.Jet.pt / 1000)[df.Jet.gev > 30])]
 
 
 def test_a_column_reaches_a_view_made_before_it_and_an_event_filter(df: DataFrame) -> None:
     view, events = df.Jet[df.Jet.pt > 30], df[df.MET.pt > 40]
     df.Jet["gev"] = df.Jet.pt / 1000
-    assert view.gev._expr.type.axes == view.pt._expr.type.axes
-    assert events.Jet.gev._expr.type.axes == events.Jet.pt._expr.type.axes
+    assert render(view.gev).type.axes == render(view.pt).type.axes
+    assert render(events.Jet.gev).type.axes == render(events.Jet.pt).type.axes
 
 
 def test_an_earlier_expression_keeps_the_earlier_column(df: DataFrame) -> None:
@@ -121,13 +121,13 @@ def test_an_earlier_expression_keeps_the_earlier_column(df: DataFrame) -> None:
     before = df.Jet.g
     with pytest.warns(UserWarning, match="'g'"):
         df.Jet["g"] = df.Jet.pt / 2000
-    assert before._expr == (df.Jet.pt / 1000)._expr
-    assert df.Jet.g._expr == (df.Jet.pt / 2000)._expr
+    assert render(before) == render(df.Jet.pt / 1000)
+    assert render(df.Jet.g) == render(df.Jet.pt / 2000)
 
 
 def test_a_column_is_of_the_table_and_the_collection(df: DataFrame, other: DataFrame, atlas: DataFrame) -> None:
     atlas.Electrons("Electrons")["g"] = lambda e: e.pt / 1000
-    assert atlas.Electrons("Electrons").g._expr.type.axes[1].name == "AnalysisElectrons"
+    assert render(atlas.Electrons("Electrons").g).type.axes[1].name == "AnalysisElectrons"
     df.Jet["only_here"] = df.Jet.pt
     assert not hasattr(other.Jet, "only_here")
     assert not hasattr(df.Muon, "only_here")
@@ -137,7 +137,7 @@ def test_a_view_keeps_its_columns_from_its_parent(df: DataFrame) -> None:
     hard = df.Jet[df.Jet.pt > 30]
     hard["x"] = hard.pt / 2
     assert not hasattr(df.Jet, "x")
-    assert df.Jet[df.Jet.pt > 30].x._expr == (hard.pt / 2)._expr, "the same selection is the same view"
+    assert render(df.Jet[df.Jet.pt > 30].x) == render(hard.pt / 2), "the same selection is the same view"
 
 
 @pytest.mark.parametrize(
@@ -152,40 +152,40 @@ def test_alias_bases(base: str, reads: list[str], df: DataFrame) -> None:
 def test_column_wins_over_alias_wins_over_leaf_before_and_after_a_filter(df: DataFrame) -> None:
     define_alias("Jet", "pt", lambda j: j.pt * 3)
     view = df.Jet[df.Jet.eta > 0]
-    assert normalise([view.pt._expr]) == normalise([(view["pt"])._expr])
+    assert [render(view.pt)] == [render(view["pt"])]
     assert "3" in str(view.pt)
     define_alias("Jet", "own", lambda j: j.eta)
     df.Jet["own"] = df.Jet.phi
-    assert df.Jet.own._expr == df.Jet.phi._expr
-    assert view.own._expr == view.phi._expr
+    assert render(df.Jet.own) == render(df.Jet.phi)
+    assert render(view.own) == render(view.phi)
 
 
 def test_an_alias_acts_when_the_name_is_recorded(df: DataFrame) -> None:
     before = df.Jet.pt
     define_alias("Jet", "pt", lambda j: j.pt * 2)
-    assert before._expr != df.Jet.pt._expr
+    assert render(before) != render(df.Jet.pt)
 
 
 def test_an_alias_applies_after_a_filter_and_after_an_accessor(df: DataFrame, atlas: DataFrame) -> None:
     define_alias("Electrons", "gev", lambda e: e.pt / 1000)
     eles = atlas.Electrons("Electrons")
-    assert eles[eles.pt > 1].gev._expr == (eles[eles.pt > 1].pt / 1000)._expr
+    assert render(eles[eles.pt > 1].gev) == render(eles[eles.pt > 1].pt / 1000)
 
 
 def test_names_of_methods_win_and_keys_always_mean_the_leaf(df: DataFrame) -> None:
-    assert df["Count"]._expr.type.axes == df.run._expr.type.axes
-    assert df.count._expr == df["count"]._expr, "a leaf wins over a lower-case synonym"
+    assert render(df["Count"]).type.axes == render(df.run).type.axes
+    assert render(df.count) == render(df["count"]), "a leaf wins over a lower-case synonym"
 
 
 def test_xaod_names(atlas: DataFrame) -> None:
     eles = atlas.Electrons("Electrons")
-    assert eles._expr == atlas.Electrons("AnalysisElectrons")._expr == atlas.AnalysisElectrons._expr
-    assert eles.pt()._expr == eles.pt._expr
+    assert render(eles) == render(atlas.Electrons("AnalysisElectrons")) == render(atlas.AnalysisElectrons)
+    assert render(eles.pt()) == render(eles.pt)
     truth = atlas.TruthParticles("TruthElectrons")
-    assert truth.pt()._expr == truth.pt._expr
-    assert str(truth.eta._expr.type.item) == "float64"
+    assert render(truth.pt()) == render(truth.pt)
+    assert str(render(truth.eta).type.item) == "float64"
     truth["pt"] = lambda p: np.hypot(p.px, p.py)
-    assert str(truth.pt._expr.type.item) == "float32", "a user's column wins over a derived leaf"
+    assert str(render(truth.pt).type.item) == "float32", "a user's column wins over a derived leaf"
 
 
 def test_recording_calls_no_user_function(df: DataFrame) -> None:
@@ -195,4 +195,4 @@ def test_recording_calls_no_user_function(df: DataFrame) -> None:
     def fails(x: float) -> float:
         return x / 0
 
-    assert str((fails(df.Jet.pt) / 2)._expr.type.item) == "float64"
+    assert str(render(fails(df.Jet.pt) / 2).type.item) == "float64"

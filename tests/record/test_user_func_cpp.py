@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hep_flows import make_local, user_func
+from hep_flows import make_local, render, user_func
 from hep_flows.errors import LiteralError
 from hep_flows.expr.cpp_function import CppFunction
 from hep_flows.expr.transport import decode, encode
@@ -19,7 +19,7 @@ def df():
 def _declared(df, cpp):
     def f(x: float) -> float: ...
 
-    return user_func(cpp=cpp)(f)(df.Jet.pt)._expr
+    return render(user_func(cpp=cpp)(f)(df.Jet.pt))
 
 
 def test_the_body_is_kept_and_its_layout_is_not(df):
@@ -45,8 +45,8 @@ def test_a_function_without_one_has_the_key_that_it_always_had(df):
     @user_func
     def f(x: float) -> float: ...
 
-    assert f(df.Jet.pt)._expr.function.cpp is None
-    assert f(df.Jet.pt)._expr.key != _declared(df, "return x;").key
+    assert render(f(df.Jet.pt)).function.cpp is None
+    assert render(f(df.Jet.pt)).key != _declared(df, "return x;").key
 
 
 def test_it_travels(df):
@@ -62,7 +62,7 @@ def test_a_body_in_python_stays_for_what_runs_here(df):
         return 2 * x
 
     assert double(2.5) == 5.0
-    assert double(df.Jet.pt)._expr.function.body is not None
+    assert render(double(df.Jet.pt)).function.body is not None
 
 
 @pytest.mark.parametrize(

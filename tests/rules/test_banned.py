@@ -16,6 +16,8 @@ BROAD_HANDLERS = {
     "hep_flows/execute/run_stream.py": "whatever ends a stream is the reason of every batch that it did not deliver",
     "hep_flows/testing/servicex_sim/rest.py": "a code generator raises what it likes, and the server lives on",
     "hep_flows/testing/servicex_sim/work.py": "a query raises what it likes, and the file has failed as in a transformer",
+    "hep_flows/plugins/awkward/rntuple.py": "a field that the library fails on cannot be read, and the others can",
+    "hep_flows/plugins/awkward/ttree.py": "a branch that the library fails on cannot be read, and the others can",
     "hep_flows/plugins/__init__.py": "a plug-in that cannot be loaded is a reason to show, whatever foreign code raises",
 }
 

@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from hep_flows import nanoaod_table, tree_table, xaod_table
+from hep_flows import nanoaod_table, render, tree_table, xaod_table
 from hep_flows.record.dataframe import DataFrame
 from hep_flows.record.table import Table
 
@@ -40,7 +40,7 @@ class Datasets:
             file, tree = FILES[name]
             kind = {"phys": xaod_table, "hzz": tree_table, "zmm": tree_table}.get(name, nanoaod_table)
             table = kind(self.path(file), tree=tree) if kind is tree_table else kind(self.path(file))
-            self._found[name] = table._expr
+            self._found[name] = render(table)
         return self._found[name]
 
 

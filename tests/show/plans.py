@@ -12,6 +12,7 @@ from hep_flows.expr.walk import postorder
 from hep_flows.planning.cut import Borders, cut
 from hep_flows.planning.spread import spread
 from hep_flows.planning.task import Plan
+from hep_flows.plugin import Numerics
 
 
 def by_kind(node):
@@ -25,9 +26,9 @@ def by_kind(node):
 
 def plan_of(*exprs, label=by_kind, refusals=None):
     labels = {n.key: label(n) for n in postorder(*exprs)}
-    tasks, targets = cut(exprs, Borders(labels, spread(exprs)), dict.fromkeys(labels.values(), "1"))
+    tasks, targets, forms = cut(exprs, Borders(labels, spread(exprs)), lambda *_: Numerics("local", "1"))
     lines = {exprs[0].key: (SourceLine("/home/somebody/analysis.py", 8),)}
-    return Plan(tuple(replace(t, columns=columns(t)) for t in tasks), targets, exprs, labels, refusals or {}, lines)
+    return Plan(tuple(replace(t, columns=columns(t)) for t in tasks), targets, exprs, labels, refusals or {}, lines, forms)
 
 
 def columns(task):

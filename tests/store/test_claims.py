@@ -23,6 +23,7 @@ from hep_flows.plugin import Scalar
 from hep_flows.store.store import Store
 root, me = sys.argv[1:]
 store = Store(root)
+Path(root, f"ready{me}").touch()
 while not Path(root, "go").exists():
     time.sleep(0.001)
 for n in range(10):
@@ -41,16 +42,18 @@ import sys, time
 from hep_flows.store.store import Store
 with Store(sys.argv[1]).claim(bytes(32)):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
 @pytest.mark.parametrize("processes", [2, 4])
 def test_processes_compute_each_key_once(tmp_path, processes):
     started = [subprocess.Popen([sys.executable, "-c", COMPUTE, tmp_path, str(i)]) for i in range(processes)]
-    time.sleep(0.3)
+    while not all((tmp_path / f"ready{i}").exists() for i in range(processes)):
+        assert all(p.poll() is None for p in started)
+        time.sleep(0.01)
     (tmp_path / "go").touch()
-    assert [p.wait(60) for p in started] == [0] * processes
+    assert [p.wait(300) for p in started] == [0] * processes
     assert sorted(map(int, (tmp_path / "computed").read_text().split())) == list(range(10))
     assert os.listdir(tmp_path / "locks") == []
     assert os.listdir(tmp_path / "unfinished") == []
@@ -83,7 +86,7 @@ def test_the_lock_of_a_killed_process_is_free(store, tmp_path):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
-    with store.claim(bytes(32), timeout_s=5):
+    with store.claim(bytes(32), timeout_s=300):
         store.put(bytes(32), Scalar(1))
     assert os.listdir(store.folder.locks) == []
 
@@ -96,11 +99,11 @@ def test_waiting_can_be_cancelled(tmp_path):
 
 def test_who_waited_is_told_so(store):
     told = []
-    inside = threading.Event()
+    inside, waiting = threading.Event(), threading.Event()
 
     def second():
         inside.wait()
-        with store.claim(bytes(32)) as waited:
+        with store.claim(bytes(32), cancelled=waiting.set) as waited:  # asked while it waits
             told.append(waited)
 
     thread = threading.Thread(target=second)
@@ -108,7 +111,7 @@ def test_who_waited_is_told_so(store):
     with store.claim(bytes(32)) as waited:
         told.append(waited)
         inside.set()
-        time.sleep(0.05)
+        assert waiting.wait(60)
     thread.join()
     assert told == [False, True]
 

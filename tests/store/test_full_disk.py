@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 
 import awkward as ak
 import numpy as np
@@ -12,18 +11,6 @@ from hep_flows.errors import StoreError
 from hep_flows.plugin import Columns, Scalar
 from hep_flows.store.commit import full_disk
 from hep_flows.store.store import Store
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """Give a folder on a disk of two megabytes."""
-    place = tmp_path / "small"
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", place], check=True)
 
 
 def files(folder):

@@ -92,7 +92,7 @@ def test_other_readers_see_every_width(store, key, dtype):
 
 def test_the_footer_tells_where_it_comes_from(path, key):
     footer = json.loads(pq.ParquetFile(path).schema_arrow.metadata[b"hep_flows"])
-    assert footer["format"] == "hf-store/1"
+    assert footer["format"] == "hf-store/2"
     assert footer["key"] == key("events").hex()
     assert footer["type"] == str(EVENTS.type)
     assert footer["provenance"]["expression"] == "E"

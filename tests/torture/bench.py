@@ -9,14 +9,16 @@ import sys
 import time
 import warnings
 from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from unittest import mock
 
 import awkward as ak
 import numpy as np
 import uproot
 
 from file_functions.sample_corrections import dense_model, network, write_corrections, write_model
-from hep_flows import run
+from hep_flows import plugins, run
 from hep_flows.execute import open_store
 
 N_EVENTS = 60
@@ -51,6 +53,8 @@ class Project:
     source: str = ANALYSIS
     tools: str = TOOLS
     runs: int = 0
+    how: dict[str, object] = field(default_factory=lambda: {"workers": 2, "chunk_events": 25})
+    more_plugins: list[EntryPoint] = field(default_factory=list)
 
     @classmethod
     def new(cls, folder: Path) -> Project:
@@ -75,6 +79,10 @@ class Project:
         assert self.tools.count(old) == 1, old
         self.tools = self.tools.replace(old, new)
 
+    def add_plugin(self, name: str, value: str) -> None:
+        """Install one more plug-in."""
+        self.more_plugins.append(EntryPoint(name, value, plugins.GROUP))
+
     def loaded(self):
         """Give the analysis as a fresh process would see it."""
         self.runs += 1
@@ -89,12 +97,14 @@ class Project:
         """Run everything, one result at a time; gives the values, and what was computed for each."""
         open_store.store_of.cache_clear()
         os.environ["HEP_FLOWS_CACHE"] = str(self.cache) if store else "off"
-        with warnings.catch_warnings():
+        found = [*entry_points(group=plugins.GROUP), *self.more_plugins]
+        with warnings.catch_warnings(), mock.patch.object(plugins, "entry_points", return_value=found):
             warnings.simplefilter("ignore")
             asked = self.loaded().analysis([str(f) for f in self.files])
             values, computed = {}, {}
             for name, expr in asked.items():
-                done = run(expr, workers=2, chunk_events=25, on_error="raise")
+                how = self.how if store else self.how | {"engine": "inline"}
+                done = run(expr, **how, on_error="raise")
                 values[name] = done.values
                 rows = [(r.plugin, r.batches_computed) for r in done.report.tasks if r.state == "computed"]
                 if rows:

@@ -135,6 +135,27 @@ def _raise_version(plugin: type) -> Callable[[Project], None]:
     return lambda p: setattr(plugin, "result_version", "2")
 
 
+def _plugin(name: str, value: str) -> Callable[[Project], None]:
+    return lambda p: p.add_plugin(name, value)
+
+
+def _how(**settings: object) -> Callable[[Project], None]:
+    return lambda p: p.how.update(settings)
+
+
+def _by_servicex(p: Project) -> None:
+    p.edit(" nanoaod_table, onnx_model", " onnx_model, servicex_table")
+    p.edit("nanoaod_table(files)", 'servicex_table(files, kind="nanoaod")')
+
+
+def _both(*changes: Callable[[Project], None]) -> Callable[[Project], None]:
+    def make(p: Project) -> None:
+        for change in changes:
+            change(p)
+
+    return make
+
+
 NOTHING: Expected = {}
 # The maximum over all events enters "normalised": it is computed again for the file, and everywhere when the maximum changed.
 ONE_FILE: Expected = {**everything(1), "normalised": [("awkward", 1), ("awkward", 3)], "first": [("awkward", 1)]}
@@ -184,4 +205,20 @@ MUTATIONS = [
     Mutation("project moved", _move_project, NOTHING),
     Mutation("file moved", _move_file, NOTHING),
     Mutation("file touched", _touch, NOTHING),
+    Mutation("another cut of the plan", _plugin("arithmetic", "kin:Arithmetic"), NOTHING),
+    Mutation("another plug-in of the family", _plugin("twin", "kin:Twin"), NOTHING),
+    Mutation("read by ServiceX", _by_servicex, NOTHING),
+    Mutation("another engine", _how(engine="embedded"), NOTHING),
+    Mutation("other workers", _how(workers=5), NOTHING),
+    Mutation("other ranges at a time", _how(chunk_events=1000), NOTHING),
+    Mutation(
+        "binning, by another plug-in of the family",
+        _both(_edit("Reg(20, 0, 200", "Reg(25, 0, 200"), _plugin("twin", "kin:Twin")),
+        {"histogram": [("hist", 3)]},
+    ),
+    Mutation(
+        "binning, by another engine",
+        _both(_edit("Reg(20, 0, 200", "Reg(25, 0, 200"), _how(engine="embedded")),
+        {"histogram": [("hist", 3)]},
+    ),
 ]

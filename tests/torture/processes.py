@@ -26,7 +26,7 @@ def start(files, cache, *, clock_s=0.0):
 
 def finished(process):
     """Wait for a run; gives the line with its values, and how many results it computed and how many it found."""
-    out, errors = process.communicate(timeout=120)
+    out, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     values, computed = [line for line in out.splitlines() if line.startswith(("values", "computed"))]
     return values, [int(n) for n in computed.split() if n.isdigit()]

@@ -24,7 +24,7 @@ def test_a_killed_run_goes_on_where_it_stopped(number, files, undisturbed, tmp_p
     process.stdout.readline()
     time.sleep(random.Random(number).uniform(0, seconds))
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     before = committed(cache)
     values, (computed, _) = finished(start(files, cache))
     assert values == want

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.analysis.outputs.whole_files import whole_file
+from hep_flows.store.commit import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.analysis.outputs.whole_files import write_text
+from hep_flows.store.commit import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -53,7 +53,7 @@ class Skim:
         """Give the whole array."""
         import awkward as ak
 
-        array = ak.concatenate([ak.from_parquet(p) for p in self.paths])
+        array = ak.concatenate([_read(p) for p in self.paths])
         return array[self.column] if self.column else array
 
 
@@ -104,6 +104,19 @@ def _write(array: Any, column: str, file: Path) -> None:
     import awkward as ak
 
     ak.to_parquet(ak.zip({column: array}, depth_limit=1) if column else array, str(file), compression="zstd")
+
+
+def _read(file: str) -> Any:
+    """Give the array in a file, as `ak.from_parquet` gives it, without threads that Python knows nothing of.
+
+    That function hands a Python file to the threads of Arrow. One of them may still hold it when the interpreter ends: to let go of it,
+    the thread asks for an interpreter that is gone, which ends the process ("terminate called without an active exception").
+    """
+    import awkward as ak
+    import pyarrow.parquet as pq
+    from awkward._connect.pyarrow import convert_native_arrow_table_to_awkward
+
+    return ak.from_arrow(convert_native_arrow_table_to_awkward(pq.ParquetFile(file, memory_map=True).read(use_threads=False)))
 
 
 def _rows(file: Path) -> int:

@@ -1,4 +1,4 @@
-"""Files and folders that are there completely or not at all."""
+"""Folders of results that are there completely or not at all; for single files see `hep_flows.store.commit`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from urllib.parse import quote
 
 from hep_flows.errors import StoreError
 from hep_flows.store.claims import claimed
+from hep_flows.store.commit import UNFINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-UNFINISHED = ".unfinished-"
 
 
 def file_name(name: str) -> str:
@@ -32,20 +31,6 @@ def alone_in(folder: Path) -> Iterator[None]:
         with suppress(StoreError):  # where the file system has no locks there is no other way
             held.enter_context(claimed(str(folder / ".lock")))
         yield
-
-
-@contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
-    """Give the path of a file to write; it takes its place at the end of the ``with`` block, unless that fails."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:12]}{target.suffix}")
-    try:
-        yield part
-        _sync(part)
-        os.replace(part, target)  # noqa: PTH105
-    finally:
-        with suppress(FileNotFoundError):
-            part.unlink()
 
 
 @contextmanager
@@ -65,12 +50,6 @@ def whole_folder(target: Path) -> Iterator[Path]:
     finally:
         for rest in (part, old):
             shutil.rmtree(rest, ignore_errors=True)
-
-
-def write_text(target: Path, text: str) -> None:
-    """Write a text file."""
-    with whole_file(target) as part:
-        part.write_text(text, encoding="utf-8")
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -15,10 +15,11 @@ from hep_flows.analysis.outputs.numbers import plain_number
 from hep_flows.analysis.outputs.plots import can_plot, plot_names
 from hep_flows.analysis.outputs.report_text import error_texts, report_text
 from hep_flows.analysis.outputs.skim import Part, Skim, part_name, write_skim
-from hep_flows.analysis.outputs.whole_files import alone_in, file_name, remove_unfinished, whole_file, write_text
+from hep_flows.analysis.outputs.whole_files import alone_in, file_name, remove_unfinished
 from hep_flows.errors import HepFlowsError, StoreError
 from hep_flows.execute.run_result import Missing
 from hep_flows.expr.types import Record
+from hep_flows.store.commit import told_of_disk, whole_file, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,21 +41,31 @@ def write_outputs(folder: Path, prepared: Prepared, parts: StoredParts, result: 
     StoreError
         When the folder cannot be written.
     """
-    try:
+    needed = Needed()
+    stored = prepared.store is not None and prepared.store.writable
+    do = "make room there, or give another folder" + (": what was computed is in the cache, and is not computed again" * stored)
+    with told_of_disk(folder, "the results", need=lambda: needed.nbytes, do=do):
         folder.mkdir(parents=True, exist_ok=True)
         with alone_in(folder):
-            return _Writing(folder, prepared, parts).all(result)
-    except OSError as error:
-        raise StoreError(
-            f"the results cannot be written to {folder}", why=f"{error.strerror or error}", do="they are in the cache; run it again"
-        ) from error
+            return _Writing(folder, prepared, parts, needed).all(result)
+
+
+class Needed:
+    """How many bytes the file that is being written has, before compression."""
+
+    nbytes = 0
+
+    def noted(self, array: Any) -> Any:
+        """Note the size of an array, and give it."""
+        self.nbytes = int(array.nbytes)
+        return array
 
 
 class _Writing:
     """The files so far."""
 
-    def __init__(self, folder: Path, prepared: Prepared, parts: StoredParts) -> None:
-        self._folder, self._prepared, self._parts = folder, prepared, parts
+    def __init__(self, folder: Path, prepared: Prepared, parts: StoredParts, needed: Needed) -> None:
+        self._folder, self._prepared, self._parts, self._needed = folder, prepared, parts, needed
         self._begun = Begun(folder)
         self._before = self._begun.before
         self._files: dict[str, FileNote] = {}
@@ -99,7 +110,7 @@ class _Writing:
         if isinstance(value, Stored):
             parts = [Part(k.hex(), partial(self._stored, k)) for k in self._parts.names(key)]
         else:
-            parts = [Part(key.hex(), lambda: value)]
+            parts = [Part(key.hex(), partial(self._needed.noted, value))]
         start = f"skims/{file_name(place[0])}/{file_name(place[1])}/"
         self._begun.note(*[f"{start}{part_name(number)}" for number in range(len(parts))])
         before = {p.removeprefix(start): n for p, n in self._before.items() if p.startswith(start)}
@@ -110,7 +121,7 @@ class _Writing:
         return skim
 
     def _stored(self, key: Key) -> Any:
-        return self._parts.part(key).array
+        return self._needed.noted(self._parts.part(key).array)
 
     def _histograms(self, histograms: Mapping[Place, Any]) -> None:
         named = {f"{file_name(d)}/{file_name(n)}": h for (d, n), h in histograms.items()}

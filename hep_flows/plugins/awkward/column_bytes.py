@@ -16,7 +16,6 @@ from hep_flows.plugin import EventBytes
 from hep_flows.plugins.awkward.members import output_of
 from hep_flows.plugins.awkward.needed_leaves import leaves_of, needed_fields, path_of
 from hep_flows.plugins.awkward.root_files import open_root, told_as_source_error
-from hep_flows.plugins.awkward.stored import split_column
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -44,17 +43,27 @@ def column_bytes(dataset: Dataset, columns: Sequence[str]) -> int:
     SourceError
         When a file cannot be read.
     """
-    names = {split_column(c)[0] for c in columns}
+    stored = {".".join(path): path[0] for path in _paths(dataset.type.item)}
+    names = {stored.get(c, c) for c in columns}
     if dataset.kind == "parquet":
         return sum([_in_parquet(file, names) for file in dataset.files])
     return sum([_in_root(file, dataset.tree, names) for file in dataset.files])
+
+
+def _paths(item: object) -> Iterator[tuple[str, ...]]:
+    """Give the stored columns of a record and of those inside it, with the fields that lead to each leaf."""
+    if isinstance(item, Record):
+        for member in item.members.values():
+            if member.column:
+                yield member.path
+            yield from _paths(member.item)
 
 
 def _in_root(file: str, tree: str, wanted: Collection[str]) -> int:
     opened = open_root(file)
     try:
         with told_as_source_error(file, f"the sizes of {tree} cannot be read"):
-            stored = opened[tree]
+            stored = opened.key(tree).get()
             if hasattr(stored, "page_link_list"):
                 return _in_ntuple(stored, wanted)
             branches = {path: branch for path, branch in _branches(stored) if path in wanted}
@@ -130,16 +139,16 @@ def event_bytes(tasks: Sequence[Task], keep: Collection[Key], dataset: Dataset, 
 
 def _stored(roots: Sequence[Expr], dataset: Dataset, table: StoredTable) -> dict[Path, float]:
     """Give by path about how many items an event has of each leaf that is read; of a collection, of its cheapest leaf."""
-    from hep_flows.plugins.awkward.read_files import counted_by, find_member
+    from hep_flows.plugins.awkward.read_files import find_member, leaves_to_count
 
     record = dataset.type.item
     assert isinstance(record, Record)
     found: dict[Path, float] = {}
     for path in leaves_of(roots):
         leaf = find_member(record, path)
-        if isinstance(leaf.member.item, Record):
-            leaf = counted_by(record, leaf)
-        found[path] = table.item_bytes(leaf.member.column) / _width(leaf.member.item) / max(1, table.entries)
+        by = leaves_to_count(record, leaf) if isinstance(leaf.member.item, Record) else [leaf]
+        each = (table.item_bytes(b.member.path) / _width(b.member.item) for b in by)
+        found[path] = next((n for n in each if n), 0.0) / max(1, table.entries)
     return found
 
 

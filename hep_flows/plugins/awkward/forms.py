@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from awkward.forms import (
@@ -20,14 +20,15 @@ from awkward.forms import (
     UnmaskedForm,
 )
 
+from hep_flows.expr.promotion import common
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String
-from hep_flows.plugins.awkward.stored import inside
+from hep_flows.plugins.awkward.stored import Note
 
 if TYPE_CHECKING:
     from awkward.forms import Form
 
     from hep_flows.expr.types import Item
-    from hep_flows.plugins.awkward.stored import StoredColumn
+    from hep_flows.plugins.awkward.stored import ColumnPath, StoredColumn
 
 _OPTIONS = (BitMaskedForm, ByteMaskedForm, IndexedOptionForm)
 _LISTS = (ListForm, ListOffsetForm, RegularForm)
@@ -54,19 +55,44 @@ def member_of(column: StoredColumn, name: str, model: str, outer: tuple[str, ...
     if column.form is None:
         return Member(String(), column=column.name, doc=column.title, unreadable=column.problem)
     try:
-        made = _member(column.form, column.name, name, model, (*outer,), inner or name)
+        made = _member(column.form, _At(column, (), model), name, (*outer,), inner or name)
     except UnreadableFormError as error:
         return Member(String(), column=column.name, doc=column.title, unreadable=f"{column.name} holds {error}")
-    return replace(made, doc=column.title, unreadable=column.problem)
+    return replace(made, doc=column.title, unreadable=column.problem or made.unreadable)
 
 
-def _member(form: Form, column: str, name: str, model: str, names: tuple[str, ...], inner: str) -> Member:
-    """Descend through lists and options to what the column holds."""
+@dataclass(frozen=True, slots=True)
+class _At:
+    """A column, or a field inside it, and the data model of the records in it."""
+
+    column: StoredColumn
+    inside: ColumnPath
+    model: str
+
+    def below(self, field: str) -> _At:
+        return replace(self, inside=(*self.inside, field))
+
+    def noted(self, member: Member) -> Member:
+        """Give the member with its place, and with what makes files differ in it."""
+        note = self.column.notes.get(self.inside, Note())
+        return replace(
+            member,
+            column=self.column.name,
+            inside=self.inside,
+            lacking=note.lacking,
+            differs=note.differs,
+            unreadable=note.unreadable or member.unreadable,
+            widened=note.widened,
+        )
+
+
+def _member(form: Form, at: _At, name: str, names: tuple[str, ...], inner: str) -> Member:
+    """Descend through lists and options to what the column, or a field inside it, holds."""
     axes: list[str] = []
     optional = False
     while True:
         if is_text(form):
-            return Member(String(), tuple(axes), column, optional=optional)
+            return at.noted(Member(String(), tuple(axes), optional=optional))
         if isinstance(form, _OPTIONS):
             optional = True
             form = form.content
@@ -82,10 +108,9 @@ def _member(form: Form, column: str, name: str, model: str, names: tuple[str, ..
         elif isinstance(form, NumpyForm) and form.inner_shape:
             form = form.to_RegularForm()
         elif isinstance(form, NumpyForm):
-            return Member(item_of(form.primitive), tuple(axes), column, optional=optional)
+            return at.noted(Member(item_of(form.primitive), tuple(axes), optional=optional))
         elif isinstance(form, RecordForm):
-            record = _record(form, column, name, model, optional=optional)
-            return Member(record, tuple(axes), column)
+            return at.noted(Member(_record(form, at, name, optional=optional), tuple(axes)))
         else:
             raise UnreadableFormError(_kind(form))
 
@@ -97,16 +122,18 @@ def _axis_name(depth: int, names: tuple[str, ...], inner: str) -> str:
     return inner if below == 0 else f"{inner}_{below + 1}"
 
 
-def _record(form: RecordForm, column: str, name: str, model: str, *, optional: bool) -> Record:
+def _record(form: RecordForm, at: _At, name: str, *, optional: bool) -> Record:
     members: dict[str, Member] = {}
     for field in form.fields:
         short = field.removeprefix(f"{name}.")
+        below = at.below(field)
         try:
-            made = _member(form.content(field), inside(column, field), short, model, (), short)
+            made = _member(form.content(field), below, short, (), short)
         except UnreadableFormError as error:
-            made = Member(String(), column=inside(column, field), unreadable=f"{column}, {field} holds {error}")
+            why = f"{'.'.join((at.column.name, *below.inside))} holds {error}"
+            made = below.noted(Member(String(), unreadable=why))
         members[short] = with_missing(made) if optional else made
-    return Record(name, members, model)
+    return Record(name, members, at.model)
 
 
 def with_missing(member: Member) -> Member:
@@ -160,6 +187,18 @@ def depth_of(column: StoredColumn) -> int:
     return depth
 
 
+def is_jagged(form: Form) -> bool:
+    """Say whether a form is lists of different lengths of something else than objects."""
+    while isinstance(form, (*_OPTIONS, IndexedForm, UnmaskedForm)):
+        form = form.content
+    if is_text(form) or not isinstance(form, ListForm | ListOffsetForm) or form.parameter("__array__") == "bytestring":
+        return False
+    inner = form.content
+    while not isinstance(inner, RecordForm | NumpyForm | EmptyForm | UnionForm) and not is_text(inner):
+        inner = inner.content
+    return not isinstance(inner, RecordForm | UnionForm)
+
+
 def type_text(form: Form | None) -> str:
     """Give the type of a column in words that do not depend on whether values may be missing."""
     if form is None:
@@ -177,3 +216,119 @@ def type_text(form: Form | None) -> str:
     if isinstance(form, (*_OPTIONS, IndexedForm, UnmaskedForm)):
         return type_text(form.content)
     return _kind(form)
+
+
+def joined(one: StoredColumn, other: StoredColumn, files: tuple[str, str]) -> StoredColumn:
+    """Give the column that stands for one that two files hold differently: each kind widened to one that holds both without a loss.
+
+    Parameters
+    ----------
+    files : tuple of str
+        The names of the two files, for the notes.
+    """
+    notes = dict(one.notes)
+    try:
+        form = _joined(one.form, other.form, (), _Joining(one.name, files, notes))
+    except UnreadableFormError as error:
+        return replace(one, problem=str(error))
+    return replace(one, form=form, notes=notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Joining:
+    """What two forms are joined for: the column, the two files, and the notes that are made on the way."""
+
+    column: str
+    files: tuple[str, str]
+    notes: dict[ColumnPath, Note]
+
+    def note(self, inside: ColumnPath, **said: object) -> None:
+        self.notes[inside] = replace(self.notes.get(inside, Note()), **said)  # type: ignore[arg-type]
+
+    def contrast(self, inside: ColumnPath, one: Form, other: Form) -> str:
+        """Say in words how two files hold a leaf."""
+        name = ".".join((self.column, *inside))
+        return f"{name} is {type_text(one)} in {self.files[0]} and {type_text(other)} in {self.files[1]}"
+
+
+def _joined(one: Form | None, other: Form | None, inside: ColumnPath, how: _Joining) -> Form:  # noqa: PLR0911 - one for each kind
+    assert one is not None
+    assert other is not None
+    if one == other or isinstance(other, EmptyForm):
+        return one
+    if isinstance(one, EmptyForm):
+        return other
+    if isinstance(one, _OPTIONS) or isinstance(other, _OPTIONS):
+        content = _joined(_without_option(one), _without_option(other), inside, how)
+        return content if isinstance(content, _OPTIONS) else IndexedOptionForm("i64", content)
+    if isinstance(one, IndexedForm | UnmaskedForm) or isinstance(other, IndexedForm | UnmaskedForm):
+        return _joined(_without_index(one), _without_index(other), inside, how)
+    if is_text(one) and is_text(other):
+        return one
+    one, other = _regular(one), _regular(other)
+    if isinstance(one, _LISTS) and isinstance(other, _LISTS) and not (is_text(one) or is_text(other)):
+        content = _joined(one.content, other.content, inside, how)
+        if isinstance(one, RegularForm) and isinstance(other, RegularForm) and one.size == other.size:
+            return RegularForm(content, one.size)
+        return ListOffsetForm("i64", content)
+    if isinstance(one, RecordForm) and isinstance(other, RecordForm):
+        return _joined_records(one, other, inside, how)
+    if isinstance(one, NumpyForm) and isinstance(other, NumpyForm):
+        return _joined_numbers(one, other, inside, how)
+    raise UnreadableFormError(how.contrast(inside, one, other))
+
+
+def _without_option(form: Form) -> Form:
+    return form.content if isinstance(form, _OPTIONS) else form
+
+
+def _without_index(form: Form) -> Form:
+    return form.content if isinstance(form, IndexedForm | UnmaskedForm) else form
+
+
+def _regular(form: Form) -> Form:
+    return form.to_RegularForm() if isinstance(form, NumpyForm) and form.inner_shape else form
+
+
+def _joined_records(one: RecordForm, other: RecordForm, inside: ColumnPath, how: _Joining) -> Form:
+    parts: dict[str, Form] = {}
+    for field in dict.fromkeys([*one.fields, *other.fields]):
+        below = (*inside, field)
+        has = [field in one.fields, field in other.fields]
+        if not all(has):
+            parts[field] = (one if has[0] else other).content(field)
+            name = ".".join((how.column, *below))
+            how.note(below, lacking=f"{how.files[has[0]]} has no {name}, {how.files[not has[0]]} has it")
+            continue
+        try:
+            parts[field] = _joined(one.content(field), other.content(field), below, how)
+        except UnreadableFormError as error:
+            parts[field] = one.content(field)
+            how.note(below, unreadable=str(error))
+    return RecordForm(list(parts.values()), list(parts))
+
+
+def _joined_numbers(one: NumpyForm, other: NumpyForm, inside: ColumnPath, how: _Joining) -> Form:
+    both = (item_of(one.primitive), item_of(other.primitive))
+    wide = wider(*both)
+    if wide is None:
+        how.note(inside, differs=how.contrast(inside, one, other))
+        return one
+    how.note(inside, widened=True)
+    return NumpyForm(str(wide))
+
+
+def wider(one: Item, other: Item) -> Item | None:
+    """Give the kind of numbers that holds all values of two kinds; None where there is none, and for flags beside numbers."""
+    if one == other:
+        return one
+    if not (isinstance(one, Int | Float) and isinstance(other, Int | Float)):
+        return None
+    found = common(one, other)
+    return found if _holds(found, one) and _holds(found, other) else None
+
+
+def _holds(wide: Item, narrow: Item) -> bool:
+    if isinstance(wide, Float) and isinstance(narrow, Int):
+        return narrow.bits - narrow.signed <= {16: 11, 32: 24, 64: 53}[wide.bits]
+    return True

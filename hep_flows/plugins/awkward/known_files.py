@@ -25,9 +25,10 @@ from hep_flows.expr.transport import decode, encode
 from hep_flows.expr.types import Record
 from hep_flows.plugin import Description
 from hep_flows.plugins.awkward.file_names import title_of
+from hep_flows.plugins.awkward.trees import Asked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # Two changes within this time may carry the same time stamp, on any file system in use.
 SETTLED_S = 2.0
@@ -47,7 +48,7 @@ class Facts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The identity of a file's content, its tree, and the identity of its columns."""
+    """The identity of a file's content, its tree, and the identity of its columns: empty where it has no such tree."""
 
     content: str
     tree: str
@@ -69,7 +70,7 @@ class KnownFiles:
         self._code = _code_stamp()
         self._schemas: dict[bytes, Record] = {}
 
-    def describe(self, kind: str, files: Sequence[str], tree: str = "") -> Description:
+    def describe(self, kind: str, files: Sequence[str], tree: str = "", asked: Asked | None = None) -> Description:
         """Give the schema that the files share, and the identity of each; as `hep_flows.plugins.awkward.describe.describe`.
 
         Raises
@@ -77,15 +78,14 @@ class KnownFiles:
         SourceError
             When a file is missing, damaged, of another kind, or has no such tree.
         """
+        asked = asked or Asked(tree)
         distinct = list(dict.fromkeys(files))
-        known = self._files(kind, distinct, tree)
-        if known is None:
-            return self._described(kind, distinct, files, tree)
-        record = self._schema(kind, known)
-        if record is None:
-            return self._described(kind, distinct, files, tree)
+        known = self._files(kind, distinct, asked)
+        record = None if known is None else self._schema(kind, known, asked)
+        if known is None or record is None:
+            return self._described(kind, distinct, files, asked)
         content = tuple([known[f].content for f in files])
-        return Description(record, tuple(files), content, known[files[0]].tree, title_of(files))
+        return Description(record, tuple(files), content, _first(known).tree, title_of(files))
 
     def changed(self, table: Dataset) -> str | None:
         """Give a local file that does not hold what it held when the table was made, or None when all do.
@@ -94,9 +94,10 @@ class KnownFiles:
         user's files hold any more.
         """
         local = {f: c for f, c in zip(table.files, table.content, strict=True) if not is_url(f)}
+        asked = Asked(table.tree, missing_is_empty=True)
         unknown = []
         for file, content in local.items():
-            known = self._remembered(table.kind, file, table.tree)
+            known = self._remembered(table.kind, file, asked)
             if known is None:
                 unknown.append(file)
             elif known.content != content:
@@ -105,52 +106,56 @@ class KnownFiles:
             return None
         from hep_flows.plugins.awkward.describe import looked_at
 
-        stamps = {f: _stamp(f) for f in unknown}
-        for one in looked_at(table.kind, unknown, table.tree):
+        stamps = {f: stamp_of(f) for f in unknown}
+        for one in looked_at(table.kind, unknown, asked):
             if one.content != local[one.name]:
                 return one.name
-            self._note(table.kind, one.name, table.tree, _Known(one.content, one.tree, one.identity()), stamps[one.name])
+            self._note(table.kind, one.name, asked, _Known(one.content, one.tree, one.identity(table.kind)), stamps[one.name])
         return None
 
-    def _files(self, kind: str, files: Sequence[str], tree: str) -> dict[str, _Known] | None:
-        """Give what is known of all files, looking into those that are new; None when the first is new."""
-        from hep_flows.plugins.awkward.trees import TREES
-
-        wanted = tree or TREES.get(kind, "")
+    def _files(self, kind: str, files: Sequence[str], asked: Asked) -> dict[str, _Known] | None:
+        """Give what is known of all files, looking into those that are new; None when the first that has a tree is new."""
         found: dict[str, _Known] = {}
         for file in files:
-            one = self._remembered(kind, file, wanted)
-            if one is not None:
+            one = self._remembered(kind, file, asked)
+            if one is not None and (one.columns or asked.missing_is_empty):
                 found[file] = one
-            elif not found:
+            elif not any(k.columns for k in found.values()):
                 return None
-            wanted = found[files[0]].tree
+            if not asked.tree and one is not None and one.columns:
+                asked = replace(asked, tree=one.tree)
         new = [f for f in files if f not in found]
         if new:
             from hep_flows.plugins.awkward.describe import looked_at
 
-            stamps = {f: _stamp(f) for f in new}
-            for one_file in looked_at(kind, new, wanted):
+            stamps = {f: stamp_of(f) for f in new}
+            for one_file in looked_at(kind, new, asked):
                 name = one_file.name
-                found[name] = _Known(one_file.content, one_file.tree, one_file.identity())
-                self._note(kind, name, wanted, found[name], stamps[name])
-        return found
+                found[name] = _Known(one_file.content, one_file.tree, one_file.identity(kind))
+                self._note(kind, name, asked, found[name], stamps[name])
+        return {f: found[f] for f in files} if any(k.columns for k in found.values()) else None
 
-    def _described(self, kind: str, distinct: Sequence[str], files: Sequence[str], tree: str) -> Description:
+    def _described(self, kind: str, distinct: Sequence[str], files: Sequence[str], asked: Asked) -> Description:
         """Look into every file, and remember what is there."""
         from hep_flows.plugins.awkward.describe import describe_looked, look_at_all
-        from hep_flows.plugins.awkward.trees import TREES
 
-        stamps = {f: _stamp(f) for f in distinct}
-        looked = look_at_all(kind, files, tree)
-        made = describe_looked(kind, files, looked)
-        wanted = tree or TREES.get(kind, "")
+        stamps = {f: stamp_of(f) for f in distinct}
+        looked = look_at_all(kind, files, asked)
+        made = describe_looked(kind, files, looked, asked)
         known: dict[str, _Known] = {}
-        for i, file in enumerate(distinct):
+        for file in distinct:
             one = looked[file]
-            known[file] = _Known(one.content, one.tree, one.identity())
-            self._note(kind, file, wanted if i == 0 else made.tree, known[file], stamps[file])
-        name = self._schema_name(kind, known)
+            known[file] = _Known(one.content, one.tree, one.identity(kind))
+            self._note(kind, file, asked, known[file], stamps[file])
+            if not asked.tree and one.columns is not None:
+                asked = replace(asked, tree=made.tree)
+        first = _first(known)
+        if first.columns.startswith("~"):
+            shared = next(one.shared for one in looked.values() if one.columns is not None)
+            self._facts.remember(self._lists_name(kind, first), [[n, *columns] for n, columns in shared.items()])
+        name = self._schema_name(kind, known, asked)
+        if name is None:  # nothing is remembered here
+            return made
         if name in self._schemas:
             return replace(made, record=self._schemas[name])
         self._schemas[name] = made.record
@@ -158,8 +163,10 @@ class KnownFiles:
         self._facts.remember(name, schema.decode())
         return made
 
-    def _schema(self, kind: str, known: dict[str, _Known]) -> Record | None:
-        name = self._schema_name(kind, known)
+    def _schema(self, kind: str, known: dict[str, _Known], asked: Asked) -> Record | None:
+        name = self._schema_name(kind, known, asked)
+        if name is None:
+            return None
         if name in self._schemas:
             return self._schemas[name]
         written = self._facts.remembered(name)
@@ -173,31 +180,51 @@ class KnownFiles:
             self._schemas[name] = table.type.item
         return self._schemas.get(name)
 
-    def _schema_name(self, kind: str, known: dict[str, _Known]) -> bytes:
-        """Name a schema by the columns that it is made of; where files differ, its texts name the files."""
+    def _schema_name(self, kind: str, known: dict[str, _Known], asked: Asked) -> bytes | None:
+        """Name a schema by the columns that it is made of; where files differ, its texts name the files.
+
+        None where it depends on the lists of the first file, and these are not remembered.
+        """
         first: dict[str, str] = {}
         for file, one in known.items():
-            first.setdefault(one.columns, file)
+            if one.columns:
+                first.setdefault(one.columns, file)
+        # Which files lack a leaf is in the schema by their place.
+        order = tuple([list(first).index(one.columns) for one in known.values() if one.columns]) if len(first) > 1 else ()
         files = tuple(first.values()) if len(first) > 1 else ()
-        return digest("schema", self._code, kind, next(iter(known.values())).tree, tuple(first), files)
+        lists: tuple[object, ...] = ()
+        if _first(known).columns.startswith("~"):
+            remembered = self._facts.remembered(self._lists_name(kind, _first(known)))
+            if not isinstance(remembered, list):
+                return None
+            lists = tuple([tuple([str(n) for n in row]) for row in remembered])
+        return digest("schema", self._code, kind, _first(known).tree, tuple(first), files, order, lists, asked.collections)
 
-    def _remembered(self, kind: str, file: str, tree: str) -> _Known | None:
-        stamp = _stamp(file)
-        found = self._facts.remembered(digest("file", self._code, kind, file, tree, stamp)) if stamp else None
+    def _lists_name(self, kind: str, first: _Known) -> bytes:
+        return digest("lists", self._code, kind, first.tree, first.content)
+
+    def _remembered(self, kind: str, file: str, asked: Asked) -> _Known | None:
+        stamp = stamp_of(file)
+        found = self._facts.remembered(digest("file", self._code, kind, file, asked.trees(kind), stamp)) if stamp else None
         match found:
             case [str(content), str(own_tree), str(columns)]:
                 return _Known(content, own_tree, columns)
             case _:
                 return None
 
-    def _note(self, kind: str, file: str, tree: str, known: _Known, stamp: tuple[int, ...]) -> None:
+    def _note(self, kind: str, file: str, asked: Asked, known: _Known, stamp: tuple[int, ...]) -> None:
         """Remember a file, if it did not change while it was looked at, nor a moment before."""
-        if stamp and stamp == _stamp(file) and time.time() - max(stamp[-1], stamp[-2]) / 1e9 > SETTLED_S:
-            name = digest("file", self._code, kind, file, tree, stamp)
+        if stamp and stamp == stamp_of(file) and time.time() - max(stamp[-1], stamp[-2]) / 1e9 > SETTLED_S:
+            name = digest("file", self._code, kind, file, asked.trees(kind), stamp)
             self._facts.remember(name, [known.content, known.tree, known.columns])
 
 
-def _stamp(file: str) -> tuple[int, ...]:
+def _first(known: Mapping[str, _Known]) -> _Known:
+    """Give the first file that has a tree: what was not named is what it has."""
+    return next(k for k in known.values() if k.columns)
+
+
+def stamp_of(file: str) -> tuple[int, ...]:
     """Give all that the file system notes about a local file's content; nothing for others."""
     if is_url(file):
         return ()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hep_flows.errors import PluginError
+from hep_flows.errors import PluginError, TaskError
 from hep_flows.expr.nodes import Dataset, Expr, Field, Input
 from hep_flows.expr.types import Int, Record, String
 from hep_flows.plugin import Columns, Scalar
-from hep_flows.plugins.awkward.needed_leaves import path_of
+from hep_flows.plugins.awkward.needed_leaves import needed_fields, path_of
+from hep_flows.plugins.awkward.read_files import Lacking
 from hep_flows.plugins.awkward.unpack import unpacked
 from hep_flows.plugins.awkward.values import Constant, Lists, Value, dtype_of, offsets_of, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hep_flows.expr.types import Axis, Type
     from hep_flows.planning.task import Key
@@ -38,13 +40,18 @@ class Leaves:
         What was read, by path; nothing where there are no events.
     inputs : mapping
         Results of other tasks, by task key.
+    roots : sequence of Expr
+        What is evaluated: an array is kept until each leaf that takes it was asked for.
     """
 
-    def __init__(self, frames: Frames, n_events: int, arrays: Mapping[Path, Any], inputs: Mapping[Key, Result]) -> None:
+    def __init__(
+        self, frames: Frames, n_events: int, arrays: Mapping[Path, Any], inputs: Mapping[Key, Result], roots: Sequence[Expr] = ()
+    ) -> None:
         self._frames = frames
         self._n_events = n_events
         self._arrays = dict(arrays)
         self._inputs = inputs
+        self._uses = Counter([path_of(n)[1] for n in needed_fields(roots).values()])
         self._lists: dict[tuple[Axis, ...], Lists] = {}
 
     def table(self, node: Dataset) -> Value:
@@ -66,9 +73,27 @@ class Leaves:
             raise PluginError(f"{'.'.join(path)} is not stored: it is a part of a {base.tag}", where=node.where)
         if isinstance(node.type.item, Record):
             return self._structure(node, path, depth)
-        # Each leaf is asked for once: its array is let go with the last value that needs it.
-        array = self._arrays.pop(path, None)
-        return self._nothing(node.type) if array is None else self._value(node.type, array, self._n_events)
+        # An array is let go with the last value that needs it.
+        self._uses[path] -= 1
+        array = self._arrays.get(path) if self._uses[path] > 0 else self._arrays.pop(path, None)
+        if array is None:
+            return self._nothing(node.type)
+        if isinstance(array, Lacking):
+            return self._default(node, array)
+        if node.default is not None and node.default.as_:
+            array = _converted(array, node)
+        return self._value(node.type, array, self._n_events)
+
+    def _default(self, node: Field, lacking: Lacking) -> Value:
+        """Give the default of a leaf that the file lacks."""
+        axes, _, _ = unpacked(lacking.array, len(node.type.axes) - 1, Record("", {}))
+        shape = Value(self._frames.root(node.type.axes[0].key, self._n_events), self._shared(node.type, axes), None)
+        size = shape.axes[-1].n_items if shape.axes else self._n_events
+        value = None if node.default is None else node.default.value
+        item = node.type.item
+        blank = value if value is not None else "" if isinstance(item, String) else 0
+        data = texts([str(blank)] * size) if isinstance(item, String) else np.full(size, blank, dtype_of(item))
+        return replace(shape, data=data, valid=np.zeros(size, np.bool_) if value is None and size else None)
 
     def _structure(self, node: Expr, path: Path, depth: int) -> Value:
         if depth == 0:
@@ -82,7 +107,8 @@ class Leaves:
         leaf = next((p for p in self._arrays if p[: len(path)] == path), None)
         if leaf is None:
             return self._nothing(node.type)
-        return replace(self._value(node.type, self._arrays[leaf], self._n_events), valid=None)
+        found = self._arrays[leaf]
+        return replace(self._value(node.type, found.array if isinstance(found, Lacking) else found, self._n_events), valid=None)
 
     def _from_counts(self, of: Type, counts: Any, depth: int) -> Value:
         # Below an outer collection the counts are jagged themselves.
@@ -129,3 +155,20 @@ class Leaves:
             known = self._lists.setdefault(of.axes[: i + 2], lists)
             found.append(known if known.holds_the_same_numbers_as(lists) else lists)
         return tuple(found)
+
+
+def _converted(array: Any, node: Field) -> Any:
+    """Give a leaf as the kind that was asked for.
+
+    Raises
+    ------
+    TaskError
+        When a whole number has no place in it.
+    """
+    import awkward as ak
+
+    kind = str(node.type.item)
+    made = ak.values_astype(array, kind)
+    if isinstance(node.type.item, Int) and not ak.all(made == array, axis=None):
+        raise TaskError(f"{node.name} holds values that {kind} cannot hold", where=node.where, do='take as_="float64"')
+    return made

@@ -52,7 +52,7 @@ def members_of(node: Expr) -> dict[str, Expr]:
         return {}
     found: dict[str, Expr] = {}
     for name, member in item.members.items():
-        if not member.unreadable and (expr := _member(node, name)) is not None:
+        if member.is_plain and (expr := _member(node, name)) is not None:
             found[name] = expr
     return found
 

@@ -53,12 +53,12 @@ def leaves_of(roots: Sequence[Expr]) -> tuple[Path, ...]:
 
 
 def columns_of(dataset: Dataset, paths: Iterable[Path]) -> tuple[str, ...]:
-    """Give what the file calls them; one that the file has no name for is left out."""
+    """Give what the file calls them, with a dot before a field inside a column; one that the file has no name for is left out."""
     found: dict[str, None] = {}
     for path in paths:
         member = _member(dataset, path)
         if member is not None and member.column:
-            found[member.column] = None
+            found[".".join(member.path)] = None
     return tuple(found)
 
 

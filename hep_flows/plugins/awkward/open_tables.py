@@ -13,18 +13,20 @@ from hep_flows.expr.file_names import is_url
 from hep_flows.plugins.awkward.root_files import open_root, tree_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hep_flows.plugins.awkward.stored import StoredTable
 
 
-def open_table(kind: str, file: str, tree: str) -> StoredTable:
-    """Open the tree of a file for a kind of table; an empty name means the only tree there is.
+def open_table(kind: str, file: str, trees: Sequence[str]) -> StoredTable:
+    """Open the first of these trees that a file has, for a kind of table; without a name the only tree there is.
 
     Raises
     ------
+    NoTreeError
+        When the file has no such tree.
     SourceError
-        When the file is missing, damaged or of another kind, or has no such tree.
+        When it is missing, damaged or of another kind.
     """
     if not is_url(file):
         check_exists(file)
@@ -34,15 +36,15 @@ def open_table(kind: str, file: str, tree: str) -> StoredTable:
         return ParquetTable(file)
     opened = open_root(file)
     try:
-        return _tree_in(opened, file, tree)
+        return _tree_in(opened, file, trees)
     except BaseException:
         opened.close()
         raise
 
 
-def _tree_in(opened: Any, file: str, tree: str) -> StoredTable:
-    name = tree_named(opened, file, tree)
-    if opened.classname_of(name).startswith("ROOT::"):
+def _tree_in(opened: Any, file: str, trees: Sequence[str]) -> StoredTable:
+    name, kind = tree_named(opened, file, trees)
+    if kind.startswith("ROOT::"):
         from hep_flows.plugins.awkward.rntuple import RNTupleTable
 
         return RNTupleTable(file, opened, name)
@@ -95,7 +97,7 @@ class OpenTables:
         """
         # A file that was written again since it was opened is another file.
         key = (kind, file, tree, _stamp(file))
-        table = self._taken(key) or open_table(kind, file, tree)
+        table = self._taken(key) or open_table(kind, file, (tree,) if tree else ())
         try:
             _check_content(file, table.content, content)
             yield table

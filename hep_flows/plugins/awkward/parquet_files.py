@@ -12,7 +12,7 @@ from hep_flows.expr.file_names import is_url, shown
 from hep_flows.plugins.awkward.file_identity import identity, local_sample
 from hep_flows.plugins.awkward.forms import is_option, is_text
 from hep_flows.plugins.awkward.root_files import check_remote, told_as_source_error
-from hep_flows.plugins.awkward.stored import StoredColumn, field_of, inside, split_column
+from hep_flows.plugins.awkward.stored import StoredColumn, field_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import awkward as ak
     from awkward.forms import Form
 
-    from hep_flows.plugins.awkward.stored import Columns
+    from hep_flows.plugins.awkward.stored import ColumnPath, Columns
 
 _TAIL_BYTES = 8
 
@@ -62,7 +62,7 @@ class ParquetTable:
         except (ValueError, NotImplementedError, TypeError, KeyError) as error:
             return StoredColumn(field.name, None, problem=f"{field.name} is a {field.type}: {error}")
         may_miss = {name for name, paths in self._leaves.items() if any(nulls[p] != 0 for p in paths)}
-        return StoredColumn(field.name, _settled(form, field.name, may_miss, missing=False), class_name=str(field.type))
+        return StoredColumn(field.name, _settled(form, (field.name,), may_miss, missing=False), class_name=str(field.type))
 
     def boundaries(self) -> Sequence[int]:
         """Give the first rows of the row groups, and the number of rows."""
@@ -72,25 +72,29 @@ class ParquetTable:
             ends.append(ends[-1] + metadata.row_group(i).num_rows)
         return sorted(set(ends))
 
-    def read(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, ak.Array]:
+    def has(self, path: ColumnPath) -> bool:
+        """Say whether there is such a column, with such fields inside."""
+        return path in self._leaves
+
+    def read(self, paths: Sequence[ColumnPath], start: int, stop: int) -> Mapping[ColumnPath, ak.Array]:
         """Read the leaves of the row groups that hold the range, and cut the range out."""
         import awkward as ak
 
-        unknown = [n for n in names if n not in self._leaves]
+        unknown = [".".join(p) for p in paths if p not in self._leaves]
         if unknown:
             raise SourceError(f"{shown(self.file)} has no column {unknown[0]!r}", why="the file changed since its schema was read")
         groups, skipped = self._groups(start, stop)
-        paths = list(dict.fromkeys(p for n in names for p in self._leaves[n]))
-        with told_as_source_error(self.file, f"{', '.join(names)} cannot be read"):
-            table = self._parquet.read_row_groups(groups, columns=paths, use_threads=False)
+        stored = list(dict.fromkeys(name for p in paths for name in self._leaves[p]))
+        with told_as_source_error(self.file, f"{', '.join(['.'.join(p) for p in paths])} cannot be read"):
+            table = self._parquet.read_row_groups(groups, columns=stored, use_threads=False)
             table = _decoded(table).slice(start - skipped, stop - start).replace_schema_metadata(None)
-            arrays = {c: ak.from_arrow(table.select([c]))[c] for c in dict.fromkeys(split_column(n)[0] for n in names)}
-        return {n: field_of(arrays, n) for n in names}
+            arrays = {c: ak.from_arrow(table.select([c]))[c] for c in dict.fromkeys(p[0] for p in paths)}
+        return {p: field_of(arrays, p) for p in paths}
 
-    def item_bytes(self, name: str) -> int:
+    def item_bytes(self, path: ColumnPath) -> int:
         """Add up the values of the leaves of a column; of text, the size of its pages."""
         wide = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
-        wanted, metadata, total = set(self._leaves.get(name, ())), self._parquet.metadata, 0
+        wanted, metadata, total = set(self._leaves.get(path, ())), self._parquet.metadata, 0
         for g in range(metadata.num_row_groups):
             group = metadata.row_group(g)
             for part in [group.column(c) for c in range(group.num_columns)]:
@@ -169,19 +173,19 @@ def _footer(file: str, stream: Any) -> tuple[int, bytes]:
     return size, footer
 
 
-def _leaves(parquet: Any) -> dict[str, list[str]]:
+def _leaves(parquet: Any) -> dict[ColumnPath, list[str]]:
     """Give for each column and each field inside the paths of its leaves: the two schemas list leaves in one order."""
-    found: dict[str, list[str]] = {}
+    found: dict[ColumnPath, list[str]] = {}
     number = 0
     for field in parquet.schema_arrow:
-        for names in _leaf_names(field.type, (field.name,)):
+        for names in _leaf_names(field.type, ((field.name,),)):
             for name in names:
                 found.setdefault(name, []).append(parquet.schema.column(number).path)
             number += 1
     return found
 
 
-def _leaf_names(kind: Any, prefix: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _leaf_names(kind: Any, prefix: tuple[ColumnPath, ...]) -> Iterator[tuple[ColumnPath, ...]]:
     """Give for each leaf the names under which it is read: itself, and all that it stands in."""
     import pyarrow as pa
 
@@ -189,7 +193,7 @@ def _leaf_names(kind: Any, prefix: tuple[str, ...]) -> Iterator[tuple[str, ...]]
     if pa.types.is_struct(kind):
         for i in range(kind.num_fields):
             field = kind.field(i)
-            yield from _leaf_names(field.type, (*prefix, inside(prefix[-1], field.name)))
+            yield from _leaf_names(field.type, (*prefix, (*prefix[-1], field.name)))
     elif pa.types.is_map(kind):
         yield from _leaf_names(kind.key_type, prefix)
         yield from _leaf_names(kind.item_type, prefix)
@@ -213,14 +217,14 @@ def _nulls(parquet: Any) -> dict[str, int | None]:
     return found
 
 
-def _settled(form: Form, name: str, may_miss: AbstractSet[str], *, missing: bool) -> Form:
+def _settled(form: Form, name: ColumnPath, may_miss: AbstractSet[ColumnPath], *, missing: bool) -> Form:
     """Give the form with options at leaves only, and only where the file may hold missing values."""
     if is_option(form):
         return _settled(form.content, name, may_miss, missing=True)
     if isinstance(form, IndexedForm | UnmaskedForm):
         return _settled(form.content, name, may_miss, missing=missing)
     if isinstance(form, RecordForm):
-        parts = [_settled(form.content(f), inside(name, f), may_miss, missing=missing) for f in form.fields]
+        parts = [_settled(form.content(f), (*name, f), may_miss, missing=missing) for f in form.fields]
         return RecordForm(parts, form.fields)
     if isinstance(form, ListForm | ListOffsetForm | RegularForm) and not is_text(form):
         # Missing lists are refused when they are read.

@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING
 
 import awkward as ak
 import numpy as np
-from awkward.contents import IndexedArray, ListArray, ListOffsetArray, NumpyArray, RegularArray
+from awkward.contents import EmptyArray, IndexedArray, IndexedOptionArray, ListArray, ListOffsetArray, NumpyArray, RegularArray
 from awkward.index import Index64
 
+from hep_flows.expr.types import String
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from awkward.contents import Content
 
-    from hep_flows.expr.types import Member
+    from hep_flows.expr.types import Item, Member
+
+
+Offsets = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 class NotAsDeclaredError(Exception):
@@ -37,6 +44,8 @@ def _plain(layout: Content, depth: int, member: Member) -> Content:
         layout = _without_option(layout, "a list" if depth else "a value")
     if depth == 0:
         return _leaf(layout, member)
+    if isinstance(layout, EmptyArray):
+        layout = ListOffsetArray(Index64(np.zeros(1, np.int64)), layout)
     if isinstance(layout, NumpyArray):
         layout = layout.to_RegularArray()
     if not isinstance(layout, ListArray | ListOffsetArray | RegularArray):
@@ -58,12 +67,47 @@ def _leaf(layout: Content, member: Member) -> Content:
     if isinstance(values, IndexedArray):
         values = values.project()
     found = "string" if values.parameter("__array__") == "string" else str(getattr(values, "dtype", type(values).__name__))
-    if found != str(member.item):
-        raise NotAsDeclaredError(f"it holds {found} where the schema says {member.item}")
-    return layout
+    if found == str(member.item) or (member.differs and found in _NUMBERS):
+        return layout
+    if isinstance(values, EmptyArray):  # a column without a type: lists that are all empty, or values that are all missing
+        return _without_values(layout, member)
+    if member.widened and found in _NUMBERS:
+        wide = NumpyArray(np.asarray(values.data).astype(str(member.item)))
+        return wide if not layout.is_option else layout.to_IndexedOptionArray64().copy(content=wide)
+    raise NotAsDeclaredError(f"it holds {found} where the schema says {member.item}")
 
 
-def offsets_at(array: ak.Array, level: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+_NUMBERS = frozenset({"bool", *[f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)]})
+
+
+def _without_values(layout: Content, member: Member) -> Content:
+    item = member.item
+    blank = ak.to_layout(ak.Array([""])) if isinstance(item, String) else NumpyArray(np.zeros(1, str(item)))
+    if not layout.is_option:
+        return blank[:0]
+    return IndexedOptionArray(Index64(np.full(layout.length, -1)), blank)
+
+
+def missing_values(offsets: Sequence[Offsets], n_events: int, item: Item, depth: int) -> ak.Array:
+    """Give missing values for a leaf that a file lacks, ``depth`` lists deep: one for each item of the lists that are known.
+
+    Parameters
+    ----------
+    offsets : sequence of array
+        Of the outer lists, as far as another leaf tells them; those below are empty.
+    """
+    offsets = list(offsets)
+    while len(offsets) < depth:
+        offsets.append(np.zeros((int(offsets[-1][-1]) if offsets else n_events) + 1, np.int64))
+    size = int(offsets[-1][-1]) if offsets else n_events
+    blank = ak.to_layout(ak.Array([""])) if isinstance(item, String) else NumpyArray(np.zeros(1, str(item)))
+    made: Content = IndexedOptionArray(Index64(np.full(size, -1)), blank)
+    for o in reversed(offsets):
+        made = ListOffsetArray(Index64(o), made)
+    return ak.Array(made)
+
+
+def offsets_at(array: ak.Array, level: int) -> Offsets:
     """Give the offsets of list axis number ``level`` (0: the outermost below the events) of a plain array."""
     layout = ak.to_layout(array)
     for _ in range(level):

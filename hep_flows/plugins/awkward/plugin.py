@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Call, Dataset, Expr, Field
 from hep_flows.expr.types import Histogram
-from hep_flows.plugin import No, Program, Scalar, Yes
+from hep_flows.plugin import LOCAL, LOCAL_VERSION, No, Program, Scalar, Yes
 from hep_flows.plugins.awkward.known_functions import is_known
 
 if TYPE_CHECKING:
@@ -27,11 +27,16 @@ class AwkwardPlugin:
     """Reads NanoAOD, xAOD, flat trees and Parquet, and executes everything but histograms."""
 
     name = "awkward"
-    result_version = "1"
+    result_version = LOCAL_VERSION
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open_tables: OpenTables | None = None
+
+    def family(self, kind: str) -> str:
+        """Give the family of the built-in plug-ins."""
+        del kind
+        return LOCAL
 
     def can_run(self, node: Expr, inputs: Sequence[Label]) -> Yes | No:
         """Say yes to all of the language but histograms, and to tables in files."""

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import struct
-import sys
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cramjam
 import uproot
 from uproot.source.file import MultithreadedFileSource
 
-from hep_flows.errors import SourceError, did_you_mean
+from hep_flows.errors import HepFlowsError, SourceError, did_you_mean
 from hep_flows.expr.file_names import is_url, shown
 from hep_flows.plugins.awkward.file_identity import identity, local_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 _HEADER_BYTES = 20
@@ -37,28 +33,6 @@ def speed_up_zlib() -> None:
     with contextlib.suppress(ImportError):
         importlib.import_module("isal.isal_zlib")
         decompressor.library = "isal"
-
-
-def broken() -> tuple[type[Exception], ...]:
-    """Give the errors by which damaged bytes show themselves."""
-    known: tuple[type[Exception], ...] = (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AssertionError,
-        NotImplementedError,
-        struct.error,
-        zlib.error,
-        cramjam.DecompressionError,
-        uproot.DeserializationError,
-    )
-    for module, name in (("isal.isal_zlib", "error"), ("aiohttp", "ClientError")):
-        if module in sys.modules:
-            known = (*known, getattr(sys.modules[module], name))
-    return known
 
 
 def check_root_file(file: str) -> None:
@@ -115,14 +89,17 @@ def check_remote(file: str) -> None:
 
 @contextlib.contextmanager
 def told_as_source_error(file: str, what: str) -> Iterator[None]:
-    """Turn the errors of damaged or unreachable files into one that names the file."""
+    """Turn the errors of damaged or unreachable files into one that names the file.
+
+    Whatever a library raises over foreign bytes is one: which kinds of errors these are nobody says.
+    """
     try:
         yield
-    except SourceError:
+    except (HepFlowsError, MemoryError):
         raise
     except FileNotFoundError as error:
         raise SourceError(f"{shown(file)} does not exist", why=_first_line(error, file)) from error
-    except broken() as error:
+    except Exception as error:
         raise SourceError(f"{shown(file)}: {what}", why=f"{type(error).__name__}: {_first_line(error, file)}") from error
 
 
@@ -155,28 +132,44 @@ def trees_in(opened: Any) -> dict[str, str]:
     return {name: kind for name, kind in opened.classnames(recursive=True, cycle=False).items() if kind in TREE_CLASSES}
 
 
-def tree_named(opened: Any, file: str, tree: str) -> str:
-    """Give the name of the tree to use: the given one, or the only one in the file.
+class NoTreeError(SourceError):
+    """A file without the tree that is looked for; ``content`` is its identity as a file of no events."""
+
+    content: str = ""
+
+
+def tree_named(opened: Any, file: str, wanted: Sequence[str]) -> tuple[str, str]:
+    """Give the name and the class of the tree to use: the first of the given ones, or the only one in the file.
+
+    A name may begin with ``/`` and may end with a cycle (``tree;1``).
 
     Raises
     ------
+    NoTreeError
+        When there is none of these; the trees of the file are listed.
     SourceError
-        When there is no such tree, or several to choose from; the trees of the file are listed.
+        When there are several to choose from.
     """
     trees = trees_in(opened)
-    file = shown(file)
     listed = f"its trees are {', '.join(trees)}" if trees else "there is no TTree or RNTuple in it"
-    if tree:
-        if tree in trees:
-            return tree
-        if tree in opened.keys(cycle=False):
-            listed = f"{tree} is a {opened.classname_of(tree)}; {listed}"
-        raise SourceError(f"{file} has no tree {tree!r}", why=listed, do=did_you_mean(tree, trees))
-    if len(trees) == 1:
-        return next(iter(trees))
-    if not trees:
-        raise SourceError(f"{file} has no tree", why=listed)
-    raise SourceError(f"{file} has {len(trees)} trees: say which one", why=listed, do=f"tree={next(iter(trees))!r}")
+    if not wanted and len(trees) > 1:
+        raise SourceError(f"{shown(file)} has {len(trees)} trees: say which one", why=listed, do=f"tree={next(iter(trees))!r}")
+    every = opened.classnames(recursive=True, cycle=True)
+    for name in wanted or tuple(trees):
+        plain = name.strip("/")
+        if plain in trees:
+            return plain, trees[plain]
+        if every.get(plain) in TREE_CLASSES:
+            latest = plain.rpartition(";")[0]
+            return (latest, every[plain]) if opened.key(latest).fCycle == opened.key(plain).fCycle else (plain, every[plain])
+        other = opened.classnames(recursive=True, cycle=False).get(plain)
+        if other is not None:
+            listed = f"{name} is a {'folder' if other.startswith('TDirectory') else other}; {listed}"
+    named = f"tree {' or '.join([repr(n) for n in wanted])}" if wanted else "tree"
+    error = NoTreeError(f"{shown(file)} has no {named}", why=listed, do=did_you_mean(wanted[0], trees) if wanted else "")
+    parts = [b"no tree", str(opened.file.source.num_bytes).encode(), opened.file.uuid.bytes]
+    error.content = identity(0, parts if is_url(file) else [*parts, local_sample(file)])
+    raise error
 
 
 def root_identity(opened: Any, file: str, entries: int, records: list[tuple[int, int]]) -> str:

@@ -18,6 +18,7 @@ from hep_flows.plugins.awkward.leaves import Leaves
 from hep_flows.plugins.awkward.members import Output, output_of
 from hep_flows.plugins.awkward.needed_leaves import leaves_of
 from hep_flows.plugins.awkward.output import array_of
+from hep_flows.plugins.awkward.read_files import Lacking
 from hep_flows.plugins.awkward.values import Constant, Value
 
 if TYPE_CHECKING:
@@ -84,12 +85,12 @@ def _leaves(
     if partition is None:
         if any(isinstance(n, Dataset) for n in postorder(*roots)):
             raise PluginError("a task on whole results reads a table", where=roots[0].where)
-        return Leaves(frames, 0, {}, inputs)
+        return Leaves(frames, 0, {}, inputs, roots)
     dataset = next((t.dataset for t in tasks if t.dataset is not None), None)
     if paths and dataset is None:
         raise PluginError("a task that reads columns names no table", where=roots[0].where)
     arrays = _read(dataset, partition, paths, context, read) if paths and dataset is not None else {}
-    return Leaves(frames, partition.stop - partition.start, arrays, inputs)
+    return Leaves(frames, partition.stop - partition.start, arrays, inputs, roots)
 
 
 def _read(dataset: Dataset, partition: Partition, paths: Sequence[Path], context: RunContext, read: Read) -> Mapping[Path, Any]:
@@ -103,7 +104,7 @@ def _read(dataset: Dataset, partition: Partition, paths: Sequence[Path], context
         arrays = read(dataset, reading, paths)
         context.slice.held[name] = (reading, arrays)
     a, b = partition.start - reading.start, partition.stop - reading.start
-    return {path: array[a:b] for path, array in arrays.items()}
+    return {path: Lacking(one.array[a:b]) if isinstance(one, Lacking) else one[a:b] for path, one in arrays.items()}
 
 
 def _result(task: Task, output: Output, values: Mapping[bytes, Argument], place: Slice | None) -> Result:

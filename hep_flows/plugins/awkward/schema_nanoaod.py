@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from hep_flows.expr.types import Int, Member, Record
 from hep_flows.plugins.awkward.forms import depth_of, member_of
 from hep_flows.plugins.awkward.nanoaod_facts import reference_of, unit_of
-from hep_flows.plugins.awkward.schema_tree import with_plain_doc
+from hep_flows.plugins.awkward.schema_tree import there_with, with_plain_doc
+from hep_flows.plugins.awkward.stored import shared_lack
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
+    from hep_flows.plugins.awkward.schema_tree import Shared
     from hep_flows.plugins.awkward.stored import Columns, StoredColumn
 
 _MODEL = "nanoaod"
@@ -40,8 +42,9 @@ class _Place:
     axis: str = ""
 
 
-def nanoaod_record(columns: Columns) -> Record:
+def nanoaod_record(columns: Columns, shared: Shared) -> Record:
     """Give the record of events: collections and groups first, then every branch by its full name."""
+    del shared
     counters = _counters(columns)
     places = {c.name: _place(c, counters, columns) for c in columns.values()}
     stored = {c.name for c in columns.values() if _is_record(c)}
@@ -60,14 +63,20 @@ def nanoaod_record(columns: Columns) -> Record:
         if place.prefix and place.prefix not in columns and not is_loose:
             objects.setdefault(place.prefix, {})[place.leaf] = _below(top, place)
     lists = jagged | {n for n in stored if depth_of(columns[n])}
-    made = {n: _object(n, leaves, counters.get(n, "") if n in lists else None) for n, leaves in objects.items()}
+    below = {n: [c for c in columns.values() if places[c.name].prefix == n and places[c.name].axis == n] for n in jagged}
+    made = {
+        n: _object(n, leaves, counters.get(n, "") if n in lists else None, below.get(n, ()), columns)
+        for n, leaves in objects.items()
+    }
     return Record("event", {**made, **branches}, _MODEL)
 
 
-def _object(name: str, leaves: Mapping[str, Member], counter: str | None) -> Member:
-    """Give a collection with its counter's branch, or a group where there is None."""
-    record = Record(name, leaves, _MODEL)
-    return Member(record) if counter is None else Member(record, (name,), counter)
+def _object(name: str, leaves: dict[str, Member], counter: str | None, stored: Sequence[StoredColumn], columns: Columns) -> Member:
+    """Give a collection with its counter's branch, or a group where there is None; a leaf is lacking where its collection is there."""
+    if counter is None:
+        return Member(Record(name, leaves, _MODEL))
+    lack, lacking = shared_lack([columns[counter]] if counter in columns else stored)
+    return Member(Record(name, there_with(leaves, lack, stored), _MODEL), (name,), counter, lacking=lacking)
 
 
 def _counters(columns: Columns) -> Mapping[str, str]:

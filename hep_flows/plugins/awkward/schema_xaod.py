@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from hep_flows.expr.types import Float, Member, Record
 from hep_flows.plugins.awkward.forms import depth_of, member_of
 from hep_flows.plugins.awkward.schema_tree import with_plain_doc
+from hep_flows.plugins.awkward.stored import shared_lack
 
 if TYPE_CHECKING:
+    from hep_flows.plugins.awkward.schema_tree import Shared
     from hep_flows.plugins.awkward.stored import Columns, StoredColumn
 
 _MODEL = "xaod"
@@ -25,8 +27,9 @@ _MEV = frozenset("pt m e et px py pz mpx mpy sumet energy mass rawe cale".split(
 _MM = frozenset("d0 z0 vz x y z".split())
 
 
-def xaod_record(columns: Columns) -> Record:
+def xaod_record(columns: Columns, shared: Shared) -> Record:
     """Give the record of events: one member for each container, then the values that belong to none."""
+    del shared
     containers: dict[str, dict[str, StoredColumn]] = {}
     loose: list[StoredColumn] = []
     for column in columns.values():
@@ -54,18 +57,21 @@ def _container(name: str, columns: dict[str, StoredColumn]) -> Member:
     # A store of event values may hold lists too; a store of objects holds lists only.
     is_list = all(depth_of(c) > 0 for c in columns.values() if c.form is not None)
     outer = (name,) if is_list else ()
+    lack, lacking = shared_lack(list(columns.values())) if is_list else (frozenset[int](), "")
     leaves: dict[str, Member] = {}
     links: dict[str, dict[str, Member]] = {}
     for leaf, column in columns.items():
         link, _, part = leaf.partition(".")
         made = _leaf(name, leaf, column, outer)
+        if lack and column.lack <= lack:  # there wherever the container is
+            made = replace(made, lacking="")
         if part:
             links.setdefault(link, {})[part] = made
         else:
             leaves[leaf] = made
     for link, parts in links.items():
         leaves.setdefault(link, Member(Record(link, parts, _MODEL)))
-    return Member(Record(name, leaves, _MODEL), outer)
+    return Member(Record(name, leaves, _MODEL), outer, lacking=lacking)
 
 
 def _leaf(container: str, leaf: str, column: StoredColumn, outer: tuple[str, ...]) -> Member:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -11,8 +11,29 @@ if TYPE_CHECKING:
     import awkward as ak
     from awkward.forms import Form
 
-# Between a stored column and a field inside it; no C++ or Parquet name has it.
-INSIDE = "|"
+# A stored column, and the fields inside it that lead to a leaf.
+ColumnPath = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What makes the files of a dataset differ in one leaf.
+
+    Parameters
+    ----------
+    lack : frozenset of int
+        The numbers of the files that lack it.
+    lacking, differs, unreadable : str
+        As `Member` has them: which file lacks it, which hold it as kinds that do not fit, why it cannot be read.
+    widened : bool
+        Whether some hold it as a narrower kind.
+    """
+
+    lack: frozenset[int] = frozenset()
+    lacking: str = ""
+    differs: str = ""
+    unreadable: str = ""
+    widened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +52,8 @@ class StoredColumn:
         As the file gives them.
     problem : str
         Why it cannot be read.
+    notes : mapping
+        Where the files of a dataset differ, by the fields inside it that lead to the leaf.
     """
 
     name: str
@@ -39,6 +62,12 @@ class StoredColumn:
     title: str = ""
     class_name: str = ""
     problem: str = ""
+    notes: Mapping[ColumnPath, Note] = field(default_factory=dict)
+
+    @property
+    def lack(self) -> frozenset[int]:
+        """The numbers of the files that lack it."""
+        return self.notes[()].lack if () in self.notes else frozenset()
 
     @property
     def short(self) -> str:
@@ -65,12 +94,16 @@ class StoredTable(Protocol):
         """Give the entries at which a range may start or stop without reading anything twice, from 0 to the last."""
         ...
 
-    def read(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, ak.Array]:
-        """Read a range of entries of some columns (``column|field|field`` for a field inside), in one pass."""
+    def has(self, path: ColumnPath) -> bool:
+        """Say whether there is such a column, with such fields inside."""
         ...
 
-    def item_bytes(self, name: str) -> int:
-        """Give about how many bytes the values of a whole column have, not compressed, from the metadata."""
+    def read(self, paths: Sequence[ColumnPath], start: int, stop: int) -> Mapping[ColumnPath, ak.Array]:
+        """Read a range of entries of some leaves, in one pass."""
+        ...
+
+    def item_bytes(self, path: ColumnPath) -> int:
+        """Give about how many bytes the values of a whole column have, not compressed, from the metadata; none of one that is not there."""
         ...
 
     def close(self) -> None:
@@ -78,21 +111,26 @@ class StoredTable(Protocol):
         ...
 
 
-def inside(column: str, field: str) -> str:
-    """Give the name of a field inside a stored column."""
-    return f"{column}{INSIDE}{field}"
-
-
-def split_column(name: str) -> tuple[str, tuple[str, ...]]:
-    """Give the stored column, and the fields inside it that lead to the leaf."""
-    column, *fields = name.split(INSIDE)
-    return column, tuple(fields)
-
-
-def field_of(arrays: Mapping[str, ak.Array], name: str) -> ak.Array:
+def field_of(arrays: Mapping[str, ak.Array], path: ColumnPath) -> ak.Array:
     """Give the array of a field inside a stored column that was read."""
-    column, fields = split_column(name)
-    array = arrays[column]
-    for field in fields:
-        array = array[field]
+    array = arrays[path[0]]
+    for name in path[1:]:
+        array = array[name]
     return array
+
+
+def has_field(form: Form | None, fields: Sequence[str]) -> bool:
+    """Say whether records of a form, at any depth of lists, have a field with such fields inside."""
+    for name in fields:
+        while form is not None and not form.is_record:
+            form = getattr(form, "content", None)
+        if form is None or name not in form.fields:
+            return False
+        form = form.content(name)
+    return True
+
+
+def shared_lack(columns: Sequence[StoredColumn]) -> tuple[frozenset[int], str]:
+    """Give the files that lack all of some columns, and a text that names one of them; nothing where each file has one."""
+    lack = frozenset.intersection(*[c.lack for c in columns]) if columns else frozenset()
+    return lack, columns[0].notes[()].lacking if lack else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.types import Histogram
-from hep_flows.plugin import HistogramResult, No, Program, Scalar, Yes
+from hep_flows.plugin import LOCAL, LOCAL_VERSION, HistogramResult, No, Program, Scalar, Yes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,12 @@ class HistPlugin:
     """Fills `hist.Hist` histograms, and numpy's."""
 
     name = "hist"
-    result_version = "1"
+    result_version = LOCAL_VERSION
+
+    def family(self, kind: str) -> str:
+        """Give the family of the built-in plug-ins."""
+        del kind
+        return LOCAL
 
     def can_run(self, node: Expr, inputs: Sequence[Label]) -> Yes | No:
         """Say yes to histograms and fills."""

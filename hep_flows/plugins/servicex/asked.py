@@ -72,7 +72,7 @@ def _output(builder: Builder, expr: Expr) -> Output:
         return Output(expr, builder.value(expr))
     members: dict[str, Output] = {}
     for name, member in expr.type.item.members.items():
-        found = None if member.unreadable else select(expr, lambda here, name=name: _stored(here, name))  # type: ignore[misc]
+        found = None if not member.is_plain else select(expr, lambda here, name=name: _stored(here, name))  # type: ignore[misc]
         if found is None:
             continue
         members[name] = _output(builder, found)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hep_flows.errors import PlanError
-from hep_flows.expr.nodes import Dataset, Expr, Literal
-from hep_flows.expr.types import Histogram
-from hep_flows.plugin import UNCOUNTED, Columns, No, Partition, Program, Scalar, Yes
+from hep_flows.expr.nodes import Dataset, Expr, Field, Literal
+from hep_flows.expr.types import Histogram, Record
+from hep_flows.plugin import LOCAL, LOCAL_VERSION, UNCOUNTED, Columns, No, Partition, Program, Scalar, Yes
 from hep_flows.plugins.servicex.choose_endpoint import Endpoints
 from hep_flows.plugins.servicex.kinds_of_tables import KindsOfTables
 from hep_flows.plugins.servicex.remote_identity import RemoteIdentity
-from hep_flows.plugins.servicex.wordings import Wordings
+from hep_flows.plugins.servicex.wordings import UPROOT, Wordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,13 +35,17 @@ class ServiceXPlugin:
     """
 
     name = "servicex"
-    result_version = "1"
+    result_version = LOCAL_VERSION
 
     def __init__(self, endpoint: Endpoint | None = None, wordings: Sequence[Wording] = ()) -> None:
         """Nothing is opened yet."""
         self._wordings = Wordings(wordings)
-        self._kinds = KindsOfTables()
+        self._kinds = KindsOfTables(self._wordings.kinds)
         self._endpoints = Endpoints(endpoint)
+
+    def family(self, kind: str) -> str:
+        """Give the family of the built-in plug-ins for queries about branches; C++ about ATLAS objects promises no bits."""
+        return LOCAL if kind in UPROOT else kind
 
     def can_run(self, node: Expr, inputs: Sequence[Label]) -> Yes | No:
         """Say yes to what the code generator computes as the language means it, over tables that ServiceX reads."""
@@ -49,6 +53,8 @@ class ServiceXPlugin:
             return No("it delivers columns, not histograms")
         if isinstance(node, Dataset) and node.kind not in self._wordings.kinds:
             return No(f"it reads {', '.join(sorted(self._wordings.kinds))}, not {node.kind}")
+        if isinstance(node, Field) and (node.default is not None or _is_widened(node)):
+            return No(f"not all files hold {node.name} alike, and what a query gives cannot depend on the file")
         if any([label != self.name for i, label in zip(node.inputs(), inputs, strict=True) if not isinstance(i, Literal)]):
             return No("a part of it is computed elsewhere, and only stored events can be asked about")
         kind = self._kinds.of(node)
@@ -147,3 +153,8 @@ class ServiceXPlugin:
         dataset = programs[0].task.dataset
         assert dataset is not None
         return self._endpoints.of(dataset)
+
+
+def _is_widened(node: Field) -> bool:
+    record = node.of.type.item
+    return isinstance(record, Record) and node.name in record.members and record.members[node.name].widened

@@ -71,9 +71,9 @@ def readable(record: Record) -> Iterator[Member]:
     """Give the leaves of a record that are numbers and can be read."""
     for member in record.members.values():
         if isinstance(member.item, Record):
-            if not member.unreadable and not member.axes:
+            if member.is_plain and not member.axes:
                 yield from readable(member.item)
-        elif isinstance(member.item, Bool | Int | Float) and not member.unreadable and member.column:
+        elif isinstance(member.item, Bool | Int | Float) and member.is_plain and not member.widened and member.column:
             yield member
 
 

@@ -122,8 +122,8 @@ def assumed_leaves(exprs: Iterable[Expr]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for node in postorder(*exprs):
         if isinstance(node, Field) and isinstance(node.of.type.item, Record):
-            member = node.of.type.item.members[node.name]
-            if member.doc == ASSUMED:
+            member = node.of.type.item.members.get(node.name)
+            if member is not None and member.doc == ASSUMED:
                 found[f"{node.of.type.item.name}.{node.name}"] = None
     return tuple(found)
 

@@ -149,7 +149,13 @@ def _rows(terms: Terms, dataset: Dataset) -> dict[str, Term]:
         return {}
     assert isinstance(dataset.type.item, Record)
     for member in dataset.type.item.members.values():
-        if member.column and not member.axes and not member.unreadable and isinstance(member.item, Bool | Int | Float):
+        if (
+            member.column
+            and not member.axes
+            and member.is_plain
+            and not member.widened
+            and isinstance(member.item, Bool | Int | Float)
+        ):
             return {"rows": terms.column(member.column, member.item, 0)}
     return {}
 

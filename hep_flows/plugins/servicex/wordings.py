@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from hep_flows.plugins.servicex.wording import Wording
 
-UPROOT = frozenset({"servicex-nanoaod", "servicex-xaod", "servicex-tree"})
-XAOD = frozenset({"servicex-xaod-cpp"})
+UPROOT = frozenset({"servicex:nanoaod", "servicex:xaod", "servicex:tree"})
+XAOD = frozenset({"servicex:xaod-cpp"})
 
 
 class Wordings:

@@ -10,7 +10,7 @@ import numpy as np
 from hep_flows.expr import build
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String
 from hep_flows.planning.task import Task
-from hep_flows.plugin import Partition, RunContext, Scalar
+from hep_flows.plugin import Numerics, Partition, RunContext, Scalar
 from hep_flows.plugins.awkward.run_tasks import merge_parts, run_tasks
 
 JET = Record(
@@ -143,7 +143,17 @@ class Events:
 
 def task_of(expr, spread="partitions", dataset=DS):
     output = "columns" if expr.type.axes else "scalar"
-    return Task(b"task" + expr.key, "awkward", expr, (), output, spread, dataset if spread == "partitions" else None)
+    return Task(
+        b"task" + expr.key,
+        "awkward",
+        expr,
+        expr,
+        Numerics("local", "1"),
+        (),
+        output,
+        spread,
+        dataset if spread == "partitions" else None,
+    )
 
 
 def whole(expr, **inputs):

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import uproot
 
+from described import described
 from hep_flows.expr import build
 from hep_flows.expr.types import Record
 from hep_flows.plugins.awkward.column_bytes import column_bytes
@@ -53,7 +54,7 @@ def test_fields_of_an_ntuple_add_up_to_all_pages(tmp_path):
 def test_columns_of_parquet_with_the_fields_inside(tmp_path):
     table = pa.table({"a": np.random.default_rng(1).random(1000), "r": [{"x": i, "y": 2.0} for i in range(1000)]})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=300, compression="none", use_dictionary=False)
-    found = dataset("parquet", tmp_path / "a.parquet")
+    found = described("parquet", tmp_path / "a.parquet")
     assert 8000 <= column_bytes(found, ("a",)) < 8500
     assert 16000 <= column_bytes(found, ("r",)) < 17000
-    assert column_bytes(found, ("r|x",)) == column_bytes(found, ("r",))
+    assert column_bytes(found, ("r.x",)) == column_bytes(found, ("r",))

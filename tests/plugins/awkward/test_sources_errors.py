@@ -11,7 +11,7 @@ import pytest
 import uproot
 
 from described import described, member, one, read
-from hep_flows.errors import FieldError, SourceError
+from hep_flows.errors import MixedFilesError, SourceError
 from hep_flows.expr import build
 from hep_flows.plugins.awkward.partitions import partitions
 from hep_flows.plugins.awkward.read_files import read_columns
@@ -155,18 +155,21 @@ def test_a_branch_that_one_file_lacks_hurts_only_when_used(tmp_path):
     dataset = described("tree", a, b)
     assert member(dataset, "x").unreadable == ""
     for name, without in (("y", "b.root"), ("z", "a.root")):
-        assert f"{without} has no {name}" in member(dataset, name).unreadable
-        with pytest.raises(FieldError) as error:
+        assert f"{without} has no {name}" in member(dataset, name).lacking
+        with pytest.raises(MixedFilesError) as error:
             build.field(dataset, name)
         assert f"{without} has no {name}" in error.value.why
 
 
 def test_a_branch_of_another_type_in_one_file_names_both(tmp_path):
     a = tree_file(tmp_path / "a.root", x=np.ones(1), y=np.ones(1, np.float32))
-    b = tree_file(tmp_path / "b.root", x=np.ones(1), y=np.ones(1, np.float64))
-    reason = member(described("tree", a, b), "y").unreadable
-    for word in ("y", "float32", "float64", "a.root", "b.root"):
-        assert word in reason
+    b = tree_file(tmp_path / "b.root", x=np.ones(1), y=np.ones(1, np.int64))
+    dataset = described("tree", a, b)
+    with pytest.raises(MixedFilesError) as error:
+        build.field(dataset, "y")
+    for word in ("y", "float32", "int64", "a.root", "b.root"):
+        assert word in error.value.why
+    assert "as_=" in error.value.do
 
 
 def test_missing_values_in_one_parquet_file_only_are_no_difference(tmp_path):

@@ -59,8 +59,8 @@ def test_an_optional_field_may_be_missing(nested):
 def test_only_the_wanted_field_of_a_struct_is_read(nested):
     from hep_flows.plugins.awkward.open_tables import open_table
 
-    table = open_table("tree", nested.files[0], "events")
-    array = table.read(["jets|pt"], 0, 3)["jets|pt"]
+    table = open_table("tree", nested.files[0], ("events",))
+    array = table.read([("jets", "pt")], 0, 3)["jets", "pt"]
     table.close()
     assert array.fields == []
     assert array.tolist() == [[1.5, 2.5], [], [3.5]]

@@ -92,12 +92,16 @@ def test_an_array_of_fixed_size_adds_an_axis(tmp_path):
     assert str(got[("x",)].type) == "4 * var * float32"
 
 
-def test_lists_with_counters_of_their_own_are_axes_of_their_own(tmp_path):
+@pytest.mark.parametrize("other", ["Jet_eta", "Trk_eta"])
+def test_lists_with_counters_of_their_own_belong_together_by_name_and_lengths(other, tmp_path):
     lists = ak.values_astype(ak.Array([[1.0, 2.0], [], [3.0]]), np.float32)
-    dataset = described("tree", written(tmp_path / "a.root", {"Jet_pt": lists, "Jet_eta": -lists}))
-    assert axes_of(dataset, "Jet_pt") != axes_of(dataset, "Jet_eta")
-    assert "Jet" not in dataset.type.item.members
-    assert one(dataset, "Jet_eta").tolist() == (-lists).tolist()
+    longer = ak.concatenate([lists, lists], axis=1)
+    dataset = described("tree", written(tmp_path / "a.root", {"Jet_pt": lists, other: -lists, "Jet_phi": lists, "Jet_trk": longer}))
+    assert (axes_of(dataset, "Jet_pt") == axes_of(dataset, other)) == (other == "Jet_eta")
+    assert axes_of(dataset, "Jet_pt") != axes_of(dataset, "Jet_trk")
+    assert axes_of(dataset, "Jet", "phi") == axes_of(dataset, "Jet_pt")
+    assert "trk" not in member(dataset, "Jet").item.members
+    assert one(dataset, other).tolist() == (-lists).tolist()
 
 
 def test_branches_zipped_into_a_collection_share_their_counter(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hep_flows import Histogram
+from hep_flows import Histogram, render
 from hep_flows.execute.run_plan import run_plan
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugin import No, Yes
@@ -28,7 +28,7 @@ XJ, KJ, GOODJ = (ak.to_numpy(ak.flatten(ak.broadcast_arrays(EVENTS[n], EVENTS.Je
 
 def filled(*requests, events=EVENTS, chunk_events=70, workers=2):
     plugins = [TinyPlugin({"tiny": events}), HistPlugin()]
-    plan = make_plan([r._expr for r in requests], plugins)
+    plan = make_plan(render(list(requests)), plugins)
     results = run_plan(plan, plugins, workers=workers, chunk_events=chunk_events)
     values = [results[k].histogram for k in plan.targets]
     return values[0] if len(values) == 1 else values
@@ -310,13 +310,13 @@ class TestPlugin:
         df = tiny_table()
         plugin = HistPlugin()
         h = Histogram.new.Reg(10, 0, 10, name="v").Double().fill(v=df.k)
-        assert isinstance(plugin.can_run(h._expr, ["hist", "tiny"]), Yes)
-        assert isinstance(plugin.can_run(df.k._expr, [""]), No)
+        assert isinstance(plugin.can_run(render(h), ["hist", "tiny"]), Yes)
+        assert isinstance(plugin.can_run(render(df.k), [""]), No)
 
     def test_the_program_shows_axes_and_arguments(self):
         df = tiny_table()
         h = Histogram.new.Reg(10, 0, 10, name="v").Double().fill(v=df.k, weight=2.0)
-        plan = make_plan([h._expr], [TinyPlugin({}), HistPlugin()])
+        plan = make_plan([render(h)], [TinyPlugin({}), HistPlugin()])
         text = HistPlugin().translate(plan.tasks[-1]).text
         assert "Hist(Regular v, Double)" in text
         assert "weight" in text
@@ -324,7 +324,7 @@ class TestPlugin:
     def test_merging_does_not_change_the_parts(self):
         df = tiny_table()
         plugins = [TinyPlugin({"tiny": EVENTS}), HistPlugin()]
-        plan = make_plan([Histogram.new.Reg(10, 0, 10, name="v").Double().fill(v=df.k)._expr], plugins)
+        plan = make_plan([render(Histogram.new.Reg(10, 0, 10, name="v").Double().fill(v=df.k))], plugins)
         program = plugins[1].translate(plan.tasks[-1])
         record = plan.tasks[0]
         from hep_flows.plugin import RunContext
@@ -341,8 +341,8 @@ class TestPlugin:
 
 def test_the_template_is_what_boost_histogram_calls_equal():
     h = Histogram.new.Reg(10, 0, 10, name="v").IntCat([1, 2], name="i").Mean()
-    made = template(h._expr.type.item.spec)
+    made = template(render(h).type.item.spec)
     assert boost_histogram.Histogram(made) == boost_histogram.Histogram(
         hist.Hist.new.Reg(10, 0, 10, name="v").IntCat([1, 2], name="i").Mean()
     )
-    assert json.loads(h._expr.type.item.spec)["storage"] == {"kind": "Mean"}
+    assert json.loads(render(h).type.item.spec)["storage"] == {"kind": "Mean"}

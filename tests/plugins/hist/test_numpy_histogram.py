@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hep_flows import render
 from hep_flows.errors import TaskError
 from hep_flows.execute.run_plan import run_plan
 from hep_flows.planning.make_plan import make_plan
@@ -23,7 +24,7 @@ XJ = ak.to_numpy(ak.flatten(ak.broadcast_arrays(EVENTS.x, EVENTS.Jet.pt)[0]))
 
 def filled(request, events=EVENTS, chunk_events=70):
     plugins = [TinyPlugin({"tiny": events}), HistPlugin()]
-    plan = make_plan([request._expr], plugins)
+    plan = make_plan([render(request)], plugins)
     return run_plan(plan, plugins, workers=2, chunk_events=chunk_events)[plan.targets[0]].histogram
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hep_flows import render
 from hep_flows.execute.run_plan import run_plan
-from hep_flows.normalise import normalise
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugin import Columns
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
@@ -34,15 +34,15 @@ class Both:
         self.servicex = servicex or ServiceXPlugin()
         described = self._awkward.describe(kind, files, tree)
         self.local = table_of(described, kind)
-        self.remote = table_of(described, f"servicex-{kind}")
+        self.remote = table_of(described, f"servicex:{kind}")
 
     def plan(self, expression: Any) -> Plan:
         """Give the plan of an expression over the remote table."""
-        return make_plan(normalise([expression._expr]), self._plugins())
+        return make_plan([render(expression)], self._plugins())
 
     def expected(self, expression: Any) -> Result:
         """Give the value of an expression over the local table."""
-        return _result(make_plan(normalise([expression._expr]), [self._awkward]), [self._awkward])
+        return _result(make_plan([render(expression)], [self._awkward]), [self._awkward])
 
     def delivered(self, expression: Any) -> Result:
         """Give the value of an expression over the remote table."""

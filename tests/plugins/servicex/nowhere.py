@@ -25,7 +25,7 @@ def nano_nowhere(content: str = "100:aa") -> DataFrame:
         "kind": Member(String(), column="kind"),
     }
     described = Description(Record("event", event, "nanoaod"), ("nano.root",), (content,), "Events", "nano.root")
-    return table_of(described, "servicex-nanoaod")
+    return table_of(described, "servicex:nanoaod")
 
 
 def _objects(name: str, leaves: str, **more: Member) -> Record:

@@ -6,7 +6,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from hep_flows.normalise import normalise
+from hep_flows import render
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugins.servicex.eager import columns_of, evaluated, flat_columns, generated_function
 from hep_flows.plugins.servicex.flat_arrays import NotFlatError, Objects, from_awkward, to_awkward
@@ -30,7 +30,7 @@ def query(body: str) -> str:
 def test_every_query_runs_on_flat_arrays_with_the_same_result(data, kind, file, tree, expressions):
     tables, trees = Both(kind, [data(file)], tree), OpenTrees()
     for name, expression in expressions(tables.remote).items():
-        plan = make_plan(normalise([expression._expr]), [tables.servicex])
+        plan = make_plan([render(expression)], [tables.servicex])
         for request in UprootWording(uproot_dialect()).requests(plan.tasks[0].dataset, plan.tasks):
             if request.query.text:
                 function = generated_function(request.query.text)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from hep_flows import render
 from hep_flows.demo.generate import Recipe
 from hep_flows.demo.listings import LISTINGS
 from hep_flows.demo.sample_files import sample_files
 from hep_flows.execute.run_plan import run_plan
-from hep_flows.normalise import normalise
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugin import Columns, HistogramResult
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
@@ -25,7 +25,7 @@ def files(tmp_path_factory):
 def results(listing, plugins):
     """Give the plan, and the results of everything that a listing asks for, in one run."""
     asked = [listing.values, listing.histogram, *listing.yields.values()]
-    plan = make_plan(normalise([a._expr for a in asked]), plugins)
+    plan = make_plan(render(list(asked)), plugins)
     found = run_plan(plan, plugins)
     return plan, [found[t] for t in plan.targets]
 
@@ -49,6 +49,6 @@ def test_listings_give_the_numbers_of_a_local_run(files, name, layout, listing):
 def test_the_association_of_listing_2_is_sent(files):
     listing = {n: f for n, _, f in LISTINGS}["listing_2_nanoaod"](f"localds://{files.nanoaod}")
     plugins = (ServiceXPlugin(), AwkwardPlugin(), HistPlugin())
-    plan = make_plan(normalise([listing.yields["matched electrons"]._expr]), plugins)
+    plan = make_plan([render(listing.yields["matched electrons"])], plugins)
     assert [t.plugin for t in plan.tasks] == ["servicex", "awkward"]
     assert "(attr np 'hypot')" in plugins[0].translate(plan.tasks[0]).text

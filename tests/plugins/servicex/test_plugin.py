@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import uproot
 
+from hep_flows import render
 from hep_flows.errors import NoPluginError, PlanError, TaskError
 from hep_flows.execute.run_plan import run_plan
 from hep_flows.expr.nodes import Dataset, Input
 from hep_flows.expr.walk import postorder
-from hep_flows.normalise import normalise
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugin import Columns, Program, RunContext, Yes
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
@@ -30,11 +30,11 @@ from plugins.servicex.nowhere import nano_nowhere
 
 
 def node_of(expression):
-    return normalise([expression._expr])[0]
+    return render(expression)
 
 
 def planned(*expressions, plugins=None):
-    return make_plan(normalise([e._expr for e in expressions]), plugins or [ServiceXPlugin(), AwkwardPlugin(), HistPlugin()])
+    return make_plan(render(list(expressions)), plugins or [ServiceXPlugin(), AwkwardPlugin(), HistPlugin()])
 
 
 def root_files(folder):
@@ -81,7 +81,7 @@ def test_columns_of_one_selection_come_with_one_query(data):
     with uproot.open(file) as opened:
         endpoint = MemoryEndpoint(opened["Events"].arrays(["Jet_pt", "Jet_eta", "MET_pt"]))
     plugin = ServiceXPlugin(endpoint)
-    df = table_of(described, "servicex-nanoaod")
+    df = table_of(described, "servicex:nanoaod")
     central = df.Jet[abs(df.Jet.eta) < 1]
     some = df[df.MET.pt > 20]
     plan = planned(df.Jet.pt, central.pt, central.Count(), some.Jet.eta, some.MET.pt, df.Count(), plugins=[plugin])
@@ -101,6 +101,31 @@ def test_what_cannot_be_sent_is_computed_on_what_is_delivered(data):
     assert tables.difference(expression(tables.local), expression(tables.remote)) == ""
 
 
+@pytest.mark.parametrize("first", ["local", "remote"])
+def test_one_file_is_one_table_whoever_reads_it(data, first):
+    tables = Both("nanoaod", [data("nano_dy.root")])
+    plugins = [tables.servicex, AwkwardPlugin()]
+
+    def asked(df):
+        return [
+            df.Jet[abs(df.Jet.eta) < 2.4].pt,
+            df.MET.pt / df.MET.pt.Max(),
+            df.Jet.First().pt,
+            df.Jet[df.Jet.pt > 30].Count().Sum(),
+        ]
+
+    one, other = (asked(t) for t in ((tables.local, tables.remote) if first == "local" else (tables.remote, tables.local)))
+    plans = [planned(*exprs, plugins=plugins) for exprs in (one, other, one + other)]
+    assert len({tuple(p.targets[:4]) for p in plans}) == 1
+    assert plans[2].targets[4:] == plans[2].targets[:4]
+    assert [p.forms[k] for p in plans[:2] for k in p.targets[:3]] == 2 * [plans[0].forms[k] for k in plans[0].targets[:3]]
+    results = [run_plan(p, plugins) for p in plans]
+    for key in plans[0].targets[:3]:
+        assert not exact_difference(results[1][key].array, results[0][key].array)
+        assert not exact_difference(results[2][key].array, results[0][key].array)
+    assert results[0][plans[0].targets[3]] == results[1][plans[0].targets[3]]
+
+
 def test_a_loop_that_stays_here_reads_no_whole_objects(data):
     tables = Both("nanoaod", [data("nano_dy.root")])
 
@@ -118,7 +143,7 @@ def test_a_leaf_of_text_has_no_plugin_and_both_say_why():
     with pytest.raises(NoPluginError) as caught:
         planned(nano_nowhere().kind)
     assert "servicex: kind is a string" in caught.value.why
-    assert "awkward: it reads nanoaod, parquet, tree, xaod, not servicex-nanoaod" in caught.value.why
+    assert "awkward: it reads nanoaod, parquet, tree, xaod, not servicex:nanoaod" in caught.value.why
 
 
 def test_objects_with_a_member_that_cannot_be_sent_are_an_error_of_the_plan():
@@ -127,12 +152,12 @@ def test_objects_with_a_member_that_cannot_be_sent_are_an_error_of_the_plan():
 
 
 def test_tables_of_other_kinds_are_refused():
-    node = next(n for n in postorder(sample(nano_nowhere(), "nanoaod")._expr) if isinstance(n, Dataset))
-    assert "servicex-nanoaod" in ServiceXPlugin().can_run(node, []).reason
+    node = next(n for n in postorder(render(sample(nano_nowhere(), "nanoaod"))) if isinstance(n, Dataset))
+    assert "servicex:nanoaod" in ServiceXPlugin().can_run(node, []).reason
 
 
 def sample(df, kind):
-    dataset = next(n for n in postorder(df._expr) if isinstance(n, Dataset))
+    dataset = next(n for n in postorder(render(df)) if isinstance(n, Dataset))
     return table_of(_Described(dataset.type.item, dataset), kind)
 
 
@@ -179,7 +204,7 @@ def test_a_refusal_says_why(expression, reason):
 
 
 def test_results_of_other_tasks_are_not_sent():
-    node = Input(bytes(32), type=nano_nowhere().Jet.pt._expr.type)
+    node = Input(bytes(32), type=render(nano_nowhere().Jet.pt).type)
     assert "stored events" in ServiceXPlugin().can_run(node, []).reason
 
 

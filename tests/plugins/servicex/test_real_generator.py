@@ -13,7 +13,7 @@ import dask
 import dask_awkward  # noqa: F401 - its settings are there once it is imported
 import pytest
 
-from hep_flows.normalise import normalise
+from hep_flows import render
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugins.servicex.eager import evaluated, generated_function, generated_source
 from hep_flows.plugins.servicex.open_trees import OpenTrees
@@ -42,7 +42,7 @@ def test_delayed_arrays_give_the_same(data, kind, file, tree, expressions):
     logging.getLogger("run_query").setLevel(logging.ERROR)
     tables = Both(kind, [data(file)], tree)
     step = 1 if os.environ.get("HEP_FLOWS_TORTURE") else 4
-    exprs = normalise([e._expr for e in list(expressions(tables.remote).values())[::step]])
+    exprs = render(list(list(expressions(tables.remote).values())[::step]))
     plan = make_plan(exprs, [tables.servicex])
     trees = OpenTrees()
     for request in UprootWording(uproot_dialect()).requests(plan.tasks[0].dataset, plan.tasks):

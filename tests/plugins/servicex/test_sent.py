@@ -8,7 +8,7 @@ import pytest
 import qastle
 
 from golden_files import assert_golden
-from hep_flows.normalise import normalise
+from hep_flows import render
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugins.servicex.eager import generated_source
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
@@ -55,7 +55,7 @@ def test_queries_are_as_they_were():
     plugin = ServiceXPlugin()
     parts = []
     for name, expression in sent(nano_nowhere()).items():
-        plan = make_plan(normalise([expression._expr]), [plugin])
+        plan = make_plan([render(expression)], [plugin])
         assert plugins_of(plan) == ["servicex"], name
         text = plugin.translate(plan.tasks[0]).text
         query = ast.unparse(qastle.text_ast_to_python_ast(text)) if text else "no query: the number of events of the file"
@@ -66,7 +66,7 @@ def test_queries_are_as_they_were():
 @pytest.mark.parametrize("name", names(sent))
 def test_the_code_generator_accepts_the_query(name):
     plugin = ServiceXPlugin()
-    plan = make_plan(normalise([sent(nano_nowhere())[name]._expr]), [plugin])
+    plan = make_plan([render(sent(nano_nowhere())[name])], [plugin])
     text = plugin.translate(plan.tasks[0]).text
     if text:
         compile(generated_source(text), "<query>", "exec")

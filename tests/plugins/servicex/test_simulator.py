@@ -43,7 +43,7 @@ def call(sim):
         data = None if body is None else json.dumps(body).encode()
         request = Request(sim.url + path, data, {"Authorization": f"Bearer {access}", **headers}, method=method)
         try:
-            with urlopen(request, timeout=10) as answer:
+            with urlopen(request, timeout=300) as answer:
                 return answer.status, json.loads(answer.read())
         except HTTPError as error:
             with error:
@@ -59,7 +59,7 @@ def complete(call):
     def completed(**body) -> str:
         status, answer = call("POST", "/servicex/transformation", {**FORM, **body})
         assert status == 200
-        end = time.monotonic() + 20
+        end = time.monotonic() + 300
         while call("GET", f"/servicex/transformation/{answer['request_id']}")[1]["status"] not in {"Complete", "Bad Dataset"}:
             assert time.monotonic() < end
             time.sleep(0.05)

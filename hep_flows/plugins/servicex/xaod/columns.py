@@ -130,7 +130,7 @@ def members_of(walk: Walk, expr: Expr) -> Mapping[str, Expr]:
     assert isinstance(expr.type.item, Record)
     found: dict[str, Expr] = {}
     for name, member in expr.type.item.members.items():
-        leaf = None if member.unreadable else select(expr, _defined(name))
+        leaf = None if not member.is_plain else select(expr, _defined(name))
         if expr.type.item.model == "tuple":
             if leaf is None or not leaf.type.axes:
                 raise Refused(f"the member {name} of a record that was put together")

@@ -53,7 +53,7 @@ class Compiler:
         """Give the columns of a query over the values that `write_columns` wrote."""
         with self.lock:
             program = self._compiled(qastle)
-        done = subprocess.run([str(program), str(columns)], capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run([str(program), str(columns)], capture_output=True, text=True, check=False, timeout=600)
         if done.returncode:
             raise FailsError(done.stderr.strip())
         return _as_arrays(done.stdout)

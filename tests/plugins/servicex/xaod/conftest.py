@@ -17,7 +17,7 @@ from plugins.servicex.edm.compiled import Compiler, need_compiler
 from plugins.servicex.xaod.compiled_endpoint import CompiledEndpoint
 from plugins.servicex.xaod.proof import Proof, normal
 
-KIND = "servicex-xaod-cpp"
+KIND = "servicex:xaod-cpp"
 CONTAINERS = frozenset(
     "AnalysisJets AnalysisElectrons AnalysisMuons AnalysisPhotons AnalysisTauJets TruthElectrons TruthMuons TruthBoson TruthTaus "
     "MET_Core_AnalysisMET MET_Truth EventInfo PrimaryVertices InDetTrackParticles TruthEvents TruthPrimaryVertices".split()

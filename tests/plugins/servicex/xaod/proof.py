@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
-from hep_flows.normalise import normalise
+from hep_flows import render
 from hep_flows.plugins.servicex.xaod.outputs import Rows, array_of
 from hep_flows.plugins.servicex.xaod.own_functions import MATHEMATICS, MATHEMATICS_OF_TWO, PER_TURN
 from hep_flows.plugins.servicex.xaod.query import XaodDialect
@@ -49,7 +49,7 @@ class Proof:
 
 def normal(frame) -> Expr:
     """Give the normal form of a recorded expression."""
-    return normalise([frame._expr])[0]
+    return render(frame)
 
 
 def is_exact(text: str) -> bool:

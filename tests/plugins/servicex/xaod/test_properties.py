@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hep_flows import render
 from hep_flows.execute.run_plan import run_plan
 from hep_flows.expr import build
 from hep_flows.expr.text import one_line
@@ -81,7 +82,7 @@ def _about_the_same_events(exprs: list[Expr], dialect) -> list[Expr]:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::hypothesis.errors.HypothesisWarning")
 def test_what_is_labelled_compiles_and_is_equal(df, proof):
-    dataset = df._expr
+    dataset = render(df)
     n_sent = 0
 
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES < 100)

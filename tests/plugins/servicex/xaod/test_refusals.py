@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from hep_flows import user_func
+from hep_flows import render, user_func
 from hep_flows.expr.walk import postorder
 from hep_flows.plugins.servicex.xaod.query import XaodDialect
 from hep_flows.testing.every_node import every_node
@@ -79,14 +79,14 @@ def test_what_is_nested_too_deeply_is_refused_at_once(df):
     x = df.Jets("Jets").pt
     for _ in range(5000):
         x = x + 1.0
-    assert "nested" in XaodDialect().refusal(x._expr)
+    assert "nested" in XaodDialect().refusal(render(x))
 
 
 def test_a_text_that_would_grow_beyond_measure_is_refused(df):
     x = df.Jets("Jets").pt
     for _ in range(30):
         x = x * x
-    assert "cannot share" in XaodDialect().refusal(x._expr)
+    assert "cannot share" in XaodDialect().refusal(render(x))
 
 
 def test_loops_that_would_never_end_are_refused(df):

@@ -1,4 +1,4 @@
-"""Analyses over tables of the kind ``servicex-xaod-cpp``: the plug-in plans, sends, and puts results together."""
+"""Analyses over tables of the kind ``servicex:xaod-cpp``: the plug-in plans, sends, and puts results together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from hep_flows import make_local
+from hep_flows import make_local, render
 from hep_flows.execute.run_plan import run_plan
 from hep_flows.planning.make_plan import make_plan
 from hep_flows.plugin import Columns, Description
@@ -93,7 +93,7 @@ def make_nothing(frame, endpoint):
 
 def test_a_failing_query_names_what_the_compiler_says(endpoint, deliver, physlite):
     described = Description(open_event(), physlite.files, physlite.content, "CollectionTree", "events")
-    jets = table_of(described, "servicex-xaod-cpp").Jets("AnalysisJets")
+    jets = table_of(described, "servicex:xaod-cpp").Jets("AnalysisJets")
     with pytest.raises(Exception, match=r"no member named .ptt"):
         deliver(jets.ptt())
 
@@ -105,7 +105,7 @@ def test_schemas_without_a_file_give_what_the_file_has(schema, df, physlite, del
     leaves = {"AnalysisJets": {"EMFrac": "float32"}}
     record = typed_event("25", leaves=leaves) if schema == "typed" else open_event(leaves=leaves)
     described = Description(record, physlite.files, physlite.content, "CollectionTree", "events")
-    table = table_of(described, "servicex-xaod-cpp")
+    table = table_of(described, "servicex:xaod-cpp")
     jets, info, truth = table.Jets("AnalysisJets"), table.EventInfo("EventInfo"), table.TruthParticles("TruthElectrons")
     frames = [jets[jets.pt() > 30000.0].eta(), jets.EMFrac, info.eventNumber(), info.runNumber(), truth.pt(), jets.Count()]
     _, got = deliver(*frames)
@@ -127,7 +127,7 @@ def test_the_text_in_c_is_part_of_the_key(remote):
         @user_func(cpp=body)
         def f(x: float) -> float: ...
 
-        return f(remote.Jets("Jets").pt)._expr
+        return render(f(remote.Jets("Jets").pt))
 
     assert declared("return x;").key == declared("return x;").key
     assert declared("return x;").key != declared("return 2 * x;").key

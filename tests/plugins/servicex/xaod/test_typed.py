@@ -6,16 +6,16 @@ import sys
 
 import pytest
 
+from hep_flows import render
 from hep_flows.errors import FieldError, SourceError
 from hep_flows.expr.types import Bool, Float, Int, Record
-from hep_flows.normalise import normalise
 from hep_flows.plugin import Description
 from hep_flows.plugins.servicex.typed_xaod import assumed_leaves, installed_release, open_event, typed_event
 from hep_flows.record.sources import table_of
 
 
 def table(record: Record):
-    return table_of(Description(record, ("rucio://data:set",), ("epoch 0",), "", "events"), "servicex-xaod-cpp")
+    return table_of(Description(record, ("rucio://data:set",), ("epoch 0",), "", "events"), "servicex:xaod-cpp")
 
 
 @pytest.fixture(params=["22", "25"])
@@ -61,8 +61,8 @@ def test_a_wrong_name_is_found_while_it_is_written(typed):
 
 def test_containers_are_known_by_the_names_that_atlas_gives_them(typed):
     df = table(typed)
-    assert df.Jets("AntiKt4EMPFlowJets").pt()._expr.type.item == Float(64)
-    assert df.Electrons("Electrons")._expr == df.Electrons("AnalysisElectrons")._expr
+    assert render(df.Jets("AntiKt4EMPFlowJets").pt()).type.item == Float(64)
+    assert render(df.Electrons("Electrons")) == render(df.Electrons("AnalysisElectrons"))
     with pytest.raises(FieldError, match="no container 'Wrong'"):
         df.Jets("Wrong")
 
@@ -70,8 +70,8 @@ def test_containers_are_known_by_the_names_that_atlas_gives_them(typed):
 def test_other_containers_and_leaves_can_be_declared(release):
     event = typed_event(release, containers={"MyJets": "Jets"}, leaves={"MyJets": {"score": "float32"}})
     jets = table(event).Jets("MyJets")
-    assert jets.score._expr.type.item == Float(32)
-    assert jets.pt()._expr.type.item == Float(64)
+    assert render(jets.score).type.item == Float(32)
+    assert render(jets.pt()).type.item == Float(64)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_the_newest_installed_release_is_found(typed):
 def test_an_open_event_takes_any_leaf_for_a_double_and_says_so():
     df = table(open_event())
     jets = df.Jets("AnalysisJets")
-    (expr,) = normalise([(jets[jets.width() > 0.1].pt() * jets[jets.width() > 0.1].emFraction)._expr])
+    expr = render(jets[jets.width() > 0.1].pt() * jets[jets.width() > 0.1].emFraction)
     assert expr.type.item == Float(64)
     assert assumed_leaves([expr]) == ("AnalysisJets.width", "AnalysisJets.emFraction")
 
@@ -115,10 +115,10 @@ def test_an_open_event_takes_any_leaf_for_a_double_and_says_so():
 def test_an_open_event_leaves_the_words_of_the_language_alone():
     df = table(open_event())
     jets = df.Jets("AnalysisJets")
-    assert jets.count()._expr == jets.Count()._expr
-    assert jets.pt.sum()._expr == jets.pt.Sum()._expr
+    assert render(jets.count()) == render(jets.Count())
+    assert render(jets.pt.sum()) == render(jets.pt.Sum())
     for name in ("_private", "Capital", "mass"):
-        assert name not in jets._expr.type.item.members
+        assert name not in render(jets).type.item.members
 
 
 def test_known_leaves_of_an_open_event_have_their_types():
