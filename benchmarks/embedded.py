@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 from memory import in_folder, sample
 
-from hep_flows.execute.run_plan import run_plan
-from hep_flows.normalise import normalise
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import Columns
+from hep_flows.contract import Columns
+from hep_flows.execute.run import run_plan
+from hep_flows.planning.normalise import normalise
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from hep_flows.record.sources import table_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hep_flows import DataFrame
-    from hep_flows.plugin import Plugin
+    from hep_flows.contract import Plugin
 
     Ask = Callable[[DataFrame], DataFrame]
 
@@ -89,8 +89,7 @@ def _timed(expression: DataFrame, plugins: Sequence[Plugin]) -> tuple[float, Any
 
 def main(folder: Path) -> None:
     """Measure and print."""
-    from hep_flows.demo.generate import Recipe
-    from hep_flows.demo.sample_files import sample_files
+    from hep_flows.demo.sample import Recipe, sample_files
 
     (folder / "demo").mkdir(exist_ok=True)
     figures: dict[str, Any] = {f"NanoAOD, {EVENTS} events": ratios("nanoaod", str(sample(folder, EVENTS)), nanoaod())}

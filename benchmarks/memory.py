@@ -41,8 +41,7 @@ print(json.dumps({
 
 def sample(folder: Path, n_events: int) -> Path:
     """Give a NanoAOD file of that many events, written on first use."""
-    from hep_flows.demo.generate import Recipe, generate
-    from hep_flows.demo.write_nanoaod import write_nanoaod
+    from hep_flows.demo.sample import Recipe, generate, write_nanoaod
 
     path = folder / f"sample_{n_events}.root"
     if not path.exists():

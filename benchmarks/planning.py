@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows import run_analysis
-from hep_flows.analysis.load import loaded
 from hep_flows.analysis.prepare import prepare
-from hep_flows.demo.generate import Recipe
-from hep_flows.demo.sample_files import sample_files
-from hep_flows.execute.status import plan_status
+from hep_flows.analysis.record import loaded
+from hep_flows.demo.sample import Recipe, sample_files
+from hep_flows.execute.history import plan_status
 from hep_flows.settings import read_settings
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hep_flows.contract import Description
 from hep_flows.expr.text import tree_text
 from hep_flows.expr.types import Float, Member, Record
-from hep_flows.normalise import normalise
-from hep_flows.plugin import Description
+from hep_flows.planning.normalise import normalise
 from hep_flows.record.sources import table_of
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Any
 from memory import in_folder, sample
 
 from hep_flows.plugins.servicex.addresses import configured_endpoints
-from hep_flows.plugins.servicex.endpoint import Query, Watch
+from hep_flows.plugins.servicex.query import Query, Watch
 from hep_flows.plugins.servicex.remote import RemoteServiceX
 
 QASTLE = "(call Select (call EventDataset 'bogus.root' 'Events') (lambda (list e) (dict (list 'pt') (list (attr e 'Jet_pt')))))"

@@ -20,7 +20,7 @@ import awkward as ak
 import hist
 import numpy as np
 
-from hep_flows.plugin import Columns, HistogramResult
+from hep_flows.contract import Columns, HistogramResult
 from hep_flows.store.store import Store
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from prefect import flow
 from pydantic import BaseModel, Field, PositiveInt
 
 from hep_flows import run_analysis
-from hep_flows.orchestrate.final_state import final_state
-from hep_flows.orchestrate.runners import dask_runner
+from hep_flows.orchestrate.flow import final_state
+from hep_flows.orchestrate.run import dask_runner
 
 
 class Production(BaseModel):

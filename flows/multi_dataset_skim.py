@@ -7,7 +7,7 @@ from prefect import flow
 from pydantic import BaseModel, Field, PositiveInt
 
 from hep_flows import run_analysis
-from hep_flows.orchestrate.final_state import final_state
+from hep_flows.orchestrate.flow import final_state
 
 
 class Skim(BaseModel):

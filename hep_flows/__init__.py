@@ -9,18 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hep_flows.analysis.run_analysis import run_analysis as run_analysis
+    from hep_flows.analysis.run import run_analysis as run_analysis
     from hep_flows.errors import HepFlowsError as HepFlowsError
-    from hep_flows.file_functions.correction import correction as correction
-    from hep_flows.file_functions.onnx_model import onnx_model as onnx_model
+    from hep_flows.functions.correction import correction as correction
+    from hep_flows.functions.onnx import onnx_model as onnx_model
+    from hep_flows.functions.user import user_func as user_func
     from hep_flows.record.aliases import alias_scope as alias_scope
     from hep_flows.record.aliases import define_alias as define_alias
     from hep_flows.record.aliases import reset_aliases as reset_aliases
     from hep_flows.record.callables import curry as curry
     from hep_flows.record.dataframe import DataFrame as DataFrame
+    from hep_flows.record.dataframe import exclusive_class as exclusive_class
     from hep_flows.record.histogram import Histogram as Histogram
-    from hep_flows.record.objects import exclusive_class as exclusive_class
-    from hep_flows.record.user_func import user_func as user_func
     from hep_flows.tables import nanoaod_table as nanoaod_table
     from hep_flows.tables import parquet_table as parquet_table
     from hep_flows.tables import servicex_table as servicex_table
@@ -40,24 +40,24 @@ _HOMES = {
     "HepFlowsError": "hep_flows.errors",
     "Histogram": "hep_flows.record.histogram",
     "alias_scope": "hep_flows.record.aliases",
-    "correction": "hep_flows.file_functions.correction",
+    "correction": "hep_flows.functions.correction",
     "curry": "hep_flows.record.callables",
     "define_alias": "hep_flows.record.aliases",
     "dumps": "hep_flows.verbs",
-    "exclusive_class": "hep_flows.record.objects",
+    "exclusive_class": "hep_flows.record.dataframe",
     "make_local": "hep_flows.verbs",
     "make_local_async": "hep_flows.verbs",
     "nanoaod_table": "hep_flows.tables",
-    "onnx_model": "hep_flows.file_functions.onnx_model",
+    "onnx_model": "hep_flows.functions.onnx",
     "parquet_table": "hep_flows.tables",
     "plan": "hep_flows.verbs",
     "render": "hep_flows.verbs",
     "reset_aliases": "hep_flows.record.aliases",
     "run": "hep_flows.verbs",
-    "run_analysis": "hep_flows.analysis.run_analysis",
+    "run_analysis": "hep_flows.analysis.run",
     "servicex_table": "hep_flows.tables",
     "tree_table": "hep_flows.tables",
-    "user_func": "hep_flows.record.user_func",
+    "user_func": "hep_flows.functions.user",
     "xaod_table": "hep_flows.tables",
 }
 

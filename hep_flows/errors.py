@@ -26,13 +26,11 @@ from __future__ import annotations
 import linecache
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import CodeType
-
-    from hep_flows.execute.report import RunReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,7 @@ class HepFlowsError(Exception):
     """
 
     transient = False
-    report: RunReport | None = None
+    report: Any = None
 
     def __init__(self, what: str, *, where: Where = None, why: str = "", do: str = "") -> None:
         super().__init__(what)

@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.errors import HepFlowsError, LiteralError, with_article
 from hep_flows.record.arguments import checked
-from hep_flows.record.source_line import user_site
+from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from hep_flows.contract import Key, Plan, Plugin
     from hep_flows.errors import Where
-    from hep_flows.execute.report import RunReport
-    from hep_flows.execute.run_result import Missing, RunResult
+    from hep_flows.execute.report import Missing, RunReport, RunResult
     from hep_flows.expr.nodes import Expr
-    from hep_flows.planning.task import Key, Plan
-    from hep_flows.plugin import Plugin
-    from hep_flows.show.plan_view import PlanView
+    from hep_flows.show.plan import PlanView
 
 _DEEPEST = 100
 
@@ -138,14 +136,13 @@ def plan(x: Any) -> PlanView:
     x : DataFrame, histogram, or a tuple, list or dict of these, nested
         What is asked for.
     """
-    from hep_flows.execute.libraries import library_remarks
-    from hep_flows.execute.open_store import open_store
-    from hep_flows.execute.status import plan_status
-    from hep_flows.normalise import normalise
-    from hep_flows.planning.make_plan import make_plan
+    from hep_flows.execute.history import library_remarks, plan_status
+    from hep_flows.execute.results import open_store
+    from hep_flows.planning.normalise import normalise
+    from hep_flows.planning.plan import make_plan
     from hep_flows.plugins import installed
     from hep_flows.settings import read_settings
-    from hep_flows.show.plan_view import PlanView
+    from hep_flows.show.plan import PlanView
 
     exprs, _ = _asked(x, user_site())
     settings = read_settings()
@@ -159,7 +156,7 @@ def plan(x: Any) -> PlanView:
 
 def _sent(made: Plan, plugins: Sequence[Plugin]) -> dict[Key, tuple[str, str]]:
     """Give where tasks run that run elsewhere, and what is sent there."""
-    from hep_flows.plugin import Sending
+    from hep_flows.contract import Sending
 
     found: dict[Key, tuple[str, str]] = {}
     for plugin in plugins:
@@ -179,7 +176,7 @@ def render(x: Any) -> Any:
     x : DataFrame, histogram, or a tuple, list or dict of these, nested
         What is asked for; containers come back as containers.
     """
-    from hep_flows.normalise import normalise
+    from hep_flows.planning.normalise import normalise
 
     exprs, rebuilt = _asked(x, user_site())
     return rebuilt(iter(normalise(exprs)))
@@ -195,7 +192,7 @@ def dumps(x: Any) -> str:
         Several expressions are separated by an empty line.
     """
     from hep_flows.expr.text import tree_text
-    from hep_flows.normalise import normalise
+    from hep_flows.planning.normalise import normalise
 
     exprs, _ = _asked(x, user_site())
     return "\n\n".join([tree_text(e) for e in normalise(exprs)])
@@ -215,14 +212,11 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     keep_going: bool,
     task_runner: Any = None,
 ) -> RunResult:
-    from hep_flows.execute.not_begun import not_begun
-    from hep_flows.execute.open_store import open_store
-    from hep_flows.execute.run_result import RunResult, value_of
-    from hep_flows.normalise import normalise
-    from hep_flows.orchestrate.engine import asked_engine, check_task_runner
-    from hep_flows.orchestrate.run import Order, run_order
-    from hep_flows.orchestrate.tell import tell
-    from hep_flows.planning.make_plan import make_plan
+    from hep_flows.execute.report import RunResult, not_begun, value_of
+    from hep_flows.execute.results import open_store
+    from hep_flows.orchestrate.run import Order, asked_engine, check_task_runner, run_order, tell
+    from hep_flows.planning.normalise import normalise
+    from hep_flows.planning.plan import make_plan
     from hep_flows.plugins import installed
     from hep_flows.settings import Settings, explained_settings
     from hep_flows.tables import changed_file
@@ -259,7 +253,7 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
 
 
 def _missing(key: bytes, report: RunReport) -> Missing:
-    from hep_flows.execute.run_result import Missing
+    from hep_flows.execute.report import Missing
 
     return Missing(next(r.reason for r in report.tasks if r.key == key.hex()))
 
@@ -273,7 +267,7 @@ def _asked(x: Any, where: Where) -> tuple[list[Expr], Callable[[Iterator[Any]], 
 
 def _rebuilding(x: Any, exprs: list[Expr], where: Where, depth: int) -> Callable[[Iterator[Any]], Any]:
     from hep_flows.record.dataframe import DataFrame
-    from hep_flows.record.histogram_request import HistogramRequest
+    from hep_flows.record.histogram import HistogramRequest
 
     if isinstance(x, DataFrame | HistogramRequest):
         exprs.append(x._expr)  # noqa: SLF001
@@ -303,7 +297,7 @@ def _like(x: tuple[Any, ...] | list[Any], values: list[Any]) -> Any:
 
 
 def _advice(x: Any) -> str:
-    from hep_flows.record.histogram_new import NewHistogram
+    from hep_flows.record.histogram import NewHistogram
 
     if isinstance(x, NewHistogram):
         return "end the histogram with a storage, .Double() or .Weight(), and fill it"

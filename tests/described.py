@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from hep_flows.expr import build
 from hep_flows.expr.types import Record
-from hep_flows.plugins.awkward.describe import describe
-from hep_flows.plugins.awkward.partitions import partitions
-from hep_flows.plugins.awkward.read_files import read_columns
+from hep_flows.sources.describe import describe
+from hep_flows.sources.read import partitions, read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

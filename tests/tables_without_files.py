@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hep_flows.contract import Description
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String
-from hep_flows.plugin import Description
 from hep_flows.record.sources import table_of
 
 if TYPE_CHECKING:

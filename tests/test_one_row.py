@@ -9,19 +9,19 @@ import pytest
 from docs.pages import DOCS, functions_not_documented
 from hep_flows import DataFrame, dumps, make_local, plan
 from hep_flows.errors import AxisError, LiteralError, NoPluginError
-from hep_flows.expr import results
-from hep_flows.expr.from_python import from_python
+from hep_flows.expr import functions as results
 from hep_flows.expr.functions import FUNCTIONS, Function
-from hep_flows.expr.python_ast import to_python
+from hep_flows.expr.python import from_python, to_python
 from hep_flows.expr.transport import decode, encode
-from hep_flows.normalise import normalise
-from hep_flows.plugins.awkward import elementwise, reduce, totals
+from hep_flows.planning.normalise import normalise
+from hep_flows.plugins.awkward import functions as elementwise
+from hep_flows.plugins.awkward import reduce
+from hep_flows.plugins.awkward import reduce as totals
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
-from hep_flows.plugins.servicex.capabilities import Capabilities
-from hep_flows.plugins.servicex.uproot_table import uproot_dialect
+from hep_flows.plugins.servicex.translate import Capabilities
+from hep_flows.plugins.servicex.uproot import uproot_dialect
 from hep_flows.plugins.servicex.xaod.query import XaodDialect
-from hep_flows.testing.every_node import every_node
-from hep_flows.testing.sample_table import sample_table
+from hep_flows.testing.suite import every_node, sample_table
 from plugins.servicex.nowhere import nano_nowhere
 
 SPREAD = Function(

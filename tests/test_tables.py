@@ -12,7 +12,7 @@ from servicex.func_adl.func_adl_dataset import FuncADLQuery_Uproot
 
 from hep_flows import DataFrame, nanoaod_table, parquet_table, render, servicex_table, tree_table, xaod_table
 from hep_flows.errors import SourceError
-from hep_flows.source_files import files_of
+from hep_flows.sources.paths import files_of
 
 SM, PHYS, ZMM, DY = "Run2012B_SingleMu_1000.root", "PHYSLITE_example.root", "uproot-Zmumu.root", "nano_dy.root"
 

@@ -26,7 +26,7 @@ from hep_flows import (
 from hep_flows.errors import LiteralError, NoPluginError, PlanError, PluginError, TaskError
 from hep_flows.expr.nodes import Node
 from hep_flows.plugins import find
-from hep_flows.show.plan_view import Sizing
+from hep_flows.show.plan import Sizing
 
 pytestmark = pytest.mark.data
 SM = "Run2012B_SingleMu_1000.root"

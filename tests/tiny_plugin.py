@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
+from hep_flows.contract import Columns, Description, HistogramResult, No, Partition, Program, Scalar, Yes
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.nodes import Call, Dataset, Field, Filter, Input, Literal
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String
 from hep_flows.expr.walk import postorder
-from hep_flows.plugin import Columns, Description, HistogramResult, No, Partition, Program, Scalar, Yes
 from hep_flows.record.sources import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hep_flows.contract import RunContext, Task
     from hep_flows.expr.nodes import Expr
-    from hep_flows.planning.task import Task
-    from hep_flows.plugin import RunContext
     from hep_flows.record.dataframe import DataFrame
 
 _JET = Record("Jet", {"pt": Member(Float(64)), "eta": Member(Float(64)), "n": Member(Int(64)), "tag": Member(String())}, "nanoaod")

@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.analysis.expressions import expressions
-from hep_flows.analysis.own_tables import own_tables
-from hep_flows.errors import HepFlowsError
-from hep_flows.execute.last_run import tables_of
-from hep_flows.execute.open_store import open_store
-from hep_flows.execute.results import Results
-from hep_flows.filesets.describe import describe_all
-from hep_flows.filesets.read_fileset import chosen, read_fileset
-from hep_flows.planning.make_plan import make_plan
+from hep_flows.analysis.record import expressions
+from hep_flows.errors import AnalysisError, HepFlowsError
+from hep_flows.execute.history import plan_status, seconds_like, tables_of
+from hep_flows.execute.results import Results, open_store
+from hep_flows.expr.key import digest
+from hep_flows.expr.nodes import Dataset
+from hep_flows.expr.text import one_line
+from hep_flows.filesets import Described, Entry, chosen, describe_all, read_fileset
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins import installed
+from hep_flows.record.dataframe import DataFrame
+from hep_flows.show.plan import Sizing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from hep_flows.analysis.expressions import Expressions
-    from hep_flows.analysis.load import Analysis
+    from hep_flows.analysis.record import Analysis, Expressions
+    from hep_flows.contract import Key, Plan, Plugin, Task
+    from hep_flows.execute.history import TaskStatus
     from hep_flows.expr.nodes import Expr
-    from hep_flows.filesets.describe import Described
-    from hep_flows.filesets.entry import Entry
-    from hep_flows.planning.task import Key, Plan
-    from hep_flows.plugin import Plugin
     from hep_flows.settings import Settings
     from hep_flows.store.store import Store
+
+# The tables that the file of an analysis makes itself, where no fileset is given -------------------------------------------------
+
+NAME = "events"
+
+
+def own_tables(analysis: Analysis) -> tuple[Described, ...]:
+    """Give the tables that stand in the file as ``events``: one, or a dict of several by dataset.
+
+    Raises
+    ------
+    AnalysisError
+        When there is none.
+    """
+    found = analysis.names.get(NAME)
+    tables: dict[Any, Any] = found if isinstance(found, dict) else {NAME: found}
+    for name, table in tables.items():
+        if not isinstance(name, str) or not isinstance(table, DataFrame) or not isinstance(table._expr, Dataset):  # noqa: SLF001
+            raise AnalysisError(
+                f"{analysis.title} makes no table of its own",
+                where=analysis.where,
+                why=f"without a fileset, {NAME} in the file is the table, or a dict of tables by dataset",
+                do=f"give a fileset, or write {NAME} = nanoaod_table(...) above the function",
+            )
+    return tuple([_described(n, t._table.dataset) for n, t in tables.items()])  # noqa: SLF001
+
+
+def _described(name: str, table: Dataset) -> Described:
+    from dataclasses import replace
+
+    return Described(Entry(name, table.files, table.tree, table.kind, {"dataset": name}), replace(table, name=name), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +174,75 @@ def _without_plan(asked: Mapping[str, Mapping[str, Expr]], plugins: Sequence[Plu
         except HepFlowsError as error:
             lost[name] = error
     return lost
+
+
+# What a run of an analysis would do, task by task, and what it would cost --------------------------------------------------------
+
+LABEL_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One task.
+
+    Parameters
+    ----------
+    key, plugin, label, dataset : str
+        The key as digits, who runs it, what it gives, and the dataset.
+    state : str
+        ``hit``: it is stored, or what is made from it; ``miss``: at least a part of it has to be computed.
+    why : str
+        Why it has to be computed.
+    columns : tuple of str
+        What it reads from files, by the names that these use.
+    bytes : int, optional
+        About how many compressed bytes a run would read for it; None when that cannot be told.
+    seconds : float, optional
+        About how long it takes when it is computed, from the last task of its shape; None when there was none.
+    """
+
+    key: str
+    plugin: str
+    label: str
+    dataset: str
+    state: Literal["hit", "miss"]
+    why: str
+    columns: tuple[str, ...]
+    bytes: int | None
+    seconds: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the row as plain data."""
+        return asdict(self) | {"columns": list(self.columns)}
+
+
+def plan_rows(prepared: Prepared) -> tuple[PlanRow, ...]:
+    """Give a row for each task, in the order in which they can run. Nothing runs, and nothing but file headers is read."""
+    results = Results(prepared.store)
+    status = plan_status(prepared.plan, prepared.plugins, prepared.store)
+    names, seconds = prepared.dataset_of(), seconds_like(prepared.plan, results)
+    sizing = {p.name: p for p in prepared.plugins if isinstance(p, Sizing)}
+    rows: list[PlanRow] = []
+    for task in prepared.plan.tasks:
+        found = status[task.key]
+        n_bytes = _bytes(task, found, sizing.get(task.plugin), results)
+        label = one_line(task.expr, LABEL_WIDTH)
+        took = round(seconds[task.key], 6) if task.key in seconds else None
+        rows.append(
+            PlanRow(task.key.hex(), task.plugin, label, names[task.key], found.state, found.why, task.columns, n_bytes, took)
+        )
+    return tuple(rows)
+
+
+def _bytes(task: Task, status: TaskStatus, sizing: Sizing | None, results: Results) -> int | None:
+    if status.state == "hit" or not task.columns or task.dataset is None:
+        return 0
+    if sizing is None:
+        return None
+    table, share = task.dataset, status.missing / max(status.batches, 1)
+    name = digest("column bytes", task.plugin, table.kind, table.tree, table.content, task.columns)
+    known = results.remembered(name)
+    if type(known) is not int:
+        known = sizing.column_bytes(table, task.columns)
+        results.remember(name, known)
+    return round(known * share)

@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
+import functools
+import linecache
+import os
 import re
+import sys
+import traceback
+import types
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.analysis.user_line import line_in
-from hep_flows.errors import AnalysisError, HepFlowsError, with_article
+from hep_flows.errors import AnalysisError, HepFlowsError, SourceLine, with_article
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
-from hep_flows.normalise import normalise
-from hep_flows.planning.instantiate import instantiate
+from hep_flows.planning.normalise import normalise
+from hep_flows.planning.plan import instantiate
 from hep_flows.record.aliases import alias_scope
 from hep_flows.record.dataframe import DataFrame
-from hep_flows.record.histogram_request import HistogramRequest
+from hep_flows.record.histogram import HistogramRequest
 from hep_flows.record.members import leaf_of
-from hep_flows.record.metadata import metadata_key
 from hep_flows.record.sources import frame_of
-from hep_flows.record.table import Table
+from hep_flows.record.table import Table, metadata_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from hep_flows.analysis.load import Analysis
+    from hep_flows.errors import Where
     from hep_flows.expr.nodes import Expr
     from hep_flows.expr.types import Type
-    from hep_flows.filesets.describe import Described
-    from hep_flows.record.looked import Looked
+    from hep_flows.filesets import Described
+    from hep_flows.record.table import Looked
+
+# The user's line of an error that is none of hep_flows ---------------------------------------------------------------------------
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+def line_in(error: BaseException, folder: str = "") -> SourceLine | None:
+    """Give the innermost line of a folder that an error went through; of the user's code at all where no folder is named."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((_PACKAGE, "<"))]
+    own = [f for f in frames if f.filename.startswith(folder)] if folder else [f for f in frames if not _is_library(f.filename)]
+    if not (own or frames):
+        return None
+    last = (own or frames)[-1]
+    one_line = last.end_lineno in (None, last.lineno)
+    return SourceLine(last.filename, last.lineno or 1, last.colno or 0, (last.end_colno or 0) if one_line else 0)
+
+
+def _is_library(file: str) -> bool:
+    parts = Path(file).parts
+    return "site-packages" in parts or f"python{_version()}" in parts
+
+
+def _version() -> str:
+    import sys
+
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
 
 _NAME = re.compile(r"^\w[\w.+-]*$")
 
@@ -158,7 +193,7 @@ def _kind(value: Any) -> str:
 
 
 def _advice(value: Any) -> str:
-    from hep_flows.record.histogram_new import NewHistogram
+    from hep_flows.record.histogram import NewHistogram
 
     if isinstance(value, NewHistogram):
         return "end the histogram with a storage, .Double() or .Weight(), and fill it"
@@ -201,3 +236,207 @@ def _form(t: Type) -> tuple[object, ...]:
     """Give what recording may depend on: the kind of the values and their levels. What a collection has is asked for by name."""
     item = ("record", t.item.model) if isinstance(t.item, Record) else t.item
     return item, tuple([a.name for a in t.axes]), t.optional, t.unit
+
+
+# The expressions of every dataset: the analysis is recorded once, and again only for datasets that the recording does not hold for ---
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """What an analysis asks of some datasets.
+
+    Parameters
+    ----------
+    by_dataset : mapping of str to mapping of str to Expr
+        The expressions by name, in their normal form.
+    failed : mapping of str to HepFlowsError
+        Why there are none for a dataset.
+    recordings : int
+        How often the analysis was recorded.
+    """
+
+    by_dataset: Mapping[str, Mapping[str, Expr]]
+    failed: Mapping[str, HepFlowsError]
+    recordings: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that the analysis gives for any dataset."""
+        return tuple(dict.fromkeys([n for exprs in self.by_dataset.values() for n in exprs]))
+
+
+def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going: bool = True) -> Expressions:
+    """Give the expressions of an analysis for each dataset.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        What is recorded.
+    datasets : iterable of Described
+        The datasets.
+    keep_going : bool
+        Whether a dataset for which it fails leaves the others; else its error comes out.
+
+    Raises
+    ------
+    HepFlowsError
+        When it fails for every dataset: the error of the first.
+    """
+    recordings: list[Recording] = []
+    found: dict[str, Mapping[str, Expr]] = {}
+    failed: dict[str, HepFlowsError] = {}
+    for dataset in datasets:
+        made = _again(recordings, dataset)
+        if made is None:
+            recordings.append(record(analysis, dataset))
+            error, made = recordings[-1].error, recordings[-1].normal
+            if error is not None:
+                if not keep_going:
+                    raise error
+                failed[dataset.entry.name] = error
+                continue
+        found[dataset.entry.name] = made
+    if failed and not found:
+        raise next(iter(failed.values()))
+    return Expressions(found, failed, len(recordings))
+
+
+def _again(recordings: Iterable[Recording], dataset: Described) -> Mapping[str, Expr] | None:
+    """Give the expressions of a recording that holds for a dataset, over its table; None when there is none."""
+    for one in recordings:
+        if not one.holds_for(dataset):
+            continue
+        try:
+            return one.over(dataset)
+        except HepFlowsError:  # recording it anew tells better what is wrong, if anything is
+            continue
+    return None
+
+
+# An analysis: a function of events that gives named expressions, alone or in a file ----------------------------------------------
+
+FUNCTION = "analysis"
+_FORM = "an analysis file has: def analysis(events): return {'name': expression}"
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A function to record.
+
+    Parameters
+    ----------
+    function : callable
+        Gets the events of a dataset.
+    title : str
+        How it is called in messages.
+    where : SourceLine, optional
+        Where it is defined.
+    folder : str
+        The folder of its file; empty for a function.
+    names : mapping
+        What its file defines; empty for a function.
+    """
+
+    function: Callable[[Any], Any]
+    title: str
+    where: Where
+    folder: str
+    names: Mapping[str, Any]
+
+
+@contextmanager
+def loaded(analysis: Any) -> Iterator[Analysis]:
+    """Give an analysis; inside the ``with`` block the folder of its file can be imported from.
+
+    Parameters
+    ----------
+    analysis : callable, str or Path
+        The function, or a file that defines ``analysis``.
+
+    Raises
+    ------
+    AnalysisError
+        When the file is missing or fails, or has no such function.
+    """
+    if callable(analysis):
+        yield Analysis(analysis, getattr(analysis, "__name__", FUNCTION), _defined_at(analysis), "", {})
+        return
+    if not isinstance(analysis, str | os.PathLike):
+        raise AnalysisError(f"an analysis is a function or a file, not {with_article(analysis)}", do=_FORM)
+    path = Path(analysis).expanduser().absolute()
+    with _importable(path.parent):
+        names = _imported(path)
+        yield Analysis(_function(names, path), path.name, _defined_at(names[FUNCTION]), str(path.parent), names)
+
+
+class _FromSource(SourceFileLoader):
+    """Compiles a file whenever it is imported: what Python keeps of an earlier time notices changes by the second only."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def _imported(path: Path) -> dict[str, Any]:
+    """Import the file, and give what it defines."""
+    linecache.checkcache(str(path))
+    name = f"_analysis_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
+    loader = _FromSource(name, str(path))
+    module = types.ModuleType(name)
+    module.__file__ = str(path)
+    # It is known to Python while it runs, since dataclasses look their module up, and not afterwards: other processes cannot import it.
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except HepFlowsError:
+        raise
+    except SyntaxError as error:
+        line = SourceLine(error.filename or str(path), error.lineno or 1, max(0, (error.offset or 1) - 1))
+        raise AnalysisError(f"{path.name} is no Python: {error.msg}", where=line) from None
+    except (Exception, SystemExit) as error:  # a script that ends itself has done nothing of what was asked for
+        where = line_in(error, str(path.parent))
+        if where is None and isinstance(error, OSError | ValueError):
+            raise AnalysisError(f"the analysis {path} cannot be read", why=str(error), do=_FORM) from None
+        raise AnalysisError(f"{path.name} fails when it is imported: {type(error).__name__}: {error}", where=where) from error
+    finally:
+        del sys.modules[name]
+    return module.__dict__
+
+
+def _function(names: Mapping[str, Any], path: Path) -> Callable[[Any], Any]:
+    function = names.get(FUNCTION)
+    if callable(function):
+        return function  # type: ignore[no-any-return]
+    where = SourceLine(str(path), 1)
+    if function is None:
+        own = [n for n, v in names.items() if isinstance(v, types.FunctionType) and v.__code__.co_filename == str(path)]
+        why = f"its functions are {', '.join(own)}" if own else "it defines no function"
+        raise AnalysisError(f"{path.name} has no function {FUNCTION!r}", where=where, why=why, do=_FORM)
+    raise AnalysisError(f"{FUNCTION!r} in {path.name} is {with_article(function)}, not a function", where=where, do=_FORM)
+
+
+def _defined_at(function: Any) -> Where:
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(getattr(function, "__wrapped__", function), "__code__", None)
+    return None if code is None else SourceLine(code.co_filename, code.co_firstlineno)
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let modules of a folder be imported; afterwards both the path and these modules are gone, so that another folder can have its own."""
+    place, before = str(folder), set(sys.modules)
+    sys.path.insert(0, place)
+    try:
+        yield
+    finally:
+        if place in sys.path:
+            sys.path.remove(place)
+        for name in [n for n in sys.modules if n not in before]:
+            file = getattr(sys.modules[name], "__file__", None)
+            if isinstance(file, str) and Path(file).is_relative_to(folder) and not _is_installed(file):
+                del sys.modules[name]
+
+
+def _is_installed(file: str) -> bool:
+    return "site-packages" in Path(file).parts

@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hep_flows.execute.run_result import RunResult
+from hep_flows.execute.report import RunResult
 
 if TYPE_CHECKING:
     from hep_flows.analysis.prepare import Prepared
+    from hep_flows.contract import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Stands for an array that stayed in the store, part by part; the key is that of its task."""
+
+    key: Key
 
 
 @dataclass(frozen=True, slots=True)

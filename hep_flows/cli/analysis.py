@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from hep_flows.analysis.plan_rows import PlanRow
-    from hep_flows.analysis.prepare import Prepared
+    from rich.progress import TaskID
+
+    from hep_flows.analysis.prepare import PlanRow, Prepared
     from hep_flows.analysis.result import AnalysisResult
+    from hep_flows.execute.report import Step
 
 NOT_COMPLETE = 3
 MOST_ROWS = 60
@@ -49,13 +54,12 @@ def run(  # noqa: PLR0913 - the options of the command
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and write nothing.")] = False,
 ) -> None:
     """Run an analysis over a fileset; the exit code is 0 when everything is there, 3 when something is missing."""
-    from hep_flows import run_analysis
+    from hep_flows.analysis.run import run_analysis
 
     if dry_run:
         plan(analysis, fileset, only=only, kind=kind, as_json=False)
         return
-    from hep_flows.cli.progress import progress
-    from hep_flows.orchestrate.runners import dask_runner
+    from hep_flows.orchestrate.run import dask_runner
 
     with progress() as shown:
         done = run_analysis(
@@ -79,10 +83,9 @@ def run(  # noqa: PLR0913 - the options of the command
 
 def plan(analysis: File, fileset: Fileset = "", *, only: Only = None, kind: Kind = "", as_json: AsJson = False) -> None:
     """Print what a run would compute and what it would find, task by task; nothing runs."""
-    from hep_flows.analysis.load import loaded
-    from hep_flows.analysis.plan_rows import plan_rows
-    from hep_flows.analysis.prepare import prepare
-    from hep_flows.filesets.kinds import kind_named
+    from hep_flows.analysis.prepare import plan_rows, prepare
+    from hep_flows.analysis.record import loaded
+    from hep_flows.filesets import kind_named
     from hep_flows.settings import read_settings
 
     with loaded(analysis) as found:
@@ -96,7 +99,7 @@ def plan(analysis: File, fileset: Fileset = "", *, only: Only = None, kind: Kind
 
 def _say_plan(prepared: Prepared, rows: Sequence[PlanRow]) -> None:
     from hep_flows.analysis.result import notes_of
-    from hep_flows.cli.shown_size import shown_size
+    from hep_flows.cli.cache import shown_size
 
     for note in notes_of(prepared):
         typer.echo(f"{note}")
@@ -115,7 +118,7 @@ def _say_plan(prepared: Prepared, rows: Sequence[PlanRow]) -> None:
 
 
 def _say(done: AnalysisResult, out: Path) -> None:
-    from hep_flows.analysis.outputs.report_text import error_texts
+    from hep_flows.analysis.outputs import error_texts
 
     for note in done.datasets:
         typer.echo(f"{note}")
@@ -133,3 +136,50 @@ def _say(done: AnalysisResult, out: Path) -> None:
     typer.echo(
         f"{len(done.written):,} files in {out}{'' if done.is_complete else '; NOT COMPLETE: run it again for what is missing'}"
     )
+
+
+# Where a run stands: one display in a terminal, a line for each dataset elsewhere ------------------------------------------------
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Step], None]]:
+    """Give what is to be told of every step, from whatever thread."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("events"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as display:
+        yield _bars(display)
+
+
+def _lines() -> Callable[[Step], None]:
+    """Give what prints a line whenever all events of a dataset were gone through."""
+    lock = threading.Lock()
+
+    def told(step: Step) -> None:
+        if step.events_done >= step.events:
+            with lock:
+                again = f", round {step.round} of {step.rounds}" if step.rounds > 1 else ""
+                typer.echo(f"{step.table}: {step.events_done:,} events{again}", err=True)
+
+    return told
+
+
+def _bars(display: object) -> Callable[[Step], None]:
+    from rich.progress import Progress
+
+    assert isinstance(display, Progress)
+    lock, bars = threading.Lock(), dict[str, "TaskID"]()
+
+    def told(step: Step) -> None:
+        with lock:
+            if step.table not in bars:
+                bars[step.table] = display.add_task(step.table, total=step.events)
+            display.update(bars[step.table], completed=step.events_done, total=step.events)
+            if step.events_done >= step.events:
+                display.update(bars[step.table], visible=False)
+
+    return told

@@ -8,22 +8,75 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from hep_flows.errors import SourceError
-from hep_flows.execute.provenance import provenance_of
-from hep_flows.plugin import EventBytes, Weighing
+from hep_flows.contract import EventBytes, Weighing
+from hep_flows.errors import SourceError, line_of
+from hep_flows.execute.batches import by_parts
+from hep_flows.expr.text import one_line, shown
+from hep_flows.expr.transport import encode
 from hep_flows.settings import default_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from hep_flows.execute.batches import Batch, Batches
-    from hep_flows.execute.keys import Keys
+    from hep_flows.contract import Key, Plan, Plugin, Program, Result, Task
+    from hep_flows.execute.batches import Batch, Batches, Keys
+    from hep_flows.execute.need import Stage
     from hep_flows.execute.results import Results
-    from hep_flows.execute.schedule import Stage
     from hep_flows.expr.nodes import Dataset
-    from hep_flows.planning.task import Key, Plan, Task
-    from hep_flows.plugin import Plugin, Program, Result
+    from hep_flows.store.about import Provenance
+
+# How a result came about, as it is written beside it -----------------------------------------------------------------------------
+
+TEXT_WIDTH = 2000
+NAME_WIDTH = 80
+MOST_FILES = 20
+
+
+def provenance_of(task: Task, batch: Batch | None, result_version: str, keys: Keys, seconds: float) -> Provenance:
+    """Give what is known about a result: the merged one of a task, or that of a batch."""
+    from hep_flows.store.about import Provenance
+
+    tasks = [keys.tasks[k] for k in task.inputs]
+    inputs = [keys.of_batch(t, batch) if batch is not None and by_parts(t, task) else t.key for t in tasks]
+    table = task.dataset
+    few = table is None or len(table.files) <= MOST_FILES
+    return Provenance(
+        name=one_line(task.meaning, NAME_WIDTH),
+        plugin=task.plugin,
+        result_version=result_version,
+        family=task.numerics.family,
+        expression=encode(task.meaning).decode() if few else "",
+        text=one_line(task.meaning, TEXT_WIDTH),
+        dataset=_data(task, batch),
+        inputs=tuple([k.hex() for k in inputs]),
+        events_processed=None if batch is None or batch.whole is None else batch.events,
+        seconds=round(seconds, 6),
+        tags=("merged",) if batch is None else ("batch",),
+        task=task.key.hex(),
+        line=_line(task),
+    )
+
+
+def _line(task: Task) -> str:
+    line = line_of(task.expr.where)
+    return "" if line is None else f"{line.file.rsplit('/', 1)[-1]}:{line.line}"
+
+
+def _data(task: Task, batch: Batch | None) -> dict[str, object]:
+    table = task.dataset
+    if table is None:
+        return {}
+    if batch is None or batch.whole is None:
+        return {
+            "name": table.name,
+            "kind": table.kind,
+            "tree": table.tree,
+            "files": [shown(f) for f in table.files],
+            "content": list(table.content),
+        }
+    data = {"name": table.name, "kind": table.kind, "tree": table.tree, "files": [batch.file], "content": list(batch.content)}
+    return data | {"start": batch.whole.start, "stop": batch.whole.stop}
 
 
 # What Python, the libraries and the latest results take.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import StoreError
@@ -12,9 +15,9 @@ from hep_flows.in_order import Stopped
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from hep_flows.planning.task import Key
-    from hep_flows.plugin import Result
-    from hep_flows.store.provenance import Provenance
+    from hep_flows.contract import Key, Result
+    from hep_flows.settings import Settings
+    from hep_flows.store.about import Provenance
     from hep_flows.store.store import Store
 
 
@@ -123,13 +126,35 @@ class Results:
         """Give what was remembered about some data, or None."""
         if self._store is None:
             return None
-        from hep_flows.store.facts import read_fact
+        from hep_flows.store.store import read_fact
 
         return read_fact(self._store, name)
 
     def remember(self, name: Key, value: Any) -> None:
         """Remember something about some data; what it is must follow from the name."""
         if self._store is not None and self.is_kept:
-            from hep_flows.store.facts import write_fact
+            from hep_flows.store.store import write_fact
 
             write_fact(self._store, name, value)
+
+
+# The store of a cache folder: one for each folder in a process, so that what was read or made a moment ago is at hand ------------
+
+
+def open_store(settings: Settings) -> Store | None:
+    """Give the store that the settings name; None when nothing is to be stored."""
+    if settings.cache is None:
+        return None
+    return store_of(str(settings.cache), tuple([str(p) for p in settings.cache_layers]))
+
+
+@lru_cache(maxsize=4)
+def store_of(root: str, layers: tuple[str, ...]) -> Store:
+    """Give the store of a folder, with the folders below it; says, until something is stored there, what of another version lies in it."""
+    from hep_flows.store.store import Store
+
+    store = Store(root, layers)
+    if not Path(store.folder.objects).is_dir():
+        for other in store.of_other_formats():
+            sys.stderr.write(f"hep_flows: the results in {other} are of another version of hep_flows: not used, and left alone\n")
+    return store

@@ -2,36 +2,567 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import HepFlowsError, PluginError, StoreError
-from hep_flows.execute.batches import Batches
+from hep_flows.contract import RunContext, Streaming
+from hep_flows.errors import HepFlowsError, PluginError, Site, StoreError, TaskError, line_of
+from hep_flows.execute.batches import Batches, Keys, by_parts, result_versions, total_events
 from hep_flows.execute.history import note_run
-from hep_flows.execute.keys import Keys, result_versions
-from hep_flows.execute.ledger import Ledger
-from hep_flows.execute.machine import Machine
-from hep_flows.execute.merge import Merging
-from hep_flows.execute.needs import Needs, needs
-from hep_flows.execute.report import RunReport, StageTime
+from hep_flows.execute.machine import Limits, Machine
+from hep_flows.execute.need import Needs, inputs_of, needs, schedule
+from hep_flows.execute.report import BatchDone, Ledger, RunReport, StageTime, Step
 from hep_flows.execute.results import Results, Vanished
-from hep_flows.execute.run_pass import PassRun, possible
-from hep_flows.execute.run_passes import run_passes
-from hep_flows.execute.run_stages import run_stages
-from hep_flows.execute.schedule import inputs_of, schedule
-from hep_flows.execute.steps import Steps
-from hep_flows.plugin import RunContext
+from hep_flows.execute.work import DELAYS_S, BatchRun, Merging, checked, failed, is_transient, pause_before, run_stages, wait
+from hep_flows.expr.functions import UserFunction
+from hep_flows.expr.nodes import Call
+from hep_flows.expr.walk import postorder
+from hep_flows.in_order import Stopped, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
-    from hep_flows.execute.machine import Limits
-    from hep_flows.execute.report import Step
-    from hep_flows.execute.schedule import Pass, Stage
-    from hep_flows.planning.task import Key, Plan, Task
-    from hep_flows.plugin import Plugin, Result
+    from hep_flows.contract import Key, Partition, Plan, Plugin, Result, Task
+    from hep_flows.errors import SourceLine
+    from hep_flows.execute.batches import Batch
+    from hep_flows.execute.need import Pass, Stage
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.store.store import Store
+
+# Ask for all missing batches of a pass at once, where a plug-in can, and store each result when it comes -------------------------
+#
+# A server works on many files side by side and delivers them in an order of its own. So before a pass goes through its batches one by
+# one, what a streaming plug-in has to deliver for them is asked for in one request. Every result is stored as soon as it is there: a
+# run that is killed has lost nothing that was delivered. The pass then finds the results, and the errors of batches that failed.
+
+
+class StreamRun:
+    """What streaming plug-ins deliver for one pass.
+
+    Parameters
+    ----------
+    machine : Machine
+        The run that it belongs to.
+    one : Pass
+        The tasks.
+    batches : sequence of Batch
+        What it goes through.
+    cancelled : callable
+        Whether nobody wants it any more.
+    workers : int
+        Threads for what is computed in this process.
+
+    Attributes
+    ----------
+    errors : mapping of int to HepFlowsError
+        By the number of the batch: what keeps it from being delivered.
+    """
+
+    def __init__(
+        self, machine: Machine, one: Pass, batches: Sequence[Batch], cancelled: Callable[[], bool], workers: int = 1
+    ) -> None:
+        """Nothing is asked for yet."""
+        self.machine, self.one, self._workers = machine, one, workers
+        self._batches = [b for b in batches if b.whole is not None]
+        self._cancelled = cancelled
+        self._came_so_far: list[BatchDone] = []
+        self._attempts: dict[Key, int] = {}
+        self.errors: dict[int, HepFlowsError] = {}
+
+    def run(self) -> None:
+        """Ask for what is missing, again where that may help."""
+        for stage in self._stages():
+            self._stage(stage)
+
+    def note(self, ledger: Ledger) -> None:
+        """Note what came, and what did not: what takes it is reported by the pass, but it is this that failed."""
+        for done in self._came_so_far:
+            ledger.batch(done)
+        for key, attempt in self._attempts.items():
+            ledger.tally.tried([key], attempt)
+        tasks = [t for s in self._stages() for t in s.tasks]
+        for batch in [b for b in self._batches if b.number in self.errors]:
+            for task in [t for t in tasks if self._is_missing(t, batch)]:
+                ledger.tally.failed(task.key, self.errors[batch.number], batch)
+
+    def _stages(self) -> list[Stage]:
+        streaming = [s for s in self.one.stages if isinstance(self.machine.plugins[s.plugin], Streaming)]
+        return [replace(s, tasks=tuple([t for t in s.tasks if not self._takes_parts(t)])) for s in streaming]
+
+    def _takes_parts(self, task: Task) -> bool:
+        return any(by_parts(self.machine.keys.tasks[k], task) for k in task.inputs)
+
+    def _stage(self, stage: Stage) -> None:
+        machine = self.machine
+        wanted = self._missing(stage, self._batches)
+        names = [self._name(t, b) for b in wanted for t in stage.tasks if t.key not in machine.keys.not_stored]
+        with machine.results.claims(names, self._cancelled):
+            left = self._missing(stage, wanted)  # others may have stored some of it while we waited
+            for attempt in range(1, 2 + machine.limits.retries):
+                left = self._asked(stage, left, attempt)
+                if not left or attempt > machine.limits.retries:
+                    break
+                wait(pause_before(attempt), self._cancelled)
+
+    def _missing(self, stage: Stage, batches: Sequence[Batch]) -> list[Batch]:
+        """Give the batches of which something is missing: what takes it is not stored, nor is it stored itself."""
+        return [b for b in batches if any(self._is_missing(t, b) for t in stage.tasks)]
+
+    def _is_missing(self, task: Task, batch: Batch) -> bool:
+        if self._is_there(task, batch):
+            return False
+        if task.key in self.one.merged:
+            return True
+        users = [t for s in self.one.stages for t in s.tasks if task.key in t.inputs]
+        return any(self._is_missing(u, batch) for u in users)
+
+    def _is_there(self, task: Task, batch: Batch) -> bool:
+        machine = self.machine
+        if (task.key, batch.number) in machine.streamed:
+            return True
+        return task.key not in machine.keys.not_stored and machine.results.has(self._name(task, batch))
+
+    def _asked(self, stage: Stage, batches: Sequence[Batch], attempt: int) -> list[Batch]:
+        """Ask once; gives the batches that it may help to ask for again."""
+        machine = self.machine
+        if not batches:
+            return []
+        by_range = {self._whole(b): b for b in batches}
+        plugin = machine.plugins[stage.plugin]
+        assert isinstance(plugin, Streaming)
+        programs = [machine.programs[t.key] for t in stage.tasks]
+        context = RunContext(
+            cancelled=self._cancelled,
+            tried=lambda number: self._tried(stage, number),
+            workers=self._workers,
+            slot=machine.limits.slots,
+        )
+        try:
+            for partition, found in plugin.stream(programs, list(by_range), context):
+                self._came(stage, by_range.pop(partition), partition, found, attempt)
+        except Stopped:
+            raise
+        except Exception as error:
+            if self._cancelled():
+                raise Stopped from error
+            known = error if isinstance(error, HepFlowsError) else failed(stage, context, error)
+            known.__cause__ = known.__cause__ or (None if known is error else error)
+            self.errors.update({b.number: known for b in by_range.values()})
+        again = {n for n, e in self.errors.items() if is_transient(e)}
+        self._tried(stage, attempt)
+        return [b for b in batches if b.number in again and b.number in self.errors]
+
+    def _tried(self, stage: Stage, attempt: int) -> None:
+        for task in stage.tasks:
+            self._attempts[task.key] = max(attempt, self._attempts.get(task.key, 1))
+
+    def _came(self, stage: Stage, batch: Batch, partition: Partition, found: object, attempt: int) -> None:
+        if isinstance(found, HepFlowsError):
+            self.errors[batch.number] = found
+            return
+        assert isinstance(found, dict)
+        try:
+            results = checked(stage, found, RunContext(partition=partition))
+        except HepFlowsError as error:
+            self.errors[batch.number] = error
+            return
+        self.errors.pop(batch.number, None)
+        done = BatchDone(attempts=attempt)
+        for task in stage.tasks:
+            self._keep(task, batch, results[task.key], done)
+        self._came_so_far.append(done)
+
+    def _keep(self, task: Task, batch: Batch, result: Result, done: BatchDone) -> None:
+        machine, rows, nbytes = self.machine, 0, 0
+        is_stored = task.key not in machine.keys.not_stored and machine.results.is_kept
+        note = machine.put(task, batch, result, 0.0) if is_stored else ""
+        if not is_stored or note:
+            machine.streamed[task.key, batch.number] = result
+        else:
+            rows, nbytes = machine.results.size(self._name(task, batch))
+            machine.delivered.add((task.key, batch.number))
+        done.computed[task.key] = (0.0, rows, nbytes)
+
+    def _name(self, task: Task, batch: Batch) -> Key:
+        return self.machine.keys.of_batch(task, batch)
+
+    def _whole(self, batch: Batch) -> Partition:
+        assert batch.whole is not None
+        return batch.whole
+
+
+def streams(machine: Machine, one: Pass) -> bool:
+    """Say whether a pass has tasks of a streaming plug-in."""
+    names: Collection[str] = {s.plugin for s in one.stages}
+    return any(isinstance(machine.plugins[n], Streaming) for n in names)
+
+
+# Which tasks an error belongs to, found out without running them again -----------------------------------------------------------
+
+
+def unstored(machine: Machine, one: Pass, batch: Batch, wanted: Collection[Key]) -> list[Task]:
+    """Give the tasks of a pass that have to run on a batch for the results that are wanted, the last ones first."""
+    needed = set(wanted)
+    found: list[Task] = []
+    for task in reversed([t for s in one.stages for t in s.tasks]):
+        if task.key in needed and not machine.results.has(machine.keys.of_batch(task, batch)):
+            needed.update(task.inputs)
+            found.append(task)
+    return found
+
+
+def blamed(machine: Machine, one: Pass, batch: Batch, error: HepFlowsError) -> list[Key]:
+    """Give those of the merged tasks of a pass that an error on a batch belongs to.
+
+    These are the ones that need an expression of the line that the error names. An error that names none, as of a file that cannot be
+    read, belongs to all that still had to be computed.
+    """
+    needed = {key: unstored(machine, one, batch, {key}) for key in sorted(one.merged)}
+    tasks = {t.key: t for some in needed.values() for t in some}
+    there = {k for k, t in tasks.items() if error.where is not None and _stands_at(t.expr, error.where)}
+    found = [key for key, some in needed.items() if there.intersection([t.key for t in some])]
+    return found or [key for key, some in needed.items() if some] or list(needed)
+
+
+def _stands_at(root: Expr, place: SourceLine) -> bool:
+    for node in postorder(root):
+        where = node.where
+        # To find the columns of a site takes long: most are of another line.
+        if isinstance(where, Site) and (where.code.co_filename, where.lineno) != (place.file, place.line):
+            continue
+        if line_of(where) == place:
+            return True
+    return False
+
+
+# One pass over the batches of a table: each can be worked on in any thread; what comes of it is taken in their order -------------
+
+
+class PassRun:
+    """The work of one pass. Only `ahead` and `work` may be called in any thread; all else belongs to the thread of the run.
+
+    Parameters
+    ----------
+    machine : Machine
+        The run that it belongs to.
+    ledger : Ledger
+        Where it is noted.
+    one : Pass
+        The tasks.
+    steps : Steps
+        Told of every range that is done.
+    keep_going : bool
+        Whether a batch that fails leaves the others running.
+
+    Attributes
+    ----------
+    batches : sequence of Batch
+        What it goes through: nothing, where there is nothing to be made.
+    is_streaming : bool
+        Whether something is to be asked for ahead of the batches.
+    """
+
+    def __init__(self, machine: Machine, ledger: Ledger, one: Pass, steps: Steps, *, keep_going: bool) -> None:
+        """Nothing is done yet."""
+        self.machine, self.ledger, self.one, self.steps = machine, ledger, one, steps
+        self.batches = machine.batches.of(one.dataset) if one.merged else ()
+        self.is_streaming = bool(one.merged) and streams(machine, one)
+        self._keep_going = keep_going
+        self._stream: StreamRun | None = None
+        self._attempts: dict[int, int] = {}
+        self._failed: set[Key] = set()
+        self._merging = {
+            k: Merging(machine.plugins[machine.keys.tasks[k].plugin], machine.programs[k]) for k in one.merged - one.parts_only
+        }
+
+    def ahead(self, workers: int, cancelled: Callable[[], bool]) -> None:
+        """Ask for all batches at once, of what can be asked for so; with so many threads for what is computed in this process."""
+        self._stream = StreamRun(self.machine, self.one, self.batches, cancelled, workers)
+        self._stream.run()
+        if self._lost and not self._keep_going:
+            raise next(iter(self._lost.values()))
+
+    def begin(self) -> None:
+        """Note what came ahead of the batches."""
+        for key in self.one.merged:
+            self.ledger.tally.batches(key, len(self.batches))
+        if self._stream is not None:
+            self._stream.note(self.ledger)
+
+    def work(self, batch: Batch, workers: int, cancelled: Callable[[], bool], *, is_alone: bool) -> BatchDone | HepFlowsError:
+        """Give what comes of a batch, or why nothing does.
+
+        Parameters
+        ----------
+        batch : Batch
+            The batch.
+        workers : int
+            Threads for its ranges.
+        cancelled : callable
+            Whether nobody wants it any more.
+        is_alone : bool
+            Whether this is the thread of the run, so that steps can be told of as they are made.
+        """
+        return self._batch(self.one, batch, (workers, {}), self.steps.one if is_alone else self.steps.nothing, cancelled)
+
+    def take(self, batch: Batch, done: BatchDone | HepFlowsError, *, is_told: bool) -> None:
+        """Take what came of a batch; those before it have been taken.
+
+        Parameters
+        ----------
+        batch : Batch
+            The batch.
+        done : BatchDone or HepFlowsError
+            What came of it.
+        is_told : bool
+            Whether its steps were told of as they were made.
+        """
+        if isinstance(done, HepFlowsError):
+            self.ledger.tally.tried(self.one.merged, self._attempts.get(batch.number, 0))
+            self._one_by_one(batch, done)
+            return
+        for events in done.ranges if not is_told else ():
+            self.steps.one(events)
+        self._done(done)
+
+    def until_enough(self) -> None:
+        """Go through the batches one after another, until there are as many events as are looked at."""
+        limits, one = self.machine.limits, self.one
+        for batch in self.batches:
+            rest = {k: n - self._merging[k].events for k, n in one.enough.items() if k in self._merging}
+            try:
+                done = self._batch(one, batch, (limits.workers, rest), self.steps.one, limits.cancelled)
+            except HepFlowsError as error:
+                self.ended(error, batch)
+                raise
+            self.take(batch, done, is_told=True)
+            if all(self._merging[k].events >= n for k, n in one.enough.items() if k in self._merging):
+                return
+
+    def ended(self, error: HepFlowsError, batch: Batch | None = None) -> None:
+        """Note which tasks the error belongs to that ends the run, on a batch or ahead of all."""
+        if batch is None:
+            batch = next(b for b in self.batches if b.number in self._lost)
+        else:
+            self.ledger.tally.tried(self.one.merged, self._attempts.get(batch.number, 0))
+        for key in blamed(self.machine, self.one, batch, error):
+            self._fails(key, error, batch)
+
+    def outcome(self) -> list[Merging]:
+        """Give what is to be merged; tasks that failed are not in it."""
+        return [m for k, m in self._merging.items() if k not in self._failed]
+
+    @property
+    def _lost(self) -> Mapping[int, HepFlowsError]:
+        return {} if self._stream is None else self._stream.errors
+
+    def _batch(
+        self,
+        one: Pass,
+        batch: Batch,
+        how: tuple[int, Mapping[Key, int]],
+        step: Callable[[int], None],
+        cancelled: Callable[[], bool],
+    ) -> BatchDone | HepFlowsError:
+        workers, enough = how
+        if batch.number in self._lost and self._needs_lost(one, batch):
+            return self._lost[batch.number]
+        attempts = 1 + self.machine.limits.retries
+        for attempt in range(1, attempts + 1):
+            try:
+                done = BatchRun(self.machine, one, batch, workers, enough, step).run(cancelled)
+            except HepFlowsError as error:
+                if attempt < attempts and is_transient(error) and not cancelled():
+                    wait(pause_before(attempt), cancelled)
+                    continue
+                self._attempts[batch.number] = attempt
+                if not self._keep_going:
+                    raise
+                return error
+            done.attempts = attempt
+            return done
+        raise AssertionError
+
+    def _needs_lost(self, one: Pass, batch: Batch) -> bool:
+        """Say whether what could not be delivered for a batch is needed for these tasks."""
+        machine = self.machine
+        return any(isinstance(machine.plugins[t.plugin], Streaming) for t in unstored(machine, one, batch, one.merged))
+
+    def _one_by_one(self, batch: Batch, error: HepFlowsError) -> None:
+        """Find out which of the tasks fail on a batch, since what runs with one that fails is lost too."""
+        one, limits = self.one, self.machine.limits
+        if len(one.merged) == 1:
+            for key in one.merged:
+                self._fails(key, error, batch)
+            return
+        self._lost_too(batch)
+        for key in sorted(one.merged - self._failed):
+            alone = replace(one, merged=frozenset({key}), enough={})
+            done = self._batch(alone, batch, (limits.workers, {}), self.steps.nothing, limits.cancelled)
+            if isinstance(done, HepFlowsError):
+                self.ledger.tally.tried([key], self._attempts.get(batch.number, 0))
+                self._fails(key, done, batch)
+            else:
+                self._done(done)
+
+    def _fails(self, key: Key, error: HepFlowsError, batch: Batch) -> None:
+        self.ledger.fails(key, error, batch)
+        self._failed.add(key)
+
+    def _lost_too(self, batch: Batch) -> None:
+        """Name a batch that could not be delivered for tasks, too, that have failed on another one: all that is missing is reported."""
+        if batch.number in self._lost:
+            for key in sorted(self.one.merged & self._failed):
+                if self._needs_lost(replace(self.one, merged=frozenset({key}), enough={}), batch):
+                    self.ledger.tally.failed(key, self._lost[batch.number], batch)
+
+    def _done(self, done: BatchDone) -> None:
+        for key, parts in done.parts.items():
+            if key in self._merging:
+                for part in parts:
+                    self._merging[key].add(part)
+        self.ledger.batch(done)
+
+
+def possible(one: Pass, lacking_of: Callable[[Sequence[Key]], Key | None], ledger: Ledger) -> Pass:
+    """Leave out of a pass what takes a result that is missing.
+
+    Parameters
+    ----------
+    one : Pass
+        The pass.
+    lacking_of : callable
+        Gets the inputs of a task that other passes deliver; gives one that is missing, or None.
+    ledger : Ledger
+        Where it is noted.
+    """
+    impossible: set[Key] = set()
+    tasks = {t.key: t for s in one.stages for t in s.tasks}
+    for task in tasks.values():
+        lost = next((k for k in task.inputs if k in impossible), None) or lacking_of([k for k in task.inputs if k not in tasks])
+        if lost is not None:
+            impossible.add(task.key)
+            ledger.waits(task, lost)
+    return replace(one, merged=frozenset(one.merged - impossible))
+
+
+# The passes of one round, over their tables side by side -------------------------------------------------------------------------
+#
+# Before: passes that do not wait for each other. After: each of them done, in their order. Their batches are one sequence of work, in
+# which those of several tables are in flight at a time, and no more than there are workers. What comes of them is taken in the order of
+# the sequence, so nothing in a result or a report depends on which was there first.
+
+_Item = tuple["PassRun", "Batch"]
+
+
+def run_passes(passes: Sequence[PassRun], limits: Limits) -> Generator[PassRun, None, None]:
+    """Do the work of some passes, and give each as soon as it and those before it are done.
+
+    Parameters
+    ----------
+    passes : sequence of PassRun
+        In the order in which they are to be given.
+    limits : Limits
+        How to use the machine.
+
+    Raises
+    ------
+    HepFlowsError
+        The first one in the order of the passes that ends the run; the pass has noted it.
+    """
+    for is_alone, some in groupby(passes, _is_alone):
+        for group in [[one] for one in some] if is_alone else [list(some)]:
+            _ahead([one for one in group if one.is_streaming], limits)
+            yield from _batches(group, limits)
+
+
+def _is_alone(one: PassRun) -> bool:
+    """Say whether a pass is not to run beside others: it stops early, or all that it asks for ahead is held in memory."""
+    return bool(one.one.enough) or (one.is_streaming and not one.machine.results.is_kept)
+
+
+def _ahead(passes: Sequence[PassRun], limits: Limits) -> None:
+    each = max(1, limits.workers // max(1, len(passes)))
+
+    def work(one: PassRun, cancelled: Callable[[], bool]) -> None:
+        one.ahead(each, cancelled)
+
+    with closing(in_order(work, passes, limits.workers, limits.cancelled)) as results:
+        for one in passes:
+            try:
+                next(results)
+            except HepFlowsError as error:
+                one.begin()
+                one.ended(error)
+                raise
+
+
+def _batches(passes: Sequence[PassRun], limits: Limits) -> Generator[PassRun, None, None]:
+    items = [(one, batch) for one in passes for batch in one.batches if not one.one.enough]
+    side_by_side = max(1, min(limits.workers, len(items)))
+    each, is_alone = max(1, limits.workers // side_by_side), side_by_side == 1
+
+    def work(item: _Item, cancelled: Callable[[], bool]) -> BatchDone | HepFlowsError:
+        one, batch = item
+        return one.work(batch, each, cancelled, is_alone=is_alone)
+
+    with closing(in_order(work, items, side_by_side, limits.cancelled)) as results:
+        for one in passes:
+            one.begin()
+            if one.one.enough:
+                one.until_enough()
+            for batch in one.batches if not one.one.enough else ():
+                try:
+                    done = next(results)
+                except HepFlowsError as error:
+                    one.ended(error, batch)
+                    raise
+                one.take(batch, done, is_told=is_alone)
+            yield one
+
+
+# Where a pass over a table stands ------------------------------------------------------------------------------------------------
+
+
+class Steps:
+    """Says where a pass stands.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Gets the steps.
+    one : Pass
+        The pass.
+    batches : sequence of Batch
+        What it goes through.
+    number, rounds : int
+        The round that it belongs to, and how many there are.
+    """
+
+    def __init__(
+        self, progress: Callable[[Step], None] | None, one: Pass, batches: Sequence[Batch], number: int, rounds: int
+    ) -> None:
+        """Nothing is done yet."""
+        self._progress, self._one, self._number, self._rounds = progress, one, number, rounds
+        self._events = total_events(batches)
+        self._batches = batches
+        self._done = self._ranges = 0
+
+    def one(self, events: int) -> None:
+        """Say that a range of that many events is done."""
+        self._done += events
+        self._ranges += 1
+        if self._progress is not None:
+            name, done = self._one.dataset.name, self._done
+            self._progress(Step(name, self._number + 1, self._rounds, self._ranges, len(self._batches), done, self._events))
+
+    def nothing(self, events: int) -> None:
+        """Say nothing: it is not the thread for it."""
+
 
 MOST_ATTEMPTS = 10
 
@@ -274,3 +805,105 @@ def _plugin(plugins: Mapping[str, Plugin], name: str) -> Plugin:
             do="make the plan again, or install the plug-in",
         )
     return plugins[name]
+
+
+# Run a plan in this process: for tests, notebooks and debugging, and inside of every larger engine -------------------------------
+#
+# What is stored is looked up first, backwards from what was asked for. Then each table is gone through once per round, batch by batch
+# on threads; results are merged in the order of the batches.
+
+RETRIES = len(DELAYS_S)
+
+
+def run_plan(
+    plan: Plan,
+    plugins: Sequence[Plugin],
+    *,
+    workers: int | None = None,
+    chunk_events: int = 200_000,
+    progress: Callable[[Step], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> dict[Key, Result]:
+    """Give the results of the plan's targets, by task key; nothing is looked up, and nothing stored.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    plugins : sequence of Plugin
+        Those that the plan was made with.
+    workers : int, optional
+        Threads; as many as there are processors when left out. The results do not depend on it.
+    chunk_events : int
+        About how many events a range has; another number may change the last digits of sums of floats.
+    progress : callable, optional
+        Gets a `Step` whenever a partition is done, in this thread.
+    cancelled : callable, optional
+        Asked now and then; once it is true the run ends with `Stopped`.
+
+    Raises
+    ------
+    TaskError
+        When a plug-in fails; the original is chained. Errors of hep_flows come out as they are.
+    """
+    return run_and_report(plan, plugins, workers=workers, chunk_events=chunk_events, progress=progress, cancelled=cancelled)[0]
+
+
+def run_and_report(  # noqa: PLR0913 - every part of a run can be chosen
+    plan: Plan,
+    plugins: Sequence[Plugin],
+    *,
+    store: Store | None = None,
+    refresh: bool = False,
+    keep_going: bool = False,
+    workers: int | None = None,
+    chunk_events: int = 200_000,
+    memory: int | None = None,
+    slice_events: int | None = None,
+    progress: Callable[[Step], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[dict[Key, Result], RunReport]:
+    """Give the results as `run_plan` does, and what the run did.
+
+    Parameters
+    ----------
+    store : Store, optional
+        Where results are looked up and put.
+    refresh : bool
+        Compute what is stored once more, and replace it.
+    keep_going : bool
+        When something fails, compute everything else; what cannot be delivered is then missing in the results.
+    """
+    limits = Limits.with_slots(workers or _processors(), chunk_events, cancelled, RETRIES, memory=memory, slice_events=slice_events)
+    return Run(plan, plugins, Results(store, refresh=refresh), limits, progress).all(Wish(keep_going=keep_going))
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# Functions of the user do what they did when they were written into an expression, or nothing is computed with them --------------
+
+
+def check_same_functions(plan: Plan, need: Needs) -> None:
+    """Look at each function that is to be called: its key says what it did when the expression was written.
+
+    Raises
+    ------
+    TaskError
+        When a value that it captured, a global or a function that it uses is another one by now.
+    """
+    seen: set[bytes] = set()
+    for task in [t for t in plan.tasks if need.missing.get(t.key)]:
+        for node in postorder(task.expr):
+            if not isinstance(node, Call) or not isinstance(node.function, UserFunction) or node.function.code in seen:
+                continue
+            function = node.function
+            seen.add(function.code)
+            if function.now is not None and function.portable and function.now() != function.code:
+                raise TaskError(
+                    f"the function {function.name!r} does something else than when this was written",
+                    where=node.where,
+                    why="a value or a function that it uses was changed since, so the result would be that of another expression",
+                    do="write the expression once more after the change",
+                )

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hep_flows.contract import Columns
 from hep_flows.errors import StoreError
-from hep_flows.execute.batches import Batches
-from hep_flows.execute.keys import Keys
-from hep_flows.plugin import Columns
+from hep_flows.execute.batches import Batches, Keys
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from hep_flows.contract import Key, Plan, Plugin, Task
     from hep_flows.execute.results import Results
-    from hep_flows.planning.task import Key, Plan, Task
-    from hep_flows.plugin import Plugin
 
 
 class StoredParts:

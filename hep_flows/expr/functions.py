@@ -12,15 +12,173 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.expr import results
+from hep_flows.expr import types
 from hep_flows.expr.key import digest
+from hep_flows.expr.types import Anything, Bool, Float, Int, Item, String, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hep_flows.expr.cpp_function import CppFunction
-    from hep_flows.expr.nodes import Constant
-    from hep_flows.expr.types import Item, Type
+    from hep_flows.expr.types import Constant, Type
+
+# The item of a function's result from the items of its arguments -----------------------------------------------------------------
+#
+# Every rule gets the items and, beside each, whether it is a plain Python constant (which adapts to the other's width). A rule that
+# does not apply raises `TypeError` with the reason; `hep_flows.expr.build` adds the user's line.
+
+
+def _numbers(items: Sequence[Item]) -> None:
+    for item in items:
+        if isinstance(item, Anything):
+            raise TypeError("a list or tuple has no place beside values of events; for membership use np.isin(x, [1, 2])")
+        if not is_number(item):
+            raise TypeError(f"it needs numbers, and one argument is a {item}")
+
+
+def _common(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    if len(items) == 1:
+        return types.common(items[0], items[0])
+    return types.common(items[0], items[1], left_weak=weak[0], right_weak=weak[1])
+
+
+def arithmetic(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """Sums, products and their like; truth values count as the integers 0 and 1."""
+    _numbers(items)
+    item = _common(items, weak)
+    return Int(64) if isinstance(item, Bool) else item
+
+
+def divided(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """True division: whole numbers give 64-bit floats."""
+    _numbers(items)
+    item = _common(items, weak)
+    return item if isinstance(item, Float) else Float(64)
+
+
+def equality(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """``==`` and ``!=`` compare numbers with numbers and text with text."""
+    if all(isinstance(i, String) for i in items):
+        return Bool()
+    return comparison(items, weak)
+
+
+def comparison(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """``<`` and its like compare numbers."""
+    _numbers(items)
+    return Bool()
+
+
+def bitwise(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """``& | ^ ~`` combine truth values, or the bits of integers."""
+    for item in items:
+        if isinstance(item, Float):
+            raise TypeError(
+                f"it combines truth values or integers, and one side is {item}; comparisons need parentheses: (a > 1) & (b < 2)"
+            )
+    _numbers(items)
+    return _integer(_common(items, weak), items)
+
+
+def _integer(item: Item, items: Sequence[Item]) -> Item:
+    """Refuse integers that only a float could hold together: uint64 beside a signed one."""
+    if isinstance(item, Float):
+        raise TypeError(f"no integer type holds both {items[0]} and {items[1]}")
+    return item
+
+
+def whole(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """Functions of integers only."""
+    if any(isinstance(i, Float) for i in items):
+        raise TypeError("it needs integers")
+    return _integer(arithmetic(items, weak), items)
+
+
+def truth(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """Functions of numbers that say true or false."""
+    _numbers(items)
+    return Bool()
+
+
+def any_truth(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """Functions of any item that say true or false."""
+    return Bool()
+
+
+def widest(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """The larger or smaller of two: truth values stay truth values."""
+    _numbers(items)
+    return _common(items, weak)
+
+
+def widest_or_text(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """Either of two numbers, or either of two texts."""
+    if all(isinstance(i, String) for i in items):
+        return String()
+    return widest(items, weak)
+
+
+def real(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """Functions with real values: every argument becomes a float that can hold it, and the widest decides."""
+    _numbers(items)
+    strong = [i for i, is_weak in zip(items, weak, strict=True) if not is_weak] or items
+    beyond = [i for i, is_weak in zip(items, weak, strict=True) if is_weak and _kind(i) > max([_kind(j) for j in strong])]
+    return Float(max([types.as_float(i).bits for i in [*strong, *beyond]]))
+
+
+def _kind(item: Item) -> int:
+    """Order numbers by kind: a constant of a higher kind than all arrays brings its own width."""
+    return 0 if isinstance(item, Bool) else 1 if isinstance(item, Int) else 2
+
+
+def double(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """Functions that always work in 64 bits."""
+    _numbers(items)
+    return Float(64)
+
+
+def signed(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """Functions of a sign: truth values have none."""
+    _numbers(items)
+    if isinstance(items[0], Bool):
+        raise TypeError("a mask has no sign; write ~mask for its opposite")
+    return _common(items, weak)
+
+
+def same(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """Functions that keep the kind of number."""
+    _numbers(items)
+    return types.common(items[0], items[0])
+
+
+def choice(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """``np.where``: a mask, and two values of one kind."""
+    if not isinstance(items[0], Bool):
+        raise TypeError(f"its condition must be true or false, and is {items[0]}")
+    return widest_or_text(items[1:], weak[1:])
+
+
+def counted(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """A count."""
+    return Int(64)
+
+
+def position(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """The place of a number in its list."""
+    _numbers(items)
+    return Int(64)
+
+
+def summed(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """A sum over a list."""
+    _numbers(items)
+    return types.summed(items[0])
+
+
+def multiplied(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """A product over a list: floats keep their width."""
+    _numbers(items)
+    return items[0] if isinstance(items[0], Float) else types.summed(items[0])
+
 
 Kind = Literal["elementwise", "reduce", "structure", "histogram"]
 
@@ -206,53 +364,53 @@ def _elementwise() -> list[Function]:
             given = {"numpy": (name,), **more}
             rows.append(Function(name, "elementwise", (arity, arity), item, symbol=symbol, strength=int(strength or 0), **given))
 
-    add("add:+@6", 2, results.arithmetic, commutative=True, unit="keeps")
-    add("multiply:*@7", 2, results.arithmetic, commutative=True)
-    add("subtract:-@6 fmod", 2, results.arithmetic, unit="keeps")
-    add("remainder:%@7", 2, results.arithmetic, unit="keeps", numpy=("remainder", "mod"))
-    add("floor_divide://@7 power:**@9", 2, results.arithmetic)
-    add("true_divide:/@7", 2, results.divided, numpy=("true_divide", "divide"))
-    add("equal:== not_equal:!=", 2, results.equality, commutative=True, unit="compares")
-    add("less:< less_equal:<=", 2, results.comparison, unit="compares")
-    add("greater:>", 2, results.comparison, mirror="less", unit="compares")
-    add("greater_equal:>=", 2, results.comparison, mirror="less_equal", unit="compares")
-    add("bitwise_and:&@4 bitwise_or:|@2 bitwise_xor:^@3", 2, results.bitwise, commutative=True)
-    add("left_shift:<<@5 right_shift:>>@5 gcd lcm", 2, results.whole)
-    add("logical_and logical_or logical_xor", 2, results.truth, commutative=True)
-    add("maximum minimum fmax fmin", 2, results.widest, unit="keeps")
-    add("hypot copysign", 2, results.real, unit="keeps")
-    add("arctan2 logaddexp logaddexp2 nextafter heaviside", 2, results.real)
-    add("float_power", 2, results.double)
-    add("invert:~", 1, results.bitwise, numpy=("invert", "bitwise_not"))
-    add("negative:- positive:+", 1, results.signed, unit="keeps")
-    add("sign", 1, results.signed)
-    add("absolute", 1, results.same, unit="keeps", spelled="abs", numpy=("absolute", "abs"))
-    add("square", 1, results.arithmetic)
-    add("conjugate", 1, results.arithmetic, numpy=("conjugate", "conj"))
-    add("floor ceil trunc", 1, results.same, unit="keeps")
-    add("rint fabs", 1, results.real, unit="keeps")
-    add("sqrt cbrt exp exp2 expm1 log log2 log10 log1p spacing", 1, results.real)
-    add("reciprocal", 1, results.signed)
-    add("sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh", 1, results.real)
-    add("degrees radians deg2rad rad2deg", 1, results.real)
-    add("logical_not isnan isfinite isinf signbit", 1, results.truth)
+    add("add:+@6", 2, arithmetic, commutative=True, unit="keeps")
+    add("multiply:*@7", 2, arithmetic, commutative=True)
+    add("subtract:-@6 fmod", 2, arithmetic, unit="keeps")
+    add("remainder:%@7", 2, arithmetic, unit="keeps", numpy=("remainder", "mod"))
+    add("floor_divide://@7 power:**@9", 2, arithmetic)
+    add("true_divide:/@7", 2, divided, numpy=("true_divide", "divide"))
+    add("equal:== not_equal:!=", 2, equality, commutative=True, unit="compares")
+    add("less:< less_equal:<=", 2, comparison, unit="compares")
+    add("greater:>", 2, comparison, mirror="less", unit="compares")
+    add("greater_equal:>=", 2, comparison, mirror="less_equal", unit="compares")
+    add("bitwise_and:&@4 bitwise_or:|@2 bitwise_xor:^@3", 2, bitwise, commutative=True)
+    add("left_shift:<<@5 right_shift:>>@5 gcd lcm", 2, whole)
+    add("logical_and logical_or logical_xor", 2, truth, commutative=True)
+    add("maximum minimum fmax fmin", 2, widest, unit="keeps")
+    add("hypot copysign", 2, real, unit="keeps")
+    add("arctan2 logaddexp logaddexp2 nextafter heaviside", 2, real)
+    add("float_power", 2, double)
+    add("invert:~", 1, bitwise, numpy=("invert", "bitwise_not"))
+    add("negative:- positive:+", 1, signed, unit="keeps")
+    add("sign", 1, signed)
+    add("absolute", 1, same, unit="keeps", spelled="abs", numpy=("absolute", "abs"))
+    add("square", 1, arithmetic)
+    add("conjugate", 1, arithmetic, numpy=("conjugate", "conj"))
+    add("floor ceil trunc", 1, same, unit="keeps")
+    add("rint fabs", 1, real, unit="keeps")
+    add("sqrt cbrt exp exp2 expm1 log log2 log10 log1p spacing", 1, real)
+    add("reciprocal", 1, signed)
+    add("sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh", 1, real)
+    add("degrees radians deg2rad rad2deg", 1, real)
+    add("logical_not isnan isfinite isinf signbit", 1, truth)
     add(
         "round",
         1,
-        results.arithmetic,
+        arithmetic,
         unit="keeps",
         options=(Option("decimals", 1),),
         numpy=("round", "around"),
         awkward=("round",),
     )
-    add("isin", 1, results.any_truth, options=(Option("values", (1, 2)),))
-    add("where", 3, results.choice, unit="keeps", awkward=("where",))
-    add("is_none", 1, results.any_truth, missing="removed", numpy=(), awkward=("is_none",))
-    add("fill_none", 2, results.widest_or_text, missing="filled", numpy=(), awkward=("fill_none",), unit="keeps")
+    add("isin", 1, any_truth, options=(Option("values", (1, 2)),))
+    add("where", 3, choice, unit="keeps", awkward=("where",))
+    add("is_none", 1, any_truth, missing="removed", numpy=(), awkward=("is_none",))
+    add("fill_none", 2, widest_or_text, missing="filled", numpy=(), awkward=("fill_none",), unit="keeps")
     add(
         "delta_r",
         4,
-        results.real,
+        real,
         title="DeltaR",
         numpy=(),
         method="DeltaR",
@@ -261,7 +419,7 @@ def _elementwise() -> list[Function]:
     add(
         "delta_phi",
         2,
-        results.real,
+        real,
         title="DeltaPhi",
         numpy=(),
         method="DeltaPhi",
@@ -285,7 +443,7 @@ def _aggregates() -> list[Function]:
     return [
         row(
             "count",
-            results.counted,
+            counted,
             missing="removed",
             numpy=(),
             awkward=(),
@@ -297,19 +455,19 @@ def _aggregates() -> list[Function]:
         ),
         row(
             "sum",
-            results.summed,
+            summed,
             missing="removed",
             unit="keeps",
             merge=_added,
             empty="0",
             doc="the sum; of a mask, how many are true",
         ),
-        row("prod", results.multiplied, missing="removed", merge=math.prod, empty="1", doc="the product"),
-        row("any", results.truth, missing="removed", merge=any, empty="false", doc="whether any is true"),
-        row("all", results.truth, missing="removed", merge=all, empty="true", doc="whether all are true"),
+        row("prod", multiplied, missing="removed", merge=math.prod, empty="1", doc="the product"),
+        row("any", truth, missing="removed", merge=any, empty="false", doc="whether any is true"),
+        row("all", truth, missing="removed", merge=all, empty="true", doc="whether all are true"),
         row(
             "max",
-            results.same,
+            same,
             missing="made",
             unit="keeps",
             numpy=("max", "amax"),
@@ -319,7 +477,7 @@ def _aggregates() -> list[Function]:
         ),
         row(
             "min",
-            results.same,
+            same,
             missing="made",
             unit="keeps",
             numpy=("min", "amin"),
@@ -327,10 +485,10 @@ def _aggregates() -> list[Function]:
             empty="missing",
             doc="the smallest",
         ),
-        row("mean", results.double, missing="made", unit="keeps", merge=_mean, everything="ratio", empty="missing", doc="the mean"),
+        row("mean", double, missing="made", unit="keeps", merge=_mean, everything="ratio", empty="missing", doc="the mean"),
         row(
             "std",
-            results.double,
+            double,
             missing="made",
             unit="keeps",
             merge=_deviation,
@@ -340,7 +498,7 @@ def _aggregates() -> list[Function]:
         ),
         row(
             "var",
-            results.double,
+            double,
             missing="made",
             merge=_variance,
             everything="at once",
@@ -349,7 +507,7 @@ def _aggregates() -> list[Function]:
         ),
         row(
             "argmax",
-            results.position,
+            position,
             missing="made",
             method="ArgMax",
             merge=_first_largest,
@@ -359,7 +517,7 @@ def _aggregates() -> list[Function]:
         ),
         row(
             "argmin",
-            results.position,
+            position,
             missing="made",
             method="ArgMin",
             merge=_first_smallest,
@@ -487,3 +645,23 @@ def mixed_units(name: str, types: Sequence[Type]) -> tuple[str, str] | None:
     """Give two different units that an operation adds or compares, if it does."""
     units = sorted({t.unit for t in types if t.unit}) if FUNCTIONS[name].unit else []
     return (units[0], units[1]) if len(units) > 1 else None
+
+
+# A body in C++ for a user's function, for back ends that generate C++ ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CppFunction:
+    """What a function computes, as a back end that generates C++ is told it.
+
+    Parameters
+    ----------
+    body : str
+        The text between the braces of a C++ function, with its ``return``. The parameters have the names that they have in Python;
+        ``float`` is ``double`` there, ``int`` is ``long long`` and ``bool`` is ``bool``. No line may be a ``//`` comment.
+    includes : tuple of str
+        The headers that it needs: ``("cmath",)``.
+    """
+
+    body: str
+    includes: tuple[str, ...] = ()

@@ -19,11 +19,10 @@ from hep_flows.expr.key import digest
 
 if TYPE_CHECKING:
     from hep_flows.errors import Where
-    from hep_flows.expr.types import Type
+    from hep_flows.expr.types import Constant, Type
 
 # The leaves of each collection that a user names, by the collection's name.
 Collections = tuple[tuple[str, tuple[str, ...]], ...]
-Constant = None | bool | int | float | str | bytes | tuple["Constant", ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
@@ -73,10 +72,8 @@ class Node:
         return self
 
     def __repr__(self) -> str:
-        """Show the class and the one-line text."""
-        from hep_flows.expr.text import one_line
-
-        return f"<{type(self).__name__} {one_line(self)}>"  # type: ignore[arg-type]
+        """Show the class, the beginning of the key and the type; `hep_flows.expr.text` has the text."""
+        return f"<{type(self).__name__} {self.key.hex()[:8]}: {self.type}>"
 
 
 @final

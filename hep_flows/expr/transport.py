@@ -15,27 +15,321 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
-from hep_flows.expr.cpp_function import CppFunction
-from hep_flows.expr.file_names import shown
-from hep_flows.expr.functions import UserFunction
-from hep_flows.expr.needed import Needed
+from hep_flows.expr.functions import FUNCTIONS, CppFunction, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Default, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.remake import made_call, retyped
-from hep_flows.expr.transport_types import (
-    Malformed,
-    RecordReader,
-    RecordWriter,
-    checked,
-    read_constant,
-    read_type,
-    written_constant,
-    written_type,
-)
-from hep_flows.expr.types import Histogram, Record
-from hep_flows.expr.walk import postorder
+from hep_flows.expr.text import shown
+from hep_flows.expr.types import Anything, Axis, Bool, Float, Histogram, Int, Loop, Member, Record, String, Type
+from hep_flows.expr.walk import Needed, postorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+
+    from hep_flows.errors import Where
+    from hep_flows.expr.types import Constant, Item
+
+# Constants, items, records and types in the form that `hep_flows.expr.transport` writes ------------------------------------------
+
+_INT_BITS = {8, 16, 32, 64}
+_FLOAT_BITS = {16, 32, 64}
+
+
+class Malformed(Exception):  # noqa: N818
+    """Something that `encode` never writes."""
+
+
+def checked(value: object, kind: type) -> Any:
+    """Give the value when it is of exactly that kind."""
+    if type(value) is not kind:
+        raise Malformed(f"{str(value)[:40]} where a {kind.__name__} was expected")
+    return value
+
+
+def written_constant(value: Constant) -> object:
+    """Give a constant as JSON: a float is ``{"f": text}``, bytes are ``{"b": hex}``, a tuple is a list."""
+    if isinstance(value, float):
+        return {"f": repr(value)}
+    if isinstance(value, bytes):
+        return {"b": value.hex()}
+    if isinstance(value, tuple):
+        return [written_constant(v) for v in value]
+    return value
+
+
+def read_constant(value: object) -> Constant:
+    """Give the constant that was written."""
+    match value:
+        case None | bool() | str() | int():
+            return value
+        case {"f": str(text), **rest} if not rest:
+            return float(text)
+        case {"b": str(text), **rest} if not rest:
+            return bytes.fromhex(text)
+        case list():
+            return tuple([read_constant(v) for v in value])
+        case _:
+            raise Malformed(f"{str(value)[:40]} is no constant")
+
+
+class RecordWriter:
+    """Numbers records; ``rows`` are their texts, members before the records that hold them."""
+
+    def __init__(self, needed: Needed) -> None:
+        self.rows: list[list[Any]] = []
+        self._needed = needed
+        self._numbers: dict[Record, int] = {}
+
+    def number(self, record: Record) -> int:
+        """Give the number of a record, writing it and what it holds when it is new."""
+        ahead = [record]
+        while ahead:
+            last = ahead[-1]
+            members = self._needed.members(last)
+            inside = [m.item for m in members.values() if isinstance(m.item, Record) and m.item not in self._numbers]
+            if inside and last not in self._numbers:
+                ahead.extend(inside)
+                continue
+            ahead.pop()
+            if last not in self._numbers:
+                rows = [self._member(n, m) for n, m in members.items()]
+                self.rows.append([last.name, last.model, last.doc, rows])
+                self._numbers[last] = len(self._numbers)
+        return self._numbers[record]
+
+    def _member(self, name: str, member: Member) -> list[Any]:
+        texts = [member.column, member.doc, member.unit]
+        row = [name, self.item(member.item), list(member.axes), *texts, member.optional, member.unreadable]
+        more = [list(member.inside), member.lacking, member.differs, member.widened]
+        return [*row, *more] if any(more) else row
+
+    def item(self, item: Item) -> list[Any]:
+        """Give an item as JSON: a word, and what belongs to it."""
+        match item:
+            case Bool():
+                return ["bool"]
+            case Int():
+                return ["int", item.bits, item.signed, item.refers_to]
+            case Float():
+                return ["float", item.bits]
+            case String():
+                return ["string"]
+            case Histogram():
+                return ["histogram", item.spec]
+            case Anything():
+                return ["constant"]
+            case Record():
+                return ["record", self._numbers[item] if item in self._numbers else self.number(item)]
+
+
+class RecordReader:
+    """Makes the records again; each may hold only earlier ones, so there are no circles."""
+
+    def __init__(self, rows: Sequence[object]) -> None:
+        self._records: list[Record] = []
+        for row in rows:
+            name, model, doc, members = checked(row, list)
+            read = dict([self._member(*checked(m, list)) for m in checked(members, list)])
+            self._records.append(Record(checked(name, str), read, checked(model, str), checked(doc, str)))
+
+    def _member(self, *row: object) -> tuple[str, Member]:
+        name, item, axes, column, doc, unit, optional, unreadable, *more = row
+        inside, lacking, differs, widened = more or ([], "", "", False)
+        names = tuple([checked(a, str) for a in checked(axes, list)])
+        read = Member(
+            self.item(item),
+            names,
+            checked(column, str),
+            checked(doc, str),
+            checked(unit, str),
+            checked(optional, bool),
+            checked(unreadable, str),
+            tuple([checked(n, str) for n in checked(inside, list)]),
+            checked(lacking, str),
+            checked(differs, str),
+            checked(widened, bool),
+        )
+        return checked(name, str), read
+
+    def record(self, number: object) -> Record:
+        """Give a record by number."""
+        n: int = checked(number, int)
+        if not 0 <= n < len(self._records):
+            raise Malformed(f"record {n} of {len(self._records)}")
+        return self._records[n]
+
+    def item(self, row: object) -> Item:
+        """Give the item that was written."""
+        match row:
+            case ["bool"]:
+                return Bool()
+            case ["int", int(bits), bool(signed), str(refers_to)] if bits in _INT_BITS:
+                return Int(bits, signed, refers_to)
+            case ["float", int(bits)] if bits in _FLOAT_BITS:
+                return Float(bits)
+            case ["string"]:
+                return String()
+            case ["histogram", str(spec)]:
+                return Histogram(spec)
+            case ["constant"]:
+                return Anything()
+            case ["record", number]:
+                return self.record(number)
+            case _:
+                raise Malformed(f"{str(row)[:40]} is no item")
+
+
+def written_type(of: Type, records: RecordWriter) -> list[Any]:
+    """Give the type of another task's result as JSON."""
+    axes = [_written_axis(a) for a in of.axes]
+    loops = [[_written_axis(o.axis), o.level] for o in of.loops]
+    return [records.item(of.item), axes, loops, of.optional, of.unit]
+
+
+def _written_axis(axis: Axis) -> list[str]:
+    return [axis.key.hex(), axis.name, axis.root.hex()]
+
+
+def read_type(row: object, records: RecordReader) -> Type:
+    """Give the type that was written."""
+    item, axes, loops, optional, unit = checked(row, list)
+    read_loops = [checked(o, list) for o in checked(loops, list)]
+    return Type(
+        records.item(item),
+        tuple([_read_axis(a) for a in checked(axes, list)]),
+        tuple([Loop(_read_axis(axis), checked(level, int)) for axis, level in read_loops]),
+        checked(optional, bool),
+        checked(unit, str),
+    )
+
+
+def _read_axis(row: object) -> Axis:
+    key, name, root = [checked(v, str) for v in checked(row, list)]
+    return Axis(bytes.fromhex(key), name, bytes.fromhex(root))
+
+
+# Make a node again from what it is known by: for decoding, checking and reading Python -------------------------------------------
+
+Options = tuple[tuple[str, "Constant"], ...]
+
+
+def remade(node: Expr) -> Expr:
+    """Give the node made anew over its own inputs: checked and typed as if it had just been written."""
+    match node:
+        case Dataset(type=t):
+            assert isinstance(t.item, Record)
+            return build.dataset(
+                node.kind, node.content, node.tree, t.item, files=node.files, name=node.name, collections=node.collections
+            )
+        case Field():
+            return build.field(node.of, node.name, node.where, node.default)
+        case Filter():
+            return build.filtered(node.of, node.mask, node.at, node.where)
+        case Literal():
+            return build.literal(node.value, node.dtype, node.where)
+        case Call():
+            item = node.type.item
+            return made_call(node.function, node.args, node.options, item.spec if isinstance(item, Histogram) else "", node.where)
+        case Bound():
+            return build.bound(node.of, node.level, node.where)
+        case Map():
+            return build.mapped(node.over, node.body, node.level, node.where)
+        case Input():
+            return build.task_input(node.task, node.type)
+
+
+def retyped(root: Expr) -> dict[bytes, Type]:
+    """Give the nodes, by key, whose types are not those that they would get if they were made anew.
+
+    In a task they may: a filter whose mask holds another task's result keeps the axis of the mask that the user wrote.
+    """
+    nodes = list(postorder(root))
+    if not any(isinstance(n, Input) for n in nodes):
+        return {}
+    return {n.key: n.type for n in nodes if not isinstance(n, Input) and not same_type(remade(n).type, n.type)}
+
+
+def same_type(a: Type, b: Type) -> bool:
+    """Say whether two types are the same; records made by an expression are compared by their members."""
+    return (a.axes, a.loops, a.optional, a.unit) == (b.axes, b.loops, b.optional, b.unit) and same_item(a.item, b.item)
+
+
+def same_item(a: Item, b: Item) -> bool:
+    """Say whether two items are the same."""
+    pairs = [(a, b)]
+    while pairs:
+        left, right = pairs.pop()
+        if left is right:
+            continue
+        if not (isinstance(left, Record) and isinstance(right, Record) and left.model == right.model == "tuple"):
+            if left != right:
+                return False
+            continue
+        if list(left.members) != list(right.members):
+            return False
+        for m, n in zip(left.members.values(), right.members.values(), strict=True):
+            if (m.axes, m.optional, m.unit) != (n.axes, n.optional, n.unit):
+                return False
+            pairs.append((m.item, n.item))
+    return True
+
+
+def made_call(
+    function: str | UserFunction, args: Sequence[Expr], options: Options = (), spec: str = "", where: Where = None
+) -> Expr:
+    """Give a call of any function of the table, by name and options.
+
+    Raises
+    ------
+    RecordError
+        When the arguments do not fit the function.
+    KeyError, TypeError, IndexError
+        When there is no such function, or its options are not those that it has.
+    """
+    if isinstance(function, UserFunction):
+        return build.call(function, args, options, where)
+    kind = FUNCTIONS[function].kind
+    if kind == "histogram":
+        return build.histogram(function, args, options, spec, where)
+    if kind == "structure":
+        return _made_structure(function, args, dict(options), where)
+    return build.call(function, args, options, where)
+
+
+def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Constant], where: Where) -> Expr:
+    match function:
+        case "pick":
+            return build.pick(args[0], _whole(options["index"]), _whole(options["at"]), where)
+        case "slice":
+            start, stop, step = [_whole_or_none(options[n]) for n in ("start", "stop", "step")]
+            return build.sliced(args[0], (start, stop, step), _whole(options["at"]), where)
+        case "gather":
+            return build.gathered(args[0], args[1], _whole(options["at"]), where)
+        case "record":
+            names = options["names"]
+            if not isinstance(names, tuple):
+                raise TypeError("the names of a record are a tuple")
+            n_axes = _whole(options["axes"]) if "axes" in options else None
+            return build.record([_text(n) for n in names], args, where, n_axes)
+        case "flatten":
+            return build.flattened(args[0], where)
+        case _:
+            raise KeyError(function)
+
+
+def _whole(value: Constant) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is not an integer")
+    return value
+
+
+def _whole_or_none(value: Constant) -> int | None:
+    return None if value is None else _whole(value)
+
+
+def _text(value: Constant) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a name")
+    return value
+
 
 Made = TypeVar("Made")
 FORMAT = "hf-transport/1"

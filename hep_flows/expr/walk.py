@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
+from hep_flows.expr.types import Record
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from hep_flows.expr.nodes import Expr
+    from hep_flows.expr.types import Member
 
 
 def postorder(*roots: Expr, into: Callable[[Expr], bool] | None = None) -> Iterator[Expr]:
@@ -72,3 +75,72 @@ def uses(*roots: Expr) -> dict[bytes, int]:
     for root in roots:
         count[root.key] = count.get(root.key, 0) + 1
     return count
+
+
+# Which members of the schema an expression needs, so that nothing else has to travel with it -------------------------------------
+
+
+class Needed:
+    """The needed members of each stored record.
+
+    A record that is a result, or part of one, is needed whole. So is a collection that is used without a leaf (counted, looped
+    over): a plug-in is free to choose the leaf that it takes the number of elements from. Of anything else only the leaves that
+    are used.
+    """
+
+    def __init__(self, *roots: Expr) -> None:
+        self._whole: set[Record] = set()
+        self._some: dict[Record, set[str]] = {}
+        nodes = list(postorder(*roots))
+        results = {root.key for root in roots}
+        for node in reversed(nodes):
+            if isinstance(node, Input):
+                self._keep_whole(node)
+            elif node.key in results and isinstance(node.type.item, Record):
+                self._keep_whole(node)
+                results.update([i.key for i in _parts_of_result(node)])
+            self._use(node)
+
+    def members(self, record: Record) -> dict[str, Member]:
+        """Give the needed members of a record, in the record's order."""
+        used = self._some.get(record, set())
+        names = [n for n in record.members if record in self._whole or n in used]
+        # An open record has members that it does not list.
+        more = sorted(used - set(names))
+        return {n: record.members[n] for n in (*names, *more) if n in record.members}
+
+    def _use(self, node: Expr) -> None:
+        if isinstance(node, Field):
+            record = node.of.type.item
+            assert isinstance(record, Record)
+            self._some.setdefault(record, set()).add(node.name)
+            if node.default is not None and len(node.type.axes) > 1:
+                # Where a file lacks the leaf, another leaf of the collection tells how many objects there are.
+                self._keep_whole(node.of)
+            return
+        for part in node.inputs():
+            if len(part.type.axes) > 1 or part.type.loops:
+                self._keep_whole(part)
+
+    def _keep_whole(self, node: Expr) -> None:
+        ahead = [node.type.item]
+        while ahead:
+            item = ahead.pop()
+            if isinstance(item, Record) and item not in self._whole:
+                self._whole.add(item)
+                ahead.extend([m.item for m in item.members.values()])
+
+
+def _parts_of_result(node: Expr) -> Iterator[Expr]:
+    """Give the inputs whose records are in the result."""
+    match node:
+        case Filter() | Bound():
+            yield node.of
+        case Map():
+            yield node.body
+        case Call(function="record"):
+            yield from node.args
+        case Call():
+            yield from node.args[:1]
+        case Dataset() | Field() | Literal() | Input():
+            return

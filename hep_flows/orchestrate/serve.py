@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from hep_flows.errors import OrchestrationError, did_you_mean
-from hep_flows.orchestrate.engine import configured_at
+from hep_flows.orchestrate.run import configured_at
 from hep_flows.orchestrate.server import start
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def serve(  # noqa: PLR0913 - what a deployment is made of
     with ExitStack() as held:
         where = configured_at()
         if not where:
-            from hep_flows.orchestrate.prefect_settings import shared_settings
+            from hep_flows.orchestrate.settings import shared_settings
 
             server = start(folder)
             held.enter_context(shared_settings(server.url))

@@ -12,20 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
+from hep_flows.contract import Task
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Loop, Record
 from hep_flows.expr.walk import postorder
-from hep_flows.planning.batch_key import Forms
+from hep_flows.planning.keys import Forms, output_of, result_key
 from hep_flows.planning.spread import takes_merged
-from hep_flows.planning.task import Task
-from hep_flows.planning.task_key import output_of, result_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from hep_flows.planning.task import Key, Reach
-    from hep_flows.plugin import Label, Numerics
+    from hep_flows.contract import Key, Label, Numerics, Reach
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from hep_flows.expr.walk import postorder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hep_flows.contract import Key, Reach
     from hep_flows.expr.nodes import Expr
-    from hep_flows.planning.task import Key, Reach
 
 
 def spread(exprs: Sequence[Expr]) -> dict[Key, Reach]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from importlib.metadata import EntryPoint
 
-    from hep_flows.plugin import Plugin
+    from hep_flows.contract import Plugin
 
 GROUP = "hep_flows.plugins"
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import LiteralError, RecordError, with_article
 from hep_flows.record.arguments import checked
-from hep_flows.record.source_line import user_site
+from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hep_flows.errors import Where
-    from hep_flows.record.dataframe import DataFrame
+    from hep_flows.record.table import Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Alias:
 
     base: str
     name: str
-    definition: Callable[[DataFrame], DataFrame]
+    definition: Callable[[Recorded], Recorded]
     where: Where
 
     def matches(self, path: tuple[str, ...], name: str) -> bool:
@@ -119,16 +119,16 @@ def circle_of(path: tuple[str, ...], name: str) -> str:
     return " -> ".join([*chain[chain.index(name) :], name]) if name in chain else ""
 
 
-def expand(alias: Alias, frame: DataFrame, path: tuple[str, ...]) -> DataFrame:
+def expand(alias: Alias, frame: Recorded, path: tuple[str, ...]) -> Recorded:
     """Give what the alias stands for on an object; inside, the name means the leaf that it hides."""
-    from hep_flows.record.dataframe import DataFrame
+    from hep_flows.record.table import Recorded
 
     token = _EXPANDING.set((*_EXPANDING.get(), (alias.name, path)))
     try:
         value = alias.definition(frame)
     finally:
         _EXPANDING.reset(token)
-    if not isinstance(value, DataFrame):
+    if not isinstance(value, Recorded):
         raise RecordError(
             f"alias {alias.name!r} gives {with_article(value)}, not an expression",
             where=alias.where,

@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hep_flows.errors import LiteralError, did_you_mean
-from hep_flows.record.source_line import user_site
+from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable

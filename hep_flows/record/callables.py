@@ -12,15 +12,14 @@ from hep_flows.expr import build
 from hep_flows.expr.loops import close, provisional_level
 from hep_flows.record.arguments import checked
 from hep_flows.record.operands import expr_of
-from hep_flows.record.source_line import user_site
+from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hep_flows.errors import Where
     from hep_flows.expr.nodes import Expr
-    from hep_flows.record.dataframe import DataFrame
-    from hep_flows.record.table import Table
+    from hep_flows.record.table import Recorded, Table
 
 _DEPTH: ContextVar[int] = ContextVar("hep_flows_lambda_depth", default=0)
 _DEEPEST = 200
@@ -33,7 +32,7 @@ def name_of(function: Callable[..., object]) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def called(function: Any, argument: DataFrame, where: Where) -> Any:
+def called(function: Any, argument: Recorded, where: Where) -> Any:
     """Call a user's one-argument function with an expression.
 
     Raises
@@ -76,7 +75,7 @@ def result_expr(value: Any, table: Table, where: Where) -> Expr:
     return expr_of(value, table, where)
 
 
-def mapped(frame: DataFrame, function: Callable[..., Any], where: Where) -> Expr:
+def mapped(frame: Recorded, function: Callable[..., Any], where: Where) -> Expr:
     """Give ``function`` of each element of the outermost collection axis inside the event.
 
     On a table or a per-event value the element is the event itself, so the function is called with the whole frame.

@@ -6,30 +6,497 @@ on purpose.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+import functools
+from contextvars import ContextVar
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from hep_flows.errors import LiteralError, RecordError, with_article
-from hep_flows.expr.functions import row_of_method
+from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, did_you_mean, with_article
+from hep_flows.expr import build
+from hep_flows.expr.functions import FUNCTIONS, Function, row_of_method
 from hep_flows.expr.nodes import Dataset
-from hep_flows.record import control_flow
-from hep_flows.record.accessors import accessed, called_leaf
+from hep_flows.expr.types import Bool, Int, Record
+from hep_flows.record import where
 from hep_flows.record.arguments import checked
-from hep_flows.record.awkward_hooks import awkward_call
-from hep_flows.record.brackets import bracketed
-from hep_flows.record.callables import mapped
-from hep_flows.record.members import REQUIRED, known_names, leaf_or_default, member_of, no_member
-from hep_flows.record.methods import Aggregates, method_of
-from hep_flows.record.new_columns import set_column
-from hep_flows.record.numpy_hooks import numpy_function, ufunc_call
-from hep_flows.record.objects import guarded_properties
-from hep_flows.record.operators import Operators
-from hep_flows.record.source_line import user_site
+from hep_flows.record.callables import called, mapped, name_of
+from hep_flows.record.hooks import awkward_call, numpy_function, ufunc_call
+from hep_flows.record.members import (
+    REQUIRED,
+    accessed,
+    called_leaf,
+    known_names,
+    leaf_of,
+    leaf_or_default,
+    member_of,
+    no_member,
+    path_of,
+    spread,
+)
+from hep_flows.record.operands import aggregated, constant_of, elementwise, expr_of
+from hep_flows.record.table import Recorded
+from hep_flows.record.vectors import combined, delta_phi, delta_r
+from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hep_flows.errors import Site, Where
     from hep_flows.expr.nodes import Expr
     from hep_flows.record.table import Table
+
+# Python's operators on expressions, and the ones that have no meaning on them ----------------------------------------------------
+
+
+def binary(name: str, frame: Any, left: Any, right: Any) -> Any:
+    """Record an operator of two operands, one of which is the frame."""
+    where = user_site()
+    table: Table = frame._table  # noqa: SLF001
+    a, b = expr_of(left, table, where), expr_of(right, table, where)
+    if isinstance(a.type.item, Record) or isinstance(b.type.item, Record):
+        return frame._like(combined(name, a, b, table, where))  # noqa: SLF001
+    return frame._made(elementwise(name, (a, b), where))  # noqa: SLF001
+
+
+def unary(name: str, frame: Any, options: Any = ()) -> Any:
+    """Record an operator of one operand."""
+    where = user_site()
+    expr: Expr = frame._expr  # noqa: SLF001
+    return frame._made(build.call(name, (expr,), options, where))  # noqa: SLF001
+
+
+def _forward(function: str) -> Any:
+    def operator(self: Any, other: Any) -> Any:
+        return binary(function, self, self, other)
+
+    return operator
+
+
+def _backward(function: str) -> Any:
+    def operator(self: Any, other: Any) -> Any:
+        return binary(function, self, other, self)
+
+    return operator
+
+
+def _alone(function: str) -> Any:
+    def operator(self: Any) -> Any:
+        return unary(function, self)
+
+    return operator
+
+
+class Operators:  # noqa: PLW1641 - DataFrame defines the hash
+    """The operators of `DataFrame`: all record, none computes."""
+
+    __slots__ = ()
+
+    __add__, __radd__ = _forward("add"), _backward("add")
+    __sub__, __rsub__ = _forward("subtract"), _backward("subtract")
+    __mul__, __rmul__ = _forward("multiply"), _backward("multiply")
+    __truediv__, __rtruediv__ = _forward("true_divide"), _backward("true_divide")
+    __floordiv__, __rfloordiv__ = _forward("floor_divide"), _backward("floor_divide")
+    __mod__, __rmod__ = _forward("remainder"), _backward("remainder")
+    __pow__, __rpow__ = _forward("power"), _backward("power")
+    __and__, __rand__ = _forward("bitwise_and"), _backward("bitwise_and")
+    __or__, __ror__ = _forward("bitwise_or"), _backward("bitwise_or")
+    __xor__, __rxor__ = _forward("bitwise_xor"), _backward("bitwise_xor")
+    __lshift__, __rlshift__ = _forward("left_shift"), _backward("left_shift")
+    __rshift__, __rrshift__ = _forward("right_shift"), _backward("right_shift")
+    __lt__ = _forward("less")
+    __le__ = _forward("less_equal")
+    __gt__ = _forward("greater")
+    __ge__ = _forward("greater_equal")
+    __eq__ = _forward("equal")
+    __ne__ = _forward("not_equal")
+    __neg__ = _alone("negative")
+    __pos__ = _alone("positive")
+    __invert__ = _alone("invert")
+    __abs__ = _alone("absolute")
+
+    def __divmod__(self, other: Any) -> tuple[DataFrame, DataFrame]:
+        """Record the whole quotient and the remainder."""
+        return self // other, self % other
+
+    def __round__(self, digits: Any = None) -> DataFrame:
+        """Record rounding to that many decimals, half to even."""
+        if digits is not None and (not isinstance(digits, int) or isinstance(digits, bool)):
+            raise LiteralError(f"decimals are an integer, not {with_article(digits)}", where=user_site(), do="write round(x, 2)")
+        return unary("round", self, (("decimals", digits or 0),))  # type: ignore[no-any-return]
+
+    def __bool__(self) -> bool:
+        """Refuse, and say what to write instead."""
+        raise where.no_truth(user_site())
+
+    def __iter__(self) -> Any:
+        """Refuse, and say what to write instead."""
+        # There is no __contains__ on purpose: with it, this would be a Collection, whose length others ask for. ``in`` comes here.
+        raise where.no_iteration(user_site())
+
+    def __len__(self) -> int:
+        """Refuse, and say what to write instead."""
+        raise where.no_value(user_site(), "len()", "use X.Count(), or len(make_local(x))")
+
+    def __float__(self) -> float:
+        """Refuse, and say what to write instead."""
+        do = "use numpy's functions instead of math's (np.sqrt for math.sqrt), or make_local(x) first"
+        raise where.no_value(user_site(), "float() or a function of the math module", do)
+
+    def __int__(self) -> int:
+        """Refuse, and say what to write instead."""
+        raise where.no_value(user_site(), "int()", "use np.trunc(x) or x // 1, or make_local(x) first")
+
+    def __index__(self) -> int:
+        """Refuse, and say what to write instead."""
+        raise where.no_value(user_site(), "a Python index or range()", "use X[i] with an integer expression, or make_local first")
+
+    def __complex__(self) -> complex:
+        """Refuse, and say what to write instead."""
+        raise where.no_value(user_site(), "complex()", "call make_local(x) first")
+
+
+# The methods of an expression: those of the table of functions, and the geometry of two objects ----------------------------------
+
+
+def method_of(row: Function) -> Callable[..., DataFrame]:
+    """Give the method that records a function of the table."""
+    parameters = [Parameter(o.name, Parameter.POSITIONAL_OR_KEYWORD) for o in row.options]
+    if row.kind == "reduce":
+        parameters.append(Parameter("axis", Parameter.POSITIONAL_OR_KEYWORD, default=None))
+    signature = Signature([Parameter("self", Parameter.POSITIONAL_ONLY), *parameters])
+
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> DataFrame:
+        where = user_site()
+        given = signature.bind(self, *args, **kwargs).arguments
+        options = tuple([(o.name, constant_of(given[o.name], where)[0]) for o in row.options])
+        return self._made(aggregated(row.name, self._expr, given.get("axis"), where, options))  # type: ignore[no-any-return]
+
+    method.__name__, method.__qualname__ = row.method, f"DataFrame.{row.method}"
+    method.__doc__ = f"Give {row.doc}." + (f" Of an empty list: {row.empty}." if row.empty else "")
+    method.__signature__ = signature  # type: ignore[attr-defined]
+    return checked(method)
+
+
+class Aggregates:
+    """The methods of `DataFrame`. Each aggregate removes the innermost axis; those of the table are added below."""
+
+    __slots__ = ()
+
+    @checked
+    def First(self) -> DataFrame:  # noqa: N802
+        """Give the first entry of each innermost list, missing for an empty one."""
+        frame: Any = self
+        return frame._like(picked(frame._expr, 0, "First", user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @checked
+    def DeltaR(self, other: DataFrame) -> DataFrame:  # noqa: N802
+        """Give the distance sqrt(deta^2 + dphi^2) of two objects, dphi wrapped into [-pi, pi).
+
+        Both need eta and phi, and must align.
+        """
+        frame: Any = self
+        return frame._made(delta_r(frame, other, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @checked
+    def DeltaPhi(self, other: DataFrame) -> DataFrame:  # noqa: N802
+        """Give the difference of phi of two objects, wrapped into [-pi, pi). Both need phi, and must align."""
+        frame: Any = self
+        return frame._made(delta_phi(frame, other, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+
+
+for _row in FUNCTIONS.values():
+    if _row.method and not hasattr(Aggregates, _row.method):
+        setattr(Aggregates, _row.method, method_of(_row))
+
+
+def picked(of: Expr, index: int, title: str, where: Site | None) -> Expr:
+    """Give one entry of each innermost list.
+
+    Raises
+    ------
+    AxisError
+        When there is no list.
+    """
+    t = of.type
+    if not t.axes or (len(t.axes) == 1 and t.loops):
+        raise AxisError(
+            f"{title} requires a sequence, and this is one {'element' if t.loops else 'value'}: {t}",
+            where=where,
+            do="use the value as it is",
+        )
+    if len(t.axes) == 1 and isinstance(t.item, Record) and any(m.axes for m in t.item.members.values()):
+        raise AxisError(
+            f"{title} of the table would be one event, and expressions are about all of them",
+            where=where,
+            why="a position in brackets is one in each innermost list",
+            do="df[:1] is the table of the first event; make_local(df.MET.pt)[0] is its value, when it is local",
+        )
+    return build.pick(of, index, len(t.axes) - 1, where)
+
+
+# What stands in brackets: a mask, a function, an integer, a slice, a list of names -----------------------------------------------
+
+_KEYS = "in brackets stand a name, a mask, a function, an integer, a slice or a list of names"
+
+
+def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
+    """Give the selection that ``frame[key]`` means, for every key but a name.
+
+    Raises
+    ------
+    LiteralError
+        For a key that means nothing.
+    AxisError
+        When there is nothing to select from, or a mask that does not fit.
+    """
+    of = frame._expr  # noqa: SLF001
+    if hasattr(key, "_expr"):
+        return _by_expression(of, expr_of(key, frame._table, where), where)  # noqa: SLF001
+    if isinstance(key, slice):
+        bounds = (_bound(key.start, where), _bound(key.stop, where), _bound(key.step, where))
+        return build.sliced(of, bounds, _innermost(of, where), where)
+    if isinstance(key, list) and key and all(isinstance(k, str) for k in key):
+        return build.record(key, [frame[k]._expr for k in key], where)  # noqa: SLF001
+    if callable(key):
+        value = called(key, frame, where)
+        if not hasattr(value, "_expr"):
+            raise LiteralError(
+                f"filter function {name_of(key)!r} returned {with_article(value)}, not a mask",
+                where=where,
+                do="return a comparison of its argument",
+            )
+        return _by_expression(of, expr_of(value, frame._table, where), where)  # noqa: SLF001
+    index = _integer(key)
+    if index is not None:
+        return picked(of, index, f"[{index}]", where)
+    raise LiteralError(f"{with_article(key)} cannot stand in brackets", where=where, why=_KEYS, do=_advice(key))
+
+
+def _advice(key: Any) -> str:
+    if isinstance(key, tuple):
+        if key and all(isinstance(k, str) for k in key):
+            return "several leaves are a list of names: X[['pt', 'eta']]"
+        return "one pair of brackets for each step: X[X.pt > 30]['pt']; the innermost list is meant without ':': X[0]"
+    if hasattr(key, "dtype") or type(key).__module__.startswith("awkward"):
+        return "a mask is written over the table, and not made local: X[X.pt > 30]"
+    if isinstance(key, bool):
+        return "a mask has a truth value for each element: X[X.pt > 30]"
+    return "select by a mask X[X.pt > 30], a function X[lambda x: x.pt > 30], a position X[0], X[:2], or names X[['pt', 'eta']]"
+
+
+def _by_expression(of: Expr, key: Expr, where: Site | None) -> Expr:
+    at = _innermost(of, where)
+    if isinstance(key.type.item, Int):
+        if at == 0 and key.type.axes:
+            raise LiteralError(
+                f"a number per event cannot select events: this is {key.type}",
+                where=where,
+                why="a mask of events is true or false; a number would be taken as the position of another event",
+                do="compare it, for example df[df.Muon.Count() > 0]",
+            )
+        if key.type.item.bits == 8 and not key.type.item.refers_to and key.type.axes == of.type.axes:
+            raise LiteralError(
+                f"a number of 8 bits for each element is a flag, and no mask: this is {key.type}",
+                where=where,
+                why="ATLAS stores flags as numbers; a number would be taken as the position of another element",
+                do="compare it: X[flag != 0]; where it is a position indeed, X[flag + np.int64(0)]",
+            )
+        return build.gathered(of, key, at, where)
+    if isinstance(key.type.item, Bool):
+        if not key.type.axes:
+            raise AxisError(
+                "one truth value of all events is no cut: it keeps everything, or nothing",
+                where=where,
+                why="np.any, np.all and their like reduce everything to one value, unless they are given axis=-1",
+                do="write x.Any() or np.any(x, axis=-1); for a decision on a number, make it local first",
+            )
+        return build.filtered(of, key, at, where)
+    raise LiteralError(
+        f"a mask is true or false and an index is an integer; this is {key.type.item}",
+        where=where,
+        do="compare it: X[x > 0]",
+    )
+
+
+def _innermost(of: Expr, where: Site | None) -> int:
+    if not of.type.axes:
+        raise AxisError(f"there is nothing to select from: this is {of.type}", where=where)
+    return len(of.type.axes) - 1
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or getattr(value, "shape", ()) != ():
+        return None
+    return int(value.__index__())
+
+
+def _bound(value: Any, where: Site | None) -> int | None:
+    index = None if value is None else _integer(value)
+    if value is not None and index is None:
+        raise LiteralError(f"a slice takes integers, not {with_article(value)}", where=where)
+    return index
+
+
+# ``df.Jet["g"] = ...``: columns, kept by table and collection --------------------------------------------------------------------
+
+
+def set_column(frame: DataFrame, name: Any, value: Any, where: Where) -> None:
+    """Define a column on a collection, a view or the table.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The collection.
+    name : str
+        The new name.
+    value : DataFrame or callable
+        An expression, or a function of one element of the outermost collection axis (of the event, on the table).
+
+    Raises
+    ------
+    LiteralError
+        When the name or the value is of the wrong kind.
+    FieldError
+        When a stored leaf has the name, or the frame is itself a leaf.
+    AxisError
+        When the value belongs to other elements.
+    """
+    of, table = frame._expr, frame._table  # noqa: SLF001
+    if not isinstance(name, str) or not name:
+        raise LiteralError(f"a column's name is a text, not {name!r}", where=where)
+    if not isinstance(of.type.item, Record):
+        raise FieldError(
+            f"a leaf cannot have the column {name!r}", where=where, why=f"this is {of.type}", do="define it on the collection"
+        )
+    if leaf_of(of, name, table, where) is not None:
+        base = ".".join(path_of(of))
+        owner = base or "the table"
+        raise FieldError(
+            f"{name!r} is a stored leaf of {owner}",
+            where=where,
+            why="a column would change the meaning of what the file holds",
+            do=f"choose another name, or hide it on purpose with define_alias({base!r}, {name!r}, lambda o: ...)",
+        )
+    if hasattr(value, "_expr"):
+        definition = expr_of(value, table, where)
+    elif callable(value):
+        definition = mapped(frame, value, where)
+    else:
+        raise LiteralError(
+            f"a column is an expression or a function of one element, not {with_article(value)}",
+            where=where,
+            do=f"write lambda x: {value!r}"
+            if isinstance(value, bool | int | float | str)
+            else "an array that is local stays outside: join it to the result, when that is local",
+        )
+    table.add_column(of, name, spread(definition, of, where), where)
+
+
+# Subclasses of DataFrame: the user's own objects with properties of their own ----------------------------------------------------
+
+C = TypeVar("C", bound=type)
+
+# Which properties are being computed: (class, name, expression key). Inside, the name means the leaf.
+_ACTIVE: ContextVar[tuple[tuple[type, str, bytes], ...]] = ContextVar("hep_flows_properties", default=())
+
+
+def guarded_properties(cls: type) -> None:
+    """Let each property of a class use the leaf of its own name instead of calling itself for ever."""
+    for name, own in list(vars(cls).items()):
+        if isinstance(own, property) and own.fget is not None and not name.startswith("_"):
+            setattr(cls, name, property(_guarded(cls, name, own.fget), own.fset, own.fdel, own.__doc__))
+
+
+def _guarded(cls: type, name: str, getter: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @functools.wraps(getter)
+    def get(frame: Any) -> Any:
+        mark = (cls, name, frame._expr.key)  # noqa: SLF001
+        if mark in _ACTIVE.get():
+            return frame[name]
+        token = _ACTIVE.set((*_ACTIVE.get(), mark))
+        try:
+            return getter(frame)
+        finally:
+            _ACTIVE.reset(token)
+
+    return get
+
+
+def exclusive_class(cls: C) -> C:
+    """Give a class whose objects have only the properties, methods and operators that it defines itself.
+
+    Inside them the object is an ordinary one, so that ``self.pt`` is the leaf.
+
+    Parameters
+    ----------
+    cls : type
+        A subclass of `DataFrame`.
+    """
+    own = {n: v for c in cls.__mro__ if c.__module__.split(".")[0] != "hep_flows" for n, v in vars(c).items() if c is not object}
+
+    def refuse(name: str) -> FieldError:
+        return FieldError(
+            f"{cls.__name__} has no attribute {name!r}",
+            where=user_site(),
+            why="an exclusive class offers only what it defines",
+            do=did_you_mean(name, [n for n in own if not n.startswith("_")]) or f"add a property {name!r} to {cls.__name__}",
+        )
+
+    def __getattribute__(self: Any, name: str) -> Any:  # noqa: N807
+        if name.startswith("_"):
+            return object.__getattribute__(self, name)
+        if name not in own:
+            raise refuse(name)
+        return getattr(_inner(self), name)
+
+    def __getattr__(self: Any, name: str) -> Any:  # noqa: N807
+        del self  # It is what Python passes; only the class matters.
+        # Python asks here after __getattribute__ refused: the leaf must stay hidden.
+        raise AttributeError(name) if name.startswith("_") else refuse(name)
+
+    def _inner(self: Any) -> Any:
+        inner: Any = object.__new__(cls)
+        inner.__dict__.update(self.__dict__)
+        for slot in ("_expr", "_table"):
+            object.__setattr__(inner, slot, object.__getattribute__(self, slot))
+        return inner
+
+    outside: dict[str, Any] = {
+        "__getattribute__": __getattribute__,
+        "__getattr__": __getattr__,
+        "__module__": cls.__module__,
+        "__doc__": cls.__doc__,
+    }
+    outside["__qualname__"] = cls.__qualname__
+    for name in _operators(cls):
+        outside[name] = _delegated(name, _inner) if name in own else _refused(cls, name)
+    return type(cls.__name__, (cls,), outside)  # type: ignore[return-value]
+
+
+def _operators(cls: type) -> list[str]:
+
+    skip = {"__doc__", "__module__", "__slots__", "__hash__", "__bool__", "__iter__", "__len__", "__contains__"}
+    names = {n for n in vars(Operators) if n.startswith("__")} | {"__getitem__", "__setitem__", "__call__", "__array_ufunc__"}
+    return sorted(n for n in names - skip if callable(getattr(cls, n, None)))
+
+
+def _delegated(name: str, inner: Callable[[Any], Any]) -> Callable[..., Any]:
+    def operator(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(inner(self), name)(*args, **kwargs)
+
+    return operator
+
+
+def _refused(cls: type, name: str) -> Callable[..., Any]:
+    def operator(self: Any, *args: Any, **kwargs: Any) -> Any:
+        del self, args, kwargs  # Python passes them; the answer is the same for all.
+        raise FieldError(
+            f"{cls.__name__} does not define {name}",
+            where=user_site(),
+            why="an exclusive class offers only the operators that it defines",
+            do=f"define {name} in {cls.__name__}",
+        )
+
+    return operator
 
 
 class _Doc:
@@ -42,7 +509,7 @@ class _Doc:
         return self.text if frame is None else frame._describe()  # noqa: SLF001
 
 
-class DataFrame(Operators, Aggregates):
+class DataFrame(Operators, Aggregates, Recorded):
     """A recorded expression on the events of a table.
 
     Leaves and collections are attributes (``df.Jet.pt``) or string keys (``df["Jet"]["pt"]``); ``X[mask]``, ``X[function]``, ``X[0]``
@@ -54,9 +521,7 @@ class DataFrame(Operators, Aggregates):
         The expression that the new object stands for; subclasses pass theirs on.
     """
 
-    __slots__ = ("_expr", "_table")
-    _expr: Expr
-    _table: Table
+    __slots__ = ()
 
     def __init__(self, df: DataFrame) -> None:
         """Stand for the same expression as ``df``."""
@@ -83,16 +548,7 @@ class DataFrame(Operators, Aggregates):
 
     def _made(self, expr: Expr) -> DataFrame:
         """Give a plain frame over the same table."""
-        return DataFrame._of(expr, self._table)
-
-    def _like(self, expr: Expr) -> Self:
-        """Give a frame of the same class: a selection of vectors is vectors."""
-        new = object.__new__(type(self))
-        if hasattr(self, "__dict__"):
-            new.__dict__.update(self.__dict__)
-        object.__setattr__(new, "_expr", expr)
-        object.__setattr__(new, "_table", self._table)
-        return new
+        return self._table.frame(expr)  # type: ignore[no-any-return]
 
     @property
     def metadata(self) -> Any:
@@ -176,7 +632,7 @@ class DataFrame(Operators, Aggregates):
 
     def __call__(self, *args: Any, **kwargs: Any) -> DataFrame:
         """Give an xAOD leaf that is written as a call, ``p.eta()``."""
-        return called_leaf(self, args, kwargs, user_site())
+        return called_leaf(self, args, kwargs, user_site())  # type: ignore[no-any-return]
 
     @checked
     def get(self, name: str, default: Any = REQUIRED, *, as_: str = "") -> DataFrame:
@@ -237,7 +693,7 @@ class DataFrame(Operators, Aggregates):
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: there are no values yet."""
-        raise control_flow.no_value(user_site(), "a numpy array", "call make_local(x) first")
+        raise where.no_value(user_site(), "a numpy array", "call make_local(x) first")
 
     # Arrays that are local already ask for these before they compute with us: without them, awkward takes us for a list of something.
     __dlpack__ = __dlpack_device__ = __arrow_array__ = __array__
@@ -249,7 +705,7 @@ class DataFrame(Operators, Aggregates):
     def __format__(self, spec: str) -> str:
         """Give the text of the expression; a number's format needs a value."""
         if spec:
-            raise control_flow.no_value(user_site(), f"the format {spec!r}", "call make_local(x) first")
+            raise where.no_value(user_site(), f"the format {spec!r}", "call make_local(x) first")
         return repr(self)
 
     def __copy__(self) -> Self:

@@ -6,27 +6,157 @@ Columns win over aliases, aliases over stored leaves, before and after filters a
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import FieldError, LiteralError, RecordError, did_you_mean, with_article
 from hep_flows.expr import build
-from hep_flows.expr.constants import fitted, item_of
+from hep_flows.expr.axes import misaligned
+from hep_flows.expr.build import fitted, item_of
+from hep_flows.expr.loops import close, provisional_level, select
 from hep_flows.expr.nodes import Bound, Call, Dataset, Default, Expr, Field, Filter, Map
-from hep_flows.expr.select import select
 from hep_flows.expr.types import Record
 from hep_flows.record import aliases
-from hep_flows.record.derived import derived_leaf, derived_names
 from hep_flows.record.instead import instead_of
-from hep_flows.record.spread import spread
-from hep_flows.record.xaod_names import ACCESSORS
+from hep_flows.record.where import user_site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hep_flows.errors import Where
+    from hep_flows.record.table import Recorded, Table
+
+    Leaf = Callable[[Expr, str], Expr | None]
+
+# Leaves that the data model derives from stored ones: the kinematics of objects that store Cartesian components ------------------
+#
+# The xAOD EDM offers pt, eta, phi, m and e of truth particles as methods and computes them in double precision from the stored
+# px, py, pz and e (or m); so do we. The same holds for sums of four-vectors.
+
+_MODELS = frozenset({"xaod", "vector"})
+_NEEDS = {
+    "pt": ("px", "py"),
+    "phi": ("px", "py"),
+    "eta": ("px", "py", "pz"),
+    "mass": ("px", "py", "pz", "e"),
+    "m": ("px", "py", "pz", "e"),
+    "e": ("px", "py", "pz", "m"),
+    "energy": ("px", "py", "pz", "m"),
+}
+
+
+def derived_names(record: Record) -> tuple[str, ...]:
+    """Give the names that the model derives for a record, stored ones left out."""
+    has = record.members
+    if record.model not in _MODELS or not {"px", "py"} <= set(has):
+        return ()
+    synonyms = {"mass": "m", "m": "mass", "e": "energy", "energy": "e"}
+    return tuple(n for n, needs in _NEEDS.items() if n not in has and (synonyms.get(n) in has or all(x in has for x in needs)))
+
+
+def derived_leaf(of: Expr, name: str, leaf: Leaf) -> Expr | None:
+    """Give a leaf by the data model's formula, or None when it derives none of that name.
+
+    Parameters
+    ----------
+    of : Expr
+        An object with stored Cartesian components.
+    name : str
+        ``pt``, ``eta``, ``phi``, ``mass``, ``m``, ``e`` or ``energy``.
+    leaf : callable
+        Gives a stored leaf of an expression by name.
+    """
+    record = of.type.item
+    if not isinstance(record, Record) or name not in derived_names(record):
+        return None
+    synonym = {"mass": "m", "m": "mass", "e": "energy", "energy": "e"}.get(name, "")
+    if synonym in record.members:
+        return leaf(of, synonym)
+    part = {n: _double(e) for n in ("px", "py", "pz", "e", "m") if n in record.members and (e := leaf(of, n)) is not None}
+    return _FORMULAS[name](part)
+
+
+def _double(expr: Expr) -> Expr:
+    return build.call("multiply", (expr, build.literal(1.0, "float64")), where=expr.where)
+
+
+def _call(name: str, *args: Expr) -> Expr:
+    return build.call(name, args, where=args[0].where)
+
+
+def _square(x: Expr) -> Expr:
+    return _call("square", x)
+
+
+def _pt(p: dict[str, Expr]) -> Expr:
+    return _call("hypot", p["px"], p["py"])
+
+
+def _phi(p: dict[str, Expr]) -> Expr:
+    return _call("arctan2", p["py"], p["px"])
+
+
+def _eta(p: dict[str, Expr]) -> Expr:
+    return _call("arcsinh", _call("true_divide", p["pz"], _pt(p)))
+
+
+def _p2(p: dict[str, Expr]) -> Expr:
+    return _call("add", _call("add", _square(p["px"]), _square(p["py"])), _square(p["pz"]))
+
+
+def _mass(p: dict[str, Expr]) -> Expr:
+    """Give sqrt(e^2 - p^2); negative where rounding makes e smaller than p, as ROOT's TLorentzVector does."""
+    m2 = _call("subtract", _square(p["e"]), _p2(p))
+    return _call("copysign", _call("sqrt", _call("absolute", m2)), m2)
+
+
+def _energy(p: dict[str, Expr]) -> Expr:
+    return _call("sqrt", _call("add", _square(p["m"]), _p2(p)))
+
+
+_FORMULAS = {"pt": _pt, "phi": _phi, "eta": _eta, "mass": _mass, "m": _mass, "e": _energy, "energy": _energy}
+
+
+# The methods of the xAOD event that give a container by name ---------------------------------------------------------------------
+
+ACCESSORS = frozenset(
+    "Electrons Muons Photons Jets FatJets TauJets DiTauJets TruthParticles TruthVertices TruthEvents Vertices TrackParticles "
+    "CaloClusters MissingET EventInfo BTagging TrigElectrons Tracks PFOs FlowElements MuonSegments".split()
+)
+
+
+# Repeat what is not per element for each element: the axes of the collection come first ------------------------------------------
+
+
+def spread(value: Expr, over: Expr, where: Where, n_axes: int | None = None) -> Expr:
+    """Give a value with the axes of its collection first (or the first ``n_axes`` of them); what is not per element is repeated.
+
+    Raises
+    ------
+    AxisError
+        When the value belongs to another selection of the same collection, or to other events.
+    """
+    v, o = value.type.axes, over.type.axes[:n_axes]
+    if v[: len(o)] == o or len(o) < 2:
+        if v and o and v[0] != o[0]:
+            raise misaligned(v, o, "a column", where)
+        return value
+    shared = v[: len(o)] == o[: len(v)]
+    if not shared:
+        own = {a.root for a in o}
+        if (v and v[0] != o[0]) or any(a.root in own for a in v[1:]):
+            raise misaligned(v, o, "a column", where)
+    if len(o) == 2:
+        return build.mapped(over, value, 0, where)
+    level = provisional_level(1)
+    element = build.bound(over, level, where)
+    inside = build.bound(value, level, where) if shared and len(v) > 1 else value
+    return close(over, spread(inside, element, where, len(o) - 1), level, where)
+
 
 _NAMES = "dir(X) lists all names; X['name'] = ... adds a column"
 _EXPRESSION = "print(x) shows what it is; leaves belong to the collection: X.pt, X.eta"
 
-if TYPE_CHECKING:
-    from hep_flows.errors import Where
-    from hep_flows.record.dataframe import DataFrame
-    from hep_flows.record.table import Table
 
 REQUIRED: Any = object()  # no default was given
 
@@ -67,7 +197,7 @@ def leaf_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
     return leaf
 
 
-def leaf_or_default(frame: DataFrame, name: Any, default: Any, as_: str, where: Where) -> Expr:
+def leaf_or_default(frame: Recorded, name: Any, default: Any, as_: str, where: Where) -> Expr:
     """Give what `DataFrame.get` gives: a column or an alias as it is, a stored leaf with a default for the files that lack it."""
     of, table = frame._expr, frame._table  # noqa: SLF001
     if not isinstance(name, str) or not name:
@@ -148,7 +278,7 @@ def path_of(of: Expr) -> tuple[str, ...]:
                 return tuple(reversed(names))
 
 
-def member_of(frame: DataFrame, of: Expr, name: str, table: Table, where: Where) -> Expr | None:
+def member_of(frame: Recorded, of: Expr, name: str, table: Table, where: Where) -> Expr | None:
     """Give what a name means on an expression, or None when it means nothing.
 
     Parameters
@@ -264,3 +394,79 @@ def document_of(of: Expr) -> str:
         named = [f"{n} (in some files)" if m.lacking else n for n, m in of.type.item.members.items()]
         lines.append("names: " + ", ".join(named))
     return "\n".join(lines)
+
+
+# The xAOD way to name things: ``df.Electrons("Electrons")`` for a container, ``p.eta()`` for a leaf ------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Accessor:
+    """A method of the xAOD event that waits for the name of a container."""
+
+    frame: Recorded
+    name: str
+
+    def __call__(self, container: Any = "", *more: Any) -> Any:
+        """Give the container of that name: as given, else with ``Analysis`` in front, as PHYSLITE writes it."""
+        where = user_site()
+        if more or not isinstance(container, str) or not container:
+            raise LiteralError(f"{self.name} takes the name of a container", where=where, do=f'df.{self.name}("{self.name}")')
+        frame = self.frame
+        for tried in (container, f"Analysis{container}"):
+            found = member_of(frame, frame._expr, tried, frame._table, where)  # noqa: SLF001
+            if found is not None:
+                return frame._made(found)  # noqa: SLF001
+        known = [n for n, m in frame._expr.type.item.members.items() if isinstance(m.item, Record)]  # type: ignore[union-attr]  # noqa: SLF001
+        raise FieldError(
+            f"the file has no container {container!r}",
+            where=where,
+            why=f"tried {container!r} and 'Analysis{container}'; it has {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}",
+            do=did_you_mean(container, [*known, *(k.removeprefix("Analysis") for k in known)]),
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        """Say that the container's name is missing."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise FieldError(
+            f"df.{self.name} needs the name of a container", where=user_site(), do=f'df.{self.name}("{self.name}").{name}'
+        )
+
+
+def accessed(frame: Recorded, name: str) -> Accessor | None:
+    """Give the accessor of that name, on an xAOD event only."""
+    item = frame._expr.type.item  # noqa: SLF001
+    is_event = len(frame._expr.type.axes) == 1 and isinstance(item, Record) and item.model == "xaod"  # noqa: SLF001
+    return Accessor(frame, name) if is_event and name in ACCESSORS else None
+
+
+def called_leaf(frame: Recorded, args: Sequence[Any], kwargs: dict[str, Any], where: Where) -> Any:
+    """Give an xAOD leaf that is written as a call.
+
+    Raises
+    ------
+    LiteralError
+        For a call with arguments, or of something that is no xAOD leaf.
+    """
+    expr = frame._expr  # noqa: SLF001
+    item = expr.type.item
+    if isinstance(expr, Dataset) or not is_xaod(frame):
+        name = getattr(expr, "name", "this expression")
+        raise LiteralError(
+            f"{name} is not a method here",
+            where=where,
+            why="no plug-in or schema knows a call of that name",
+            do="leave the parentheses out, or declare a function with @user_func",
+        )
+    if isinstance(item, Record) and len(args) == 1 and isinstance(args[0], str):
+        root = frame._made(frame._table.dataset)  # noqa: SLF001
+        return Accessor(root, getattr(expr, "name", "container"))(args[0])
+    if args or kwargs:
+        raise LiteralError("an xAOD leaf takes no arguments", where=where, do="write it as p.pt or p.pt()")
+    return frame
+
+
+def is_xaod(frame: Recorded) -> bool:
+    """Say whether the frame belongs to an xAOD table."""
+    item = frame._table.dataset.type.item  # noqa: SLF001
+    return isinstance(item, Record) and item.model == "xaod"

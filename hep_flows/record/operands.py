@@ -2,15 +2,80 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import AxisError, LiteralError, with_article
+from hep_flows.errors import AxisError, LiteralError, line_of, with_article
 from hep_flows.expr import build
+from hep_flows.expr.functions import FUNCTIONS, mixed_units
 
 if TYPE_CHECKING:
-    from hep_flows.errors import Where
-    from hep_flows.expr.nodes import Constant, Expr
+    from hep_flows.errors import Site, Where
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.expr.types import Constant
     from hep_flows.record.table import Table
+
+
+def aggregated(name: str, of: Expr, axis: int | None, where: Site | None, options: Options = ()) -> Expr:
+    """Give an aggregate over one axis, the innermost unless another is named.
+
+    Raises
+    ------
+    AxisError
+        When the axis does not exist, or lies outside of an inner one that the aggregate would have to keep.
+    """
+    depth = len(of.type.axes)
+    if axis is None or not depth:
+        return build.call(name, (of,), options, where)
+    at = _axis_number(axis, depth, of, where)
+    if at == depth - 1:
+        return build.call(name, (of,), options, where)
+    if name == "count":
+        for _ in range(depth - 1 - at):
+            of = build.call("count", (of,), where=where)
+        return build.call("count", (of,), where=where)
+    raise AxisError(
+        f"{FUNCTIONS[name].method} over axis {axis} would keep the axis inside it: {of.type}",
+        where=where,
+        why="lists of different lengths have no common inner axis",
+        do="reduce the innermost axis first, without an axis argument",
+    )
+
+
+def _axis_number(axis: Any, depth: int, of: Expr, where: Site | None) -> int:
+    if not isinstance(axis, int) or isinstance(axis, bool):
+        raise LiteralError(
+            f"an axis is an integer, not {with_article(axis)}",
+            where=where,
+            do="leave it out: the innermost list is meant; the element with the largest pt is X[X.pt == X.pt.Max()].First()",
+        )
+    at = axis + depth if axis < 0 else axis
+    if not 0 <= at < depth:
+        raise AxisError(
+            f"there is no axis {axis} in {of.type}", where=where, do=f"axis 0 is the events, axis -1 the innermost of {depth}"
+        )
+    return at
+
+
+Options = tuple[tuple[str, "Constant"], ...]
+
+
+def elementwise(name: str, args: tuple[Expr, ...], where: Site | None, options: Any = ()) -> Expr:
+    """Give a function of aligned operands, with a warning where units are mixed."""
+    new = build.call(name, args, options, where)
+    if len(args) > 1:
+        mixed = mixed_units(name, [a.type for a in args])
+        if mixed:
+            line = line_of(where)
+            place = f"\n{line.text()}" if line else ""
+            warnings.warn(
+                f"{mixed[0]} and {mixed[1]} meet in one expression; nothing is converted{place}", MixedUnits, stacklevel=3
+            )
+    return new
+
+
+class MixedUnits(UserWarning):
+    """One expression adds or compares values of different units."""
 
 
 def expr_of(value: Any, table: Table | None, where: Where) -> Expr:

@@ -11,8 +11,8 @@ from hep_flows.record.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hep_flows.contract import Description
     from hep_flows.expr.nodes import Collections, Dataset
-    from hep_flows.plugin import Description
 
 
 def table_of(description: Description, kind: str, collections: Collections = ()) -> DataFrame:
@@ -35,4 +35,4 @@ def dataset_of(description: Description, kind: str, name: str = "", collections:
 
 def frame_of(dataset: Dataset, metadata: Mapping[str, object] | None = None) -> DataFrame:
     """Give the frame of a table, with what a fileset says about it."""
-    return DataFrame._of(dataset, Table(dataset, metadata))  # noqa: SLF001
+    return DataFrame._of(dataset, Table(dataset, metadata, DataFrame._of))  # noqa: SLF001

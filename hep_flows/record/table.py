@@ -2,18 +2,170 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from hep_flows.errors import line_of
-from hep_flows.record.looked import Looked
-from hep_flows.record.metadata import Metadata
+from hep_flows.errors import RecordError, did_you_mean, line_of
+from hep_flows.expr.key import digest
+from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator
 
     from hep_flows.errors import Where
     from hep_flows.expr.nodes import Dataset, Expr
+
+# What a recording looked at besides the values that it wrote down: everything that may make it come out otherwise elsewhere ------
+#
+# An analysis is recorded over one dataset, and holds for another one where all of this is the same: the metadata that it read, the
+# names that it asked for (those that it did not find, too), and what these names stand for.
+
+
+@dataclass(slots=True)
+class Looked:
+    """What was looked at on one table, so far.
+
+    Parameters
+    ----------
+    names : mapping
+        By key of an expression and name: the expression, and the stored leaf of that name; None where there is none.
+    gets : dict
+        By key, the leaves that were asked for with a default.
+    whole_schema : bool
+        Whether names were listed, or leaves chosen by what there is.
+    keys : set of str
+        The metadata that was read, by name; those that are not there count too.
+    all_metadata : bool
+        Whether metadata was listed, counted or compared.
+    values : bool
+        Whether something was computed: what follows may depend on the content of the files.
+    closed : bool
+        Whether the recording is over: what is not looked at by now must not be looked at any more.
+    """
+
+    names: dict[tuple[bytes, str], tuple[Expr, Expr | None]] = field(default_factory=dict)
+    gets: dict[bytes, Expr] = field(default_factory=dict)
+    whole_schema: bool = False
+    keys: set[str] = field(default_factory=set)
+    all_metadata: bool = False
+    values: bool = False
+    closed: bool = False
+
+
+# ``events.metadata``: what a fileset says about a dataset, for reading, with a note of what is read ------------------------------
+#
+# A number that an analysis takes from here becomes a constant of its expressions. The note says for which other datasets the same
+# constants hold.
+
+NOT_THERE = digest("no metadata")
+
+
+class Metadata(Mapping[str, Any]):
+    """The metadata of one dataset; ``metadata["dataset"]`` is its name.
+
+    Parameters
+    ----------
+    values : mapping
+        What is known.
+    looked : Looked
+        Where it is noted what is read.
+    """
+
+    __slots__ = ("_looked", "_values")
+
+    def __init__(self, values: Mapping[str, Any], looked: Looked) -> None:
+        """Nothing was read yet."""
+        self._values = dict(values)
+        self._looked = looked
+
+    def __getitem__(self, key: str) -> Any:
+        """Give one value; a list or dict is a copy, so that no recording changes what another one sees."""
+        self._note(key)
+        if key in self._values:
+            return copy.deepcopy(self._values[key])
+        near = did_you_mean(str(key), self._values) or f"there are: {', '.join(self._values) or 'none'}"
+        raise KeyError(f"the dataset has no metadata {key!r}; {near}")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Give one value, or another one where there is none."""
+        return self[key] if key in self else default  # noqa: SIM401 - this is it
+
+    def __contains__(self, key: object) -> bool:
+        """Say whether there is a value of that name."""
+        self._note(key)
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the names."""
+        self._note_all()
+        return iter(tuple(self._values))
+
+    def __len__(self) -> int:
+        """Give the number of values."""
+        self._note_all()
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        """Show everything."""
+        self._note_all()
+        return f"<metadata {self._values}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        """Give a plain dict."""
+        self._note_all()
+        return copy.deepcopy(self._values, memo)
+
+    def __copy__(self) -> dict[str, Any]:
+        """Give a plain dict."""
+        return self.__deepcopy__({})
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: what is read elsewhere cannot be noted here."""
+        raise RecordError("metadata cannot be pickled", where=user_site(), do="take the values that you need out of it")
+
+    def _note(self, key: object) -> None:
+        looked = self._looked
+        if isinstance(key, str) and key not in looked.keys:
+            if looked.closed and not looked.all_metadata:
+                raise _too_late(key)
+            looked.keys.add(key)
+
+    def _note_all(self) -> None:
+        if self._looked.closed and not self._looked.all_metadata:
+            raise _too_late("")
+        self._looked.all_metadata = True
+
+
+def _too_late(key: str) -> RecordError:
+    what = f"the metadata {key!r}" if key else "all metadata"
+    return RecordError(
+        f"{what} of a dataset is read after its analysis was recorded",
+        where=user_site(),
+        why="one recording stands for many datasets, and this one did not look at it before",
+        do=f"read it in the analysis: value = events.metadata[{key or 'name'!r}]",
+    )
+
+
+def metadata_key(values: Mapping[str, Any], key: str) -> bytes:
+    """Give what is the same for two datasets where, and only where, they have the same value of that name.
+
+    Values are told apart as in keys of expressions: ``1``, ``1.0`` and ``True`` differ.
+    """
+    return digest("metadata", _plain(values[key])) if key in values else NOT_THERE
+
+
+def _plain(value: object) -> object:
+    """Give a value as nested tuples; what is none of JSON's kinds goes by its class and its text."""
+    if value is None or type(value) in (bool, int, float, str, bytes):
+        return value
+    if isinstance(value, Mapping):
+        return ("mapping", tuple([(_plain(k), _plain(v)) for k, v in value.items()]))
+    if isinstance(value, list | tuple):
+        return (type(value).__name__, tuple([_plain(v) for v in value]))
+    return (f"{type(value).__module__}.{type(value).__qualname__}", str(value))
 
 
 class ColumnRedefined(UserWarning):
@@ -29,15 +181,23 @@ class Table:
     was looked at.
     """
 
-    def __init__(self, dataset: Dataset, metadata: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, dataset: Dataset, metadata: Mapping[str, object] | None = None, frame: Callable[[Expr, Table], Any] | None = None
+    ) -> None:
         """Start without columns."""
         self.dataset = dataset
+        self._frame = frame
         self.looked = Looked()
         self.metadata = Metadata(metadata or {}, self.looked)
         self._columns: dict[bytes, dict[str, Expr]] = {}
         self._column_names: set[str] = set()
         self.leaves: dict[tuple[bytes, str], Expr] = {}
         self.found_columns: dict[tuple[bytes, str], Expr] = {}
+
+    def frame(self, expr: Expr) -> Any:
+        """Give a plain `DataFrame` of an expression."""
+        assert self._frame is not None
+        return self._frame(expr, self)
 
     def has_column(self, name: str) -> bool:
         """Say whether any collection of the table has a column of that name."""
@@ -71,3 +231,29 @@ class Table:
         columns[name] = definition
         self._column_names.add(name)
         self.found_columns.clear()
+
+
+class Recorded:
+    """An expression on the events of a table: what a `DataFrame` is, without its operators and methods."""
+
+    __slots__ = ("_expr", "_table")
+    _expr: Expr
+    _table: Table
+
+    def _made(self, expr: Expr) -> Any:
+        """Give a plain `DataFrame` of another expression over the same table."""
+        return self._table.frame(expr)
+
+    def _like(self, expr: Expr) -> Self:
+        """Give one of the same class over the same table: a selection of vectors is vectors."""
+        new = object.__new__(type(self))
+        if hasattr(self, "__dict__"):
+            new.__dict__.update(self.__dict__)
+        object.__setattr__(new, "_expr", expr)
+        object.__setattr__(new, "_table", self._table)
+        return new
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self, key: Any) -> Any:
+            """Select, as `DataFrame` does."""

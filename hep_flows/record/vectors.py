@@ -9,21 +9,19 @@ from hep_flows.expr import build
 from hep_flows.expr.axes import aligned
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.types import Member, Record, Type, is_number
-from hep_flows.record.derived import derived_leaf
-from hep_flows.record.members import leaf_of
+from hep_flows.record.members import derived_leaf, leaf_of
 
 if TYPE_CHECKING:
     from hep_flows.errors import Where
     from hep_flows.expr.nodes import Expr
-    from hep_flows.record.dataframe import DataFrame
-    from hep_flows.record.table import Table
+    from hep_flows.record.table import Recorded, Table
 
 SYMBOLS = {"delta_r": "DeltaR", "delta_phi": "DeltaPhi"}
 _POLAR = frozenset({"pt", "eta", "phi"})
 _CARTESIAN = ("px", "py", "pz", "energy")
 
 
-def delta_r(a: DataFrame, b: DataFrame, where: Where) -> Expr:
+def delta_r(a: Recorded, b: Recorded, where: Where) -> Expr:
     """Give sqrt(deta^2 + dphi^2) with dphi wrapped into [-pi, pi).
 
     Raises
@@ -34,7 +32,7 @@ def delta_r(a: DataFrame, b: DataFrame, where: Where) -> Expr:
     return _of_both("delta_r", ("eta", "phi"), a, b, where)
 
 
-def delta_phi(a: DataFrame, b: DataFrame, where: Where) -> Expr:
+def delta_phi(a: Recorded, b: Recorded, where: Where) -> Expr:
     """Give phi_a - phi_b wrapped into [-pi, pi).
 
     Raises
@@ -45,7 +43,7 @@ def delta_phi(a: DataFrame, b: DataFrame, where: Where) -> Expr:
     return _of_both("delta_phi", ("phi",), a, b, where)
 
 
-def _of_both(name: str, leaves: tuple[str, ...], a: DataFrame, b: DataFrame, where: Where) -> Expr:
+def _of_both(name: str, leaves: tuple[str, ...], a: Recorded, b: Recorded, where: Where) -> Expr:
     from hep_flows.record.operands import expr_of
 
     if not hasattr(b, "_expr"):

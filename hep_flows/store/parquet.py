@@ -9,19 +9,91 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import awkward as ak
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hep_flows.contract import Columns, HistogramResult, Scalar
 from hep_flows.errors import StoreError, with_article
-from hep_flows.plugin import Columns, HistogramResult, Scalar
-from hep_flows.store.arrow_numbers import arrow_numbers, arrow_text, flat_numbers
-from hep_flows.store.results import plain_parts, plain_result
+from hep_flows.store.about import Provenance, Sidecar, now
+from hep_flows.store.commit import Written, commit, full_disk, no_step
+from hep_flows.store.histograms import inline, plain_parts, plain_result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from hep_flows.plugin import Result
+    import numpy.typing as npt
+
+    from hep_flows.contract import Result
+    from hep_flows.store.commit import HashingFile
+    from hep_flows.store.paths import Folder
+
+    Mask = npt.NDArray[np.bool_] | None
+    NewNode = dict[str, Any]
+    Pair = tuple[pa.Array, NewNode]
+    ArrowNode = Mapping[str, Any]
+
+# Flat numpy arrays and Arrow arrays: the same buffers, never a copy through another library --------------------------------------
+
+
+def arrow_buffer(values: npt.NDArray[Any]) -> pa.Buffer:
+    """Give the memory of an array to Arrow."""
+    return pa.py_buffer(np.ascontiguousarray(values))
+
+
+def arrow_bits(values: npt.NDArray[np.bool_]) -> pa.Buffer:
+    """Give truth values as Arrow keeps them, eight in a byte."""
+    return pa.py_buffer(np.packbits(values, bitorder="little"))
+
+
+def arrow_numbers(values: npt.NDArray[Any]) -> pa.Array:
+    """Give a flat array of integers, floats or truth values."""
+    if values.dtype.kind == "b":
+        return pa.Array.from_buffers(pa.bool_(), len(values), [None, arrow_bits(values)])
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, arrow_buffer(values)])
+
+
+def arrow_text(text: str) -> pa.Array:
+    """Give one text."""
+    data = text.encode(errors="replace")
+    ends = np.array([0, len(data)], dtype=np.int64)
+    return pa.Array.from_buffers(pa.large_string(), 1, [None, arrow_buffer(ends), pa.py_buffer(data)])
+
+
+def numbers_in(buffer: pa.Buffer | None, dtype: Any, start: int, length: int) -> npt.NDArray[Any]:
+    """Give the numbers in a buffer from a place on; it is not copied."""
+    kind = np.dtype(dtype)
+    if buffer is None or not length:
+        return np.zeros(length, dtype=kind)
+    return np.frombuffer(buffer, dtype=kind, count=length, offset=start * kind.itemsize)
+
+
+def truth_in(buffer: pa.Buffer | None, start: int, length: int) -> npt.NDArray[np.bool_]:
+    """Give the truth values in a buffer of bits from a place on."""
+    if buffer is None:
+        return np.zeros(length, dtype=np.bool_)
+    first = start // 8
+    some = np.frombuffer(buffer, dtype=np.uint8, offset=first, count=(start + length + 7) // 8 - first)
+    return np.unpackbits(some, count=start - first * 8 + length, bitorder="little")[start - first * 8 :].view(np.bool_)
+
+
+def flat_numbers(array: pa.Array, dtype: Any) -> npt.NDArray[Any]:
+    """Give the numbers of an Arrow array that has them in that type.
+
+    Raises
+    ------
+    ValueError
+        When numbers of that type have another width.
+    """
+    kind = np.dtype(dtype)
+    if kind.kind == "b":
+        return truth_in(array.buffers()[1], array.offset, len(array))
+    if array.type.bit_width != kind.itemsize * 8:
+        raise ValueError(f"a column of {array.type} holds no {kind}")
+    return numbers_in(array.buffers()[1], kind, array.offset, len(array))
+
 
 METADATA = b"hep_flows"
 FORMAT = "hf-store/2"
@@ -97,7 +169,6 @@ def pack(result: Result, name: str = "") -> Packed:
 
 
 def _pack_array(kind: str, result: Columns | Scalar, name: str) -> Packed:
-    from hep_flows.store.parquet_arrays import array_columns
 
     shown, description, columns = array_columns(result, name or "value")
     return Packed(kind, shown, description, tuple(columns))
@@ -184,8 +255,402 @@ def read_parquet(source: Any, key: str) -> Result:
         table = file.read()
     arrays = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in table.columns]
     if description["kind"] == "columns":
-        from hep_flows.store.parquet_arrays import array_result
-
         return array_result(description, arrays)
     columns = zip(table.column_names, arrays, strict=True)
     return plain_result(description, {n: flat_numbers(a, description["columns"][n]) for n, a in columns})
+
+
+# From an awkward array to plain Arrow arrays, and a description that gives back its exact type -----------------------------------
+#
+# Arrow arrays here have no extension types, so every Parquet reader takes them for what they are: numbers, texts, lists, structs.
+# What Arrow or Parquet cannot say (lists of one fixed size, unions, complex numbers, parameters) stands in the description only.
+#
+# Below an option, an array has entries for the present items only; ``valid`` says where they go, and every other place gets a
+# zero, an empty list or a record of these.
+
+TEXTS = {"string": "string", "bytestring": "bytes"}
+STORED = frozenset("biufcMm")
+STAMPS = ("ms", "us", "ns")
+
+
+def to_arrow(content: Any, valid: Mask = None) -> Pair:
+    """Give the Arrow array of an awkward layout, and the description of its type.
+
+    Parameters
+    ----------
+    content : ak.contents.Content
+        As many entries as ``valid`` has true ones.
+    valid : array of bool, optional
+        Where the entries go; without it, one after the other.
+
+    Raises
+    ------
+    StoreError
+        For numbers that Parquet has no exact place for.
+    """
+    if content.is_option:
+        return _option(content, valid)
+    if content.is_indexed:
+        return _indexed(content, valid)
+    if content.is_unknown:
+        return pa.nulls(0 if valid is None else len(valid)), _node("unknown", content)
+    if content.is_numpy:
+        return _numbers(content, valid) if content.purelist_depth == 1 else to_arrow(content.to_RegularArray(), valid)
+    if content.is_record:
+        return _record(content, valid)
+    if content.is_union:
+        return _union(content, valid)
+    if content.is_regular:
+        return _regular(content, valid)
+    return _lists(content, valid)
+
+
+def _node(kind: str, content: Any, **more: Any) -> NewNode:
+    node = {"kind": kind, **more}
+    if content.parameters and kind not in TEXTS.values():
+        node["parameters"] = dict(content.parameters)
+    return node
+
+
+def _spread(values: npt.NDArray[Any], valid: Mask) -> npt.NDArray[Any]:
+    """Put values where they go; zero elsewhere."""
+    if valid is None:
+        return values
+    out = np.zeros(len(valid), dtype=values.dtype)
+    out[valid] = values
+    return out
+
+
+def _indexed(content: Any, valid: Mask) -> Pair:
+    array, node = to_arrow(content.project(), valid)
+    if content.parameter("__array__") != "categorical":
+        return array, node
+    return array, {"kind": "categories", "of": _without_mark(node)}
+
+
+def _without_mark(node: NewNode) -> NewNode:
+    """Take the mark of categories off the parameters: the kind of the description says it."""
+    parameters = {k: v for k, v in node.get("parameters", {}).items() if k != "__array__"}
+    rest = {k: v for k, v in node.items() if k != "parameters"}
+    return rest | {"parameters": parameters} if parameters else rest
+
+
+def _option(content: Any, valid: Mask) -> Pair:
+    present = _spread(np.asarray(content.mask_as_bool(valid_when=True)), valid)
+    inner, node = to_arrow(content.project(), present)
+    out = _node("option", content, of=node)
+    if content.parameter("__array__") == "categorical":
+        out = {"kind": "categories", "of": _without_mark(out)}
+    if pa.types.is_null(inner.type) or present.all():
+        return inner, out
+    buffers = inner.buffers()[: inner.type.num_buffers]
+    return pa.Array.from_buffers(inner.type, len(inner), [arrow_bits(present), *buffers[1:]], children=_children(inner)), out
+
+
+def _children(array: pa.Array) -> list[pa.Array]:
+    if pa.types.is_struct(array.type):
+        return [array.field(i) for i in range(array.type.num_fields)]
+    return [array.values] if pa.types.is_large_list(array.type) else []
+
+
+def _numbers(content: Any, valid: Mask) -> Pair:
+    data = np.asarray(content.data)
+    dtype = data.dtype
+    if dtype.kind not in STORED or dtype.itemsize > (16 if dtype.kind == "c" else 8):
+        raise StoreError(
+            f"an array of {dtype} cannot be stored",
+            why="Parquet has no number of that kind",
+            do="convert it to float64, for example with ak.values_astype",
+        )
+    data = _spread(np.ascontiguousarray(data.astype(dtype.newbyteorder("="), copy=False)), valid)
+    node = _node("number", content, dtype=str(data.dtype))
+    if dtype.kind == "c":
+        parts = [arrow_numbers(p) for p in (data.real, data.imag)]
+        return _struct(["real", "imag"], parts, len(data), [False, False]), node
+    if dtype.kind == "M":
+        unit = np.datetime_data(dtype)[0]
+        counted = np.datetime_data(dtype)[1] == 1 and unit in STAMPS
+        kind = pa.timestamp(unit) if counted else pa.int64()
+        return pa.Array.from_buffers(kind, len(data), [None, arrow_buffer(data.view(np.int64))]), node
+    return arrow_numbers(data.view(np.int64) if dtype.kind == "m" else data), node
+
+
+def _struct(names: Sequence[str], arrays: Sequence[pa.Array], length: int, nullable: Sequence[bool]) -> pa.Array:
+    fields = [pa.field(n, a.type, nullable=o) for n, a, o in zip(names, arrays, nullable, strict=True)]
+    return pa.Array.from_buffers(pa.struct(fields), length, [None], children=list(arrays))
+
+
+def _record(content: Any, valid: Mask) -> Pair:
+    length = content.length if valid is None else len(valid)
+    pairs = [to_arrow(c[: content.length], valid) for c in content.contents]
+    nodes = [n for _, n in pairs]
+    node = _node("record", content, fields=None if content.is_tuple else list(content.fields), of=nodes)
+    if not pairs:  # Parquet has no record without members
+        return arrow_numbers(np.zeros(length, dtype=np.bool_)), node
+    return _struct(content.fields, [a for a, _ in pairs], length, [is_nullable(n) for n in nodes]), node
+
+
+def is_nullable(node: NewNode) -> bool:
+    """Say whether the Arrow array of a description can have null places."""
+    return node["kind"] in {"option", "unknown"} or (node["kind"] == "categories" and is_nullable(node["of"]))
+
+
+def _union(content: Any, valid: Mask) -> Pair:
+    tags = np.asarray(content.tags.data)[: content.length]
+    pairs = [to_arrow(content.project(i), _spread(tags == i, valid)) for i in range(len(content.contents))]
+    node = _node("union", content, of=[n for _, n in pairs])
+    names = ["tag", *[str(i) for i in range(len(pairs))]]
+    arrays = [arrow_numbers(_spread(tags.astype(np.int8), valid)), *[a for a, _ in pairs]]
+    nullable = [False, *[is_nullable(n) for _, n in pairs]]
+    return _struct(names, arrays, len(arrays[0]), nullable), node
+
+
+def _regular(content: Any, valid: Mask) -> Pair:
+    """Write lists of one size as lists: fixed-size lists are read with faults by some, and not at all by others."""
+    counts = _spread(np.full(content.length, content.size, dtype=np.int64), valid)
+    items = content.content[: content.length * content.size]
+    return _list_of(items, counts, lambda node: _node("fixed", content, size=content.size, of=node))
+
+
+def _lists(content: Any, valid: Mask) -> Pair:
+    content = content.to_ListOffsetArray64(True)
+    offsets = np.asarray(content.offsets.data)
+    items = content.content[: int(offsets[-1])]
+    if valid is not None:
+        offsets = _offsets(_spread(np.diff(offsets), valid))
+    text = TEXTS.get(content.parameter("__array__"))
+    if text is not None and len(content.parameters) == 1 and items.is_numpy:
+        kind = pa.large_string() if text == "string" else pa.large_binary()
+        data = [None, arrow_buffer(offsets), arrow_buffer(np.asarray(items.data))]
+        return pa.Array.from_buffers(kind, len(offsets) - 1, data), {"kind": text}
+    return _list_of(items, offsets, lambda node: _node("list", content, of=node), are_offsets=True)
+
+
+def _offsets(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    offsets = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets
+
+
+def _list_of(items: Any, numbers: npt.NDArray[np.int64], node_of: Any, *, are_offsets: bool = False) -> Pair:
+    offsets = numbers if are_offsets else _offsets(numbers)
+    array, inner = to_arrow(items)
+    kind = pa.large_list(pa.field("element", array.type, nullable=is_nullable(inner)))
+    return pa.Array.from_buffers(kind, len(offsets) - 1, [None, arrow_buffer(offsets)], children=[array]), node_of(inner)
+
+
+# From plain Arrow arrays back to an awkward array of exactly the type that was stored: the inverse of `to_arrow` -----------------
+
+
+def from_arrow(array: pa.Array, node: ArrowNode) -> Any:
+    """Give the awkward layout that `to_arrow` was given.
+
+    Raises
+    ------
+    ValueError, KeyError
+        When the description is damaged or does not fit the array.
+    """
+    return _READERS[node["kind"]](array, node)
+
+
+def _parameters(node: ArrowNode) -> dict[str, Any] | None:
+    found = node.get("parameters")
+    return dict(found) if found else None
+
+
+def _number(array: pa.Array, node: ArrowNode) -> Any:
+    return ak.contents.NumpyArray(_read_numbers(array, np.dtype(node["dtype"])), parameters=_parameters(node))
+
+
+def _read_numbers(array: pa.Array, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    if dtype.kind != "c":
+        return flat_numbers(array, dtype)
+    out = np.empty(len(array), dtype=dtype)
+    out.real, out.imag = [flat_numbers(array.field(i), out.real.dtype) for i in range(2)]
+    return out
+
+
+def _read_offsets(array: pa.Array) -> npt.NDArray[np.int64]:
+    wide = pa.types.is_large_list(array.type) or pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
+    offsets = numbers_in(array.buffers()[1], np.int64 if wide else np.int32, array.offset, len(array) + 1)
+    return offsets.astype(np.int64, copy=False)
+
+
+def _list(array: pa.Array, node: ArrowNode) -> Any:
+    offsets = ak.index.Index64(_read_offsets(array))
+    return ak.contents.ListOffsetArray(offsets, from_arrow(array.values, node["of"]), parameters=_parameters(node))
+
+
+def _fixed(array: pa.Array, node: ArrowNode) -> Any:
+    """Read lists of one size; below an option, those that are missing were written as empty ones and get a copy of another."""
+    size, offsets = int(node["size"]), _read_offsets(array)
+    counts = np.diff(offsets)
+    here = counts == size
+    if not (here | (counts == 0)).all():
+        raise ValueError(f"lists are not all of size {size}")
+    content = from_arrow(array.values, node["of"])[int(offsets[0]) : int(offsets[-1])]
+    lists = ak.contents.RegularArray(content, size, zeros_length=int(here.sum()), parameters=_parameters(node))
+    if here.all():
+        return lists
+    return lists[np.maximum(np.cumsum(here) - 1, 0)]
+
+
+def _texts(array: pa.Array, node: ArrowNode) -> Any:
+    offsets = _read_offsets(array)
+    text, char = ("string", "char") if node["kind"] == "string" else ("bytestring", "byte")
+    letters = ak.contents.NumpyArray(numbers_in(array.buffers()[2], np.uint8, 0, int(offsets[-1])), parameters={"__array__": char})
+    return ak.contents.ListOffsetArray(ak.index.Index64(offsets), letters, parameters={"__array__": text})
+
+
+def _read_option(array: pa.Array, node: ArrowNode) -> Any:
+    parameters, length = _parameters(node), len(array)
+    valid = array.buffers()[0]
+    if array.null_count == length:
+        index = ak.index.Index64(np.full(length, -1, dtype=np.int64))
+        return ak.contents.IndexedOptionArray.simplified(index, from_arrow(array.slice(0, 0), node["of"]), parameters=parameters)
+    content = from_arrow(array, node["of"])
+    if valid is None or array.null_count == 0:
+        return ak.contents.UnmaskedArray.simplified(content, parameters=parameters)
+    mask = ak.index.Index8(truth_in(valid, array.offset, length).view(np.int8))
+    return ak.contents.ByteMaskedArray.simplified(mask, content, valid_when=True, parameters=parameters)
+
+
+def _read_record(array: pa.Array, node: ArrowNode) -> Any:
+    parameters, length = _parameters(node), len(array)
+    if not node["of"]:
+        return ak.contents.RecordArray([], node["fields"], length=length, parameters=parameters)
+    columns = [from_arrow(array.field(i), n) for i, n in enumerate(node["of"])]
+    return ak.contents.RecordArray(columns, node["fields"], length=length, parameters=parameters)
+
+
+def _categories(array: pa.Array, outer: ArrowNode) -> Any:
+    """Find the categories anew, in the order in which they occur."""
+    node = outer["of"]
+    is_option = node["kind"] == "option"
+    item = node["of"] if is_option else node
+    parameters = {"__array__": "categorical", **node.get("parameters", {})}
+    if item["kind"] in {"string", "bytes"} or (item["kind"] == "number" and np.dtype(item["dtype"]).kind in "iu"):
+        coded = array.dictionary_encode()
+        index, categories = numbers_in(coded.indices.buffers()[1], np.int32, coded.indices.offset, len(array)), coded.dictionary
+    else:
+        index, categories = np.arange(len(array), dtype=np.int32), array
+    content = from_arrow(categories, item)
+    if not is_option:
+        return ak.contents.IndexedArray(ak.index.Index64(index.astype(np.int64)), content, parameters=parameters)
+    here = np.ones(len(array), dtype=np.bool_)
+    if array.null_count:
+        here = truth_in(array.buffers()[0], array.offset, len(array))
+    places = ak.index.Index64(np.where(here, index, -1).astype(np.int64))
+    return ak.contents.IndexedOptionArray(places, content, parameters=parameters)
+
+
+def _read_union(array: pa.Array, node: ArrowNode) -> Any:
+    marks = array.field(0)
+    tags = numbers_in(marks.buffers()[1], np.int8, marks.offset, len(array))
+    index = ak.index.Index64(np.arange(len(array), dtype=np.int64))
+    # A kind that does not occur is built from nothing: its placeholders cannot have the type "unknown".
+    occurs = np.bincount(tags, minlength=len(node["of"]))
+    columns = [array.field(i + 1) if occurs[i] else array.field(i + 1).slice(0, 0) for i in range(len(node["of"]))]
+    contents = [from_arrow(c, n) for c, n in zip(columns, node["of"], strict=True)]
+    return ak.contents.UnionArray(ak.index.Index8(tags), index, contents, parameters=_parameters(node))
+
+
+def _unknown(_array: pa.Array, _node: ArrowNode) -> Any:
+    return ak.contents.EmptyArray()
+
+
+_READERS: Mapping[str, Callable[[pa.Array, ArrowNode], Any]] = {
+    "number": _number,
+    "list": _list,
+    "fixed": _fixed,
+    "string": _texts,
+    "bytes": _texts,
+    "option": _read_option,
+    "record": _read_record,
+    "categories": _categories,
+    "union": _read_union,
+    "unknown": _unknown,
+}
+
+
+# Awkward arrays, records and their descriptions as columns of a file -------------------------------------------------------------
+
+Column = tuple[str, "pa.Array", bool]
+
+
+def array_columns(result: Columns | Scalar, name: str) -> tuple[str, dict[str, Any], list[Column]]:
+    """Give the type, the description and the columns of an array, or of one entry of an array.
+
+    Parameters
+    ----------
+    result : Columns or Scalar
+        The latter with an `ak.Record` or an `ak.Array` as its value.
+    name : str
+        The name of the column of an array that is no record.
+    """
+    match result:
+        case Columns(ak.Array() as array):
+            one = False
+        case Scalar(ak.Record() as record):
+            array, one = ak.Array(record.layout.array[record.layout.at : record.layout.at + 1]), True
+        case Scalar(ak.Array() as inner):
+            ends = ak.index.Index64(np.array([0, len(inner)], dtype=np.int64))
+            array, one = ak.Array(ak.contents.ListOffsetArray(ends, inner.layout)), True
+        case _:
+            raise StoreError(f"{with_article(result.array)} is no column", why="Columns holds an awkward array")  # type: ignore[union-attr]
+    layout = array.layout.to_backend("cpu")
+    column, node = to_arrow(layout)
+    description = {"kind": "columns", "one": one, "node": node}
+    if isinstance(result, Columns) and result.rows:
+        description["rows"] = list(result.rows)
+    if node["kind"] == "record" and node["of"]:
+        columns = [(n, column.field(i), is_nullable(node["of"][i])) for i, n in enumerate(layout.fields)]
+    else:
+        columns = [(name, column, is_nullable(node))]
+    return str(array.type), description, columns
+
+
+def array_result(description: Mapping[str, Any], arrays: Sequence[pa.Array]) -> Result:
+    """Give the result that `array_columns` was given."""
+    node = description["node"]
+    if node["kind"] == "record" and node["of"]:
+        contents = [from_arrow(a, n) for a, n in zip(arrays, node["of"], strict=True)]
+        layout = ak.contents.RecordArray(contents, node["fields"], length=len(arrays[0]), parameters=node.get("parameters"))
+    else:
+        layout = from_arrow(arrays[0], node)
+    array = ak.Array(layout)
+    return Scalar(array[0]) if description["one"] else Columns(array, tuple(description.get("rows", ())))
+
+
+# Put one result into a folder; the caller holds the claim of its key -------------------------------------------------------------
+
+
+def put(folder: Folder, name: str, result: Result, provenance: Provenance | None, step: Callable[[str], None] | None) -> Sidecar:
+    """Write a result and commit it; gives its sidecar.
+
+    Raises
+    ------
+    StoreError
+        When it cannot be stored exactly, or there is no room.
+    """
+    about = provenance or Provenance()
+    created = now()
+    packed = pack(result, about.name)
+    footer = about.as_json() | {"created": created}
+    small = None if packed.numbers is None else inline(packed.description, packed.numbers)
+
+    def write(file: HashingFile) -> None:
+        write_parquet(packed, file, name, footer)
+
+    def sidecar_of(written: Written) -> Sidecar:
+        nbytes, checksum = written.nbytes, written.sha256
+        return Sidecar(name, packed.kind, packed.type, packed.rows, nbytes, checksum, created, about.summary(), small)
+
+    try:
+        written = commit(folder, name, write, lambda w: sidecar_of(w).written(), step=step or no_step)
+    except Exception as error:
+        full = full_disk(error, folder.root, packed.nbytes)
+        if full is not None:
+            raise full from error
+        raise
+    return sidecar_of(written)

@@ -6,26 +6,135 @@ warning, and is computed again. Nothing that is read here can run code.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
 import time
+import uuid
 import warnings
+from collections import OrderedDict
 from contextlib import contextmanager, suppress
-from hashlib import file_digest
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from hashlib import file_digest, sha256
+from typing import TYPE_CHECKING, Any
 
+from hep_flows.contract import Columns, HistogramResult, Scalar
 from hep_flows.errors import StoreError
-from hep_flows.store.access import why_read_only
-from hep_flows.store.memory import Memory
-from hep_flows.store.paths import Folder, key_name
-from hep_flows.store.sidecar import Sidecar, parse
+from hep_flows.store.about import Sidecar, parse
+from hep_flows.store.paths import Folder, key_name, why_read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from hep_flows.plugin import Result
-    from hep_flows.store.provenance import Provenance
+    from hep_flows.contract import Result
+    from hep_flows.store.about import Provenance
+
+# Results that this process made or read a short while ago, within a limit of bytes -----------------------------------------------
+
+Stamp = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    result: Result
+    nbytes: int
+    stamp: Stamp
+
+
+class Memory:
+    """The latest results, until they have more than ``limit`` bytes together.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes. A result that has more on its own is not kept.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._nbytes = 0
+        self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes are kept."""
+        return self._nbytes
+
+    def get(self, name: str, stamp: Stamp) -> Result | None:
+        """Give a result, if the files on disk are still those that it belongs to.
+
+        Parameters
+        ----------
+        name : str
+            The key, as digits.
+        stamp : tuple of int
+            What identifies the files.
+        """
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is None:
+                return None
+            if entry.stamp != stamp:
+                self._remove(name)
+                return None
+            self._entries.move_to_end(name)
+        return _separate(entry.result)
+
+    def put(self, name: str, stamp: Stamp, result: Result) -> None:
+        """Keep a result."""
+        nbytes = _size(result)
+        if nbytes > self._limit:
+            return
+        kept = _Entry(_separate(result), nbytes, stamp)
+        with self._lock:
+            self._remove(name)
+            self._entries[name] = kept
+            self._nbytes += nbytes
+            while self._nbytes > self._limit:
+                self._remove(next(iter(self._entries)))
+
+    def forget(self, name: str) -> None:
+        """Drop a result."""
+        with self._lock:
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        entry = self._entries.pop(name, None)
+        if entry is not None:
+            self._nbytes -= entry.nbytes
+
+
+def _size(result: Result) -> int:
+    match result:
+        case Columns(array):
+            return int(array.nbytes) + 1024
+        case Scalar(value):
+            return int(getattr(value, "nbytes", 0)) + 1024
+        case HistogramResult((counts, edges)):
+            return int(counts.nbytes + edges.nbytes) + 1024
+        case HistogramResult(histogram):
+            return int(histogram.view(flow=True).nbytes) + 8192
+
+
+def _separate(result: Result) -> Result:
+    """Give a result that the user may fill or add members to without changing the one that is kept."""
+    match result:
+        case Columns(array, rows):
+            return Columns(_shallow(array), rows)
+        case Scalar(value):
+            return Scalar(_shallow(value)) if type(value).__module__.startswith("awkward.") else result
+        case HistogramResult((counts, edges)):
+            return HistogramResult((counts.copy(), edges.copy()))
+        case HistogramResult(histogram):
+            return HistogramResult(histogram.copy())
+
+
+def _shallow(array: Any) -> Any:
+    """Give another wrapper of the same immutable layout."""
+    return type(array)(array.layout, behavior=array.behavior, attrs=array.attrs or None)
+
 
 # What reading a damaged file can raise, whichever library finds the damage.
 DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError)
@@ -168,7 +277,7 @@ class Store:
                 why=self.why_read_only,
                 do="give a folder of your own as the cache, and this one as a layer below it",
             )
-        from hep_flows.store.put import put
+        from hep_flows.store.parquet import put
 
         with self.claim(key):
             written = put(self.folder, name, result, provenance, step)
@@ -204,7 +313,7 @@ class Store:
         if not self.writable or self._held.get(name) == thread:
             yield False
             return
-        from hep_flows.store.claims import claimed
+        from hep_flows.store.commit import claimed
 
         with claimed(self.folder.lock(name), timeout_s=timeout_s, cancelled=cancelled) as waited:
             self._held[name] = thread
@@ -273,7 +382,7 @@ def _absolute(path: str | os.PathLike[str]) -> str:
 
 def _decoded(folder: Folder, sidecar: Sidecar) -> Result:
     if sidecar.inline is not None:
-        from hep_flows.store.results import from_inline
+        from hep_flows.store.histograms import from_inline
 
         return from_inline(sidecar.inline)
     from hep_flows.store.parquet import read_parquet
@@ -303,3 +412,52 @@ def _note_use(sidecar: str) -> None:
 def _warn(folder: Folder, name: str, error: BaseException) -> None:
     text = f"the stored result {name} in {folder.root} counts as missing: {str(error) or type(error).__name__}"
     warnings.warn(text, DamagedResultWarning, stacklevel=4)
+
+
+# Small things that are known about data, so that it need not be opened again: JSON files beside the results ----------------------
+#
+# A fact must follow from its name, as a result follows from its key. Facts may be deleted at any time, which costs time only.
+
+FORMAT = "hf-fact/1"
+MOST_BYTES = 64 * 1024 * 1024
+
+
+def read_fact(store: Store, name: bytes) -> Any:
+    """Give what was written under a name; None when there is nothing, or nothing that can be used."""
+    for folder in (store.folder, *store.layers):
+        with suppress(OSError, ValueError, RecursionError):
+            path = _path(folder.root, name)
+            if os.stat(path).st_size <= MOST_BYTES:
+                with open(path, "rb") as file:
+                    head, _, text = file.read().partition(b"\n")
+                if head == _head(name, text):
+                    return json.loads(text)
+    return None
+
+
+def write_fact(store: Store, name: bytes, value: Any) -> None:
+    """Write what is known under a name. Where it cannot be written it is found out again next time."""
+    if not store.writable:
+        return
+    path = _path(store.folder.root, name)
+    part = f"{store.folder.temporaries}/{key_name(name)}.{uuid.uuid4().hex[:12]}.fact"
+    text = json.dumps(value, separators=(",", ":")).encode()
+    with suppress(OSError):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.makedirs(store.folder.temporaries, exist_ok=True)
+        try:
+            with open(part, "xb") as file:
+                file.write(_head(name, text) + b"\n" + text)
+            os.replace(part, path)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(part)
+
+
+def _path(root: str, name: bytes) -> str:
+    checked = key_name(name)
+    return f"{root}/facts/{checked[:2]}/{checked}.json"
+
+
+def _head(name: bytes, text: bytes) -> bytes:
+    return f"{FORMAT} {key_name(name)} {sha256(text).hexdigest()}".encode()

@@ -16,13 +16,11 @@ import uhi.io.json
 import uproot
 
 from hep_flows import Histogram, nanoaod_table, parquet_table, plan, run, run_analysis, user_func
-from hep_flows.analysis.outputs.skim import Skim
-from hep_flows.analysis.outputs.whole_files import file_name
-from hep_flows.demo.generate import Recipe
-from hep_flows.demo.sample_files import sample_files
+from hep_flows.analysis.outputs import Skim, file_name
+from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.errors import StoreError
-from hep_flows.execute.run_result import Missing
-from hep_flows.store.pins import pin
+from hep_flows.execute.report import Missing
+from hep_flows.store.index import pin
 from hep_flows.store.store import Store
 
 pytestmark = pytest.mark.data
@@ -142,8 +140,8 @@ def test_no_event_is_a_skim_of_no_rows(fileset, out):
 
 def test_arrays_are_not_put_together_on_the_way(paths, out, monkeypatch):
     """With a folder, the parts go from the store to their files one by one."""
-    from hep_flows.execute.merge import Merging
-    from hep_flows.plugin import Columns
+    from hep_flows.contract import Columns
+    from hep_flows.execute.work import Merging
 
     merged = []
     add = Merging.add

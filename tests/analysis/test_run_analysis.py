@@ -11,7 +11,7 @@ import uproot
 
 from hep_flows import Histogram, nanoaod_table, run_analysis, user_func
 from hep_flows.errors import AnalysisError, HepFlowsError, LiteralError, SourceError, TaskError
-from hep_flows.execute.run_result import Missing
+from hep_flows.execute.report import Missing
 
 pytestmark = pytest.mark.data
 

@@ -86,7 +86,7 @@ def test_of_two_runs_into_one_folder_the_last_has_it(fileset, tmp_path, started)
 
 
 def test_a_run_waits_for_one_that_writes(fileset, tmp_path, started):
-    from hep_flows.store.claims import claimed
+    from hep_flows.store.commit import claimed
 
     out = tmp_path / "out"
     out.mkdir()

@@ -7,10 +7,9 @@ from typer.testing import CliRunner
 
 from hep_flows import Histogram, nanoaod_table, run
 from hep_flows.cli.main import app
-from hep_flows.demo.generate import Recipe
-from hep_flows.demo.sample_files import sample_files
+from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.errors import StoreError
-from hep_flows.execute import open_store
+from hep_flows.execute import results as open_store
 
 
 @pytest.fixture

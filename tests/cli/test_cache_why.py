@@ -9,9 +9,8 @@ from typer.testing import CliRunner
 
 from hep_flows import Histogram, nanoaod_table, plan, run
 from hep_flows.cli.main import app
-from hep_flows.demo.generate import Recipe
-from hep_flows.demo.sample_files import sample_files
-from hep_flows.execute import libraries
+from hep_flows.demo.sample import Recipe, sample_files
+from hep_flows.execute import history as libraries
 from hep_flows.plugins.hist.plugin import HistPlugin
 
 

@@ -13,10 +13,9 @@ import awkward as ak
 import pytest
 import uproot
 
-from hep_flows.plugins.servicex.addresses import configured_endpoints
-from hep_flows.plugins.servicex.endpoint import Query, Watch
+from hep_flows.plugins.servicex.addresses import RemoteSettings, configured_endpoints
+from hep_flows.plugins.servicex.query import Query, Watch
 from hep_flows.plugins.servicex.remote import RemoteServiceX
-from hep_flows.plugins.servicex.remote_settings import RemoteSettings
 
 COMMAND = [str(Path(sys.executable).parent / "hep-flows"), "servicex-sim"]
 QASTLE = "(call Select (call EventDataset 'bogus.root' 'events') (lambda (list e) (dict (list 'pt') (list (attr e 'pt1')))))"

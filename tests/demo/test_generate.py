@@ -6,7 +6,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from hep_flows.demo.generate import ELECTRON_ETA, Recipe, generate
+from hep_flows.demo.sample import ELECTRON_ETA, Recipe, generate
 
 RECIPE = Recipe(events=10_000)
 

@@ -6,9 +6,8 @@ import pytest
 import uproot
 
 from hep_flows import alias_scope, make_local
-from hep_flows.demo.generate import Recipe
 from hep_flows.demo.listings import listing_1, listing_1_nanoaod, listing_2, listing_2_nanoaod
-from hep_flows.demo.sample_files import sample_files
+from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.record.aliases import any_aliases
 
 

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 import uproot
 
-from hep_flows.demo import root_file
-from hep_flows.demo.generate import Recipe, generate
-from hep_flows.demo.sample_files import sample_files
+from hep_flows.demo import sample as root_file
+from hep_flows.demo.sample import Recipe, generate, sample_files
 from hep_flows.errors import SourceError
 
 RECIPE = Recipe(events=200)

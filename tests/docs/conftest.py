@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hep_flows.demo.generate import Recipe
-from hep_flows.demo.sample_files import sample_files
+from hep_flows.demo.sample import Recipe, sample_files
 
 sys.path.insert(0, str(Path(__file__).parent))
 

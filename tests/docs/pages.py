@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hep_flows.expr.functions import FUNCTIONS
-from hep_flows.record.awkward_hooks import awkward_names
-from hep_flows.record.numpy_hooks import numpy_names
+from hep_flows.record.hooks import awkward_names, numpy_names
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -10,16 +10,15 @@ import pytest
 from pages import DOCS, PAGES, ROOT, blocks_of, code_of, functions_not_documented
 
 import hep_flows
-from hep_flows import errors, plugin
+from hep_flows import contract as plugin
+from hep_flows import errors
 from hep_flows.errors import HepFlowsError
 from hep_flows.expr import nodes
 from hep_flows.expr.functions import FUNCTIONS
-from hep_flows.record.dataframe import DataFrame
-from hep_flows.record.histogram import Histogram
-from hep_flows.record.histogram_new import NewHistogram, NewHistogramWithAxes
-from hep_flows.record.methods import Aggregates
+from hep_flows.record.dataframe import Aggregates, DataFrame
+from hep_flows.record.histogram import Histogram, NewHistogram, NewHistogramWithAxes
 from hep_flows.settings import Settings
-from hep_flows.show.plan_view import PlanView
+from hep_flows.show.plan import PlanView
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 

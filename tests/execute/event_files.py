@@ -7,7 +7,7 @@ import numpy as np
 import uproot
 
 from hep_flows import Histogram
-from hep_flows.execute import open_store
+from hep_flows.execute import results as open_store
 
 
 def write(path, seed, n=40):

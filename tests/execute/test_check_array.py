@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hep_flows import render
-from hep_flows.execute.check_array import wrong_array
+from hep_flows.execute.work import wrong_array
 from tables_without_files import nano_record, table
 
 DF = table(nano_record(), "nanoaod")

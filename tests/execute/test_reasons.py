@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from event_files import fill, new_process, write
 
 from hep_flows import nanoaod_table, plan, run
-from hep_flows.execute import libraries
+from hep_flows.execute import history as libraries
+from hep_flows.execute.history import computed_because, replaced_by
 from hep_flows.execute.results import Results
-from hep_flows.execute.why_computed import computed_because, replaced_by
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.store.store import Store

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hep_flows import Histogram, render
+from hep_flows.contract import Columns, HistogramResult
 from hep_flows.errors import FieldError, PluginError, TaskError
-from hep_flows.execute.run_plan import run_and_report, run_plan
-from hep_flows.execute.schedule import schedule
+from hep_flows.execute.need import schedule
+from hep_flows.execute.run import run_and_report, run_plan
 from hep_flows.expr.nodes import Literal
 from hep_flows.expr.types import Histogram as HistogramItem
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
 from hep_flows.in_order import Stopped, in_order
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import Columns, HistogramResult
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.hist.plugin import HistPlugin
 from tiny_plugin import TinyPlugin, tiny_events, tiny_table
 

@@ -5,11 +5,11 @@ import shutil
 import pytest
 
 from hep_flows import Histogram, nanoaod_table, render
+from hep_flows.contract import RunContext
 from hep_flows.errors import SourceError
-from hep_flows.execute import retry
-from hep_flows.execute.run_plan import run_and_report
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import RunContext
+from hep_flows.execute import work as retry
+from hep_flows.execute.run import run_and_report
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.store.store import Store

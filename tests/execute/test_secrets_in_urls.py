@@ -10,8 +10,7 @@ import pytest
 from hep_flows import Histogram, nanoaod_table, plan, run
 from hep_flows.expr import build
 from hep_flows.expr.transport import decode, decode_together, encode, encode_together
-from hep_flows.plugins.servicex.addresses import Address
-from hep_flows.plugins.servicex.remote_identity import RemoteIdentity
+from hep_flows.plugins.servicex.addresses import Address, RemoteIdentity
 
 pytestmark = pytest.mark.data
 SECRET = "wehlmfqz"

@@ -11,12 +11,12 @@ import pytest
 
 from execute.event_files import new_process, write
 from hep_flows import Histogram, nanoaod_table, render, run, user_func
+from hep_flows.contract import RunContext
 from hep_flows.errors import TaskError
-from hep_flows.execute.run_plan import run_and_report
+from hep_flows.execute.run import run_and_report
 from hep_flows.in_order import Stopped
-from hep_flows.normalise import normalise
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import RunContext
+from hep_flows.planning.normalise import normalise
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.store.store import Store

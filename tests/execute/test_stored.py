@@ -13,9 +13,10 @@ import uproot
 
 from hep_flows import Histogram, make_local, nanoaod_table, plan, run, user_func
 from hep_flows.errors import SourceError, TaskError
-from hep_flows.execute import batches, open_store
+from hep_flows.execute import batches
+from hep_flows.execute import results as open_store
+from hep_flows.execute.report import Missing
 from hep_flows.execute.results import ResultNotStored
-from hep_flows.execute.run_result import Missing
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import DamagedResultWarning, Store
 
@@ -355,7 +356,7 @@ def test_big_files_are_stored_in_ranges(tmp_path, monkeypatch):
     first = run([events.MET.pt, events.MET.pt.Sum()], chunk_events=20, on_error="raise")
     assert first.values[0].to_list() == list(range(200))
     assert [r.batches_computed for r in first.report.tasks] == [4, 4]
-    monkeypatch.setattr("hep_flows.plugins.awkward.partitions.partitions", None)
+    monkeypatch.setattr("hep_flows.sources.read.partitions", None)
     new_process()
     done = run([events.MET.pt, events.MET.pt.Sum(), events.MET.pt.Max()], chunk_events=20, on_error="raise")
     assert [r.state for r in done.report.tasks] == ["cached", "cached", "computed"]

@@ -8,7 +8,7 @@ import pytest
 
 from expr.sample import call, expressions, leaf, near_jets, task_with_result
 from hep_flows.expr import build
-from hep_flows.expr.check import check
+from hep_flows.expr.python import check
 from hep_flows.expr.types import Float, Type
 
 

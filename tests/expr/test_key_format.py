@@ -13,8 +13,7 @@ import pytest
 
 from expr.sample import expressions
 from hep_flows import Histogram, nanoaod_table, run
-from hep_flows.demo.generate import Recipe
-from hep_flows.demo.sample_files import sample_files
+from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.transport import decode
 from hep_flows.expr.types import Histogram as HistogramItem

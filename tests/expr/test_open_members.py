@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hep_flows.expr import build
-from hep_flows.expr.open_members import OpenMembers
 from hep_flows.expr.transport import decode, encode
-from hep_flows.expr.types import Float, Int, Member, Record
+from hep_flows.expr.types import Float, Int, Member, OpenMembers, Record
 
 
 @pytest.fixture

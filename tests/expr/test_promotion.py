@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from hep_flows.expr import results
+from hep_flows.expr import functions as results
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.types import Bool, Float, Int, String
 

@@ -10,8 +10,7 @@ from calls import in_proportion
 from expr.sample import call, delta, expressions, leaf, lit, table
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
-from hep_flows.expr.from_python import from_python
-from hep_flows.expr.python_ast import to_python
+from hep_flows.expr.python import from_python, to_python
 
 EVENTS = {"events": table()}
 

@@ -98,7 +98,7 @@ def test_a_name_may_be_given_to_tables_and_results():
 
 
 def test_representation_is_the_line():
-    assert repr(PT) == "<Field events.Jet.pt>"
+    assert repr(PT) == f"<Field {PT.key.hex()[:8]}: {PT.type}>"
 
 
 def test_a_repeated_part_is_written_once():

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from hep_flows.errors import SourceError
-from hep_flows.filesets.read_fileset import read_fileset
+from hep_flows.filesets import read_fileset
 
 
 def one(fileset):

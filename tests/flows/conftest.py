@@ -43,7 +43,7 @@ def server(tmp_path_factory):
 @pytest.fixture
 def prefect(server, monkeypatch, tmp_path):
     """Let flows of this process use the server."""
-    from hep_flows.orchestrate.prefect_settings import shared_settings
+    from hep_flows.orchestrate.settings import shared_settings
 
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect-home"))
     with shared_settings(server.url):

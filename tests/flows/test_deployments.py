@@ -83,7 +83,7 @@ def _deployment_run(server, project, name):
     from prefect.deployments import run_deployment
     from prefect.exceptions import ObjectNotFound
 
-    from hep_flows.orchestrate.prefect_settings import shared_settings
+    from hep_flows.orchestrate.settings import shared_settings
 
     with shared_settings(server.url):
         end = time.monotonic() + 300

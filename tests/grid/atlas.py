@@ -11,9 +11,8 @@ import awkward as ak
 
 from grid.servers import Grid
 from grid.store_files import StoreFiles
-from hep_flows.demo.generate import Recipe, generate
-from hep_flows.demo.write_physlite import write_physlite
-from hep_flows.testing.servicex_sim.datasets import Datasets
+from hep_flows.demo.sample import Recipe, generate, write_physlite
+from hep_flows.testing.servicex_sim.work import Datasets
 from plugins.servicex.edm.columns import read_columns, write_columns
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 
 from grid.servers import TOKEN, Grid, datasets_of
 from grid.store_files import StoreFiles, write_store
-from hep_flows.testing.servicex_sim.science import UprootScience
-from hep_flows.testing.servicex_sim.simulator import Simulator
+from hep_flows.testing.servicex_sim.server import Simulator
+from hep_flows.testing.servicex_sim.work import UprootScience
 from plugins.servicex.remote_runs import Clock, client_clock
 
 
@@ -97,7 +97,7 @@ def grid(start, store, tmp_path) -> Grid:
 @pytest.fixture(scope="session")
 def private_server(tmp_path_factory):
     """Give a Prefect server, as a run starts one for itself."""
-    from hep_flows.orchestrate.embedded import EmbeddedServer
+    from hep_flows.orchestrate.server import EmbeddedServer
 
     made = EmbeddedServer(str(tmp_path_factory.mktemp("server") / "prefect"))
     made.api_url()

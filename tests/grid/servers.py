@@ -13,12 +13,12 @@ from grid.store_files import DATASET, EMPTY, OPEN_DATA, StoreFiles
 from hep_flows import run, servicex_table
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import Store
-from hep_flows.testing.servicex_sim.datasets import Datasets
+from hep_flows.testing.servicex_sim.work import Datasets
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hep_flows.testing.servicex_sim.simulator import Simulator
+    from hep_flows.testing.servicex_sim.server import Simulator
 
 TOKEN = "refresh-token-that-nobody-may-see"
 CUT = 30

@@ -12,8 +12,8 @@ import pytest
 from grid.servers import TOKEN, analysis, check, n_delivered, run_in_time
 from grid.store_files import DATASET, EMPTY
 from hep_flows.errors import HepFlowsError
-from hep_flows.execute.run_result import Missing
-from hep_flows.plugins.servicex.remote_settings import RemoteSettings
+from hep_flows.execute.report import Missing
+from hep_flows.plugins.servicex.addresses import RemoteSettings
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
 from plugins.servicex.remote_runs import looked_again
 

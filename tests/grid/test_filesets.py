@@ -14,8 +14,8 @@ from grid.store_files import DATASET, OPEN_DATA
 from hep_flows import run_analysis
 from hep_flows.cli.main import app
 from hep_flows.errors import SourceError
-from hep_flows.execute.run_result import Missing
-from hep_flows.filesets.read_fileset import read_fileset
+from hep_flows.execute.report import Missing
+from hep_flows.filesets import read_fileset
 
 ANALYSIS = f"""
 def analysis(events):

@@ -10,11 +10,10 @@ from grid.servers import analysis
 from grid.store_files import DATASET
 from hep_flows import nanoaod_table, plan, servicex_table, xaod_table
 from hep_flows.demo import listings
-from hep_flows.demo.generate import Recipe
-from hep_flows.demo.sample_files import sample_files
+from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.expr.nodes import Dataset, Map
 from hep_flows.expr.walk import postorder
-from hep_flows.plugins.servicex import typed_xaod
+from hep_flows.plugins.servicex.xaod import schema as typed_xaod
 
 BY_NAME = "known by name only: servicex_table(..., refresh=True) asks the server anew"
 

@@ -10,10 +10,9 @@ from grid.servers import CUT, Grid, analysis, check, datasets_of, run_in_time
 from grid.store_files import DATASET, OPEN_DATA, StoreFiles
 from hep_flows import make_local, nanoaod_table, plan, run, servicex_table, user_func
 from hep_flows.demo import listings
-from hep_flows.demo.generate import Recipe
-from hep_flows.demo.sample_files import sample_files
+from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.errors import SourceError
-from hep_flows.testing.servicex_sim.datasets import Datasets
+from hep_flows.testing.servicex_sim.work import Datasets
 
 
 @pytest.fixture(scope="session")

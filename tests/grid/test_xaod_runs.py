@@ -14,8 +14,8 @@ from grid.servers import run_in_time
 from hep_flows import Histogram, make_local, plan, user_func, xaod_table
 from hep_flows.demo import listings
 from hep_flows.errors import HepFlowsError
-from hep_flows.execute.run_result import Missing
-from hep_flows.plugins.servicex import typed_xaod
+from hep_flows.execute.report import Missing
+from hep_flows.plugins.servicex.xaod import schema as typed_xaod
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, RequestFault
 from plugins.servicex.edm.compiled import Compiler, need_compiler
 from plugins.servicex.remote_runs import looked_again

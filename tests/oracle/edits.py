@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Call, Expr, Field, Literal
-from hep_flows.expr.remake import made_call
+from hep_flows.expr.transport import made_call
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
 from oracle.rewritten import rewritten

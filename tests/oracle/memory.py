@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
-from hep_flows.execute.run_plan import run_plan
+from hep_flows.contract import Columns, HistogramResult, No, Partition, Program, Scalar, Yes
+from hep_flows.execute.run import run_plan
 from hep_flows.expr.types import Histogram, Record, String
 from hep_flows.expr.walk import postorder
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import Columns, HistogramResult, No, Partition, Program, Scalar, Yes
-from hep_flows.plugins.awkward.run_tasks import merge_parts, run_tasks
+from hep_flows.planning.plan import make_plan
+from hep_flows.plugins.awkward.evaluate import merge_parts, run_tasks
 from hep_flows.plugins.hist.plugin import HistPlugin
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from hep_flows.contract import Key, Label, Result, RunContext, Task
     from hep_flows.expr.nodes import Dataset, Expr
     from hep_flows.expr.types import Member
-    from hep_flows.planning.task import Key, Task
-    from hep_flows.plugin import Label, Result, RunContext
     from oracle.tables import Table
 
 Path = tuple[str, ...]

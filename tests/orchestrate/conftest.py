@@ -21,7 +21,7 @@ def _prefect_of_nobody(monkeypatch):
 @pytest.fixture(scope="session")
 def private_server(tmp_path_factory):
     """Give a server, as a run starts one for itself."""
-    from hep_flows.orchestrate.embedded import EmbeddedServer
+    from hep_flows.orchestrate.server import EmbeddedServer
 
     made = EmbeddedServer(str(tmp_path_factory.mktemp("server") / "prefect"))
     made.api_url()

@@ -58,9 +58,9 @@ def bits(value):
 
 def inline(asked, **options):
     """Give the values of a run within this process that neither finds nor stores anything."""
-    from hep_flows.execute.run_plan import run_plan
-    from hep_flows.normalise import normalise
-    from hep_flows.planning.make_plan import make_plan
+    from hep_flows.execute.run import run_plan
+    from hep_flows.planning.normalise import normalise
+    from hep_flows.planning.plan import make_plan
     from hep_flows.plugins import installed
     from hep_flows.verbs import _asked
 
@@ -89,6 +89,6 @@ def n_computed(done):
 
 def new_process():
     """Forget what this process has in memory of the store."""
-    from hep_flows.execute import open_store
+    from hep_flows.execute import results as open_store
 
     open_store.store_of.cache_clear()

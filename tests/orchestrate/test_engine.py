@@ -11,12 +11,10 @@ from jet_files import fill
 
 from hep_flows import nanoaod_table, run
 from hep_flows.errors import OrchestrationError, SourceError, StoreError, TaskError
-from hep_flows.execute.report import RunReport
-from hep_flows.execute.retry import is_transient
-from hep_flows.execute.task_rows import TaskRow
-from hep_flows.orchestrate.engine import Situation, asked_engine, chosen, configured_at
-from hep_flows.orchestrate.outcome import Outcome
-from hep_flows.orchestrate.reports import together
+from hep_flows.execute.report import RunReport, TaskRow
+from hep_flows.execute.work import is_transient
+from hep_flows.orchestrate.flow import Outcome
+from hep_flows.orchestrate.run import Situation, asked_engine, chosen, configured_at, together
 from hep_flows.orchestrate.server import Server, _note
 from hep_flows.orchestrate.units import Unit
 

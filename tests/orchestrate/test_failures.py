@@ -14,7 +14,7 @@ from prefect_view import latest
 
 from hep_flows import nanoaod_table, run, user_func
 from hep_flows.errors import HepFlowsError, SourceError, TaskError
-from hep_flows.execute.run_result import Missing
+from hep_flows.execute.report import Missing
 
 
 def broken(path, how):
@@ -173,7 +173,7 @@ class Busy(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def busy(files, monkeypatch):
     """Give the address of a file on a server, and the list of the answers that it gives before it serves the file."""
-    from hep_flows.orchestrate import tasks
+    from hep_flows.orchestrate import flow as tasks
 
     monkeypatch.setattr(tasks, "DELAYS_S", (0.1, 0.2, 0.4))
     handler = type("Handler", (Busy,), {"file": Path(files[0]), "answers": []})

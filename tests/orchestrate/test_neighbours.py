@@ -165,7 +165,7 @@ def test_events_of_a_run_go_to_its_own_server_whatever_went_before(files, served
     from prefect import flow, task
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from hep_flows.orchestrate.embedded import EmbeddedServer
+    from hep_flows.orchestrate.server import EmbeddedServer
 
     other = EmbeddedServer(str(tmp_path / "other"))
     try:

@@ -10,8 +10,8 @@ import pytest
 from jet_files import bits, fill, inline, new_process
 
 from hep_flows import nanoaod_table, run
-from hep_flows.execute.run_result import Missing
-from hep_flows.plugins.awkward.known_files import SETTLED_S
+from hep_flows.execute.report import Missing
+from hep_flows.sources.known_files import SETTLED_S
 
 
 def asked(files):

@@ -17,7 +17,7 @@ from long_run import asked, shown
 from hep_flows import run
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import Store
-from hep_flows.store.verify import verify
+from hep_flows.store.upkeep import verify
 
 SCRIPT = Path(__file__).parent / "long_run.py"
 N_FILES = 6
@@ -129,8 +129,7 @@ def test_processes_at_once_compute_everything_once(folder, undisturbed, tmp_path
 
 
 def test_a_server_that_dies_in_the_middle_costs_nothing_but_its_records(folder, undisturbed, cache_folder):
-    from hep_flows.orchestrate.embedded import EmbeddedServer
-    from hep_flows.orchestrate.server import Server, _note
+    from hep_flows.orchestrate.server import EmbeddedServer, Server, _note
 
     server = EmbeddedServer(str(cache_folder / "prefect"))
     server.api_url()

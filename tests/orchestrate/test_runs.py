@@ -78,10 +78,9 @@ def test_a_deleted_column_of_one_file_is_computed_again_and_shows_among_cached_o
     asked = {"jets": events.Jet.pt / 7, "met": events.MET.pt / 7, "sum": (events.MET.pt / 8).Sum()}
     first = run(asked, engine="embedded", on_error="raise")
     row = next(r for r in first.report.tasks if "Jet" in r.label)
-    from hep_flows.execute.batches import Batches
-    from hep_flows.execute.keys import Keys
+    from hep_flows.execute.batches import Batches, Keys
     from hep_flows.execute.results import Results
-    from hep_flows.planning.make_plan import make_plan
+    from hep_flows.planning.plan import make_plan
     from hep_flows.plugins import installed
 
     plugins = installed(())

@@ -17,7 +17,7 @@ from prefect_view import latest
 from hep_flows import nanoaod_table, run
 from hep_flows.errors import OrchestrationError
 from hep_flows.orchestrate import server as servers
-from hep_flows.orchestrate.address import is_healthy
+from hep_flows.orchestrate.server import is_healthy
 
 
 def command(cache, *words):

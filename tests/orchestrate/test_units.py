@@ -11,18 +11,15 @@ from jet_files import bits, everything, fill, inline, write
 
 from hep_flows import Histogram, nanoaod_table, run, user_func
 from hep_flows.execute import batches as batches_module
-from hep_flows.execute.batches import Batches
-from hep_flows.execute.keys import Keys
+from hep_flows.execute.batches import Batches, Keys
 from hep_flows.execute.machine import Limits
-from hep_flows.execute.needs import needs
-from hep_flows.execute.open_store import open_store
-from hep_flows.execute.results import Results
-from hep_flows.normalise import normalise
+from hep_flows.execute.need import needs
+from hep_flows.execute.results import Results, open_store
 from hep_flows.orchestrate import units as units_module
-from hep_flows.orchestrate.names import name_of
-from hep_flows.orchestrate.units import MOST_UNITS, Wanted, closure, units_of
-from hep_flows.orchestrate.work import Session, run_unit
-from hep_flows.planning.make_plan import make_plan
+from hep_flows.orchestrate.flow import name_of
+from hep_flows.orchestrate.units import MOST_UNITS, Session, Wanted, closure, run_unit, units_of
+from hep_flows.planning.normalise import normalise
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins import installed
 from hep_flows.settings import read_settings
 from hep_flows.store.index import sidecars
@@ -237,7 +234,7 @@ def test_long_names_are_cut(files):
 
 
 def test_a_unit_crosses_a_process_as_json(files):
-    from hep_flows.orchestrate.carried import _as_json, _unit
+    from hep_flows.orchestrate.units import _as_json, _unit
 
     units, _ = divided(everything(nanoaod_table(files)), shard_batches=2)
     for unit in units:

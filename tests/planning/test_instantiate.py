@@ -4,14 +4,13 @@ import pytest
 
 from hep_flows import render
 from hep_flows.errors import FieldError
+from hep_flows.execute.history import changes, shape
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.types import Float, Member, Record
 from hep_flows.expr.walk import postorder
-from hep_flows.planning.batch_key import batch_key
-from hep_flows.planning.changes import changes, shape
-from hep_flows.planning.instantiate import instantiate
-from hep_flows.planning.make_plan import make_plan
+from hep_flows.planning.keys import batch_key
+from hep_flows.planning.plan import instantiate, make_plan
 from tiny_plugin import TinyPlugin, tiny_table
 
 

@@ -12,7 +12,7 @@ from hep_flows.errors import AxisError, NoPluginError, PlanError
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Dataset, Input
 from hep_flows.expr.walk import postorder
-from hep_flows.planning.make_plan import make_plan
+from hep_flows.planning.plan import make_plan
 from hep_flows.planning.spread import spread
 from hep_flows.plugins.hist.plugin import HistPlugin
 from tiny_plugin import TinyPlugin, tiny_table

@@ -7,8 +7,8 @@ from importlib.metadata import EntryPoint
 import pytest
 
 import hep_flows.plugins
+from hep_flows.contract import Describing, Plugin, Splitting
 from hep_flows.errors import PluginError
-from hep_flows.plugin import Describing, Plugin, Splitting
 from hep_flows.plugins import find, installed, registered
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hep_flows.expr.check import check
-from hep_flows.normalise import normalise
+from hep_flows.expr.python import check
+from hep_flows.planning.normalise import normalise
 from oracle.compare import differences
 from oracle.interpreter import interpret
 from oracle.memory import evaluated

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from hep_flows.expr.check import check
+from hep_flows.expr.python import check
 from hep_flows.expr.text import one_line
-from hep_flows.normalise import PASSES, normalise
+from hep_flows.planning.normalise import PASSES, normalise
 from oracle.compare import differences
 from oracle.expressions import cases
 from oracle.interpreter import interpret

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from hep_flows.errors import SourceLine
 from hep_flows.execute import batches
-from hep_flows.execute.run_plan import run_and_report
-from hep_flows.execute.status import plan_status
+from hep_flows.execute.history import WIDTH, plan_status
+from hep_flows.execute.run import run_and_report
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.text import one_line
 from hep_flows.expr.walk import postorder
-from hep_flows.planning.changes import WIDTH
-from hep_flows.planning.make_plan import make_plan
+from hep_flows.planning.plan import make_plan
 from hep_flows.store.store import Store
 from oracle.compare import differences
 from oracle.edits import edited

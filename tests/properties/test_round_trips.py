@@ -9,19 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expr.test_key_format import axes, key
-from hep_flows.expr.check import check
-from hep_flows.expr.from_python import from_python
+from hep_flows.contract import Numerics, Plan
 from hep_flows.expr.nodes import Bound, Map
-from hep_flows.expr.python_ast import to_python
+from hep_flows.expr.python import check, from_python, to_python
 from hep_flows.expr.text import one_line, tree_text
 from hep_flows.expr.transport import decode, encode
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.cut import Borders, cut
 from hep_flows.planning.spread import spread
-from hep_flows.planning.task import Plan
-from hep_flows.plugin import Numerics
-from hep_flows.show.plan_graph import plan_svg
-from hep_flows.show.plan_text import plan_text
+from hep_flows.show.plan import plan_svg, plan_text
 from oracle.expressions import cases
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from hep_flows.execute.run_plan import run_plan
+from hep_flows.contract import Scalar, Yes
+from hep_flows.execute.run import run_plan
 from hep_flows.expr.nodes import Literal
 from hep_flows.expr.text import one_line
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
-from hep_flows.normalise import normalise
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import Scalar, Yes
+from hep_flows.planning.normalise import normalise
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from oracle.expressions import cases
 from oracle.memory import MemoryPlugin

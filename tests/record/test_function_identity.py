@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hep_flows.record.function_code import code_identity
+from hep_flows.functions.identity import code_identity
 
 BASE = """
 import functools

@@ -9,7 +9,7 @@ import pytest
 
 from hep_flows import make_local, nanoaod_table, run, user_func
 from hep_flows.errors import TaskError
-from hep_flows.record.function_code import code_identity
+from hep_flows.functions.identity import code_identity
 
 BY = {"factor": 2.0}
 FACTOR = 2.0

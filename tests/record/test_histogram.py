@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hep_flows import Histogram, render
 from hep_flows.errors import AxisError, ControlFlowError, LiteralError, RecordError
-from hep_flows.plugins.hist.template import template
+from hep_flows.plugins.hist.fill import template
 
 NEW = Histogram.new
 

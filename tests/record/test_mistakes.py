@@ -17,11 +17,10 @@ import pytest
 
 from hep_flows import Histogram, make_local, nanoaod_table, plan, run, tree_table
 from hep_flows.errors import HepFlowsError
+from hep_flows.functions.user import user_func
 from hep_flows.record.aliases import alias_scope, define_alias
 from hep_flows.record.callables import curry
-from hep_flows.record.dataframe import DataFrame
-from hep_flows.record.objects import exclusive_class
-from hep_flows.record.user_func import user_func
+from hep_flows.record.dataframe import DataFrame, exclusive_class
 from tables_without_files import nano_record, table, xaod_record
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "mistakes.txt"

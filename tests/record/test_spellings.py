@@ -189,7 +189,7 @@ def test_xaod_names(atlas: DataFrame) -> None:
 
 
 def test_recording_calls_no_user_function(df: DataFrame) -> None:
-    from hep_flows.record.user_func import user_func
+    from hep_flows.functions.user import user_func
 
     @user_func
     def fails(x: float) -> float:

@@ -6,7 +6,7 @@ import pytest
 
 from hep_flows import make_local, render, user_func
 from hep_flows.errors import LiteralError
-from hep_flows.expr.cpp_function import CppFunction
+from hep_flows.expr.functions import CppFunction
 from hep_flows.expr.transport import decode, encode
 from tables_without_files import nano_record, table
 

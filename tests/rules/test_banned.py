@@ -7,23 +7,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text()) for p in sorted((ROOT / "hep_flows").rglob("*.py"))}
-KEY_MODULES = {"hep_flows/expr/key.py", "hep_flows/planning/task_key.py"}
+KEY_MODULES = {"hep_flows/expr/key.py", "hep_flows/planning/keys.py"}
 MODULES_THAT_RUN_CODE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 
 # Where any error may be taken without being raised again, and why.
 BROAD_HANDLERS = {
-    "hep_flows/plugins/awkward/user_functions.py": "a user's body may raise anything on whole arrays; its elements decide",
-    "hep_flows/execute/run_stream.py": "whatever ends a stream is the reason of every batch that it did not deliver",
-    "hep_flows/testing/servicex_sim/rest.py": "a code generator raises what it likes, and the server lives on",
+    "hep_flows/plugins/awkward/functions.py": "a user's body may raise anything on whole arrays; its elements decide",
+    "hep_flows/execute/run.py": "whatever ends a stream is the reason of every batch that it did not deliver",
+    "hep_flows/testing/servicex_sim/server.py": "a code generator raises what it likes, and the server lives on",
     "hep_flows/testing/servicex_sim/work.py": "a query raises what it likes, and the file has failed as in a transformer",
-    "hep_flows/plugins/awkward/rntuple.py": "a field that the library fails on cannot be read, and the others can",
-    "hep_flows/plugins/awkward/ttree.py": "a branch that the library fails on cannot be read, and the others can",
+    "hep_flows/sources/root.py": "a field that the library fails on cannot be read, and the others can",
     "hep_flows/plugins/__init__.py": "a plug-in that cannot be loaded is a reason to show, whatever foreign code raises",
 }
 
 # Where Python that was made a moment ago is executed, and why it is our own.
 MODULES_THAT_EXECUTE = {
-    "hep_flows/plugins/servicex/eager.py": "func_adl_uproot writes Python from a query that this process made of a user's expression",
+    "hep_flows/plugins/servicex/embedded.py": "func_adl_uproot writes Python from a query that this process made of a user's expression",
 }
 
 

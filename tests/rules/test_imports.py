@@ -70,5 +70,5 @@ def test_help_of_the_command_loads_no_array_library():
 
 
 def test_a_folder_does_not_hide_the_verb_of_its_name():
-    _loaded_after("import hep_flows.planning.task, hep_flows.verbs\nfrom hep_flows import plan\nassert callable(plan), plan")
-    _loaded_after("from hep_flows import plan\nimport hep_flows.planning.task\nassert callable(hep_flows.plan), hep_flows.plan")
+    _loaded_after("import hep_flows.contract, hep_flows.verbs\nfrom hep_flows import plan\nassert callable(plan), plan")
+    _loaded_after("from hep_flows import plan\nimport hep_flows.contract\nassert callable(hep_flows.plan), hep_flows.plan")

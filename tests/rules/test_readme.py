@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hep_flows.demo.generate import Recipe
-from hep_flows.demo.sample_files import sample_files
+from hep_flows.demo.sample import Recipe, sample_files
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from expr.sample import SPEC, call, delta, expressions, leaf, lit
+from hep_flows.contract import Numerics, Plan
 from hep_flows.errors import SourceLine
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Call, Dataset, Field
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.cut import Borders, cut
 from hep_flows.planning.spread import spread
-from hep_flows.planning.task import Plan
-from hep_flows.plugin import Numerics
 
 
 def by_kind(node):

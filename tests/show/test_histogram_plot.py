@@ -3,7 +3,7 @@
 import hist
 import pytest
 
-from hep_flows.show.histogram_plot import save_histogram_plot
+from hep_flows.show.histogram import save_histogram_plot
 
 
 def _filled(values):

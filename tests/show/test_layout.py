@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from hep_flows.show.layout import layered
+from hep_flows.show.plan import layered
 
 
 def sizes(names, width=80.0, height=20.0):

@@ -11,7 +11,7 @@ import pytest
 from calls import in_proportion
 from expr.sample import call, delta, leaf, lit, table
 from hep_flows.expr import build
-from hep_flows.show.plan_graph import plan_html, plan_svg
+from hep_flows.show.plan import plan_html, plan_svg
 from show.plans import plan_of, plans
 
 SVG = "{http://www.w3.org/2000/svg}"

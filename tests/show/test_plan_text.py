@@ -10,8 +10,7 @@ from calls import in_proportion
 from expr.sample import call, leaf
 from golden_files import assert_golden
 from hep_flows.expr import build
-from hep_flows.show.plan_text import plan_text
-from hep_flows.show.steps import steps
+from hep_flows.show.plan import plan_text, steps
 from show.plans import plan_of, plans
 
 

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from hep_flows.plugin import Scalar
+from hep_flows.contract import Scalar
 from hep_flows.store.store import Store
 
 KEY = bytes(range(32))

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hep_flows.contract import Columns
 from hep_flows.errors import StoreError
-from hep_flows.plugin import Columns
 from hep_flows.store.parquet import pack, read_parquet, write_parquet
 
 NUMBERS = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
+from hep_flows.contract import Scalar
 from hep_flows.errors import StoreError
-from hep_flows.plugin import Scalar
-from hep_flows.store.claims import claimed, claimed_if_free
+from hep_flows.store.commit import claimed, claimed_if_free
 from hep_flows.store.store import Store
 
 COMPUTE = """

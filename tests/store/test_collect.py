@@ -5,15 +5,13 @@ import time
 
 import pytest
 
+from hep_flows.contract import Scalar
 from hep_flows.errors import StoreError
-from hep_flows.plugin import Scalar
-from hep_flows.store.claims import claimed
-from hep_flows.store.collect import collect
-from hep_flows.store.index import listed
-from hep_flows.store.pins import pin
-from hep_flows.store.provenance import Provenance
+from hep_flows.store.about import Provenance
+from hep_flows.store.commit import claimed
+from hep_flows.store.index import listed, pin
 from hep_flows.store.store import Store
-from hep_flows.store.verify import verify
+from hep_flows.store.upkeep import collect, verify
 
 WORDS = "abcde"
 
@@ -170,7 +168,7 @@ def test_ten_thousand_rows_are_sorted_out_quickly(store, key, monkeypatch):
     store.put(key("a"), Scalar(1))
     row = next(iter(listed(store).values()))
     rows = {key(str(n)).hex(): type(row)(key(str(n)).hex(), "scalar", "int", 1, 10, "", used=float(n)) for n in range(10_000)}
-    monkeypatch.setattr("hep_flows.store.collect.listed", lambda _: rows)
+    monkeypatch.setattr("hep_flows.store.upkeep.listed", lambda _: rows)
     start = time.process_time()
     assert len(collect(store, limit_bytes=50_000, dry_run=True).removed) == 5000
     assert time.process_time() - start < 1

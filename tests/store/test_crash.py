@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hep_flows.plugin import Scalar
+from hep_flows.contract import Scalar
 from hep_flows.store.store import Store
-from hep_flows.store.verify import verify
+from hep_flows.store.upkeep import verify
 
 KEY = bytes(range(32))
 WRITER = Path(__file__).with_name("crash_writer.py")

@@ -9,8 +9,8 @@ import hist
 import numpy as np
 import pytest
 
-from hep_flows.plugin import Columns, HistogramResult, Scalar
-from hep_flows.store.sidecar import Sidecar, parse
+from hep_flows.contract import Columns, HistogramResult, Scalar
+from hep_flows.store.about import Sidecar, parse
 from hep_flows.store.store import DamagedResultWarning, Store
 
 RESULTS = {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hep_flows.errors import StoreError
-from hep_flows.store.exact_json import decoded, encoded
+from hep_flows.store.histograms import decoded, encoded
 
 PLAIN = st.recursive(
     st.none()

@@ -7,8 +7,8 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from hep_flows.contract import Columns, Scalar
 from hep_flows.errors import StoreError
-from hep_flows.plugin import Columns, Scalar
 from hep_flows.store.commit import full_disk
 from hep_flows.store.store import Store
 

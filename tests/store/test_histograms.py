@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hep_flows.contract import HistogramResult
 from hep_flows.errors import StoreError
-from hep_flows.plugin import HistogramResult
+from hep_flows.store.histograms import from_inline, inline
 from hep_flows.store.parquet import METADATA, pack, read_parquet, write_parquet
-from hep_flows.store.results import from_inline, inline
 
 A, S, T = hist.axis, hist.storage, hist.axis.transform
 NAME = "0" * 64

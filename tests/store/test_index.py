@@ -10,10 +10,9 @@ from hashlib import sha256
 import diskcache
 import pytest
 
-from hep_flows.plugin import Scalar
-from hep_flows.store.index import listed, rebuild
-from hep_flows.store.pins import pin, pins, unpin
-from hep_flows.store.provenance import Provenance
+from hep_flows.contract import Scalar
+from hep_flows.store.about import Provenance
+from hep_flows.store.index import listed, pin, pins, rebuild, unpin
 from hep_flows.store.store import Store
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import hep_flows as hf
 from hep_flows import Histogram, nanoaod_table, xaod_table
-from hep_flows.plugin import Columns, HistogramResult, Scalar
+from hep_flows.contract import Columns, HistogramResult, Scalar
 
 pytestmark = pytest.mark.data
 PT = Histogram.new.Reg(50, 0, 200, name="pt", label="$p_T$").StrCat([], growth=True, name="which").Weight()

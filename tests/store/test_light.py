@@ -7,7 +7,7 @@ import awkward as ak
 import hist
 import pytest
 
-from hep_flows.plugin import Columns, HistogramResult, Scalar
+from hep_flows.contract import Columns, HistogramResult, Scalar
 
 RESULTS = {
     "n": Scalar(1),

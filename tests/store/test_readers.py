@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from hep_flows.plugin import Columns, HistogramResult, Scalar
-from hep_flows.store.provenance import Provenance
+from hep_flows.contract import Columns, HistogramResult, Scalar
+from hep_flows.store.about import Provenance
 
 EVENTS = ak.Array({
     "run": np.array([1, 2, 3], dtype=np.uint32),

@@ -7,8 +7,8 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from hep_flows.contract import Columns, Scalar
 from hep_flows.errors import StoreError
-from hep_flows.plugin import Columns, Scalar
 
 VALUES = [
     True, False, None, 0, -1, 2**63 - 1, 2**63, -(2**70), 10**5000, 0.1, 5e-324, math.inf, -math.inf, 1e308, "", "pT > 30 GeV", "żółć",

@@ -10,10 +10,10 @@ import hist
 import numpy as np
 import pytest
 
+from hep_flows.contract import Columns, HistogramResult, Scalar
 from hep_flows.errors import StoreError
-from hep_flows.plugin import Columns, HistogramResult, Scalar
-from hep_flows.store.pins import pin, unpin
-from hep_flows.store.provenance import Provenance
+from hep_flows.store.about import Provenance
+from hep_flows.store.index import pin, unpin
 from hep_flows.store.store import Store
 
 FOREIGN = [

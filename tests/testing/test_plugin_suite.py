@@ -10,14 +10,12 @@ from pathlib import Path
 import awkward as ak
 import pytest
 
+from hep_flows.contract import Columns, No, Yes
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.nodes import Call
-from hep_flows.plugin import Columns, No, Yes
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
-from hep_flows.testing.every_node import every_node
-from hep_flows.testing.plugin_suite import PluginSuite
-from hep_flows.testing.sample_table import sample_table
+from hep_flows.testing.suite import PluginSuite, every_node, sample_table
 
 
 class TestAwkward(PluginSuite):

@@ -17,9 +17,9 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from file_functions.sample_corrections import dense_model, network, write_corrections, write_model
+from functions.sample_corrections import dense_model, network, write_corrections, write_model
 from hep_flows import plugins, run
-from hep_flows.execute import open_store
+from hep_flows.execute import results as open_store
 
 N_EVENTS = 60
 ANALYSIS = (Path(__file__).parent / "analysis.txt").read_text()

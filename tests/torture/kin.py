@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from hep_flows.contract import No, Yes
 from hep_flows.expr.nodes import Call
-from hep_flows.plugin import No, Yes
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench import Project, write_file
 
-from file_functions.sample_corrections import (
+from functions.sample_corrections import (
     corrections,
     dense_model,
     named,

@@ -10,9 +10,9 @@ import pytest
 from processes import command, committed, finished, start
 
 from hep_flows import nanoaod_table, run
-from hep_flows.execute import open_store
+from hep_flows.execute import results as open_store
 from hep_flows.store.store import DamagedResultWarning, Store
-from hep_flows.store.verify import verify
+from hep_flows.store.upkeep import verify
 
 
 def _flip(path):

@@ -11,7 +11,7 @@ import pytest
 from processes import committed, finished, start
 
 from hep_flows.store.store import Store
-from hep_flows.store.verify import verify
+from hep_flows.store.upkeep import verify
 
 KILLS = int(os.environ.get("HEP_FLOWS_KILLS", "10"))
 

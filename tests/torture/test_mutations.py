@@ -9,9 +9,9 @@ import pytest
 from bench import Project, same
 from mutations import MUTATIONS
 
-from hep_flows.plugins.awkward import known_files
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
+from hep_flows.sources import known_files
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import subprocess
 import pytest
 
 from hep_flows import nanoaod_table, run
-from hep_flows.execute import open_store
+from hep_flows.execute import results as open_store
 from hep_flows.execute.results import ResultNotStored
 from hep_flows.store.store import Store
-from hep_flows.store.verify import verify
+from hep_flows.store.upkeep import verify
 
 
 @pytest.fixture

@@ -6,30 +6,134 @@ again. Between the two, the same functions work as outside of any loop, on all e
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, assert_never
 
+import awkward as ak
 import numpy as np
 
+from hep_flows.contract import Columns, Scalar
 from hep_flows.errors import PluginError, TaskError
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Int, Loop, Record, String
 from hep_flows.expr.walk import postorder, uses
-from hep_flows.plugins.awkward import structure, totals
-from hep_flows.plugins.awkward.align import Argument, aligned, constant, one_for_each_list, spread
-from hep_flows.plugins.awkward.calls import elementwise_call
-from hep_flows.plugins.awkward.needed_leaves import needed_fields
+from hep_flows.plugins.awkward import reduce
+from hep_flows.plugins.awkward.functions import elementwise_call, repeated
+from hep_flows.plugins.awkward.needed import Output, leaves_of, needed_fields, output_of, path_of
 from hep_flows.plugins.awkward.reduce import reduced
-from hep_flows.plugins.awkward.strings import repeated
-from hep_flows.plugins.awkward.values import Constant, Lists, Selection, Value, dtype_of, selected, take
+from hep_flows.plugins.awkward.values import (
+    Argument,
+    Constant,
+    Flat,
+    Frames,
+    Lists,
+    Selection,
+    Value,
+    aligned,
+    composed,
+    constant,
+    dtype_of,
+    items_at,
+    kept_lists,
+    offsets_of,
+    one_for_each_list,
+    selected,
+    spread,
+    take,
+    texts,
+)
+from hep_flows.sources.read import Lacking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from hep_flows.plugins.awkward.frames import Frame, Frames
-    from hep_flows.plugins.awkward.leaves import Leaves
-    from hep_flows.plugins.awkward.values import Mask
+    from hep_flows.contract import Key, Partition, Result, RunContext, Slice, Task
+    from hep_flows.expr.types import Axis, Item, Type
+    from hep_flows.plugins.awkward.needed import Path
+    from hep_flows.plugins.awkward.values import Frame, Indices, Mask
+
+    Read = Callable[[Dataset, Partition, Sequence[Path]], Mapping[Path, Any]]
+
+# Functions that choose items and keep, remove or add lists; each says which items come next, and never looks at them -------------
+
+Axes = tuple[Lists, ...]
+Bounds = tuple[int | None, int | None, int | None]
+
+
+def filtered(axes: Axes, at: int, keep: Mask) -> Selection:
+    """Keep the items of own axis ``at`` where the mask is true."""
+    within = take(axes[at + 1 :], np.flatnonzero(keep))
+    return Selection((*axes[:at], kept_lists(axes[at], keep), *within.axes), within.index)
+
+
+def picked(axes: Axes, at: int, index: int) -> Selection:
+    """Take one item of each list of own axis ``at``, from the end when the number is negative."""
+    lists = axes[at]
+    if index >= 0:
+        chosen = lists.starts + index
+        present = lists.counts > index
+    else:
+        chosen = lists.offsets[1:] + index
+        present = lists.counts >= -index
+    within = take(axes[at + 1 :], chosen, None if present.all() else present)
+    return Selection((*axes[:at], *within.axes), within.index, within.present)
+
+
+def sliced(axes: Axes, at: int, bounds: Bounds) -> Selection:
+    """Take a Python slice of each list of own axis ``at``."""
+    lists = axes[at]
+    first, counts, step = slice_of(lists.counts, bounds)
+    new = Lists(offsets_of(counts))
+    chosen = np.repeat(lists.starts + first, counts) + step * new.positions
+    within = take(axes[at + 1 :], chosen)
+    return Selection((*axes[:at], new, *within.axes), within.index)
+
+
+def slice_of(counts: Indices, bounds: Bounds) -> tuple[Indices, Indices, int]:
+    """Give where a slice of lists of these lengths begins in each list, how many items it has, and its step."""
+    start, stop, step = bounds
+    step = 1 if step is None else step
+    lowest = 0 if step > 0 else -1
+    highest = counts + lowest
+    begin = _bound(start, counts, lowest, highest, 0 if step > 0 else highest)
+    end = _bound(stop, counts, lowest, highest, highest if step > 0 else -1)
+    length = (end - begin + step - 1) // step if step > 0 else (begin - end - step - 1) // -step
+    return begin, np.maximum(length, 0), step
+
+
+def _bound(bound: int | None, counts: Indices, lowest: int, highest: Indices, default: int | Indices) -> Indices:
+    if bound is None:
+        return np.broadcast_to(np.asarray(default, dtype=np.int64), counts.shape)
+    if bound >= 0:
+        return np.minimum(min(bound, np.iinfo(np.int64).max), highest)
+    return np.maximum(counts + max(bound, np.iinfo(np.int64).min // 2), lowest)
+
+
+def gathered(axes: Axes, at: int, index_axes: Axes, index: Indices, valid: Mask | None, *, negative_is_missing: bool) -> Selection:
+    """Take, for each index, that item of the list of own axis ``at`` that the index lies in."""
+    lists = axes[at]
+    counts, starts = lists.counts, lists.starts
+    if len(index_axes) > at:
+        own = Lists(composed(index_axes[at:])) if len(index_axes) > at + 1 else index_axes[at]
+        counts, starts = counts.take(own.parents), starts.take(own.parents)
+    index = index.astype(np.int64, copy=False)
+    present = index < counts
+    if negative_is_missing:
+        present &= index >= 0
+    else:
+        present &= index >= -counts
+        index = np.where(index < 0, index + counts, index)
+    if valid is not None:
+        present &= valid
+    within = take(axes[at + 1 :], starts + index, None if present.all() else present)
+    return Selection((*index_axes, *within.axes), within.index, within.present)
+
+
+def flattened(axes: Axes) -> Axes:
+    """Join the two innermost axes."""
+    return (*axes[:-2], Lists(composed(axes[-2:])))
 
 
 def evaluate(roots: Sequence[Expr], leaves: Leaves, frames: Frames, cancelled: Callable[[], bool]) -> dict[bytes, Argument]:
@@ -161,7 +265,7 @@ class _Evaluation:
         of = self._frames.lifted(of, frame)
         at = node.at - 1
         key = ("filter", node.mask.key, at, frame, of.axes)
-        return selected(of, self._selection(key, lambda: structure.filtered(of.axes, at, self._keep(node, of, at))), frame)
+        return selected(of, self._selection(key, lambda: filtered(of.axes, at, self._keep(node, of, at))), frame)
 
     def _keep(self, node: Filter, of: Value, at: int) -> Mask:
         mask = self.values[node.mask.key]
@@ -209,7 +313,7 @@ class _Evaluation:
         of = self._of(node.args[0])
         axes = self._joined.get(of.axes)
         if axes is None:
-            axes = self._joined[of.axes] = structure.flattened(of.axes)
+            axes = self._joined[of.axes] = flattened(of.axes)
         return replace(of, axes=axes)
 
     def _of_items(self, node: Call) -> Argument:
@@ -234,7 +338,7 @@ class _Evaluation:
         if not node.type.axes:
             merge = FUNCTIONS[name].merge
             assert merge is not None
-            return Constant(merge([totals.part(name, of)]))
+            return Constant(merge([reduce.part(name, of)]))
         data, valid = reduced(name, of.axes[-1], of.data, of.valid, node.type.item)
         return Value(of.frame, of.axes[:-1], data, valid)
 
@@ -245,7 +349,7 @@ class _Evaluation:
             return self._item(of, options["index"], node)
         at = options["at"] - 1
         key = ("pick", options["index"], at, of.frame, of.axes)
-        return selected(of, self._selection(key, lambda: structure.picked(of.axes, at, options["index"])), of.frame)
+        return selected(of, self._selection(key, lambda: picked(of.axes, at, options["index"])), of.frame)
 
     def _item(self, of: Value, index: int, node: Call) -> Constant:
         """Give the item of one event, missing where there is none."""
@@ -264,7 +368,7 @@ class _Evaluation:
             return self._new_events(node, of, self._selection(key, lambda: take(of.axes, index)))
         at = options["at"] - 1
         key = ("slice", bounds, at, of.frame, of.axes)
-        return selected(of, self._selection(key, lambda: structure.sliced(of.axes, at, bounds)), of.frame)
+        return selected(of, self._selection(key, lambda: sliced(of.axes, at, bounds)), of.frame)
 
     def _gather(self, node: Call) -> Argument:
         of, index_node = self._of(node.args[0]), node.args[1]
@@ -285,7 +389,7 @@ class _Evaluation:
                 raise TaskError("an index has lists of other lengths than what it points into", where=node.where)
 
         def made() -> Selection:
-            return structure.gathered(of.axes, at, index.axes, index.data, index.valid, negative_is_missing=refers)
+            return gathered(of.axes, at, index.axes, index.data, index.valid, negative_is_missing=refers)
 
         return selected(of, self._selection(("gather", index_node.key, at, frame, of.axes), made), frame)
 
@@ -297,5 +401,402 @@ class _Evaluation:
             return self._item(of, int(index.value), node)
         events = (Lists(np.asarray([0, of.frame.size], dtype=np.int64)), *of.axes)
         everything = (Lists(np.asarray([0, index.n_items], dtype=np.int64)),)
-        found = structure.gathered(events, 0, everything, index.data, index.valid, negative_is_missing=negative_is_missing)
+        found = gathered(events, 0, everything, index.data, index.valid, negative_is_missing=negative_is_missing)
         return selected(of, replace(found, axes=found.axes[1:]), index.frame, index.axes)
+
+
+# From values back to awkward arrays ----------------------------------------------------------------------------------------------
+
+
+def array_of(output: Output, values: Mapping[bytes, Argument]) -> Any:
+    """Give the awkward array of a result: nested as its type says, of option type where items may be missing."""
+    value = values[output.expr.key]
+    assert isinstance(value, Value)
+    return ak.Array(_layout(output, value, values, None))
+
+
+def _layout(output: Output, value: Value, values: Mapping[bytes, Argument], around: Value | None) -> Any:
+    """Give the layout of a value inside the record around it: only the axes that the record does not have."""
+    if isinstance(output.expr.type.item, Record):
+        contents = [_layout(m, _within(m, value, values), values, value) for m in output.members.values()]
+        content: Any = ak.contents.RecordArray(contents, list(output.members), length=value.n_items)
+    elif isinstance(output.expr.type.item, String):
+        content = value.data.layout
+    else:
+        content = ak.contents.NumpyArray(np.ascontiguousarray(value.data))
+    depth = 0 if around is None else len(around.axes)
+    outer = around.valid if around is not None and depth == len(value.axes) else None
+    return _nested(_optional(content, value.valid, outer, declared=output.optional), value.axes[depth:])
+
+
+def _within(output: Output, record: Value, values: Mapping[bytes, Argument]) -> Value:
+    """Give a member with all axes of the record around it; one that has fewer is repeated."""
+    found = values[output.expr.key]
+    item = output.expr.type.item
+    if not isinstance(found, Value):
+        flat = constant(found, item, record.n_items)
+        return _of_constant(
+            flat, record, is_text=isinstance(item, String), dtype=None if isinstance(item, String) else dtype_of(item)
+        )
+    if len(found.axes) >= len(record.axes):
+        spread(record, found.axes)
+        return found
+    flat = spread(found, record.axes)
+    return Value(record.frame, record.axes, flat.data, flat.valid)
+
+
+def _of_constant(flat: Flat, record: Value, *, is_text: bool, dtype: Any) -> Value:
+    size = record.n_items
+    data = repeated(flat.data, size) if is_text else np.full(size, flat.data, dtype=dtype)
+    return Value(record.frame, record.axes, data, flat.valid)
+
+
+def _optional(content: Any, valid: Mask | None, outer: Mask | None, *, declared: bool) -> Any:
+    """Give option type where it is declared, and wherever an item is missing of a record that is there."""
+    if valid is not None and (declared or not (valid if outer is None else valid | ~outer).all()):
+        return ak.contents.ByteMaskedArray.simplified(ak.index.Index8(valid.astype(np.int8)), content, valid_when=True)
+    return ak.contents.UnmaskedArray.simplified(content) if declared else content
+
+
+def _nested(content: Any, axes: tuple[Lists, ...]) -> Any:
+    for lists in reversed(axes):
+        content = ak.contents.ListOffsetArray(ak.index.Index64(lists.offsets), content)
+    return content
+
+
+# From an awkward array to flat items and the lists that they are nested in -------------------------------------------------------
+
+Unpacked = tuple[tuple[Lists, ...], Any, "Mask | None"]
+
+
+def unpacked(array: Any, depth: int, item: Item) -> Unpacked:
+    """Give the list axes, the flat items and where they are valid.
+
+    Parameters
+    ----------
+    array : ak.Array
+        Events, and inside them ``depth`` list axes.
+    depth : int
+        The number of list axes to take off.
+    item : Item
+        The kind of one item; of a `Record` only the structure is kept.
+
+    Raises
+    ------
+    TaskError
+        When the array is nested in another way, or a whole list is missing.
+    """
+    layout = array.layout if isinstance(array, ak.Array) else ak.to_layout(array)
+    axes: list[Lists] = []
+    for _ in range(depth):
+        layout = _without_option(layout)
+        if layout.is_unknown:
+            axes.append(Lists(np.zeros(1, dtype=np.int64)))
+            continue
+        if not layout.is_list or layout.parameter("__array__") in {"string", "bytestring"}:
+            raise TaskError(f"{depth} list axes were expected, and the array has {len(axes)}: {layout.form.type}")
+        layout = layout.to_ListOffsetArray64(True)
+        offsets = np.asarray(layout.offsets.data)
+        axes.append(Lists(offsets))
+        layout = layout.content[: int(offsets[-1])]
+    data, valid = _items(layout, item)
+    return tuple(axes), data, valid
+
+
+def _without_option(layout: Any) -> Any:
+    if layout.is_option:
+        if not layout.mask_as_bool(valid_when=True).all():
+            raise TaskError("a whole list is missing", why="lists may be empty, and only their items may be missing")
+        return _without_option(layout.project())
+    if layout.is_indexed:
+        return _without_option(layout.project())
+    return layout
+
+
+def _items(layout: Any, item: Item) -> tuple[Any, Mask | None]:
+    if layout.is_option:
+        option = layout.to_IndexedOptionArray64()
+        index = np.asarray(option.index.data)
+        valid = index >= 0
+        data, inner = _items(option.content, item)
+        size = option.content.length
+        if valid.all():
+            return items_at(data, inner, Selection((), index), size)
+        return items_at(data, inner, Selection((), np.where(valid, index, 0), valid), size)
+    if layout.is_indexed:
+        return _items(layout.project(), item)
+    if isinstance(item, Record):
+        return None, None
+    if isinstance(item, String):
+        return (texts([]) if layout.is_unknown else ak.Array(layout)), None
+    dtype = dtype_of(item)
+    if layout.is_unknown:
+        return np.zeros(0, dtype=dtype), None
+    if not layout.is_numpy or layout.purelist_depth != 1:
+        raise TaskError(f"one {item} for each item was expected, and the array holds {layout.form.type}")
+    return np.asarray(layout.data).astype(dtype, copy=False), None
+
+
+# The values that an evaluation starts from: stored leaves, and results of other tasks --------------------------------------------
+
+
+class Leaves:
+    """Stored leaves and results of other tasks as values; leaves of one collection share their lists.
+
+    Parameters
+    ----------
+    frames : Frames
+        Where the events of each axis are entered.
+    n_events : int
+        The number of events that were read.
+    arrays : mapping
+        What was read, by path; nothing where there are no events.
+    inputs : mapping
+        Results of other tasks, by task key.
+    roots : sequence of Expr
+        What is evaluated: an array is kept until each leaf that takes it was asked for.
+    """
+
+    def __init__(
+        self, frames: Frames, n_events: int, arrays: Mapping[Path, Any], inputs: Mapping[Key, Result], roots: Sequence[Expr] = ()
+    ) -> None:
+        self._frames = frames
+        self._n_events = n_events
+        self._arrays = dict(arrays)
+        self._inputs = inputs
+        self._uses = Counter([path_of(n)[1] for n in needed_fields(roots).values()])
+        self._lists: dict[tuple[Axis, ...], Lists] = {}
+
+    def table(self, node: Dataset) -> Value:
+        """Give the events themselves."""
+        return Value(self._frames.root(node.type.axes[0].key, self._n_events), (), None)
+
+    def field(self, node: Field) -> Value:
+        """Give a stored leaf, or the structure of a stored collection."""
+        base, path = path_of(node)
+        depth = len(node.type.axes) - 1
+        if isinstance(base, Input):
+            if self._is_unknown(base):
+                return self._nothing(node.type)
+            array = self._columns(base)
+            for name in path:
+                array = array[name]
+            return self._value(node.type, array, len(array))
+        if not isinstance(base, Dataset):
+            raise PluginError(f"{'.'.join(path)} is not stored: it is a part of a {base.tag}", where=node.where)
+        if isinstance(node.type.item, Record):
+            return self._structure(node, path, depth)
+        # An array is let go with the last value that needs it.
+        self._uses[path] -= 1
+        array = self._arrays.get(path) if self._uses[path] > 0 else self._arrays.pop(path, None)
+        if array is None:
+            return self._nothing(node.type)
+        if isinstance(array, Lacking):
+            return self._default(node, array)
+        if node.default is not None and node.default.as_:
+            array = _converted(array, node)
+        return self._value(node.type, array, self._n_events)
+
+    def _default(self, node: Field, lacking: Lacking) -> Value:
+        """Give the default of a leaf that the file lacks."""
+        axes, _, _ = unpacked(lacking.array, len(node.type.axes) - 1, Record("", {}))
+        shape = Value(self._frames.root(node.type.axes[0].key, self._n_events), self._shared(node.type, axes), None)
+        size = shape.axes[-1].n_items if shape.axes else self._n_events
+        value = None if node.default is None else node.default.value
+        item = node.type.item
+        blank = value if value is not None else "" if isinstance(item, String) else 0
+        data = texts([str(blank)] * size) if isinstance(item, String) else np.full(size, blank, dtype_of(item))
+        return replace(shape, data=data, valid=np.zeros(size, np.bool_) if value is None and size else None)
+
+    def _structure(self, node: Expr, path: Path, depth: int) -> Value:
+        if depth == 0:
+            return Value(self._frames.root(node.type.axes[0].key, self._n_events), (), None)
+        known = [self._lists.get(node.type.axes[: i + 2]) for i in range(depth)]
+        axes = tuple([k for k in known if k is not None])
+        if len(axes) == depth:
+            return Value(self._frames.root(node.type.axes[0].key, self._n_events), axes, None)
+        if path in self._arrays:
+            return self._from_counts(node.type, self._arrays[path], depth)
+        leaf = next((p for p in self._arrays if p[: len(path)] == path), None)
+        if leaf is None:
+            return self._nothing(node.type)
+        found = self._arrays[leaf]
+        return replace(self._value(node.type, found.array if isinstance(found, Lacking) else found, self._n_events), valid=None)
+
+    def _from_counts(self, of: Type, counts: Any, depth: int) -> Value:
+        # Below an outer collection the counts are jagged themselves.
+        outer, n_items, _ = unpacked(counts, depth - 1, Int(64))
+        axes = self._shared(of, (*outer, Lists(offsets_of(n_items))))
+        return Value(self._frames.root(of.axes[0].key, self._n_events), axes, None)
+
+    def _nothing(self, of: Type) -> Value:
+        axes = tuple([Lists(np.zeros(1, dtype=np.int64)) for _ in of.axes[1:]])
+        data = None if isinstance(of.item, Record) else texts([]) if isinstance(of.item, String) else np.zeros(0, dtype_of(of.item))
+        return Value(self._frames.root(of.axes[0].key, 0), self._shared(of, axes), data)
+
+    def result(self, node: Input) -> Value | Constant:
+        """Give the result of another task."""
+        if self._is_unknown(node):
+            return self._nothing(node.type) if node.type.axes else Constant(None)
+        found = self._inputs[node.task]
+        if isinstance(found, Scalar):
+            return Constant(found.value)
+        array = self._columns(node)
+        return self._value(node.type, array, len(array))
+
+    def _is_unknown(self, node: Input) -> bool:
+        """Say whether there is no result because there are no events."""
+        return self._n_events == 0 and node.task not in self._inputs
+
+    def _columns(self, node: Input) -> Any:
+        found = self._inputs[node.task]
+        if not isinstance(found, Columns):
+            raise PluginError(f"{node.type} was expected of another task, and it gave a {type(found).__name__}", where=node.where)
+        return found.array
+
+    def _value(self, of: Type, array: Any, n_events: int) -> Value:
+        axes, data, valid = unpacked(array, len(of.axes) - 1, of.item)
+        frame = self._frames.root(of.axes[0].key, n_events)
+        if len(array) != n_events:
+            raise PluginError(f"{n_events} events were read, and a column has {len(array)}")
+        return Value(frame, self._shared(of, axes), data, valid)
+
+    def _shared(self, of: Type, axes: tuple[Lists, ...]) -> tuple[Lists, ...]:
+        """Give the lists that other leaves of the same axes have, so that they need not be compared again."""
+        found: list[Lists] = []
+        for i, lists in enumerate(axes):
+            known = self._lists.setdefault(of.axes[: i + 2], lists)
+            found.append(known if known.holds_the_same_numbers_as(lists) else lists)
+        return tuple(found)
+
+
+def _converted(array: Any, node: Field) -> Any:
+    """Give a leaf as the kind that was asked for.
+
+    Raises
+    ------
+    TaskError
+        When a whole number has no place in it.
+    """
+    import awkward as ak
+
+    kind = str(node.type.item)
+    made = ak.values_astype(array, kind)
+    if isinstance(node.type.item, Int) and not ak.all(made == array, axis=None):
+        raise TaskError(f"{node.name} holds values that {kind} cannot hold", where=node.where, do='take as_="float64"')
+    return made
+
+
+# Run tasks over one range of events, or once on merged results -------------------------------------------------------------------
+
+
+def run_tasks(tasks: Sequence[Task], inputs: Mapping[Key, Result], context: RunContext, read: Read) -> dict[Key, Result]:
+    """Give the results by task key.
+
+    All tasks share one read of the columns that any of them needs, and every part that they have in common is evaluated once.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        Over one table, or over results alone.
+    inputs : mapping
+        Results of other tasks.
+    context : RunContext
+        With the range of events, if there is one.
+    read : callable
+        Reads the columns of a range of events.
+    """
+    outputs = [_output(t) for t in tasks]
+    roots = [e for o in outputs for e in o.exprs()]
+    frames = Frames()
+    leaves = _leaves(tasks, roots, inputs, context, frames, read)
+    values = evaluate(roots, leaves, frames, context.cancelled)
+    return {t.key: _result(t, o, values, context.slice) for t, o in zip(tasks, outputs, strict=True)}
+
+
+def _output(task: Task) -> Output:
+    """Give what to evaluate; of a part of a total, that is what it is a total of."""
+    if task.expr.type.loops:
+        raise PluginError("a task is cut out of a loop: it has one value for each element, and the loop is elsewhere")
+    if not total_of(task):
+        return output_of(task.expr)
+    assert isinstance(task.expr, Call)
+    return Output(task.expr.args[0], optional=False)
+
+
+def total_of(task: Task) -> str:
+    """Give the aggregate over all events that a partitioned task is a part of, empty when it is none."""
+    expr = task.expr
+    if task.spread != "partitions" or expr.type.axes:
+        return ""
+    if isinstance(expr, Call) and isinstance(expr.function, str) and FUNCTIONS[expr.function].kind == "reduce":
+        return expr.function
+    return ""
+
+
+def _leaves(
+    tasks: Sequence[Task], roots: Sequence[Expr], inputs: Mapping[Key, Result], context: RunContext, frames: Frames, read: Read
+) -> Leaves:
+    partition = context.partition
+    paths = leaves_of(roots)
+    if partition is None:
+        if any(isinstance(n, Dataset) for n in postorder(*roots)):
+            raise PluginError("a task on whole results reads a table", where=roots[0].where)
+        return Leaves(frames, 0, {}, inputs, roots)
+    dataset = next((t.dataset for t in tasks if t.dataset is not None), None)
+    if paths and dataset is None:
+        raise PluginError("a task that reads columns names no table", where=roots[0].where)
+    arrays = _read(dataset, partition, paths, context, read) if paths and dataset is not None else {}
+    return Leaves(frames, partition.stop - partition.start, arrays, inputs, roots)
+
+
+def _read(dataset: Dataset, partition: Partition, paths: Sequence[Path], context: RunContext, read: Read) -> Mapping[Path, Any]:
+    """Read a partition; of a slice, those that follow too: their entries are in the same baskets, and would be decompressed again."""
+    if context.slice is None:
+        return read(dataset, partition, paths)
+    reading, name = context.slice.reading, ("read", dataset.key, tuple(paths))
+    held, arrays = context.slice.held.get(name, (None, {}))
+    if held != reading:
+        context.slice.held.pop(name, None)  # let go before the next is there
+        arrays = read(dataset, reading, paths)
+        context.slice.held[name] = (reading, arrays)
+    a, b = partition.start - reading.start, partition.stop - reading.start
+    return {path: Lacking(one.array[a:b]) if isinstance(one, Lacking) else one[a:b] for path, one in arrays.items()}
+
+
+def _result(task: Task, output: Output, values: Mapping[bytes, Argument], place: Slice | None) -> Result:
+    value = values[output.expr.key]
+    if name := total_of(task):
+        assert isinstance(value, Value)
+        before = place.before.get(task.key) if place is not None else None
+        more = place is not None and place.more
+        return Scalar(reduce.part(name, value, before.value if isinstance(before, Scalar) else None, more=more))
+    return Scalar(_plain(output, values)) if isinstance(value, Constant) else Columns(array_of(output, values))
+
+
+def _plain(output: Output, values: Mapping[bytes, Argument]) -> Any:
+    """Give one value as plain Python has it; a record is a dict."""
+    value = values[output.expr.key]
+    assert isinstance(value, Constant)
+    if output.members and value.value is not None:
+        return {name: _plain(member, values) for name, member in output.members.items()}
+    return value.value.item() if hasattr(value.value, "item") else value.value
+
+
+def merge_parts(task: Task, parts: Sequence[Result]) -> Result:
+    """Give the final result from those of the ranges of events, in order; without any, that of no events."""
+    if task.output == "scalar":
+        values = [p.value for p in parts if isinstance(p, Scalar)]
+        merge = FUNCTIONS[name].merge if (name := total_of(task)) else None
+        return Scalar(values[0] if merge is None else merge(values))
+    arrays = [p.array for p in parts if isinstance(p, Columns)]
+    if not arrays:
+        return Columns(_empty(task))
+    return Columns(arrays[0] if len(arrays) == 1 else ak.concatenate(arrays))
+
+
+def _empty(task: Task) -> Any:
+    output = output_of(task.expr)
+    frames = Frames()
+    values = evaluate(list(output.exprs()), Leaves(frames, 0, {}, {}), frames, lambda: False)
+    return array_of(output, values)

@@ -6,18 +6,17 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hep_flows.contract import LOCAL, LOCAL_VERSION, No, Program, Scalar, Yes
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Call, Dataset, Expr, Field
 from hep_flows.expr.types import Histogram
-from hep_flows.plugin import LOCAL, LOCAL_VERSION, No, Program, Scalar, Yes
-from hep_flows.plugins.awkward.known_functions import is_known
+from hep_flows.plugins.awkward.needed import is_known
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from hep_flows.planning.task import Key, Task
-    from hep_flows.plugin import Description, EventBytes, Label, Partition, Result, RunContext
-    from hep_flows.plugins.awkward.open_tables import OpenTables
+    from hep_flows.contract import Description, EventBytes, Key, Label, Partition, Result, RunContext, Task
+    from hep_flows.sources.open import OpenTables
 
 ROWS = frozenset(FUNCTIONS)  # All of the language; a row that is added later may be another plug-in's alone.
 KINDS = frozenset({"nanoaod", "tree", "parquet", "xaod"})
@@ -61,8 +60,7 @@ class AwkwardPlugin:
 
     def columns(self, task: Task) -> tuple[str, ...]:
         """Give the columns that a task reads."""
-        from hep_flows.plugins.awkward.members import output_of
-        from hep_flows.plugins.awkward.needed_leaves import columns_of, leaves_of
+        from hep_flows.plugins.awkward.needed import columns_of, leaves_of, output_of
 
         if task.dataset is None:
             return ()
@@ -78,26 +76,26 @@ class AwkwardPlugin:
         SourceError
             When a file cannot be read.
         """
-        from hep_flows.plugins.awkward.read_files import read_columns
-        from hep_flows.plugins.awkward.run_tasks import run_tasks
+        from hep_flows.plugins.awkward.evaluate import run_tasks
+        from hep_flows.sources.read import read_columns
 
         return run_tasks([p.task for p in programs], inputs, context, partial(read_columns, tables=self._tables()))
 
     def carries(self, task: Task) -> bool:
         """Say whether it is the part of a total."""
-        from hep_flows.plugins.awkward.run_tasks import total_of
+        from hep_flows.plugins.awkward.evaluate import total_of
 
         return bool(total_of(task))
 
     def event_bytes(self, tasks: Sequence[Task], keep: Collection[Key], dataset: Dataset, file_number: int) -> EventBytes:
         """Estimate the memory of an event from what the file says of its columns."""
-        from hep_flows.plugins.awkward.column_bytes import event_bytes
+        from hep_flows.plugins.awkward.bytes import event_bytes
 
         return event_bytes(tasks, keep, dataset, file_number, self._tables())
 
     def merge(self, program: Program, parts: Sequence[Result]) -> Result:
         """Give one array of all events in order, or one plain Python value."""
-        from hep_flows.plugins.awkward.run_tasks import merge_parts
+        from hep_flows.plugins.awkward.evaluate import merge_parts
 
         return merge_parts(program.task, parts)
 
@@ -117,24 +115,24 @@ class AwkwardPlugin:
         SourceError
             When a file is missing, damaged, of another kind, or has no such tree.
         """
-        from hep_flows.plugins.awkward.describe import describe
+        from hep_flows.sources.describe import describe
 
         return describe(kind, files, tree)
 
     def partitions(self, dataset: Dataset, chunk_events: int) -> tuple[Partition, ...]:
         """Give ranges of about that many events, in dataset order."""
-        from hep_flows.plugins.awkward.partitions import partitions
+        from hep_flows.sources.read import partitions
 
         return partitions(dataset, chunk_events, self._tables())
 
     def column_bytes(self, dataset: Dataset, columns: Sequence[str]) -> int | None:
         """Give the compressed bytes of columns in all files, or None where that cannot be known."""
-        from hep_flows.plugins.awkward.column_bytes import column_bytes
+        from hep_flows.plugins.awkward.bytes import column_bytes
 
         return column_bytes(dataset, columns)
 
     def _tables(self) -> OpenTables:
-        from hep_flows.plugins.awkward.open_tables import OpenTables
+        from hep_flows.sources.open import OpenTables
 
         with self._lock:
             if self._open_tables is None:
@@ -145,9 +143,9 @@ class AwkwardPlugin:
 def _has_kernel(name: str) -> bool:
     if name in ROWS:
         return FUNCTIONS[name].kind != "histogram"
-    from hep_flows.plugins.awkward.elementwise import KERNELS as OF_ITEMS
+    from hep_flows.plugins.awkward.functions import KERNELS as OF_ITEMS
     from hep_flows.plugins.awkward.reduce import KERNELS as OF_LISTS
-    from hep_flows.plugins.awkward.totals import PARTS
+    from hep_flows.plugins.awkward.reduce import PARTS
 
     return name in OF_ITEMS or (name in OF_LISTS and (name in PARTS or FUNCTIONS[name].merge is None))
 

@@ -6,16 +6,15 @@ import json
 from functools import reduce
 from typing import TYPE_CHECKING, TypeGuard
 
+from hep_flows.contract import LOCAL, LOCAL_VERSION, HistogramResult, No, Program, Scalar, Yes
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.types import Histogram
-from hep_flows.plugin import LOCAL, LOCAL_VERSION, HistogramResult, No, Program, Scalar, Yes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hep_flows.contract import Key, Label, Result, RunContext, Task
     from hep_flows.expr.nodes import Expr
-    from hep_flows.planning.task import Key, Task
-    from hep_flows.plugin import Label, Result, RunContext
 
 FUNCTIONS = frozenset({"histogram", "fill", "np_histogram"})
 
@@ -62,7 +61,7 @@ class HistPlugin:
         assert isinstance(total, HistogramResult)
         expr = program.task.expr
         if _is_numpy(expr):
-            from hep_flows.plugins.hist.numpy_histogram import counts_sum
+            from hep_flows.plugins.hist.fill import counts_sum
 
             return HistogramResult(counts_sum(expr, [total.histogram]))
         return HistogramResult(total.histogram.histogram())
@@ -72,7 +71,7 @@ class HistPlugin:
         assert isinstance(part, HistogramResult)
         expr = program.task.expr
         if _is_numpy(expr):
-            from hep_flows.plugins.hist.numpy_histogram import added
+            from hep_flows.plugins.hist.fill import added
 
             if before is None:
                 return part
@@ -91,7 +90,7 @@ class HistPlugin:
         expr = program.task.expr
         made = [p.histogram for p in parts if isinstance(p, HistogramResult)]
         if _is_numpy(expr):
-            from hep_flows.plugins.hist.numpy_histogram import added
+            from hep_flows.plugins.hist.fill import added
 
             total = reduce(added, made)
             return Scalar((total.counts, total.edges, total.dtype))
@@ -103,7 +102,7 @@ class HistPlugin:
     def parts_of(self, program: Program, kept: Result) -> Sequence[Result]:
         """Give one part for all that were kept together."""
         if isinstance(kept, Scalar):
-            from hep_flows.plugins.hist.numpy_histogram import CountsPart
+            from hep_flows.plugins.hist.fill import CountsPart
 
             return (HistogramResult(CountsPart(*kept.value)),)
         from hep_flows.plugins.hist.fill import FillPart
@@ -120,7 +119,7 @@ def _part(task: Task, inputs: Mapping[Key, Result], context: RunContext) -> obje
     earlier = context.slice.before.get(task.key) if context.slice is not None else None
     before = earlier.histogram if isinstance(earlier, HistogramResult) else None
     if _is_numpy(task.expr):
-        from hep_flows.plugins.hist.numpy_histogram import counts_part
+        from hep_flows.plugins.hist.fill import counts_part
 
         return counts_part(task.expr, inputs, before)
     from hep_flows.plugins.hist.fill import fill_part

@@ -2,25 +2,104 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
+import threading
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import PlanError
+from hep_flows.contract import LOCAL, LOCAL_VERSION, UNCOUNTED, Columns, No, Partition, Program, Scalar, Yes
+from hep_flows.errors import HepFlowsError, PlanError, PluginError, SourceError, TaskError
 from hep_flows.expr.nodes import Dataset, Expr, Field, Literal
 from hep_flows.expr.types import Histogram, Record
-from hep_flows.plugin import LOCAL, LOCAL_VERSION, UNCOUNTED, Columns, No, Partition, Program, Scalar, Yes
-from hep_flows.plugins.servicex.choose_endpoint import Endpoints
-from hep_flows.plugins.servicex.kinds_of_tables import KindsOfTables
-from hep_flows.plugins.servicex.remote_identity import RemoteIdentity
-from hep_flows.plugins.servicex.wordings import UPROOT, Wordings
+from hep_flows.expr.walk import postorder
+from hep_flows.plugins.servicex.addresses import RemoteIdentity
+from hep_flows.plugins.servicex.choose import Endpoints
+from hep_flows.plugins.servicex.query import UPROOT, XAOD, EndpointError, Watch, is_known, unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 
-    from hep_flows.errors import HepFlowsError
-    from hep_flows.planning.task import Key, Task
-    from hep_flows.plugin import Label, Result, RunContext
-    from hep_flows.plugins.servicex.endpoint import Endpoint
-    from hep_flows.plugins.servicex.wording import Wording
+    from hep_flows.contract import Key, Label, Result, RunContext, Task
+    from hep_flows.plugins.servicex.query import Delivered, Endpoint, Request, Wording
+
+# Which kind of table a node is about ---------------------------------------------------------------------------------------------
+
+MOST = 50_000
+
+
+class KindsOfTables:
+    """Remembers the kind of each node that was looked at, so that a node costs one step after its inputs.
+
+    Nodes over the same data are the same whoever reads it, so only the model of the data is remembered.
+
+    Parameters
+    ----------
+    kinds : collection of str
+        The kinds that are read here, one for a model.
+    """
+
+    def __init__(self, kinds: Collection[str]) -> None:
+        """Nothing is known yet."""
+        self._by_model = {kind.rpartition(":")[2]: kind for kind in kinds}
+        self._kinds: dict[Key, str] = {}
+        self._lock = threading.Lock()
+
+    def of(self, node: Expr) -> str:
+        """Give the kind as which the table is read here, or else its model; empty where there is no table below."""
+        with self._lock:
+            if len(self._kinds) > MOST:
+                self._kinds = {}
+            for n in postorder(node, into=lambda n: n.key not in self._kinds):
+                below = (self._kinds[i.key] for i in n.inputs())
+                self._kinds[n.key] = n.model if isinstance(n, Dataset) else next((k for k in below if k), "")
+            model = self._kinds[node.key]
+        return self._by_model.get(model, model)
+
+
+# The languages of queries by kind of table; each is loaded for the first table of its kind, since most analyses have none --------
+
+
+class Wordings:
+    """Gives the language of a kind of table.
+
+    Parameters
+    ----------
+    given : sequence of Wording
+        Those that are to be used; the built-in ones when empty.
+
+    Attributes
+    ----------
+    kinds : frozenset of str
+        The kinds of tables that there are languages for.
+    """
+
+    def __init__(self, given: Sequence[Wording] = ()) -> None:
+        """Nothing is loaded yet."""
+        self._made: dict[str, Wording] = {kind: w for w in given for kind in w.kinds}
+        self._lock = threading.Lock()
+        self.kinds = frozenset(self._made) or UPROOT | XAOD
+
+    def of(self, kind: str) -> Wording:
+        """Give the language of a kind that is among `kinds`."""
+        with self._lock:
+            if kind not in self._made:
+                made = _uproot() if kind in UPROOT else _xaod()
+                self._made.update(dict.fromkeys(made.kinds, made))
+            return self._made[kind]
+
+
+def _uproot() -> Wording:
+    from hep_flows.plugins.servicex.uproot import UprootWording, uproot_dialect
+
+    return UprootWording(uproot_dialect())
+
+
+def _xaod() -> Wording:
+    from hep_flows.plugins.servicex.xaod.query import XaodWording
+
+    return XaodWording()
 
 
 class ServiceXPlugin:
@@ -92,8 +171,6 @@ class ServiceXPlugin:
         TaskError
             When the back end fails, or delivers something else than was asked for.
         """
-        from hep_flows.plugins.servicex.stream_query import run_query
-
         del inputs
         return run_query(self._wording(programs), self._runs_on(programs), [p.task for p in programs], context)
 
@@ -107,8 +184,6 @@ class ServiceXPlugin:
         TaskError
             When a query fails as a whole.
         """
-        from hep_flows.plugins.servicex.stream_query import stream_query
-
         yield from stream_query(self._wording(programs), self._runs_on(programs), [p.task for p in programs], partitions, context)
 
     def merge(self, program: Program, parts: Sequence[Result]) -> Result:
@@ -132,8 +207,6 @@ class ServiceXPlugin:
 
     def partitions(self, dataset: Dataset, chunk_events: int) -> tuple[Partition, ...]:
         """Give one range for each file: a query is about whole files."""
-        from hep_flows.plugins.servicex.entries import entries_of
-
         del chunk_events
         found: list[Partition] = []
         first = 0
@@ -158,3 +231,160 @@ class ServiceXPlugin:
 def _is_widened(node: Field) -> bool:
     record = node.of.type.item
     return isinstance(record, Record) and node.name in record.members and record.members[node.name].widened
+
+
+# Ask for many files at once, and give each file's results as soon as all of them are there ---------------------------------------
+
+Item = tuple["Partition", "Mapping[Key, Result] | HepFlowsError"]
+
+
+def stream_query(
+    wording: Wording, endpoint: Endpoint, tasks: Sequence[Task], partitions: Sequence[Partition], context: RunContext
+) -> Generator[Item, None, None]:
+    """Give the results of tasks for each file, in the order in which they come.
+
+    Tasks about different selections of events need a query each; these are asked one after the other, and a file is given when the last
+    of its results is there.
+
+    Raises
+    ------
+    TaskError
+        When a query fails as a whole.
+    """
+    dataset = next((t.dataset for t in tasks if t.dataset is not None), None)
+    if dataset is None:
+        raise PluginError("a query is about the events of files", where=tasks[0].expr.where)
+    waiting = _Waiting(wording, {t.key: t for t in tasks}, partitions)
+    asked = wording.requests(dataset, tasks)
+    with tempfile.TemporaryDirectory(prefix="servicex-", dir=context.scratch) as scratch:
+        for request in asked:
+            yield from waiting.known(request)
+            files = waiting.files(request)
+            if not files:
+                continue
+            watch = Watch(context.cancelled, tried=context.tried, workers=context.workers, slot=context.slot)
+            try:
+                with closing(endpoint.run(request.query, files, scratch, watch)) as items:  # type: ignore[type-var]
+                    for item in items:
+                        yield from waiting.came(endpoint, request, item)
+            except EndpointError as error:
+                raise unsent(endpoint, request, error) from None
+            yield from waiting.datasets(request)
+
+
+def run_query(wording: Wording, endpoint: Endpoint, tasks: Sequence[Task], context: RunContext) -> dict[Key, Result]:
+    """Give the results of tasks over one file, or over one dataset that the server looks up, by task key.
+
+    Raises
+    ------
+    TaskError
+        When the back end fails, or delivers something else.
+    """
+    if context.partition is None:
+        raise PluginError("a query is about the events of a file", where=tasks[0].expr.where)
+    with closing(stream_query(wording, endpoint, tasks, [context.partition], context)) as items:
+        for _, found in items:
+            if isinstance(found, HepFlowsError):
+                raise found
+            return dict(found)
+    raise TaskError(f"{endpoint.name} delivered nothing on {context.partition.file}", where=tasks[0].expr.where)
+
+
+def _results_of(request: Request, item: Delivered) -> dict[Key, Result]:
+    """Give the results of the tasks of a request from what came back; a file is removed."""
+    names = request.query.columns
+    from hep_flows.plugins.servicex.uproot import read_columns
+
+    found = read_columns(item.path, names) if item.columns is None else {n: item.columns[n] for n in names}
+    results = request.results(found, len(next(iter(found.values()))))
+    if item.path:
+        Path(item.path).unlink(missing_ok=True)
+    return results
+
+
+class _Waiting:
+    """What has come of each file so far."""
+
+    def __init__(self, wording: Wording, tasks: Mapping[Key, Task], partitions: Sequence[Partition]) -> None:
+        self._wording = wording
+        self._tasks = tasks
+        self._open: dict[str, list[Partition]] = {}
+        for partition in partitions:
+            self._open.setdefault(partition.file, []).append(partition)
+        self._results: dict[str, dict[Key, Result]] = {file: {} for file in self._open}
+        self._parts: dict[str, dict[str, dict[Key, Result]]] = {}
+
+    def files(self, request: Request) -> list[str]:
+        """Give the files that a request is still to be sent for."""
+        return [file for file in self._open if not set(request.keys) <= set(self._results[file])]
+
+    def known(self, request: Request) -> Iterator[Item]:
+        """Take what needs no query: files without events, and numbers of events that are known."""
+        for file, partitions in list(self._open.items()):
+            if is_known(request, partitions[0]):
+                yield from self._add(file, request.without_query(partitions[0].n_events))
+
+    def came(self, endpoint: Endpoint, request: Request, item: Delivered | EndpointError) -> Iterator[Item]:
+        """Take what an endpoint gave."""
+        if isinstance(item, EndpointError):
+            # The endpoint has tried as often as may help: asking once more does not.
+            yield from self._lost(item.file, unsent(endpoint, request, item))
+        elif item.dataset:
+            self._parts.setdefault(item.dataset, {})[item.file] = _results_of(request, item)
+        else:
+            yield from self._add(item.file, _results_of(request, item))
+
+    def datasets(self, request: Request) -> Iterator[Item]:
+        """Put the results of datasets together whose files only the server knows, in the order of their names."""
+        for name, parts in self._parts.items():
+            if name in self._open:
+                in_order = [parts[file] for file in sorted(parts)]
+                yield from self._add(name, {key: self._merged(key, [p[key] for p in in_order]) for key in request.keys})
+        self._parts = {}
+
+    def _merged(self, key: Key, parts: Sequence[Result]) -> Result:
+        if all(isinstance(p, Scalar) for p in parts):
+            return Scalar(sum([p.value for p in parts if isinstance(p, Scalar)]))
+        arrays = [p.array for p in parts if isinstance(p, Columns)]
+        return Columns(arrays[0] if len(arrays) == 1 else self._wording.together(self._tasks[key].expr, arrays))
+
+    def _add(self, file: str, found: Mapping[Key, Result]) -> Iterator[Item]:
+        if file not in self._open:
+            return
+        self._results[file].update(found)
+        if len(self._results[file]) == len(self._tasks):
+            results = self._results.pop(file)
+            for partition in self._open.pop(file):
+                yield partition, results
+
+    def _lost(self, file: str, error: HepFlowsError) -> Iterator[Item]:
+        self._results.pop(file, None)
+        self._parts.pop(file, None)
+        for partition in self._open.pop(file, []):
+            yield partition, error
+
+
+# How many events a file has ------------------------------------------------------------------------------------------------------
+
+# What tables of local files say of a file's content: the number of events, and a digest.
+_WITH_ENTRIES = re.compile(r"^(\d+):[0-9a-f]+$")
+
+
+def entries_of(file: str, tree: str, content: str) -> int:
+    """Give the number of events of a file: as its identity tells, else from the file.
+
+    Raises
+    ------
+    SourceError
+        When the file has to be opened, and cannot be.
+    """
+    found = _WITH_ENTRIES.match(content)
+    if found is not None:
+        return int(found[1])
+    import uproot
+
+    try:
+        with uproot.open({file: None}) as opened:
+            return int(opened[tree].num_entries)
+    except (OSError, KeyError, ValueError) as error:
+        raise SourceError(f"{file}: the tree {tree!r} cannot be opened", why=str(error)) from error

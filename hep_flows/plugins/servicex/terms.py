@@ -7,15 +7,19 @@ found by identity.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import ast
+import keyword
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.types import Bool, Int
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
+    from hep_flows.expr.nodes import Dataset
     from hep_flows.expr.types import Item
 
 Op = Literal["column", "collection", "leaf", "element", "constant", "call", "select", "where", "reduce"]
@@ -214,3 +218,196 @@ class Terms:
 def _check_about(body: Term, variable: int, what: str) -> None:
     if variable not in body.free:
         raise Refused(f"{what} would not be repeated by the back end")
+
+
+# What a back end can do: a table of rows, each with how it is written, or why it is not ------------------------------------------
+#
+# The builder (`hep_flows.plugins.servicex.query_ast`) is the same for every dialect. A dialect says how a table, a branch, a collection and
+# a leaf are written, which functions and aggregates there are, and which shapes of captured values work.
+
+
+def _fine(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
+    return ""
+
+
+def _any_shape(args: Sequence[Term]) -> str:  # noqa: ARG001
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A function of items, or an aggregate.
+
+    Parameters
+    ----------
+    write : callable, optional
+        Gives the syntax tree from those of the arguments; None when the row is refused, or made of other rows.
+    made_of : callable, optional
+        Gives a term that means the same, of other rows.
+    check : callable
+        Says why some kinds of arguments are refused.
+    shape : callable
+        Says why some shapes of arguments are refused.
+    reason : str
+        Why the whole row is refused.
+    """
+
+    write: Callable[[Sequence[ast.expr]], ast.expr] | None = None
+    made_of: Callable[[Terms, Sequence[Term], Item], Term] | None = None
+    check: Callable[[Sequence[Item], Item], str] = field(default=_fine)
+    shape: Callable[[Sequence[Term]], str] = field(default=_any_shape)
+    reason: str = ""
+
+
+class Spelling(Protocol):
+    """How a dialect writes what is stored."""
+
+    def table(self, dataset: Dataset) -> ast.expr:
+        """Give the stream of events."""
+        ...
+
+    def column(self, event: ast.expr, column: str) -> ast.expr:
+        """Give a branch of the event."""
+        ...
+
+    def collection(self, event: ast.expr, collection: Collection, leaves: Mapping[str, str]) -> ast.expr:
+        """Give a list of objects; ``leaves`` are the branches that are used of it, by the label that `leaf` gets, empty for an only one."""
+        ...
+
+    def leaf(self, element: ast.expr, leaf: Leaf, label: str) -> ast.expr:
+        """Give a stored value of an element."""
+        ...
+
+    def constant(self, value: object, dtype: str) -> ast.expr:
+        """Give a constant; with numpy's name of its type where it has one.
+
+        Raises
+        ------
+        Refused
+            When it cannot be written.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A capability table.
+
+    Parameters
+    ----------
+    name : str
+        ``uproot`` or ``xaod``: the code generator that understands it.
+    spelling : Spelling
+        How stored things are written.
+    functions : mapping of str to Row
+        Functions of items, by the name in `hep_flows.expr.functions`.
+    reducers : mapping of str to Row
+        Aggregates over lists; ``made_of`` gets the list as its only argument.
+    names_values : bool
+        Whether a Select of a dict can give names to intermediate values, for what comes after it.
+    captured_lists : str
+        Why a list of the event cannot be filtered inside of another one's lambda; empty when it can.
+    """
+
+    name: str
+    spelling: Spelling
+    functions: Mapping[str, Row]
+    reducers: Mapping[str, Row]
+    names_values: bool = True
+    captured_lists: str = ""
+
+
+# The variables of lambdas while a query is written, and the names of what they carry ---------------------------------------------
+
+# What arrays have attributes for, here or in a back end: a leaf of such a name could not be reached.
+RESERVED = frozenset(
+    """Mask attrs behavior clear_divisions compute cpp_type dask defined_divisions divisions eager_compute_divisions fields form head
+    is_tuple keys keys_array known_divisions layout map_partitions mask name named_axis nbytes ndim npartitions numba_type partitions
+    persist positional_axis repartition reset_meta show to_dask_array to_dask_bag to_delayed to_list to_numpy to_parquet tolist type
+    typestr visualize Select SelectMany Where Zip Count Sum Min Max Any All First Last ElementAt Contains Concat Choose OrderBy
+    OrderByDescending Aggregate MetaData ToFourMomentum ToFourMomenta axes_ data_ made_ member_ members_""".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The variable of one lambda.
+
+    Parameters
+    ----------
+    name : str
+        The variable.
+    depth : int
+        Its number: 0 for events, 1 for the element of a list of the event, ...
+    names : mapping of int to str
+        What it carries, by the identity of the term; an empty name where the variable itself is that value.
+    raw : bool
+        Whether it is what is stored: an event of the file, or an element of a list.
+    """
+
+    name: str
+    depth: int
+    names: Mapping[int, str]
+    raw: bool = False
+
+    def variable(self) -> ast.expr:
+        """Give the variable."""
+        return ast.Name(self.name, ast.Load())
+
+    def found(self, term: Term) -> ast.expr | None:
+        """Give a value that the variable carries, or None."""
+        name = self.names.get(id(term))
+        if name is None:
+            return None
+        return ast.Attribute(self.variable(), name, ast.Load()) if name else self.variable()
+
+
+def fresh_name(wish: str, taken: Container[str]) -> str:
+    """Give a name that is not taken yet, and add it where it can be added."""
+    plain = re.sub(r"\W", "_", wish, flags=re.ASCII) or "x"
+    if plain[0].isdigit() or plain[0] == "_" or plain in RESERVED or keyword.iskeyword(plain):
+        plain = f"x{plain}" if plain[0].isdigit() or plain[0] == "_" else f"{plain}_"
+    name, number = plain, 1
+    while name in taken:
+        number += 1
+        name = f"{plain}{number}"
+    if isinstance(taken, set):
+        taken.add(name)
+    return name
+
+
+def labels_of(goals: Sequence[Term]) -> dict[tuple[bytes, str], str]:
+    """Give each leaf that is used a label among those of its collection, by the axis and the branch; an only one has none."""
+    labels: dict[tuple[bytes, str], str] = {}
+    taken: dict[bytes, set[str]] = {}
+    bare: dict[bytes, str] = {}
+    for term in every(goals):
+        if isinstance(term.value, Leaf):
+            axis, column = term.value.collection.axis, term.value.column
+            if (axis, column) not in labels:
+                labels[axis, column] = fresh_name(term.value.name, taken.setdefault(axis, set()))
+        elif isinstance(term.value, Collection):
+            bare.setdefault(term.value.axis, term.value.cheapest)
+    labels |= {(axis, cheapest): "" for axis, cheapest in bare.items() if axis not in taken}
+    return {(axis, column): label if len(taken.get(axis, ())) > 1 else "" for (axis, column), label in labels.items()}
+
+
+def leaves_of(goals: Sequence[Term]) -> dict[tuple[bytes, int], list[Term]]:
+    """Give the leaves that are used, by the axis of the collection and the number of the variable."""
+    found: dict[tuple[bytes, int], list[Term]] = {}
+    for term in every(goals):
+        if isinstance(term.value, Leaf):
+            found.setdefault((term.value.collection.axis, term.depth), []).append(term)
+    return found
+
+
+def every(goals: Sequence[Term]) -> Iterator[Term]:
+    """Give every term once, in order of use."""
+    seen: set[int] = set()
+    stack = list(reversed(goals))
+    while stack:
+        term = stack.pop()
+        if id(term) not in seen:
+            seen.add(id(term))
+            yield term
+            stack.extend(reversed(term.args))

@@ -7,11 +7,10 @@ from itertools import pairwise
 import awkward as ak
 import numpy as np
 
+from hep_flows.contract import Numerics, Partition, RunContext, Scalar, Task
 from hep_flows.expr import build
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String
-from hep_flows.planning.task import Task
-from hep_flows.plugin import Numerics, Partition, RunContext, Scalar
-from hep_flows.plugins.awkward.run_tasks import merge_parts, run_tasks
+from hep_flows.plugins.awkward.evaluate import merge_parts, run_tasks
 
 JET = Record(
     "Jet",

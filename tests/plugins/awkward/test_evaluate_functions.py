@@ -8,13 +8,13 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from hep_flows.contract import Scalar
 from hep_flows.errors import TaskError
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.types import Int, Type
-from hep_flows.plugin import Scalar
-from hep_flows.plugins.awkward.elementwise import wrapped
-from hep_flows.plugins.awkward.run_tasks import merge_parts
+from hep_flows.plugins.awkward.evaluate import merge_parts
+from hep_flows.plugins.awkward.functions import wrapped
 from plugins.awkward.memory_events import DS, Events, call, leaf, literal, task_of
 
 EVENTS = Events(60, seed=3)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hep_flows.expr import build
-from hep_flows.plugins.awkward.run_tasks import merge_parts
+from hep_flows.plugins.awkward.evaluate import merge_parts
 from plugins.awkward.memory_events import DS, Events, call, leaf, task_of
 
 SAMPLES = {"mixed": Events(50, seed=1), "long": Events(4, mean=300.0, seed=2), "all empty": Events(5, mean=0.0), "none": Events(0)}

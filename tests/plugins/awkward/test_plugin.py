@@ -6,11 +6,11 @@ import awkward as ak
 import pytest
 import uproot
 
+from hep_flows.contract import Columns, Describing, No, Partition, Plugin, RunContext, Scalar, Splitting, Yes
 from hep_flows.errors import TaskError
 from hep_flows.expr import build
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.types import Float
-from hep_flows.plugin import Columns, Describing, No, Partition, Plugin, RunContext, Scalar, Splitting, Yes
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from plugins.awkward.memory_events import DS, call, leaf, literal, task_of
 

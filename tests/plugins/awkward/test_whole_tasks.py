@@ -6,10 +6,10 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from hep_flows.contract import Columns, Scalar
 from hep_flows.errors import PluginError, TaskError
 from hep_flows.expr import build
 from hep_flows.expr.types import Float, Int, String, Type
-from hep_flows.plugin import Columns, Scalar
 from plugins.awkward.memory_events import DS, EVENT, JET, Events, call, leaf, literal, whole
 
 EVENTS = Events(12, mean=2.0, seed=2)

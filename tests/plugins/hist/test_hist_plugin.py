@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hep_flows import Histogram, render
-from hep_flows.execute.run_plan import run_plan
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import No, Yes
+from hep_flows.contract import No, Yes
+from hep_flows.execute.run import run_plan
+from hep_flows.planning.plan import make_plan
+from hep_flows.plugins.hist.fill import template
 from hep_flows.plugins.hist.plugin import HistPlugin
-from hep_flows.plugins.hist.template import template
 from tiny_plugin import TinyPlugin, tiny_events, tiny_table
 
 EVENTS = tiny_events(400)
@@ -327,7 +327,7 @@ class TestPlugin:
         plan = make_plan([render(Histogram.new.Reg(10, 0, 10, name="v").Double().fill(v=df.k))], plugins)
         program = plugins[1].translate(plan.tasks[-1])
         record = plan.tasks[0]
-        from hep_flows.plugin import RunContext
+        from hep_flows.contract import RunContext
 
         parts = []
         for p in plugins[0].partitions(record.dataset, 100):

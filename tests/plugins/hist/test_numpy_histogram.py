@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from hep_flows import render
 from hep_flows.errors import TaskError
-from hep_flows.execute.run_plan import run_plan
-from hep_flows.planning.make_plan import make_plan
+from hep_flows.execute.run import run_plan
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.hist.plugin import HistPlugin
 from tiny_plugin import TinyPlugin, tiny_events, tiny_table
 

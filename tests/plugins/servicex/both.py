@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hep_flows import render
-from hep_flows.execute.run_plan import run_plan
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import Columns
+from hep_flows.contract import Columns
+from hep_flows.execute.run import run_plan
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from hep_flows.record.sources import table_of
 from plugins.servicex.exactly import exact_difference
 
 if TYPE_CHECKING:
-    from hep_flows.planning.task import Plan
-    from hep_flows.plugin import Plugin, Result
+    from hep_flows.contract import Plan, Plugin, Result
 
 Expressions = "Callable[[DataFrame], dict[str, Any]]"
 

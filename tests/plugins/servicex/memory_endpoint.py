@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import pyarrow.parquet as pq
 
-from hep_flows.plugins.servicex.eager import evaluated, flat_columns, generated_function
-from hep_flows.plugins.servicex.endpoint import Delivered
-from hep_flows.plugins.servicex.flat_arrays import NotFlatError
+from hep_flows.plugins.servicex.embedded import NotFlatError, evaluated, flat_columns, generated_function
+from hep_flows.plugins.servicex.query import Delivered
 from plugins.servicex.exactly import exact_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hep_flows.expr.types import Record
-    from hep_flows.plugins.servicex.endpoint import Query, Watch
+    from hep_flows.plugins.servicex.query import Query, Watch
 
 
 class MemoryEndpoint:

@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 
 from hep_flows.plugins.servicex.addresses import configured_endpoints
-from hep_flows.plugins.servicex.endpoint import EndpointError
+from hep_flows.plugins.servicex.query import EndpointError
 
 FILE = """
 api_endpoints:

@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 import uproot
 
-from hep_flows.plugins.servicex.eager import generated_function
-from hep_flows.plugins.servicex.embedded import MOST_QUERIES, EmbeddedServiceX
-from hep_flows.plugins.servicex.endpoint import Delivered, EndpointError, Query, Watch
-from hep_flows.plugins.servicex.flat_arrays import Items, Objects
-from hep_flows.plugins.servicex.frames import RESERVED
+from hep_flows.plugins.servicex.embedded import MOST_QUERIES, EmbeddedServiceX, Items, Objects, generated_function
+from hep_flows.plugins.servicex.query import Delivered, EndpointError, Query, Watch
+from hep_flows.plugins.servicex.terms import RESERVED
 
 TEXT = "(call (attr (call EventDataset 'bogus.root' 'Events') 'Select') (lambda (list e) (dict (list 'a' 'b') (list (subscript e 'x') (* (subscript e 'y') 2)))))"
 QUERY = Query(TEXT, "uproot", ("a", "b"), ("x", "y"), "Events")

@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 
 from hep_flows import render
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugins.servicex.eager import columns_of, evaluated, flat_columns, generated_function
-from hep_flows.plugins.servicex.flat_arrays import NotFlatError, Objects, from_awkward, to_awkward
-from hep_flows.plugins.servicex.open_trees import OpenTrees
-from hep_flows.plugins.servicex.uproot_table import uproot_dialect
-from hep_flows.plugins.servicex.uproot_wording import UprootWording
+from hep_flows.planning.plan import make_plan
+from hep_flows.plugins.servicex.embedded import (
+    NotFlatError,
+    Objects,
+    OpenTrees,
+    columns_of,
+    evaluated,
+    flat_columns,
+    from_awkward,
+    generated_function,
+    to_awkward,
+)
+from hep_flows.plugins.servicex.uproot import UprootWording, uproot_dialect
 from plugins.servicex.both import Both
 from plugins.servicex.memory_endpoint import check_flat
 from plugins.servicex.sent import on_real_files

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from hep_flows import render
-from hep_flows.demo.generate import Recipe
+from hep_flows.contract import Columns, HistogramResult
 from hep_flows.demo.listings import LISTINGS
-from hep_flows.demo.sample_files import sample_files
-from hep_flows.execute.run_plan import run_plan
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import Columns, HistogramResult
+from hep_flows.demo.sample import Recipe, sample_files
+from hep_flows.execute.run import run_plan
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from hep_flows.plugins.servicex.loop_thread import loop_thread
+from hep_flows.plugins.servicex.client import loop_thread
 
 
 @pytest.mark.parametrize("begun", [True, False], ids=["under way", "not begun"])

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from hep_flows.plugins.servicex.one_client import OneClient
+from hep_flows.plugins.servicex.client import OneClient
 
 HERE = "http://127.0.0.1:9"
 

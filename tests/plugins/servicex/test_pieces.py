@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hep_flows.plugins.servicex.code_generators import code_generator
-from hep_flows.plugins.servicex.object_names import ObjectNames
-from hep_flows.plugins.servicex.pieces import pieces
-from hep_flows.plugins.servicex.remote_settings import RemoteSettings
-from hep_flows.testing.servicex_sim.transform import object_name
+from hep_flows.plugins.servicex.addresses import RemoteSettings
+from hep_flows.plugins.servicex.remote import ObjectNames, code_generator, pieces
+from hep_flows.testing.servicex_sim.work import object_name
 
 NAMES = st.lists(st.text("ab:/.", min_size=1, max_size=6).map("f{}".format))
 

@@ -10,19 +10,18 @@ import pytest
 import uproot
 
 from hep_flows import render
+from hep_flows.contract import Columns, Program, RunContext, Yes
 from hep_flows.errors import NoPluginError, PlanError, TaskError
-from hep_flows.execute.run_plan import run_plan
+from hep_flows.execute.run import run_plan
 from hep_flows.expr.nodes import Dataset, Input
 from hep_flows.expr.walk import postorder
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import Columns, Program, RunContext, Yes
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
-from hep_flows.plugins.servicex.endpoint import Delivered, EndpointError
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
+from hep_flows.plugins.servicex.query import Delivered, EndpointError
 from hep_flows.record.sources import table_of
-from hep_flows.testing.plugin_suite import PluginSuite
-from hep_flows.testing.sample_table import sample_table
+from hep_flows.testing.suite import PluginSuite, sample_table
 from plugins.servicex.both import Both, plugins_of
 from plugins.servicex.exactly import exact_difference
 from plugins.servicex.memory_endpoint import MemoryEndpoint

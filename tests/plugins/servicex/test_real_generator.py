@@ -14,11 +14,9 @@ import dask_awkward  # noqa: F401 - its settings are there once it is imported
 import pytest
 
 from hep_flows import render
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugins.servicex.eager import evaluated, generated_function, generated_source
-from hep_flows.plugins.servicex.open_trees import OpenTrees
-from hep_flows.plugins.servicex.uproot_table import uproot_dialect
-from hep_flows.plugins.servicex.uproot_wording import UprootWording
+from hep_flows.planning.plan import make_plan
+from hep_flows.plugins.servicex.embedded import OpenTrees, evaluated, generated_function, generated_source
+from hep_flows.plugins.servicex.uproot import UprootWording, uproot_dialect
 from plugins.servicex.both import Both
 from plugins.servicex.exactly import exact_difference
 from plugins.servicex.sent import on_real_files

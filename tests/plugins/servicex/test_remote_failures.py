@@ -7,7 +7,7 @@ import json
 import awkward as ak
 import pytest
 
-from hep_flows.plugins.servicex.endpoint import Query, Watch
+from hep_flows.plugins.servicex.query import Query, Watch
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
 from plugins.servicex.remote_runs import DATASET, EMPTY, QASTLE, QUERY, looked_again, object_of
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import awkward as ak
 import pytest
 
-from hep_flows.plugins.servicex.endpoint import Query, Watch
-from hep_flows.testing.servicex_sim.datasets import Datasets
+from hep_flows.plugins.servicex.query import Query, Watch
 from hep_flows.testing.servicex_sim.faults import FileFault
+from hep_flows.testing.servicex_sim.work import Datasets
 from plugins.servicex.bare_client import bare_client
 from plugins.servicex.remote_runs import DATASET, OPEN_DATA, QASTLE, QUERY, collect, object_of
 

@@ -9,8 +9,8 @@ import qastle
 
 from golden_files import assert_golden
 from hep_flows import render
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugins.servicex.eager import generated_source
+from hep_flows.planning.plan import make_plan
+from hep_flows.plugins.servicex.embedded import generated_source
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from plugins.servicex.both import Both, plugins_of
 from plugins.servicex.nowhere import nano_nowhere

@@ -15,9 +15,8 @@ import pytest
 import uproot
 
 from hep_flows.errors import HepFlowsError
-from hep_flows.testing.servicex_sim.datasets import datasets_of_folder
-from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
-from hep_flows.testing.servicex_sim.parse_fault import parse_fault
+from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault, parse_fault
+from hep_flows.testing.servicex_sim.work import datasets_of_folder
 from plugins.servicex.bare_client import bare_client
 from plugins.servicex.remote_runs import DATASET, QASTLE, TOKEN, object_of
 

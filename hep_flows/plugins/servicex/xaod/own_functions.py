@@ -5,12 +5,75 @@ Its own ``abs``, ``sqrt``, ``sin``, ... cannot be operands of arithmetic, and it
 
 from __future__ import annotations
 
+import ast
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hep_flows.plugins.servicex.xaod.cpp_spec import CppSpec, real
+from hep_flows.expr.types import Bool, Float, Int
+from hep_flows.plugins.servicex.terms import Refused
+from hep_flows.plugins.servicex.xaod.value import Value, as_number, called, valid_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from hep_flows.expr.functions import UserFunction
+    from hep_flows.expr.types import Item
+
+# Functions in C++ that go along with a query: metadata of the kind ``add_cpp_function`` ------------------------------------------
+#
+# The generator puts the texts of the arguments in place of the words ``argument_0``, ``argument_1``, ... So the code is a function of its own
+# that is called with these words: nothing that stands in an argument can take the place of a name in the body.
+
+
+@dataclass(frozen=True, slots=True)
+class CppSpec:
+    """A function in C++.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in queries.
+    parameters : tuple of (str, str)
+        The C++ type and the name of each parameter.
+    returns : str
+        The C++ type of the result, or of one item of it.
+    body : str
+        The text between the braces.
+    includes : tuple of str
+        Headers.
+    collection : bool
+        Whether the result is a vector.
+    """
+
+    name: str
+    parameters: tuple[tuple[str, str], ...]
+    returns: str
+    body: str
+    includes: tuple[str, ...] = ()
+    collection: bool = False
+
+    def metadata(self) -> Mapping[str, object]:
+        """Give the metadata that a query carries."""
+        words = [f"argument_{i}" for i in range(len(self.parameters))]
+        parameters = ", ".join([f"{kind} {name}" for kind, name in self.parameters])
+        returns = f"std::vector<{self.returns}>" if self.collection else self.returns
+        code = f"auto result = []({parameters}) -> {returns} {{ {self.body} }}({', '.join(words)});"
+        found: dict[str, object] = {
+            "metadata_type": "add_cpp_function",
+            "name": self.name,
+            "include_files": [*self.includes, *(["vector"] if self.collection else [])],
+            "arguments": words,
+            "code": [code],
+            "return_type": self.returns,
+        }
+        return found | ({"return_is_collection": True} if self.collection else {})
+
+
+def real(name: str, names: str, body: str, returns: str = "double") -> CppSpec:
+    """Give a function of numbers, all of them double."""
+    return CppSpec(name, tuple([("double", n) for n in names.split()]), returns, f"return {body};", ("cmath",))
+
 
 # Leaves of the auxiliary store, by numpy's name of their type: the C++ type that is stored, and the one that the query goes on with.
 STORED: Mapping[str, tuple[str, str]] = {
@@ -197,3 +260,91 @@ def _stored() -> tuple[CppSpec, ...]:
         )
         found.append(CppSpec(f"hf_list_{name}", object_and_leaf, used, body, collection=True))
     return tuple(found)
+
+
+# What a query must declare besides its text: functions in C++, collections, and the types of methods -----------------------------
+#
+# A part of a query that needs a declaration carries it, so a query declares what it uses, whatever was written before it.
+
+_CARRIED = "hep_flows_declaration"
+_ORDER = ("add_atlas_event_collection_info", "add_method_type_info", "add_cpp_function")
+
+
+def declaring(node: ast.expr, declaration: Mapping[str, object] | None) -> ast.expr:
+    """Give the same part, which now carries a declaration."""
+    if declaration is not None:
+        setattr(node, _CARRIED, declaration)
+    return node
+
+
+def carried(node: ast.expr) -> Mapping[str, object] | None:
+    """Give the declaration that a part carries."""
+    found: Mapping[str, object] | None = getattr(node, _CARRIED, None)
+    return found
+
+
+def declarations(query: ast.expr) -> list[Mapping[str, object]]:
+    """Give what a query must declare, each once, in an order that depends on the query alone."""
+    own = own_functions()
+    found = {_place_of(d): d for d in _carried_in(query)}
+    for node in ast.walk(query):
+        if isinstance(node, ast.Name) and node.id in own:
+            declaration = own[node.id].metadata()
+            found[_place_of(declaration)] = declaration
+    return [found[p] for p in sorted(found)]
+
+
+def _carried_in(query: ast.expr) -> Iterator[Mapping[str, object]]:
+    for node in ast.walk(query):
+        declaration = carried(node) if isinstance(node, ast.expr) else None
+        if declaration is not None:
+            yield declaration
+
+
+def _place_of(declaration: Mapping[str, object]) -> tuple[int, str, str]:
+    names = [str(declaration.get(k, "")) for k in ("type_string", "method_name", "name")]
+    return (_ORDER.index(str(declaration["metadata_type"])), names[0], names[1] + names[2])
+
+
+# Functions that users declared: those that the back end knows, and those that come with a body in C++ ----------------------------
+
+
+def table_name(function: UserFunction) -> str:
+    """Give the function of the language's table that a user's function without a body stands for; empty when there is none."""
+    is_known = function.name == "DeltaR" and len(function.parameters) == 4 and function.body is None
+    return "delta_r" if is_known and function.cpp is None else ""
+
+
+def user_call(function: UserFunction, args: Sequence[Value]) -> Value:
+    """Give a call of a function that has a body in C++.
+
+    Raises
+    ------
+    Refused
+        When it has none.
+    """
+    if function.cpp is None:
+        why = "its body is Python" if function.body is not None else "it has no body in C++"
+        raise Refused(f"{function.name}: {why}")
+    name = f"hf_user_{re.sub('[^A-Za-z0-9]', '_', function.name)}_{function.identity().hex()[:8]}"
+    parameters = tuple([(_cpp_type(i), p) for i, p in zip(function.accepts, function.parameters, strict=True)])
+    # The generator calculates with double, float and int alone; a double holds every whole number up to 2**53.
+    returns = "bool" if isinstance(function.returns, Bool) else "double"
+    body = function.cpp.body
+    if returns != "bool":
+        body = f"const auto body = [&]() -> {_cpp_type(function.returns)} {{ {body} }}; return static_cast<double>(body());"
+    spec = CppSpec(name, parameters, returns, body, tuple(dict.fromkeys(["cmath", *function.cpp.includes])))
+    operands = [_operand(a, i) for a, i in zip(args, function.accepts, strict=True)]
+    bits = 53 if isinstance(function.returns, Int) else 0
+    node = declaring(called(name, *operands), spec.metadata())
+    return Value(node, "bool" if returns == "bool" else "double", function.returns, bits, valid_of(args))
+
+
+def _operand(value: Value, wanted: Item | None) -> ast.expr:
+    return value.node if isinstance(wanted, Bool) and value.kind == "bool" else as_number(value, Float(64))
+
+
+def _cpp_type(item: Item | None) -> str:
+    if isinstance(item, Bool):
+        return "bool"
+    return "long long" if isinstance(item, Int) else "double"

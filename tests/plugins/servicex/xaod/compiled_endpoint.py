@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import awkward as ak
 
-from hep_flows.plugins.servicex.endpoint import Delivered, EndpointError
+from hep_flows.plugins.servicex.query import Delivered, EndpointError
 from plugins.servicex.edm.compiled import DoesNotCompileError, FailsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hep_flows.plugins.servicex.endpoint import Query, Watch
+    from hep_flows.plugins.servicex.query import Query, Watch
     from plugins.servicex.edm.compiled import Compiler
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from described import described
 from hep_flows import DataFrame, alias_scope
-from hep_flows.execute.run_plan import run_plan
+from hep_flows.execute.run import run_plan
 from hep_flows.expr import build
-from hep_flows.planning.make_plan import make_plan
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from hep_flows.record.table import Table

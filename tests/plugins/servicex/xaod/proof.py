@@ -9,9 +9,8 @@ import awkward as ak
 import numpy as np
 
 from hep_flows import render
-from hep_flows.plugins.servicex.xaod.outputs import Rows, array_of
 from hep_flows.plugins.servicex.xaod.own_functions import MATHEMATICS, MATHEMATICS_OF_TWO, PER_TURN
-from hep_flows.plugins.servicex.xaod.query import XaodDialect
+from hep_flows.plugins.servicex.xaod.query import Rows, XaodDialect, array_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from hep_flows import make_local
-from hep_flows.plugins.servicex.xaod.event_masks import event_masks, is_event_count
+from hep_flows.plugins.servicex.xaod.query import event_masks, is_event_count
 from plugins.servicex.xaod import expressions
 from plugins.servicex.xaod.proof import assert_same, is_exact, normal
 

@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hep_flows import render
-from hep_flows.execute.run_plan import run_plan
+from hep_flows.contract import Columns, Scalar
+from hep_flows.execute.run import run_plan
 from hep_flows.expr import build
 from hep_flows.expr.text import one_line
 from hep_flows.expr.walk import postorder
-from hep_flows.normalise import normalise
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import Columns, Scalar
-from hep_flows.plugins.servicex.xaod.event_masks import event_masks, is_event_count
-from hep_flows.testing.run_with import reference
+from hep_flows.planning.normalise import normalise
+from hep_flows.planning.plan import make_plan
+from hep_flows.plugins.servicex.xaod.query import event_masks, is_event_count
+from hep_flows.testing.suite import reference
 from oracle.expressions import grown
 from oracle.pool import Made
 from plugins.servicex.edm.compiled import DoesNotCompileError, FailsError

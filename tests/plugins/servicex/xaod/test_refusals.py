@@ -9,7 +9,7 @@ import numpy as np
 from hep_flows import render, user_func
 from hep_flows.expr.walk import postorder
 from hep_flows.plugins.servicex.xaod.query import XaodDialect
-from hep_flows.testing.every_node import every_node
+from hep_flows.testing.suite import every_node
 from plugins.servicex.xaod import expressions
 from plugins.servicex.xaod.proof import normal
 

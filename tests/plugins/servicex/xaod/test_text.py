@@ -56,7 +56,7 @@ def test_a_query_does_not_depend_on_what_was_asked_before(df):
 
 def test_queries_are_the_same_in_another_process(data):
     code = (
-        "import sys; from hep_flows import xaod_table; from hep_flows.normalise import normalise;"
+        "import sys; from hep_flows import xaod_table; from hep_flows.planning.normalise import normalise;"
         "from hep_flows.plugins.servicex.xaod.query import XaodDialect;"
         "j = xaod_table(sys.argv[1]).Jets('Jets');"
         "print(XaodDialect().query(normalise([j[(j.pt > 1) & (j.EMFrac > 0.5)].NumTrkPt500.Sum()._expr])).text)"

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from hep_flows import make_local, render
-from hep_flows.execute.run_plan import run_plan
-from hep_flows.planning.make_plan import make_plan
-from hep_flows.plugin import Columns, Description
+from hep_flows.contract import Columns, Description
+from hep_flows.execute.run import run_plan
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
-from hep_flows.plugins.servicex.typed_xaod import open_event, typed_event
+from hep_flows.plugins.servicex.xaod.schema import open_event, typed_event
 from hep_flows.record.sources import table_of
 from plugins.servicex.xaod.proof import assert_same, normal
 

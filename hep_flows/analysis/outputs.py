@@ -1,0 +1,645 @@
+"""Write the results of an analysis into a folder: histograms, numbers, skims, plots, the report, and the manifest of all that."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import uuid
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from hep_flows.analysis.result import Stored
+from hep_flows.errors import HepFlowsError, StoreError
+from hep_flows.execute.report import Missing
+from hep_flows.expr.types import Record
+from hep_flows.store.commit import UNFINISHED, claimed, told_of_disk, whole_file, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from hep_flows.analysis.prepare import Prepared
+    from hep_flows.analysis.result import AnalysisResult
+    from hep_flows.contract import Key
+    from hep_flows.execute.report import TaskRow
+    from hep_flows.execute.stored_parts import StoredParts
+
+# ``manifest.json``: which files a run wrote, and the key of each result in them --------------------------------------------------
+
+NAME = "manifest.json"
+BEGUN = ".begun"
+FORMAT = "hf-outputs/1"
+
+
+@dataclass(frozen=True, slots=True)
+class FileNote:
+    """A file that was written.
+
+    Parameters
+    ----------
+    what : str
+        ``histograms``, ``numbers``, ``skim``, ``plot`` or ``report``.
+    key : str
+        The key of what is in it, as digits; a file whose key is the same has the same content. Empty for reports.
+    bytes : int
+        Its size.
+    """
+
+    what: str
+    key: str
+    bytes: int
+
+
+def read_manifest(folder: Path) -> dict[str, FileNote]:
+    """Give the files of the last complete run in a folder, by path; none when there is no manifest that can be used."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        said = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        if said["format"] == FORMAT:
+            return {p: FileNote(str(n["what"]), str(n["key"]), int(n["bytes"])) for p, n in said["files"].items() if _is_inside(p)}
+    return {}
+
+
+class Begun:
+    """The files that a run may have written, noted before it writes them: what a killed run leaves behind is known to the next one.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of results.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Note what the runs before wrote."""
+        self._file = folder / BEGUN
+        self.before = self._left() | read_manifest(folder)
+        self._noted = set[str]()
+        self.note(*self.before)
+        (folder / NAME).unlink(missing_ok=True)  # what follows is not whole until the new one is there
+
+    def note(self, *paths: str) -> None:
+        """Say that files are about to be written."""
+        new = [p for p in paths if p not in self._noted]
+        if not new:
+            return
+        self._noted.update(new)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.writelines([json.dumps(p) + "\n" for p in new])
+
+    def ended(self) -> None:
+        """Forget it: everything stands in the manifest."""
+        self._file.unlink(missing_ok=True)
+
+    def _left(self) -> dict[str, FileNote]:
+        found = {}
+        with suppress(OSError, UnicodeDecodeError):
+            for line in self._file.read_text(encoding="utf-8").splitlines():
+                with suppress(ValueError):  # the last line of a process that was killed
+                    path = json.loads(line)
+                    if isinstance(path, str) and _is_inside(path):
+                        found[path] = FileNote("", "", -1)
+        return found
+
+
+def write_manifest(folder: Path, files: Mapping[str, FileNote], results: Any, notes: list[str], *, complete: bool) -> None:
+    """Write the manifest: last of all, so where it stands everything stands."""
+    listed = {path: asdict(files[path]) for path in sorted(files)}
+    said = {"format": FORMAT, "complete": complete, "results": results, "files": listed, "notes": notes}
+    write_text(folder / NAME, json.dumps(said, indent=1) + "\n")
+
+
+def remove_stale(folder: Path, before: Mapping[str, FileNote], now: Mapping[str, FileNote]) -> None:
+    """Remove what an earlier run wrote and this one did not: it would be taken for a result of this one."""
+    for path in sorted(set(before) - set(now)):
+        file = folder / path
+        with suppress(OSError):
+            file.unlink()
+        for above in [p for p in file.parents if folder in p.parents]:
+            with suppress(OSError):  # others have files in it
+                above.rmdir()
+
+
+def _is_inside(path: str) -> bool:
+    """Say whether a path stays in the folder: the manifest is data, and what it lists may be removed."""
+    parts = PurePosixPath(path).parts
+    return bool(parts) and ".." not in parts and not PurePosixPath(path).is_absolute()
+
+
+# The report of an analysis as a table --------------------------------------------------------------------------------------------
+
+_HEAD = ("dataset", "plug-in", "state", "seconds", "rows", "batches", "label", "reason")
+_WIDEST = 60
+
+
+def report_text(result: AnalysisResult) -> str:
+    """Give what became of every dataset and every task."""
+    report = result.report
+    head = f"{'complete' if result.is_complete else 'NOT COMPLETE'}: {report.events:,} events in {report.seconds:.2f} s"
+    datasets = [f"  {d}" for d in result.datasets]
+    table = _table([_HEAD, *[_cells(r) for r in report.tasks]])
+    errors = [line for text in error_texts(report.errors) for line in ("", text)]
+    return "\n".join([head, "", *datasets, "", *table, *errors]) + "\n"
+
+
+def error_texts(errors: Iterable[HepFlowsError]) -> list[str]:
+    """Give errors with the user's lines; of those of one kind at one line, the first."""
+    found: dict[object, str] = {}
+    for error in errors:
+        found.setdefault((type(error), error.where or error.what), f"{type(error).__name__}: {error}")
+    return list(found.values())
+
+
+def _cells(row: TaskRow) -> tuple[str, ...]:
+    batches = f"{row.batches_computed} of {row.batches}" if row.batches else ""
+    label = row.label if len(row.label) <= _WIDEST else f"{row.label[: _WIDEST - 4]} ..."
+    return (row.dataset, row.plugin, row.state, f"{row.seconds:.2f}", f"{row.rows:,}", batches, label, row.reason)
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max([len(r[i]) for r in rows]) for i in range(len(_HEAD) - 1)]
+    lines = []
+    for row in rows:
+        cells = [
+            c.rjust(w) if _HEAD[i] in ("seconds", "rows") else c.ljust(w)
+            for i, (c, w) in enumerate(zip(row[:-1], widths, strict=True))
+        ]
+        lines.append("  ".join([*cells, row[-1]]).rstrip())
+    return lines
+
+
+# Folders of results that are there completely or not at all; for single files see `hep_flows.store.commit` -----------------------
+
+
+def file_name(name: str) -> str:
+    """Give a name as one part of a path: what means something to file systems is written as ``%2F``; no two names become one."""
+    quoted = quote(name, safe=" +-.=@,")
+    return quoted.replace(".", "%2E") if set(quoted) == {"."} else quoted
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let one process after the other write into a folder: two at once would leave files of both."""
+    with ExitStack() as held:
+        with suppress(StoreError):  # where the file system has no locks there is no other way
+            held.enter_context(claimed(str(folder / ".lock")))
+        yield
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Give a new folder to fill; it takes the place of the old one at the end of the ``with`` block, unless that fails."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:12]}")
+    old = target.with_name(f"{part.name}-old")
+    part.mkdir()
+    try:
+        yield part
+        for file in part.iterdir():
+            _sync(file)
+        if target.exists():
+            target.rename(old)
+        part.rename(target)
+    finally:
+        for rest in (part, old):
+            shutil.rmtree(rest, ignore_errors=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed runs left in a folder of results."""
+    for place in (folder, folder / "plots", *sorted(folder.glob("skims/*"))):
+        for rest in place.glob(f"{UNFINISHED}*") if place.is_dir() else ():
+            if rest.is_dir():
+                shutil.rmtree(rest, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    rest.unlink()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+# A number as JSON has it ---------------------------------------------------------------------------------------------------------
+
+
+def plain_number(value: Any) -> Any:
+    """Give a value that JSON can hold; what is not finite is a text: ``"nan"``, ``"inf"``, ``"-inf"``."""
+    if hasattr(value, "tolist"):  # of numpy, or a record of awkward
+        value = value.tolist()
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case dict():
+            return {str(k): plain_number(v) for k, v in value.items()}
+        case list() | tuple():
+            return [plain_number(v) for v in value]
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            return str(value)
+
+
+# Which histograms are drawn, and what the pictures are called --------------------------------------------------------------------
+
+
+def can_plot(histogram: Any) -> bool:
+    """Say whether a histogram can be drawn: counts, on one axis of numbers."""
+    if histogram.ndim != 1 or histogram.kind.value != "COUNT":
+        return False
+    return type(histogram.axes[0]).__name__ in ("Regular", "Variable", "Integer") and len(histogram.axes[0]) > 0
+
+
+def plot_names(places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Give the file of each plot, by dataset and name: joined by as many underscores as it takes to tell all apart."""
+    found: dict[tuple[str, str], str] = {}
+    for dataset, name in places:
+        between = "_"
+        while (file := f"{file_name(dataset)}{between}{file_name(name)}.png") in found.values():
+            between += "_"
+        found[dataset, name] = file
+    return found
+
+
+# Histograms in files that others read: UHI's JSON, and ROOT ----------------------------------------------------------------------
+
+_COUNTS = ("Double", "Int64", "AtomicInt64", "Unlimited", "Weight")
+
+
+def as_hist(value: Any) -> Any:
+    """Give a histogram as one that can be written: numpy's pair of counts and edges as a `hist.Hist` without flow bins."""
+    if not isinstance(value, tuple):
+        return value
+    import hist
+    import numpy as np
+
+    counts, edges = value
+    storage = hist.storage.Int64() if np.issubdtype(counts.dtype, np.integer) else hist.storage.Double()
+    made = hist.Hist(hist.axis.Variable(edges, name="x", underflow=False, overflow=False), storage=storage)
+    made[...] = counts
+    return made
+
+
+def write_json(file: Path, histograms: Mapping[str, Any]) -> None:
+    """Write histograms by name, flow bins included, in the JSON form of UHI: ``hist.Hist(json[name])`` gives one back."""
+    import uhi.io.json
+
+    said = {name: _uhi(h) for name, h in histograms.items()}
+    with whole_file(file) as part, part.open("w", encoding="utf-8") as opened:
+        json.dump(said, opened, default=uhi.io.json.default)
+
+
+def _uhi(histogram: Any) -> dict[str, Any]:
+    import numpy as np
+    from boost_histogram.serialization import to_uhi
+
+    said: dict[str, Any] = to_uhi(histogram)
+    if "mean" in said["storage"]["type"]:
+        # The variance of one entry is undefined, and would come back as one that is not a number; nothing was summed up yet.
+        said["storage"]["variances"] = np.nan_to_num(said["storage"]["variances"], nan=0.0)
+    return said
+
+
+def write_root(file: Path, histograms: Mapping[str, Any]) -> dict[str, str]:
+    """Write histograms of counts as TH1, TH2 and TH3; gives why each other one is not in the file."""
+    import uproot
+
+    left_out: dict[str, str] = {}
+    with whole_file(file) as part, uproot.recreate(part) as opened:
+        for name, histogram in histograms.items():
+            reason = _no_root(histogram)
+            if reason:
+                left_out[name] = reason
+            else:
+                opened[name] = _with_flow(histogram)
+    return left_out
+
+
+def _no_root(histogram: Any) -> str:
+    storage = histogram.storage_type.__name__
+    if storage not in _COUNTS:
+        return f"its storage is {storage}, and ROOT's histograms count"
+    if histogram.ndim > 3:
+        return f"it has {histogram.ndim} axes, and ROOT's histograms have up to 3"
+    return "an axis has no bins" if 0 in histogram.shape else ""
+
+
+def _with_flow(histogram: Any) -> Any:
+    """Give every axis flow bins, as ROOT has them; where there were none they are empty. Categories become labelled bins."""
+    import hist
+    import numpy as np
+
+    axes = [_axis(a) for a in histogram.axes]
+    weighted = histogram.storage_type.__name__ == "Weight"
+    made = hist.Hist(*axes, storage=hist.storage.Weight() if weighted else hist.storage.Double())
+    inside = tuple([_inside(old, new) for old, new in zip(histogram.axes, axes, strict=True)])
+    view, old = made.view(flow=True), histogram.view(flow=True)
+    if weighted:
+        view["value"][inside], view["variance"][inside] = old["value"], old["variance"]
+    else:
+        view[inside] = np.asarray(old, dtype=np.float64)
+    return made
+
+
+def _axis(axis: Any) -> Any:
+    import hist
+
+    match type(axis).__name__:
+        case "StrCategory":
+            return hist.axis.StrCategory(list(axis), name=axis.name, label=axis.label)
+        case "IntCategory":
+            return hist.axis.StrCategory([str(c) for c in axis], name=axis.name, label=axis.label)
+        case "Regular" if axis.transform is None:
+            return hist.axis.Regular(axis.size, axis.edges[0], axis.edges[-1], name=axis.name, label=axis.label)
+        case _:
+            return hist.axis.Variable(axis.edges, name=axis.name, label=axis.label)
+
+
+def _inside(old: Any, new: Any) -> slice:
+    """Give where the bins of an axis, flow bins included, stand on the axis that has all flow bins."""
+    start = int(new.traits.underflow and not old.traits.underflow)
+    return slice(start, start + old.extent)
+
+
+# Arrays as Parquet files: one for each part, so that memory does not grow with the number of events ------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an array: its key, and how to get it."""
+
+    key: str
+    array: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Skim:
+    """An array in Parquet files.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are.
+    files : tuple of str
+        Their names, in dataset order.
+    rows : int
+        The number of events.
+    column : str
+        The column that the array is; empty where it is an array of records, whose members are the columns.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    rows: int
+    column: str
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files, for `parquet_table`."""
+        return tuple([str(self.folder / f) for f in self.files])
+
+    def array(self) -> Any:
+        """Give the whole array."""
+        import awkward as ak
+
+        array = ak.concatenate([_read(p) for p in self.paths])
+        return array[self.column] if self.column else array
+
+
+def part_name(number: int) -> str:
+    """Give the name of the file of a part."""
+    return f"part-{number:04d}.parquet"
+
+
+def write_skim(place: Path, column: str, parts: Sequence[Part], before: Mapping[str, FileNote]) -> tuple[Skim, dict[str, FileNote]]:
+    """Write an array, and give where it is, and the files by name.
+
+    Parameters
+    ----------
+    place : Path
+        The folder of this array.
+    column : str
+        The name of its column; empty for an array of records.
+    parts : sequence of Part
+        What is written, in dataset order.
+    before : mapping
+        The files that are there, by name: those that have the same key are kept as they are.
+    """
+    names = [part_name(number) for number in range(len(parts))]
+    kept = {n for n, p in zip(names, parts, strict=True) if _is_kept(place / n, before.get(n), p.key)}
+    if len(kept) < len(names) or set(before) != set(names):
+        with whole_folder(place) as folder:
+            for name, part in zip(names, parts, strict=True):
+                if name in kept:
+                    _link(place / name, folder / name)
+                else:
+                    _write(part.array(), column, folder / name)
+    files = {n: FileNote("skim", p.key, (place / n).stat().st_size) for n, p in zip(names, parts, strict=True)}
+    return Skim(place, tuple(names), sum([_rows(place / n) for n in names]), column), files
+
+
+def _is_kept(file: Path, note: FileNote | None, key: str) -> bool:
+    return note is not None and note.key == key and file.is_file() and file.stat().st_size == note.bytes
+
+
+def _link(old: Path, new: Path) -> None:
+    try:
+        os.link(old, new)
+    except OSError:  # a file system without links
+        shutil.copyfile(old, new)
+
+
+def _write(array: Any, column: str, file: Path) -> None:
+    import awkward as ak
+
+    ak.to_parquet(ak.zip({column: array}, depth_limit=1) if column else array, str(file), compression="zstd")
+
+
+def _read(file: str) -> Any:
+    """Give the array in a file, as `ak.from_parquet` gives it, without threads that Python knows nothing of.
+
+    That function hands a Python file to the threads of Arrow. One of them may still hold it when the interpreter ends: to let go of it,
+    the thread asks for an interpreter that is gone, which ends the process ("terminate called without an active exception").
+    """
+    import awkward as ak
+    import pyarrow.parquet as pq
+    from awkward._connect.pyarrow import convert_native_arrow_table_to_awkward
+
+    return ak.from_arrow(convert_native_arrow_table_to_awkward(pq.ParquetFile(file, memory_map=True).read(use_threads=False)))
+
+
+def _rows(file: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(file).num_rows)
+
+
+Place = tuple[str, str]
+
+
+def write_outputs(folder: Path, prepared: Prepared, parts: StoredParts, result: AnalysisResult) -> AnalysisResult:
+    """Write everything, and give the result with a `Skim` in the place of each array.
+
+    Raises
+    ------
+    StoreError
+        When the folder cannot be written.
+    """
+    needed = Needed()
+    stored = prepared.store is not None and prepared.store.writable
+    do = "make room there, or give another folder" + (": what was computed is in the cache, and is not computed again" * stored)
+    with told_of_disk(folder, "the results", need=lambda: needed.nbytes, do=do):
+        folder.mkdir(parents=True, exist_ok=True)
+        with alone_in(folder):
+            return _Writing(folder, prepared, parts, needed).all(result)
+
+
+class Needed:
+    """How many bytes the file that is being written has, before compression."""
+
+    nbytes = 0
+
+    def noted(self, array: Any) -> Any:
+        """Note the size of an array, and give it."""
+        self.nbytes = int(array.nbytes)
+        return array
+
+
+class _Writing:
+    """The files so far."""
+
+    def __init__(self, folder: Path, prepared: Prepared, parts: StoredParts, needed: Needed) -> None:
+        self._folder, self._prepared, self._parts, self._needed = folder, prepared, parts, needed
+        self._begun = Begun(folder)
+        self._before = self._begun.before
+        self._files: dict[str, FileNote] = {}
+        self._notes: list[str] = []
+        self._errors: list[HepFlowsError] = []
+        self._tasks = {t.key: t for t in prepared.plan.tasks}
+
+    def all(self, result: AnalysisResult) -> AnalysisResult:
+        remove_unfinished(self._folder)
+        values = self._skims(result.values)
+        self._histograms({p: as_hist(v) for p, v in _each(values) if self._output(p) == "histogram" and not isinstance(v, Missing)})
+        self._numbers(values)
+        report = replace(result.report, errors=(*result.report.errors, *self._errors))
+        done = replace(result, values=values, report=report)
+        self._report(done)
+        remove_stale(self._folder, self._before, self._files)
+        write_manifest(self._folder, self._files, self._results(values), self._notes, complete=done.is_complete)
+        self._begun.ended()
+        return replace(done, written=(*sorted(self._files), NAME))
+
+    def _key(self, place: Place) -> Key:
+        return self._prepared.targets[place[0]][place[1]]
+
+    def _output(self, place: Place) -> str:
+        return self._tasks[self._key(place)].output if place[0] in self._prepared.targets else ""
+
+    def _skims(self, values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Write arrays; gives all values, with what stands for the arrays."""
+        found = {dataset: dict(given) for dataset, given in values.items()}
+        for place, value in _each(values):
+            if self._output(place) != "columns" or isinstance(value, Missing):
+                continue
+            try:
+                found[place[0]][place[1]] = self._skim(place, value)
+            except StoreError as error:
+                self._errors.append(error)
+                found[place[0]][place[1]] = Missing(error.what)
+        return found
+
+    def _skim(self, place: Place, value: Any) -> Skim:
+        key = self._key(place)
+        if isinstance(value, Stored):
+            parts = [Part(k.hex(), partial(self._stored, k)) for k in self._parts.names(key)]
+        else:
+            parts = [Part(key.hex(), partial(self._needed.noted, value))]
+        start = f"skims/{file_name(place[0])}/{file_name(place[1])}/"
+        self._begun.note(*[f"{start}{part_name(number)}" for number in range(len(parts))])
+        before = {p.removeprefix(start): n for p, n in self._before.items() if p.startswith(start)}
+        of = self._tasks[key].expr.type
+        is_record = isinstance(of.item, Record) and len(of.axes) == 1 and not of.optional
+        skim, files = write_skim(self._folder / start, "" if is_record else place[1], parts, before)
+        self._files |= {f"{start}{name}": note for name, note in files.items()}
+        return skim
+
+    def _stored(self, key: Key) -> Any:
+        return self._needed.noted(self._parts.part(key).array)
+
+    def _histograms(self, histograms: Mapping[Place, Any]) -> None:
+        named = {f"{file_name(d)}/{file_name(n)}": h for (d, n), h in histograms.items()}
+        key = self._all_keys(list(histograms))
+        if named:
+            self._begun.note("histograms.json", "histograms.root")
+        if named and not self._is_kept("histograms.json", key):
+            write_json(self._folder / "histograms.json", named)
+        if named and not self._is_kept("histograms.root", key):
+            left_out = write_root(self._folder / "histograms.root", named)
+            self._notes += [f"{name} is not in histograms.root: {reason}" for name, reason in left_out.items()]
+        for name in ("histograms.json", "histograms.root") if named else ():
+            self._note(name, "histograms", key)
+        for place, name in plot_names([p for p, h in histograms.items() if can_plot(h)]).items():
+            self._plot(place, f"plots/{name}", histograms[place])
+
+    def _plot(self, place: Place, path: str, histogram: Any) -> None:
+        key = self._key(place).hex()
+        self._begun.note(path)
+        if not self._is_kept(path, key):
+            from hep_flows.show.histogram import save_histogram_plot
+
+            with whole_file(self._folder / path) as part:
+                save_histogram_plot(histogram, part, f"{place[0]}: {place[1]}")
+        self._note(path, "plot", key)
+
+    def _numbers(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+        found: dict[str, dict[str, Any]] = {}
+        places = [p for p, v in _each(values) if self._output(p) == "scalar" and not isinstance(v, Missing)]
+        for dataset, name in places:
+            found.setdefault(dataset, {})[name] = plain_number(values[dataset][name])
+        if found:
+            self._begun.note("numbers.json")
+            write_text(self._folder / "numbers.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
+            self._note("numbers.json", "numbers", self._all_keys(places))
+
+    def _report(self, result: AnalysisResult) -> None:
+        datasets = [{"name": d.name, "kind": d.kind, "files": d.files, "failed": d.failed} for d in result.datasets]
+        said = result.report.as_json() | {"datasets": datasets, "errors": error_texts(result.report.errors)}
+        self._begun.note("report.json", "report.txt")
+        write_text(self._folder / "report.json", json.dumps(said, indent=1) + "\n")
+        write_text(self._folder / "report.txt", report_text(result))
+        for name in ("report.json", "report.txt"):
+            self._note(name, "report", "")
+
+    def _results(self, values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Give what became of each result, for the manifest."""
+        said: dict[str, dict[str, Any]] = {}
+        for place, value in _each(values):
+            about: dict[str, Any] = {"what": "missing", "reason": value.reason} if isinstance(value, Missing) else {}
+            if not about:
+                about = {"what": self._output(place), "key": self._key(place).hex()}
+            if isinstance(value, Skim):
+                about |= {"what": "skim", "rows": value.rows, "files": len(value.files)}
+            said.setdefault(place[0], {})[place[1]] = about
+        return said
+
+    def _all_keys(self, places: Sequence[Place]) -> str:
+        lines = [f"{dataset}\0{name}\0{self._key((dataset, name)).hex()}\n" for dataset, name in places]
+        return sha256("".join(lines).encode()).hexdigest()
+
+    def _is_kept(self, path: str, key: str) -> bool:
+        note, file = self._before.get(path), self._folder / path
+        return note is not None and note.key == key and file.is_file() and file.stat().st_size == note.bytes
+
+    def _note(self, path: str, what: str, key: str) -> None:
+        self._files[path] = FileNote(what, key, (self._folder / path).stat().st_size)
+
+
+def _each(values: Mapping[str, Mapping[str, Any]]) -> list[tuple[Place, Any]]:
+    return [((dataset, name), value) for dataset, given in values.items() for name, value in given.items()]

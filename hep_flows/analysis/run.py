@@ -1,0 +1,192 @@
+"""``run_analysis``: one analysis over many datasets, with one plan and one report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hep_flows.analysis.result import AnalysisResult, Stored, notes_of
+from hep_flows.errors import LiteralError
+from hep_flows.execute.report import Lost, Missing, TaskRow, told_of_errors, value_of
+from hep_flows.execute.results import Results
+from hep_flows.execute.stored_parts import StoredParts
+from hep_flows.orchestrate.run import Order, run_order, tell
+from hep_flows.record.arguments import checked
+from hep_flows.record.where import user_site
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from hep_flows.analysis.prepare import Prepared
+    from hep_flows.contract import Key, Result
+    from hep_flows.execute.report import RunReport, Step
+    from hep_flows.settings import Settings
+
+
+@checked
+def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
+    analysis: Callable[[Any], Any] | str | os.PathLike[str],
+    fileset: Any,
+    *,
+    workers: int | None = None,
+    chunk_events: int | None = None,
+    on_error: Literal["keep", "raise"] = "keep",
+    refresh: bool = False,
+    only: Iterable[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    engine: str | None = None,
+    task_runner: Any = None,
+    kind: str | None = None,
+    missing_tree: Literal["empty", "error"] | None = None,
+    progress: Callable[[Step], None] | None = None,
+) -> AnalysisResult:
+    """Give the results of an analysis for every dataset of a fileset, and what became of each task.
+
+    The analysis is recorded once, and again only for datasets where something differs that the recording looked at. What is stored
+    is found, so a second run computes what is missing.
+
+    Parameters
+    ----------
+    analysis : callable or path
+        A function of events that returns a dict of expressions and histograms by name, or a Python file that defines ``analysis``.
+    fileset : mapping or path
+        ``{dataset: {"files": {path: tree}, "metadata": {...}}}``, a JSON or YAML file of it, a folder, a pattern or a data file.
+    workers : int, optional
+        Threads; the results do not depend on it.
+    chunk_events : int, optional
+        About how many events are worked on at a time by a thread.
+    on_error : str
+        ``keep``: a dataset that fails leaves the others, and its values are `Missing`; ``raise``: the first error ends the run.
+    refresh : bool
+        Compute everything again, and replace what is stored.
+    only : iterable of str, optional
+        The datasets to take.
+    out : path, optional
+        A folder for the results: histograms, numbers, skims, plots, the report, and a manifest of all that.
+    engine : str, optional
+        Who runs what is not stored: ``inline``, ``embedded`` or ``configured``; the setting of that name when left out.
+    task_runner : TaskRunner, optional
+        A task runner of Prefect, such as ``DaskTaskRunner(address=...)``; threads of this process when left out.
+    kind : str, optional
+        ``nanoaod``, ``xaod``, ``tree`` or ``parquet``, for datasets that do not say which they are.
+    missing_tree : str, optional
+        What a file without the tree means in datasets that do not say: an ``error``, or ``empty``: no events.
+    progress : callable, optional
+        Gets a `Step` whenever a range of events is done.
+
+    Returns
+    -------
+    AnalysisResult
+        With ``values`` by dataset and name, and ``report``.
+
+    Raises
+    ------
+    AnalysisError
+        When the analysis cannot be loaded, or gives something else than named expressions.
+    SourceError
+        When the fileset has another form.
+    """
+    from hep_flows.analysis.prepare import prepare
+    from hep_flows.analysis.record import loaded
+    from hep_flows.filesets import kind_named
+    from hep_flows.orchestrate.run import asked_engine, check_task_runner
+    from hep_flows.settings import Settings, explained_settings
+    from hep_flows.sources.paths import missing_tree_named
+
+    if on_error not in ("keep", "raise"):
+        raise LiteralError(
+            f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site(), do="write on_error='raise', or leave it out"
+        )
+    given = {"workers": workers, "chunk_events": chunk_events, "engine": engine}
+    check_task_runner(task_runner, user_site())
+    explained = explained_settings(user_site(), **{k: v for k, v in given.items() if v is not None})
+    settings = Settings(**{s.name: s.value for s in explained})
+    asked = asked_engine(settings.engine, {s.name: s.source for s in explained})
+    how = How(settings, asked, task_runner, refresh, on_error == "keep", progress)
+    with loaded(analysis) as found:
+        of_kind = kind_named(kind, "kind")
+        empty = missing_tree_named(missing_tree, "run_analysis")
+        prepared = prepare(found, fileset, settings, only=only, kind=of_kind, missing_tree=empty, keep_going=how.keep_going)
+        return carried_out(prepared, how, None if out is None else Path(out))
+
+
+# Run the plan of an analysis, and give its values by dataset and name ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How an analysis is run: the settings, the engine that was asked for, and arguments of `run_analysis`."""
+
+    settings: Settings
+    engine: str | None
+    task_runner: Any
+    refresh: bool
+    keep_going: bool
+    progress: Callable[[Step], None] | None
+
+
+def carried_out(prepared: Prepared, how: How, out: Path | None) -> AnalysisResult:
+    """Give the results of an analysis; with a folder, everything is written there, and arrays are not held."""
+    parts = StoredParts(prepared.plan, prepared.plugins, Results(prepared.store))
+    left_stored = frozenset[bytes]() if out is None else parts.possible(set(prepared.plan.targets))
+    order = Order(
+        prepared.plan,
+        prepared.plugins,
+        prepared.store,
+        engine=how.engine,
+        task_runner=how.task_runner,
+        workers=how.settings.workers,
+        chunk_events=how.settings.chunk_events,
+        memory=how.settings.memory,
+        slice_events=how.settings.slice_events,
+        refresh=how.refresh,
+        keep_going=how.keep_going,
+        small_bytes=how.settings.direct_below,
+        cancelled=lambda: False,
+        progress=how.progress,
+        tell=tell,
+        parts_only=left_stored,
+    )
+    with told_of_errors(lambda report: _with_datasets(report, prepared)):
+        results, report = run_order(order)
+    report = _with_datasets(report, prepared)
+    result = AnalysisResult(
+        _values(prepared, results, report, left_stored), report, notes_of(prepared), prepared.expressions.recordings
+    )
+    if out is None:
+        return result
+    from hep_flows.analysis.outputs import write_outputs
+
+    return write_outputs(out, prepared, parts, result)
+
+
+def _values(
+    prepared: Prepared, results: Mapping[Key, Result], report: RunReport, left_stored: Collection[Key]
+) -> dict[str, dict[str, Any]]:
+    rows = {row.key: row for row in report.tasks}
+    values: dict[str, dict[str, Any]] = {}
+    for entry in prepared.entries:
+        error = prepared.failed.get(entry.name)
+        if error is not None:
+            values[entry.name] = Lost(prepared.expressions.names, error.what)
+            continue
+        values[entry.name] = {}
+        for name, key in prepared.targets[entry.name].items():
+            row = rows[key.hex()]
+            if key in results:
+                values[entry.name][name] = value_of(results[key])
+            elif key in left_stored and row.state in ("computed", "cached"):
+                values[entry.name][name] = Stored(key)
+            else:
+                values[entry.name][name] = Missing(row.reason)
+    return values
+
+
+def _with_datasets(report: RunReport, prepared: Prepared) -> RunReport:
+    """Name the dataset of each task, and give a row to each dataset that no task could be made for."""
+    names = prepared.dataset_of()
+    rows = [replace(row, dataset=row.dataset or names.get(bytes.fromhex(row.key), "")) for row in report.tasks]
+    lost = [TaskRow("", "", "", name, "failed", reason=error.what) for name, error in prepared.failed.items()]
+    return replace(report, tasks=(*rows, *lost), errors=(*report.errors, *prepared.failed.values()))

@@ -1,0 +1,670 @@
+"""The datasets of a fileset, whatever it is: a mapping, a JSON or YAML file, a folder, a pattern, a data file."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import json
+import os
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import HepFlowsError, SourceError, did_you_mean, with_article
+from hep_flows.expr.key import digest
+from hep_flows.sources.paths import DATASETS, LOCAL, TREES, Asked, collections_named, dataset_name, files_of, missing_tree_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hep_flows.execute.results import Results
+    from hep_flows.expr.nodes import Collections, Dataset
+    from hep_flows.sources.known_files import KnownFiles
+
+# One dataset of a fileset, as it was written -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AtServer:
+    """How ServiceX reads a dataset: the arguments of `hep_flows.servicex_table`, empty where nothing is said."""
+
+    like: str = ""
+    endpoint: str = ""
+    dialect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The files of a dataset, and what is said about them.
+
+    Parameters
+    ----------
+    name : str
+        The name of the dataset.
+    files : tuple of str
+        Paths, patterns or URLs, in order; ``file.root:tree`` too.
+    tree : str
+        The tree that all of them are read from; empty where nothing is said.
+    kind : str
+        The kind of table that was asked for; empty where nothing is said.
+    metadata : mapping
+        What else is said.
+    events : mapping
+        By file, how many events it was said to have.
+    missing_tree : str
+        What a file without the tree means: ``empty`` (no events) or ``error``; empty where nothing is said.
+    collections : tuple
+        The leaves of each collection that is named by its leaves.
+    server : AtServer, optional
+        How a server reads it; None where it is read from here.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    tree: str = ""
+    kind: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    events: Mapping[str, int] = field(default_factory=dict)
+    server: AtServer | None = None
+    missing_tree: str = ""
+    collections: Collections = ()
+
+
+# Which kind of table a dataset is: as it says itself, else by the names of its files and its tree --------------------------------
+
+KINDS = ("nanoaod", "xaod", "tree", "parquet")
+_SPELLINGS: Mapping[str, str] = {
+    **{k: k for k in KINDS},
+    "nanoaodschema": "nanoaod",
+    "physlite": "xaod",
+    "physliteschema": "xaod",
+    "daod_physlite": "xaod",
+    "ntuple": "tree",
+    "baseschema": "tree",
+    "root": "",
+}
+_BY_TREE: Mapping[str, str] = {"Events": "nanoaod", "CollectionTree": "xaod", "EventData": "xaod"}
+_PARQUET = (".parquet", ".parq", ".pq")
+
+
+def kind_named(said: Any, here: str) -> str:
+    """Give the kind that a word means; empty when nothing is said, or only that it is ROOT.
+
+    Raises
+    ------
+    SourceError
+        For another word.
+    """
+    if said is None or said == "":
+        return ""
+    word = str(said).lower()
+    if word in _SPELLINGS:
+        return _SPELLINGS[word]
+    raise SourceError(
+        f"{here}: {said!r} is no kind of table", do=did_you_mean(word, _SPELLINGS) or f"the kinds are {', '.join(KINDS)}"
+    )
+
+
+def guessed_kind(file: str, tree: str, facts: Results) -> tuple[str, str]:
+    """Give the kind of table that a file seems to be, and why.
+
+    Parameters
+    ----------
+    file : str
+        The first file, without the name of a tree.
+    tree : str
+        The tree; empty where nothing is said.
+    facts : Results
+        Where it is remembered what is in files.
+
+    Raises
+    ------
+    SourceError
+        When the file has to be looked into and cannot be.
+    """
+    if file.split("?", 1)[0].lower().endswith(_PARQUET):
+        return "parquet", "by the ending of its file"
+    if tree:
+        return _BY_TREE.get(tree, "tree"), f"by the name of its tree, {tree}"
+    trees = _trees(file, facts)
+    for name, kind in _BY_TREE.items():
+        if name in trees:
+            return kind, f"its file has a tree {name}"
+    return "tree", "its file has neither Events nor CollectionTree nor EventData"
+
+
+def _trees(file: str, facts: Results) -> list[str]:
+    """Give the trees in a file; of a local file they are remembered until it changes."""
+    from hep_flows.sources.open import check_exists
+    from hep_flows.sources.root import open_root, trees_in
+
+    name = b""
+    if "://" not in file:
+        check_exists(file)
+        found = os.stat(file)  # noqa: PTH116 - paths are texts here
+        name = digest("trees", file, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        known = facts.remembered(name)
+        if isinstance(known, list):
+            return known
+    with open_root(file) as opened:
+        trees = list(trees_in(opened))
+    if name:
+        facts.remember(name, trees)
+    return trees
+
+
+# From the plain data of a fileset to its datasets: every form that coffea takes --------------------------------------------------
+#
+# ::
+#
+#     {dataset: {"files": {path: tree}, "metadata": {...}}}
+#     {dataset: {"files": {path: {"object_path": tree, "steps": [[0, 1000]], "num_entries": 1000, "uuid": "..."}}}}
+#     {dataset: {"files": [path, ...], "treename": tree}}
+#     {dataset: [path, ...]}
+#     {dataset: path}
+#     {dataset: {"files": {path: tree}, "missing_tree": "empty", "collections": {"jet": ["jet_pt", "jet_eta"]}}}
+#     {dataset: {"files": {"rucio://scope:name": tree}, "metadata": {"kind": "nanoaod", "like": "file.root", "endpoint": "server"}}}
+#
+# The last is a dataset of the grid, which a ServiceX server reads; so are files whose metadata name an ``endpoint`` or a ``dialect``.
+
+# Of what coffea writes, "form" and "compressed_form" help it to read, and "did" says where a dataset comes from.
+_KNOWN = (
+    "files",
+    "metadata",
+    "treename",
+    "tree",
+    "object_path",
+    "format",
+    "schema",
+    "form",
+    "compressed_form",
+    "did",
+    "missing_tree",
+    "collections",
+)
+_FORM = "a dataset is {files: {path: tree}, metadata: {...}}, or a list of paths"
+
+
+def parse(data: Any, folder: Path, title: str) -> tuple[Entry, ...]:
+    """Give the datasets of a fileset.
+
+    Parameters
+    ----------
+    data : mapping
+        The fileset.
+    folder : Path
+        Where relative paths start.
+    title : str
+        What the fileset is called in errors.
+
+    Raises
+    ------
+    SourceError
+        When it has another form; the dataset is named.
+    """
+    if not isinstance(data, Mapping):
+        raise SourceError(f"{title} is {with_article(data)}, not a mapping of datasets", do=_FORM)
+    if not data:
+        raise SourceError(f"{title} has no datasets", do=_FORM)
+    for name in data:
+        if not isinstance(name, str) or not name.strip() or "\0" in name:
+            raise SourceError(
+                f"{title}: {name!r} is no name of a dataset", why="names are texts", do='write them in quotes: "2018":'
+            )
+    return tuple([_entry(n, d, folder, title) for n, d in data.items()])
+
+
+def _entry(name: str, said: Any, folder: Path, title: str) -> Entry:
+    here = f"{title}: dataset {name!r}"
+    if isinstance(said, str | os.PathLike | Sequence):
+        said = {"files": said}
+    if not isinstance(said, Mapping):
+        raise SourceError(f"{here} is {with_article(said)}", do=_FORM)
+    unknown = [k for k in said if k not in _KNOWN]
+    if unknown:
+        raise SourceError(
+            f"{here} has {unknown[0]!r}", why=_FORM, do=did_you_mean(str(unknown[0]), _KNOWN) or "put it into metadata"
+        )
+    if "files" not in said:
+        raise SourceError(f"{here} has no files", do=_FORM)
+    metadata = said.get("metadata") or {}
+    if not isinstance(metadata, Mapping) or not all(isinstance(k, str) for k in metadata):
+        raise SourceError(f"{here}: its metadata is not a mapping of names to values")
+    files, trees, events = _files(said["files"], folder, here)
+    server = _at_server(files, metadata, folder, here)
+    asked = {k: v for m in (metadata, said) for k, v in m.items() if k in {"schema", "format"}}
+    kind = kind_named(asked.get("schema"), here) or kind_named(asked.get("format"), here)
+    if server is not None:  # elsewhere the word is the user's own
+        kind = kind_named(metadata.get("kind"), here) or kind
+    own = next((said[k] for k in ("treename", "tree", "object_path") if said.get(k)), "")
+    if not isinstance(own, str):
+        raise SourceError(f"{here}: the name of its tree is a text, not {with_article(own)}")
+    trees |= {own} - {""}
+    if len(trees) > 1:
+        raise SourceError(f"{here} has several trees: {', '.join(sorted(trees))}", do="make one dataset for each tree")
+    tree = next(iter(trees), "")
+    missing_tree = missing_tree_named(said.get("missing_tree"), here)
+    collections = collections_named(said.get("collections"), here)
+    return Entry(name, files, tree, kind, dict(metadata) | {"dataset": name}, events, server, missing_tree, collections)
+
+
+def _at_server(files: Sequence[str], metadata: Mapping[str, Any], folder: Path, here: str) -> AtServer | None:
+    """Give how a server reads the files; None where they are read from here."""
+    on_grid = [f for f in files if f.startswith(DATASETS)]
+    if not on_grid and not files[0].startswith(LOCAL) and not any(metadata.get(k) for k in ("endpoint", "dialect")):
+        return None
+    if on_grid and len(files) > 1:
+        raise SourceError(
+            f"{here} has {on_grid[0]} and {len(files) - 1} more",
+            why="one server looks a dataset of the grid up, and a table has one such dataset",
+            do="make a dataset of the fileset for each",
+        )
+    said = {k: metadata.get(k) or "" for k in ("like", "endpoint", "dialect")}
+    wrong = next((k for k, v in said.items() if not isinstance(v, str)), None)
+    if wrong is not None:
+        raise SourceError(f"{here}: {wrong} is a text, not {with_article(said[wrong])}")
+    return AtServer(_placed(said["like"], folder) if said["like"] else "", said["endpoint"], said["dialect"])
+
+
+def _files(said: Any, folder: Path, here: str) -> tuple[tuple[str, ...], set[str], dict[str, int]]:
+    """Give the files, the trees that are named, and how many events were said to be in each."""
+    if isinstance(said, str | os.PathLike):
+        said = [said]
+    if not isinstance(said, Mapping | list | tuple):
+        raise SourceError(f"{here}: its files are {with_article(said)}", do=_FORM)
+    if not said:
+        raise SourceError(f"{here} has no files", why="the list is empty")
+    pairs = list(said.items()) if isinstance(said, Mapping) else [(f, None) for f in said]
+    files: list[str] = []
+    spelled: dict[str, str] = {}
+    trees: set[str] = set()
+    events: dict[str, int] = {}
+    for path, about in pairs:
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+            raise SourceError(f"{here}: {path!r} is no path")
+        file = _placed(os.fspath(path), folder)
+        if file in spelled:
+            what = f"{here}: {spelled[file]} and {os.fspath(path)} are the same file"
+            raise SourceError(what, do="leave one out: its events would count twice")
+        spelled[file] = os.fspath(path)
+        files.append(file)
+        tree, n_events = _about(about, f"{here}: {os.fspath(path)}")
+        trees |= {tree} - {""}
+        if n_events is not None:
+            events[file] = n_events
+    return tuple(files), trees, events
+
+
+def _placed(path: str, folder: Path) -> str:
+    if "://" in path:
+        return path
+    return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))  # noqa: PTH100, PTH111, PTH118 - patterns are texts
+
+
+def _about(about: Any, here: str) -> tuple[str, int | None]:
+    """Give the tree of a file, and the number of its events where it is known."""
+    if about is None or isinstance(about, str):
+        return about or "", None
+    if not isinstance(about, Mapping):
+        raise SourceError(f"{here} is described by {with_article(about)}", do="write the name of its tree")
+    tree, n_events = about.get("object_path") or "", about.get("num_entries")
+    if not isinstance(tree, str) or not (n_events is None or type(n_events) is int):
+        raise SourceError(f"{here} is not described as coffea does", why="object_path is a text, num_entries a number")
+    return tree, _steps(about.get("steps"), n_events, here)
+
+
+def _steps(steps: Any, n_events: int | None, here: str) -> int | None:
+    """Give the number of events that steps cover; steps that leave events out are refused, else these would be read all the same."""
+    if not steps:
+        return n_events
+    try:
+        ranges = [(int(a), int(b)) for a, b in steps]
+    except (TypeError, ValueError):
+        raise SourceError(f"{here}: steps are pairs of numbers") from None
+    ends = [0, *[b for _, b in ranges]]
+    if [a for a, _ in ranges] != ends[:-1] or n_events not in (None, ends[-1]):
+        raise SourceError(
+            f"{here}: its steps leave events out",
+            why="a table has all events of its files",
+            do="select them in the analysis: events[:1000]",
+        )
+    return ends[-1]
+
+
+# A folder or a pattern as a fileset: one dataset for each folder that has files --------------------------------------------------
+
+ENDINGS = (".root", ".parquet", ".parq", ".pq")
+
+
+def entries_in(folder: Path) -> tuple[Entry, ...]:
+    """Give a dataset for each subfolder that has data files at any depth, and one for the files of the folder itself.
+
+    Raises
+    ------
+    SourceError
+        When there are none.
+    """
+    found = [_folder_entry(folder.name, _files_like(folder, "*"))] if _files_like(folder, "*") else []
+    below = [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    found += [_folder_entry(p.name, files) for p in below if (files := _files_like(p, "**/*"))]
+    if not found:
+        raise SourceError(f"there are no data files in {folder}", why=f"data files end in {', '.join(ENDINGS)}")
+    return tuple(found)
+
+
+def entries_like(pattern: str) -> tuple[Entry, ...]:
+    """Give a dataset for each folder whose files match a pattern; a folder that matches is a dataset with all of its files.
+
+    Raises
+    ------
+    SourceError
+        When nothing matches.
+    """
+    matches = [Path(p) for p in sorted(glob.glob(os.path.expanduser(pattern), recursive=True))]  # noqa: PTH111, PTH207
+    by_folder: dict[Path, list[str]] = {}
+    for path in matches:
+        if path.is_dir():
+            by_folder.setdefault(path.resolve(), []).extend(_files_like(path.resolve(), "**/*"))
+        elif path.name.lower().endswith(ENDINGS):
+            by_folder.setdefault(path.resolve().parent, []).append(str(path.absolute()))
+    filled = {folder: list(dict.fromkeys(files)) for folder, files in by_folder.items() if files}
+    if not filled:
+        raise SourceError(f"no data file matches {pattern}", why=f"patterns start from the current folder, {Path.cwd()}")
+    names = _names(list(filled))
+    return tuple([_folder_entry(names[folder], files) for folder, files in filled.items()])
+
+
+def _names(folders: list[Path]) -> dict[Path, str]:
+    """Name folders by the last parts of their paths, as few as tell them apart."""
+    for depth in range(1, max([len(f.parts) for f in folders]) + 1):
+        names = {f: "/".join(f.parts[-depth:]) for f in folders}
+        if len(set(names.values())) == len(folders):
+            return names
+    raise AssertionError
+
+
+def _files_like(folder: Path, pattern: str) -> list[str]:
+    found = [p.absolute() for p in sorted(folder.glob(pattern)) if p.name.lower().endswith(ENDINGS) and p.is_file()]
+    return [str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(folder.absolute()).parts)]
+
+
+def _folder_entry(name: str, files: list[str]) -> Entry:
+    return Entry(name, tuple(files), metadata={"dataset": name})
+
+
+# Read a fileset's file: JSON or YAML, compressed or not, as plain data -----------------------------------------------------------
+
+TEXT_ENDINGS = (".json", ".yaml", ".yml")
+MOST_BYTES = 512 * 1024 * 1024
+
+
+def is_text(path: Path) -> bool:
+    """Say whether a file is read as a fileset: by its ending, ``.json``, ``.yaml``, ``.yml``, each with ``.gz`` or without."""
+    return path.name.lower().removesuffix(".gz").endswith(TEXT_ENDINGS)
+
+
+def read_text(path: Path) -> Any:
+    """Give the content of a fileset's file.
+
+    Raises
+    ------
+    SourceError
+        When it is missing, damaged, too large, or says one name twice.
+    """
+    try:
+        text = _bytes(path).decode("utf-8")
+        return json.loads(text, object_pairs_hook=_once) if ".json" in path.suffixes else _yaml(text)
+    except FileNotFoundError:
+        raise SourceError(f"there is no fileset {path}") from None
+    except (OSError, EOFError, ValueError, zlib.error, RecursionError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: BaseException) -> SourceError:
+    why = " ".join(str(error).split()) or type(error).__name__
+    return SourceError(f"the fileset {path} cannot be read", why=why, do="it is JSON or YAML: {dataset: {files: {path: tree}}}")
+
+
+def _bytes(path: Path) -> bytes:
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        found = file.read(MOST_BYTES + 1)
+    if len(found) > MOST_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{key!r} stands in it twice")
+        found[key] = value
+    return found
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Makes plain data only, and takes no name twice."""
+
+    def mapping(loader: Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+        written = [loader.construct_object(k, deep=True) for k, _ in node.value]
+        twice = [k for i, k in enumerate(written) if k in written[:i] and k != "<<"]
+        if twice:
+            raise ValueError(f"{twice[0]!r} stands in it twice")
+        return loader.construct_mapping(node, deep=True)
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    try:
+        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    except TypeError as error:  # a name that is a list or a mapping
+        raise ValueError(str(error)) from None
+
+
+_PATTERN = re.compile(r"[*?\[]")
+
+
+def read_fileset(fileset: Any, *, only: Iterable[str] | None = None) -> tuple[Entry, ...]:
+    """Give the datasets of a fileset, in its order.
+
+    Parameters
+    ----------
+    fileset : mapping, str or Path
+        coffea's mapping, or a file that holds it; a folder or a pattern, whose folders are datasets; or one data file.
+    only : iterable of str, optional
+        The datasets to take.
+
+    Raises
+    ------
+    SourceError
+        When it has another form, or lacks a dataset that is asked for.
+    """
+    return chosen(_entries(fileset), only)
+
+
+def chosen(entries: Sequence[Entry], only: Iterable[str] | None) -> tuple[Entry, ...]:
+    """Give those datasets that are asked for, in the order of the fileset; all when nothing is said.
+
+    Raises
+    ------
+    SourceError
+        When there is none of a name.
+    """
+    if only is None:
+        return tuple(entries)
+    wanted = [only] if isinstance(only, str) else list(only)
+    names = [e.name for e in entries]
+    for name in wanted:
+        if name not in names:
+            raise SourceError(
+                f"the fileset has no dataset {name!r}", do=did_you_mean(str(name), names) or f"it has {', '.join(names[:12])}"
+            )
+    return tuple([e for e in entries if e.name in wanted])
+
+
+def _entries(fileset: Any) -> tuple[Entry, ...]:
+    if isinstance(fileset, Mapping):
+        return parse(fileset, Path.cwd(), "the fileset")
+    if not isinstance(fileset, str | os.PathLike):
+        raise SourceError(f"a fileset is a mapping or a path, not {with_article(fileset)}")
+    text = os.fspath(fileset)
+    if "://" in text:
+        raise SourceError(f"{text}: a fileset is a local file", do="download it; the files that it lists may be remote")
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return entries_in(path.absolute())
+    if path.is_file() or not _PATTERN.search(text):
+        return _of_file(path)
+    return entries_like(text)
+
+
+def _of_file(path: Path) -> tuple[Entry, ...]:
+    if is_text(path):
+        return parse(read_text(path), path.absolute().parent, path.name)
+    if path.name.lower().endswith(ENDINGS):
+        return (Entry(path.stem, (str(path.absolute()),), metadata={"dataset": path.stem}),)
+    if not path.exists():
+        raise SourceError(f"there is no fileset {path}")
+    raise SourceError(
+        f"{path} is no fileset", why="its ending says neither JSON nor YAML", do="name it fileset.json or fileset.yaml"
+    )
+
+
+# The tables of the datasets of a fileset: what kind they are, their files, their schema ------------------------------------------
+
+_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A dataset whose files were looked at.
+
+    Parameters
+    ----------
+    entry : Entry
+        As it stands in the fileset.
+    table : Dataset
+        Its table.
+    kind_reason : str
+        Why it is taken for that kind of table; empty where the fileset says so.
+    """
+
+    entry: Entry
+    table: Dataset
+    kind_reason: str
+
+
+def describe_all(
+    entries: Sequence[Entry], facts: Results, *, kind: str = "", missing_tree: str = "", keep_going: bool = True
+) -> tuple[dict[str, Described], dict[str, HepFlowsError]]:
+    """Give the tables by dataset, and why each other dataset cannot be used.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The datasets.
+    facts : Results
+        Where it is remembered what is in files.
+    kind : str
+        The kind of table of all datasets that do not name one; guessed when empty.
+    missing_tree : str
+        What a file without the tree means in datasets that do not say: ``empty``, else an error.
+    keep_going : bool
+        Whether a dataset that cannot be used leaves the others; else its error comes out.
+    """
+    from hep_flows.sources.known_files import KnownFiles
+
+    known = KnownFiles(facts)
+
+    def one(entry: Entry) -> Described | HepFlowsError:
+        try:
+            return _described(entry, facts, known, kind, missing_tree)
+        except HepFlowsError as error:
+            return error
+
+    # Where files are known, looking at them takes less time than starting threads.
+    remote = any("://" in f for e in entries for f in e.files)
+    if remote and len(entries) > 1:
+        with ThreadPoolExecutor(min(_THREADS, len(entries))) as threads:
+            found = list(threads.map(one, entries))
+    else:
+        found = [one(e) for e in entries]
+    return _sorted_out(dict(zip([e.name for e in entries], found, strict=True)), keep_going=keep_going)
+
+
+def _sorted_out(
+    found: Mapping[str, Described | HepFlowsError], *, keep_going: bool
+) -> tuple[dict[str, Described], dict[str, HepFlowsError]]:
+    failed = {n: d for n, d in found.items() if isinstance(d, HepFlowsError)}
+    if failed and not keep_going:
+        raise next(iter(failed.values()))
+    return {n: d for n, d in found.items() if isinstance(d, Described)}, failed
+
+
+def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str, missing_tree: str) -> Described:
+    from hep_flows.record.sources import dataset_of
+
+    if entry.server is not None:
+        return _described_at_server(entry, entry.server, facts, asked)
+    kind, reason = entry.kind or asked, ""
+    if not kind:
+        # As a tree, so that what follows the colon of "file.root:Events" is taken for its name.
+        files, tree = files_of(entry.files, "tree", entry.tree, may_repeat=False)
+        kind, reason = guessed_kind(files[0], tree, facts)
+    files, tree = _files_of(entry, kind)
+    how = Asked(tree, (entry.missing_tree or missing_tree) == "empty", entry.collections)
+    table = dataset_of(known.describe(kind, files, tree, how), kind, entry.name, entry.collections)
+    _check_events(entry, table)
+    return Described(entry, table, reason)
+
+
+def _described_at_server(entry: Entry, how: AtServer, facts: Results, asked: str) -> Described:
+    """Describe a dataset that a server reads: its kind is what is said, else that of its tree or of the file that it is like."""
+    from hep_flows.tables import servicex_dataset
+
+    kind, reason = entry.kind or asked, ""
+    if not kind:
+        if not entry.tree and not how.like:
+            raise SourceError(
+                f"nothing says what kind of table {entry.files[0]} is",
+                why="it cannot be looked into from here",
+                do='add {"schema": "nanoaod"} to its metadata, or name its tree',
+            )
+        kind, reason = guessed_kind(how.like, entry.tree, facts)
+    source = entry.files[0] if dataset_name(entry.files[0]) else list(entry.files)
+    tree = "" if kind == "xaod" else entry.tree
+    like, endpoint, dialect = (v or None for v in (how.like, how.endpoint, how.dialect))
+    table = servicex_dataset(source, facts, kind=kind, tree=tree, like=like, endpoint=endpoint, dialect=dialect, name=entry.name)
+    return Described(entry, table, reason)
+
+
+def _files_of(entry: Entry, kind: str) -> tuple[tuple[str, ...], str]:
+    match kind:
+        case "xaod":
+            if entry.tree not in ("", *TREES[kind]):
+                raise SourceError(
+                    f"the tree of xAOD files is {' or '.join(TREES[kind])}, not {entry.tree}", do="is it of another kind?"
+                )
+            plain = [f.removesuffix(f":{TREES[kind][0]}").removesuffix(f":{TREES[kind][1]}") for f in entry.files]
+            return files_of(plain, kind, entry.tree, may_repeat=False)
+        case "parquet":
+            return files_of(entry.files, kind, may_repeat=False)
+        case _:
+            return files_of(entry.files, kind, entry.tree, may_repeat=False)
+
+
+def _check_events(entry: Entry, table: Dataset) -> None:
+    """Check that files have as many events as the fileset says: else they are not the files that it was made for."""
+    for file, content in zip(table.files, table.content, strict=True):
+        said, has = entry.events.get(file), content.partition(":")[0]
+        if said is not None and has.isdigit() and int(has) != said:
+            raise SourceError(
+                f"{file} has {int(has):,} events, the fileset says {said:,}", do="make the fileset anew, or leave num_entries out"
+            )

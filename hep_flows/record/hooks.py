@@ -1,0 +1,362 @@
+"""numpy's functions on expressions: recorded, not computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import LiteralError, RecordError, with_article
+from hep_flows.expr import build
+from hep_flows.expr.functions import FUNCTIONS, Function, row_called
+from hep_flows.expr.types import Record
+from hep_flows.record.instead import VALUES, instead_of
+from hep_flows.record.operands import aggregated, constant_of, elementwise, expr_of
+from hep_flows.record.where import asking_library, no_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hep_flows.errors import Site
+    from hep_flows.expr.nodes import Expr
+    from hep_flows.record.operands import Options
+    from hep_flows.record.table import Recorded, Table
+
+# What numpy's and awkward's functions are recorded with: one line, one table -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Makes expressions from operands, at one line and over one table."""
+
+    table: Table
+    where: Site | None
+
+    def expr(self, value: Any) -> Expr:
+        """Give the expression of an operand."""
+        return expr_of(value, self.table, self.where)
+
+    def frame(self, expr: Expr) -> Recorded:
+        """Give the frame of an expression."""
+        return self.table.frame(expr)  # type: ignore[no-any-return]
+
+    def call(self, name: str, *values: Any, options: Any = ()) -> Recorded:
+        """Give an elementwise function of operands."""
+        return self.frame(elementwise(name, tuple([self.expr(v) for v in values]), self.where, options))
+
+    def refuse(self, what: str, do: str = "") -> LiteralError:
+        """Give the error that says why a function cannot be recorded."""
+        return LiteralError(what, where=self.where, do=do)
+
+    def over_all(self, name: str, expr: Expr, options: Options = ()) -> Expr:
+        """Give an aggregate over all axes; a mean is over the entries that are there."""
+        row = FUNCTIONS[name]
+        if row.everything == "never" and len(expr.type.axes) > 1:
+            raise self.refuse(
+                f"without an axis, this would be the {row.name} of all entries of all events, which cannot be recorded",
+                f"axis=-1, or x.{row.method}(), takes each innermost list",
+            )
+        if row.everything == "at once":
+            return build.call(name, (expr,), (*options, ("axis", None)), self.where)
+        if row.everything == "ratio":
+            there = build.call("invert", (build.call("is_none", (expr,), where=self.where),), where=self.where)
+            total, n = self.over_all("sum", expr), self.over_all("sum", there)
+            return build.call("true_divide", (total, n), where=self.where)
+        new = build.call(name, (expr,), options, self.where)
+        while new.type.axes:
+            new = build.call(row.reduced_by, (new,), where=self.where)
+        return new
+
+    def recorded(self, row: Function, first: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Expr:
+        """Give numpy's or awkward's form of a function of the table; ``first`` is what they call the first argument.
+
+        An aggregate is over everything when no axis is named, and the method for ``axis=-1``.
+        """
+        kind = Parameter.POSITIONAL_OR_KEYWORD
+        operands = [first, *[f"{first}{i + 2}" for i in range(row.arity[0] - 1)]]
+        parameters = [Parameter(n, kind) for n in (*operands, *[o.name for o in row.options])]
+        if row.kind == "reduce":
+            parameters.append(Parameter("axis", kind, default=None))
+        given = Signature(parameters).bind(*args, **kwargs).arguments
+        options = tuple([(o.name, constant_of(given[o.name], self.where)[0]) for o in row.options])
+        exprs = tuple([self.expr(given[n]) for n in operands])
+        if row.kind == "elementwise":
+            return elementwise(row.name, exprs, self.where, options)
+        if (axis := given.get("axis")) is None:
+            return self.over_all(row.name, exprs[0], options)
+        return aggregated(row.name, exprs[0], axis, self.where, options)
+
+
+def called_with(on: Recorder, title: str, record: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call the function that records another, and name a keyword that it does not take.
+
+    Raises
+    ------
+    LiteralError
+        When the arguments are not those that the language knows.
+    """
+    try:
+        return record(on, *args, **kwargs)
+    except TypeError as error:
+        if "argument" not in str(error) or isinstance(error, LiteralError):
+            raise
+        extra = next((k for k in kwargs if f"unexpected keyword argument {k!r}" in str(error)), "")
+        raise on.refuse(
+            f"{title}: {str(error).split(') ', 1)[-1]}",
+            f"leave {extra} out, or make_local(x) and use {title} on the array"
+            if extra
+            else f"make_local(x), and use {title} on the array",
+        ) from None
+
+
+def ufunc_call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any], table: Table, where: Site | None) -> Expr:
+    """Give the expression of a ufunc.
+
+    Raises
+    ------
+    LiteralError
+        For a method such as ``reduce``, a keyword, or a ufunc that the language does not have.
+    """
+    if method != "__call__":
+        reduced = {"add": "Sum", "multiply": "Prod", "maximum": "Max", "minimum": "Min", "logical_and": "All", "logical_or": "Any"}
+        form = reduced.get(ufunc.__name__) if method == "reduce" else None
+        do = f"x.{form}() does so with each list" if form else instead_of("cumsum" if method == "accumulate" else method) or VALUES
+        raise LiteralError(f"np.{ufunc.__name__}.{method} cannot be recorded", where=where, do=do)
+    if kwargs:
+        raise LiteralError(
+            f"np.{ufunc.__name__} takes no keyword {', '.join(kwargs)!r} on an expression",
+            where=where,
+            do=f"leave {next(iter(kwargs))} out; where a condition is meant: np.where(mask, y, z)",
+        )
+    row = row_called(ufunc.__name__, "numpy")
+    if row is None or row.kind != "elementwise":
+        raise _unknown(ufunc.__name__, where)
+    args = tuple([expr_of(i, table, where) for i in inputs])
+    for a in args:
+        if isinstance(a.type.item, Record):
+            raise LiteralError(f"np.{ufunc.__name__} needs numbers, not a {a.type.item}", where=where, do="name the leaf: x.pt")
+    return elementwise(row.name, args, where)
+
+
+def _unknown(name: str, where: Site | None) -> RecordError:
+    if asking_library() not in ("", "numpy", "awkward"):
+        return no_value(where, f"np.{name}", "")
+    return LiteralError(
+        f"np.{name} cannot be recorded", where=where, why="the language has no such function", do=instead_of(name) or VALUES
+    )
+
+
+def numpy_names() -> list[str]:
+    """Give the functions of numpy that record: those of the table, and those that are made of others."""
+    return list(dict.fromkeys([*[n for r in FUNCTIONS.values() for n in r.numpy], *_NUMPY]))
+
+
+def numpy_function(frame: Recorded, func: Any, args: Sequence[Any], kwargs: dict[str, Any], where: Site | None) -> Any:
+    """Give what a numpy function means on expressions.
+
+    Raises
+    ------
+    LiteralError
+        For a function or a keyword that the language does not have.
+    """
+    name = func.__name__
+    on = Recorder(frame._table, where)  # noqa: SLF001
+    record = _NUMPY.get(name)
+    row = row_called(name, "numpy") if record is None else None
+    if row is not None:
+        record = _numpy_of_row(row)
+    if record is None:
+        module = str(getattr(func, "__module__", "numpy")).removeprefix("numpy").lstrip(".")
+        raise _unknown(f"{module}.{name}" if module else name, where)
+    return called_with(on, f"np.{name}", record, args, kwargs)
+
+
+def _numpy_of_row(row: Function) -> Callable[..., Recorded]:
+    return lambda on, *args, **kwargs: on.frame(on.recorded(row, "a", args, kwargs))
+
+
+def _numpy_where(on: Recorder, condition: Any, *choices: Any) -> Recorded:
+    if len(choices) != 2:
+        raise LiteralError(
+            "np.where with one argument gives positions, which have no place in an expression",
+            where=on.where,
+            do="use X[mask] to select, np.where(mask, a, b) to choose",
+        )
+    return on.call("where", condition, *choices)
+
+
+def _numpy_round(on: Recorder, a: Any, decimals: Any = 0) -> Recorded:
+    if not isinstance(decimals, int) or isinstance(decimals, bool):
+        raise on.refuse(f"decimals are an integer, not {with_article(decimals)}", "write np.round(x, 2)")
+    return on.call("round", a, options=(("decimals", decimals),))
+
+
+def _clip(on: Recorder, a: Any, a_min: Any = None, a_max: Any = None) -> Recorded:
+    lower = a if a_min is None else on.call("maximum", a, a_min)
+    return lower if a_max is None else on.call("minimum", lower, a_max)
+
+
+def _isin(on: Recorder, element: Any, test_elements: Any, *, invert: bool = False) -> Recorded:
+    values = test_elements.tolist() if hasattr(test_elements, "tolist") else test_elements
+    constants, _ = constant_of(values if isinstance(values, list | tuple) else list(values), on.where)
+    mask = on.call("isin", element, options=(("values", constants),))
+    return on.call("invert", mask) if invert else mask
+
+
+def _isclose(on: Recorder, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08) -> Recorded:
+    distance = on.call("absolute", on.call("subtract", a, b))
+    return on.call("less_equal", distance, on.call("add", on.call("multiply", on.call("absolute", b), rtol), atol))
+
+
+def _count_nonzero(on: Recorder, a: Any, axis: int | None = None) -> Recorded:
+    return on.frame(on.recorded(FUNCTIONS["sum"], "a", (on.call("not_equal", a, 0), axis), {}))
+
+
+def _histogram(
+    on: Recorder,
+    a: Any,
+    bins: Any = 10,
+    range: Any = None,  # noqa: A002 - numpy's name
+    density: Any = None,
+    weights: Any = None,
+) -> Any:
+    from hep_flows.record.histogram import numpy_histogram
+
+    return numpy_histogram(a, bins=bins, range=range, density=density, weights=weights, table=on.table, where=on.where)
+
+
+_NUMPY: dict[str, Callable[..., Any]] = {
+    "where": _numpy_where,
+    "histogram": _histogram,
+    "round": _numpy_round,
+    "around": _numpy_round,
+    "clip": _clip,
+    "isin": _isin,
+    "isclose": _isclose,
+    "count_nonzero": _count_nonzero,
+}
+
+
+# awkward's functions on expressions, through awkward's own dispatch: recorded, not computed --------------------------------------
+
+
+def awkward_call(frame: Recorded, func: Any, args: Sequence[Any], kwargs: dict[str, Any], where: Site | None) -> Any:
+    """Give what an awkward function means on expressions.
+
+    Raises
+    ------
+    LiteralError
+        For a function or a keyword that the language does not have.
+    """
+    name = func.__name__
+    record = _AWKWARD.get(name)
+    row = row_called(name, "awkward") if record is None else None
+    if row is not None:
+        record = _awkward_of_row(row)
+    if record is None:
+        raise LiteralError(
+            f"ak.{name} cannot be recorded", where=where, why="the language has no such function", do=instead_of(name) or VALUES
+        )
+    on = Recorder(frame._table, where)  # noqa: SLF001
+    return frame._made(called_with(on, f"ak.{name}", record, args, _given(on, name, row, kwargs)))  # noqa: SLF001
+
+
+def awkward_names() -> list[str]:
+    """Give the functions of awkward that record: those of the table, and those that are made of others."""
+    return list(dict.fromkeys([*[n for r in FUNCTIONS.values() for n in r.awkward], *_AWKWARD]))
+
+
+def _awkward_of_row(row: Function) -> Callable[..., Expr]:
+    return lambda on, *args, **kwargs: on.recorded(row, "array", args, kwargs)
+
+
+def _given(on: Recorder, name: str, row: Function | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Give the keywords that mean something: those that say what holds anyway are left out.
+
+    Raises
+    ------
+    LiteralError
+        When ``mask_identity`` asks for another result on empty lists than the language gives.
+    """
+    missing_on_empty = row is not None and row.missing == "made"
+    if kwargs.get("mask_identity", missing_on_empty) not in (None, missing_on_empty):
+        gives = "missing" if missing_on_empty else "the neutral value"
+        raise on.refuse(f"ak.{name} with mask_identity={kwargs['mask_identity']} cannot be recorded: an empty list gives {gives}")
+    holds = {"highlevel": True, "behavior": None, "attrs": None, "keepdims": False, "mask_identity": kwargs.get("mask_identity")}
+    return {k: v for k, v in kwargs.items() if k not in holds or v != holds[k]}
+
+
+def _num(on: Recorder, array: Any, axis: int = 1) -> Expr:
+    return aggregated("count", on.expr(array), axis, on.where)
+
+
+def _firsts(on: Recorder, array: Any, axis: int = 1) -> Expr:
+    expr = on.expr(array)
+    depth = len(expr.type.axes)
+    at = axis + depth if axis < 0 else axis
+    if not 1 <= at < depth:
+        raise on.refuse(f"ak.firsts has no axis {axis} in {expr.type}", "use X.First() for the innermost axis")
+    return build.pick(expr, 0, at, on.where)
+
+
+def _is_none(on: Recorder, array: Any, axis: int = 0) -> Expr:
+    return build.call("is_none", (_at_innermost(on, array, axis, "is_none"),), where=on.where)
+
+
+def _drop_none(on: Recorder, array: Any, axis: int = -1) -> Expr:
+    expr = _at_innermost(on, array, axis, "drop_none")
+    keep = build.call("invert", (build.call("is_none", (expr,), where=on.where),), where=on.where)
+    return build.filtered(expr, keep, len(expr.type.axes) - 1, on.where)
+
+
+def _fill_none(on: Recorder, array: Any, value: Any, axis: int = -1) -> Expr:
+    expr = _at_innermost(on, array, axis, "fill_none")
+    return elementwise("fill_none", (expr, on.expr(value)), on.where)
+
+
+def _at_innermost(on: Recorder, array: Any, axis: int | None, name: str) -> Expr:
+    """Give the operand; missing values live on the innermost axis, so any other one would do nothing."""
+    expr = on.expr(array)
+    depth = len(expr.type.axes)
+    if axis is not None and axis not in (-1, depth - 1):
+        raise on.refuse(f"ak.{name} works on the innermost axis here, not on axis {axis} of {expr.type}", "use axis=-1")
+    return expr
+
+
+def _awkward_where(on: Recorder, condition: Any, *choices: Any) -> Expr:
+    if len(choices) != 2:
+        raise on.refuse("ak.where needs a condition and two choices", "use X[mask] to select")
+    return elementwise("where", tuple([on.expr(v) for v in (condition, *choices)]), on.where)
+
+
+def _zip(on: Recorder, arrays: Any) -> Expr:
+    named = arrays if isinstance(arrays, dict) else {str(i): a for i, a in enumerate(arrays)}
+    return build.record(tuple(named), [on.expr(a) for a in named.values()], on.where)
+
+
+def _awkward_round(on: Recorder, array: Any, decimals: int = 0) -> Expr:
+    return build.call("round", (on.expr(array),), (("decimals", decimals),), on.where)
+
+
+def _flatten(on: Recorder, array: Any, axis: int | None = 1) -> Expr:
+    expr = on.expr(array)
+    depth = len(expr.type.axes)
+    if depth < 3 or axis is None or axis + (depth if axis < 0 else 0) != depth - 1:
+        raise on.refuse(
+            f"ak.flatten along axis {axis} of {expr.type} would lose which event an entry belongs to",
+            "it joins the two innermost collection axes (axis=-1); flatten everything after make_local",
+        )
+    return build.flattened(expr, on.where)
+
+
+_AWKWARD: dict[str, Callable[..., Expr]] = {
+    "num": _num,
+    "firsts": _firsts,
+    "is_none": _is_none,
+    "drop_none": _drop_none,
+    "fill_none": _fill_none,
+    "where": _awkward_where,
+    "zip": _zip,
+    "round": _awkward_round,
+    "flatten": _flatten,
+}

@@ -1,0 +1,219 @@
+"""Read the schema and the identity of the files of a dataset."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from hep_flows.contract import Description
+from hep_flows.errors import SourceError
+from hep_flows.expr.text import shown
+from hep_flows.sources.open import open_table
+from hep_flows.sources.paths import Asked
+from hep_flows.sources.root import NoTreeError
+from hep_flows.sources.schema import (
+    chosen_collections,
+    joined,
+    lists_by_name,
+    nanoaod_record,
+    parquet_record,
+    tree_record,
+    xaod_record,
+)
+from hep_flows.sources.stored import Note, title_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hep_flows.expr.types import Record
+    from hep_flows.sources.schema import Shared
+    from hep_flows.sources.stored import Columns, StoredColumn, StoredTable
+
+_SCHEMAS: dict[str, Callable[[Columns, Shared], Record]] = {
+    "nanoaod": nanoaod_record,
+    "xaod": xaod_record,
+    "tree": tree_record,
+    "parquet": parquet_record,
+}
+_BY_LISTS = frozenset({"tree", "parquet"})
+_THREADS = 8
+# Of so many events at the beginning the lengths of lists are compared, to find those that belong together.
+_LOOKED_AT_EVENTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """What one file says; nothing but its content where it has no such tree.
+
+    ``shared`` are the collections that its lists without counters make, for the first file of a table.
+    """
+
+    name: str
+    tree: str
+    content: str
+    columns: Columns | None
+    shared: dict[str, list[str]] = field(default_factory=dict)
+
+    def identity(self, kind: str) -> str:
+        """Give a digest that files with the same columns share; empty without a tree.
+
+        Where the data of the first file decide which lists belong together, it begins with ``~``.
+        """
+        if self.columns is None:
+            return ""
+        made = sha256()
+        for c in self.columns.values():
+            form = "" if c.form is None else json.dumps(c.form.to_dict(verbose=False), sort_keys=True)
+            made.update(f"{c.name}\0{form}\0{c.counter}\0{c.title}\0{c.class_name}\0{c.problem}\0".encode())
+        by_data = kind in _BY_LISTS and bool(lists_by_name(self.columns))
+        return f"{'~' if by_data else ''}{made.hexdigest()}"
+
+
+def describe(kind: str, files: Sequence[str], tree: str = "", asked: Asked | None = None) -> Description:
+    """Give the schema that the files share, and the identity of each.
+
+    Columns that some files lack or hold as another kind are in the schema, and marked.
+
+    Raises
+    ------
+    SourceError
+        When a file is missing, damaged, of another kind, or has no such tree.
+    """
+    asked = asked or Asked(tree)
+    return describe_looked(kind, files, look_at_all(kind, files, asked), asked)
+
+
+def describe_looked(kind: str, files: Sequence[str], looked: Mapping[str, LookedAt], asked: Asked) -> Description:
+    """Give the description of files that were looked at, by name."""
+    there = [(f, c) for f in dict.fromkeys(files) if (c := looked[f].columns) is not None]
+    first = looked[there[0][0]]
+    columns = merged_columns([(shown(f), c) for f, c in there])
+    record = _SCHEMAS[kind](columns, _shared(kind, columns, first.shared, asked))
+    return Description(record, tuple(files), tuple([looked[f].content for f in files]), first.tree, title_of(files))
+
+
+def _shared(kind: str, columns: Columns, seen: Shared, asked: Asked) -> Shared:
+    """Give the collections of lists without counters: those that the user names, then those that the data tell."""
+    if asked.collections and kind not in _BY_LISTS:
+        raise SourceError(f"collections are named for flat trees and Parquet, not for {kind}", do="use tree_table")
+    chosen = chosen_collections(columns, dict(asked.collections))
+    taken = {c for group in chosen.values() for c in group}
+    left = {n: [c for c in group if c not in taken and not columns[c].problem] for n, group in seen.items() if n not in chosen}
+    return {**chosen, **{n: group for n, group in left.items() if group}}
+
+
+def look_at_all(kind: str, files: Sequence[str], asked: Asked) -> dict[str, LookedAt]:
+    """Look into each file; a tree that was not named is found in the first that has one, and the others must have it too.
+
+    Raises
+    ------
+    SourceError
+        When a file is missing, damaged, of another kind, or has no such tree.
+    """
+    if not files:
+        raise SourceError("a table needs at least one file", why="the list of files is empty")
+    distinct = list(dict.fromkeys(files))
+    found: dict[str, LookedAt] = {}
+    for file in distinct:
+        found[file] = _look(kind, file, asked, is_first=True)
+        if found[file].columns is not None:
+            break
+    else:
+        trees = " or ".join(asked.trees(kind)) or "a tree"
+        raise SourceError(f"none of the {len(distinct)} files has {trees}", do="name their tree")
+    rest = looked_at(kind, distinct[len(found) :], replace(asked, tree=found[file].tree))
+    return {f.name: f for f in [*found.values(), *rest]}
+
+
+def looked_at(kind: str, files: Sequence[str], asked: Asked) -> list[LookedAt]:
+    """Look into some files, on threads."""
+    if not files:
+        return []
+    with ThreadPoolExecutor(min(_THREADS, len(files))) as threads:
+        return list(threads.map(lambda f: _look(kind, f, asked), files))
+
+
+def _look(kind: str, file: str, asked: Asked, *, is_first: bool = False) -> LookedAt:
+    try:
+        table = open_table(kind, file, asked.trees(kind))
+    except NoTreeError as error:
+        if not asked.missing_is_empty:
+            raise
+        return LookedAt(file, asked.tree, error.content, None)
+    try:
+        columns = table.columns()
+        shared = _seen_lists(table, columns) if is_first and kind in _BY_LISTS else {}
+        return LookedAt(file, table.tree, table.content, columns, shared)
+    finally:
+        table.close()
+
+
+def _seen_lists(table: StoredTable, columns: Columns) -> dict[str, list[str]]:
+    """Give the columns of lists without counters that share a prefix and, in the events that are looked at, the lengths of their lists.
+
+    Of columns that share a prefix and not the lengths, those are a collection that outnumber all others of equal lengths.
+    """
+    found: dict[str, list[str]] = {}
+    for prefix, group in lists_by_name(columns).items():
+        if len(group) == 1:
+            found[prefix] = group
+            continue
+        alike: dict[bytes, list[str]] = {}
+        for name, counts in _lengths(table, group).items():
+            alike.setdefault(counts, []).append(name)
+        most = sorted(alike.values(), key=len, reverse=True)
+        if most and (len(most) == 1 or len(most[0]) > len(most[1])):
+            found[prefix] = most[0]
+    return found
+
+
+def _lengths(table: StoredTable, names: Sequence[str]) -> dict[str, bytes]:
+    """Give the lengths of the outermost lists of columns at the beginning of a file; without those that cannot be read."""
+    import awkward as ak
+    import numpy as np
+
+    stop = min(table.entries, _LOOKED_AT_EVENTS)
+    found: dict[str, bytes] = {}
+    for name in names:
+        try:
+            array = table.read([(name,)], 0, stop)[name,] if stop else ak.Array([])
+            lengths = ak.to_numpy(ak.fill_none(ak.num(array, axis=1), -1)) if stop else np.zeros(0)
+        except (SourceError, ValueError):
+            continue
+        found[name] = np.asarray(lengths, np.int64).tobytes()
+    return found
+
+
+def merged_columns(tables: Sequence[tuple[str, Columns]]) -> Columns:
+    """Give the columns of all files, in the order of the first that has them, with notes on where they differ."""
+    merged: Columns = {}
+    owner: dict[str, str] = {}
+    having: dict[str, set[int]] = {}
+    for number, (file, columns) in enumerate(tables):
+        for name, column in columns.items():
+            having.setdefault(name, set()).add(number)
+            if name not in merged:
+                merged[name], owner[name] = column, file
+            elif not merged[name].problem:
+                merged[name] = _joined(merged[name], owner[name], column, file)
+    everywhere = frozenset(range(len(tables)))
+    for name, numbers in having.items():
+        lack = everywhere - numbers
+        if lack and not merged[name].problem:
+            text = f"{tables[min(lack)][0]} has no {name}, {owner[name]} has it"
+            note = replace(merged[name].notes.get((), Note()), lack=lack, lacking=text)
+            merged[name] = replace(merged[name], notes={**merged[name].notes, (): note})
+    return merged
+
+
+def _joined(one: StoredColumn, file: str, other: StoredColumn, other_file: str) -> StoredColumn:
+    if one.form == other.form and not other.problem:
+        return one
+    if other.problem:
+        return replace(one, problem=f"{other_file}: {other.problem}")
+    if one.counter != other.counter:
+        return replace(one, problem=f"{one.name} is counted by {one.counter} in {file} and {other.counter} in {other_file}")
+    return joined(one, other, (file, other_file))

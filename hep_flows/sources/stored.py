@@ -1,0 +1,190 @@
+"""What a file holds, told the same way for TTree, RNTuple and Parquet: columns with awkward forms, and how to read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from hep_flows.expr.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import awkward as ak
+    from awkward.forms import Form
+
+# A stored column, and the fields inside it that lead to a leaf.
+ColumnPath = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What makes the files of a dataset differ in one leaf.
+
+    Parameters
+    ----------
+    lack : frozenset of int
+        The numbers of the files that lack it.
+    lacking, differs, unreadable : str
+        As `Member` has them: which file lacks it, which hold it as kinds that do not fit, why it cannot be read.
+    widened : bool
+        Whether some hold it as a narrower kind.
+    """
+
+    lack: frozenset[int] = frozenset()
+    lacking: str = ""
+    differs: str = ""
+    unreadable: str = ""
+    widened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredColumn:
+    """One column of a file.
+
+    Parameters
+    ----------
+    name : str
+        As the file calls it; branches of branches with the whole path.
+    form : Form, optional
+        The layout of its array, events outside; None when it cannot be read.
+    counter : str
+        The branch that counts its entries, when the file names one.
+    title, class_name : str
+        As the file gives them.
+    problem : str
+        Why it cannot be read.
+    notes : mapping
+        Where the files of a dataset differ, by the fields inside it that lead to the leaf.
+    """
+
+    name: str
+    form: Form | None
+    counter: str = ""
+    title: str = ""
+    class_name: str = ""
+    problem: str = ""
+    notes: Mapping[ColumnPath, Note] = field(default_factory=dict)
+
+    @property
+    def lack(self) -> frozenset[int]:
+        """The numbers of the files that lack it."""
+        return self.notes[()].lack if () in self.notes else frozenset()
+
+    @property
+    def short(self) -> str:
+        """The name without the branches that it stands in."""
+        return self.name.rsplit("/", 1)[-1]
+
+
+Columns = dict[str, StoredColumn]
+
+
+class StoredTable(Protocol):
+    """One open file's tree. Not to be used by two threads at a time."""
+
+    file: str
+    tree: str
+    entries: int
+    content: str
+
+    def columns(self) -> Columns:
+        """Give every column, in the file's order."""
+        ...
+
+    def boundaries(self) -> Sequence[int]:
+        """Give the entries at which a range may start or stop without reading anything twice, from 0 to the last."""
+        ...
+
+    def has(self, path: ColumnPath) -> bool:
+        """Say whether there is such a column, with such fields inside."""
+        ...
+
+    def read(self, paths: Sequence[ColumnPath], start: int, stop: int) -> Mapping[ColumnPath, ak.Array]:
+        """Read a range of entries of some leaves, in one pass."""
+        ...
+
+    def item_bytes(self, path: ColumnPath) -> int:
+        """Give about how many bytes the values of a whole column have, not compressed, from the metadata; none of one that is not there."""
+        ...
+
+    def close(self) -> None:
+        """Let the file go."""
+        ...
+
+
+def field_of(arrays: Mapping[str, ak.Array], path: ColumnPath) -> ak.Array:
+    """Give the array of a field inside a stored column that was read."""
+    array = arrays[path[0]]
+    for name in path[1:]:
+        array = array[name]
+    return array
+
+
+def has_field(form: Form | None, fields: Sequence[str]) -> bool:
+    """Say whether records of a form, at any depth of lists, have a field with such fields inside."""
+    for name in fields:
+        while form is not None and not form.is_record:
+            form = getattr(form, "content", None)
+        if form is None or name not in form.fields:
+            return False
+        form = form.content(name)
+    return True
+
+
+def shared_lack(columns: Sequence[StoredColumn]) -> tuple[frozenset[int], str]:
+    """Give the files that lack all of some columns, and a text that names one of them; nothing where each file has one."""
+    lack = frozenset.intersection(*[c.lack for c in columns]) if columns else frozenset()
+    return lack, columns[0].notes[()].lacking if lack else ""
+
+
+# The identity of a file's content: it changes when, and only when, the content does ----------------------------------------------
+#
+# It is made of the file's size and of the record in which the file describes its own data (ROOT: identifier and the tree's record
+# with the position and size of every basket; RNTuple: its envelopes; Parquet: the footer). Uncompressed data can change without
+# changing any of these, so local files add their bytes: all of a small file, blocks spread over a big one. Paths and times of the
+# file system are no part of it.
+
+_SMALL_BYTES = 8 << 20
+_BLOCK_BYTES = 16 << 10
+_N_BLOCKS = 64
+
+
+def identity(entries: int, parts: Iterable[bytes]) -> str:
+    """Give the text that stands for a file's content: the number of events, and a digest."""
+    made = sha256()
+    for part in parts:
+        made.update(b"%d:" % len(part))
+        made.update(part)
+    return f"{entries}:{made.hexdigest()}"
+
+
+def entries_of(content: str) -> int:
+    """Give the number of events that an identity tells."""
+    return int(content.split(":", 1)[0])
+
+
+def local_sample(file: str) -> bytes:
+    """Give a digest of a local file's own bytes: of all of them, or of blocks spread over a big file."""
+    path = Path(file)
+    size = path.stat().st_size
+    made = sha256(b"%d:" % size)
+    with path.open("rb") as stream:
+        if size <= _SMALL_BYTES:
+            made.update(stream.read())
+            return made.digest()
+        for i in range(_N_BLOCKS):
+            stream.seek((size - _BLOCK_BYTES) * i // (_N_BLOCKS - 1))
+            made.update(stream.read(_BLOCK_BYTES))
+    return made.digest()
+
+
+# How a table of several files is called ------------------------------------------------------------------------------------------
+
+
+def title_of(files: Sequence[str]) -> str:
+    """Give the name that a table of these files is shown by."""
+    name = shown(files[0]).rstrip("/").rsplit("/", 1)[-1]
+    return name if len(files) == 1 else f"{name} and {len(files) - 1} more"

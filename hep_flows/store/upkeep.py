@@ -1,0 +1,318 @@
+"""Garbage collection: remove results until what is left fits, the ones that were not used for the longest time first."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import file_digest
+from typing import TYPE_CHECKING
+
+from hep_flows.errors import StoreError
+from hep_flows.store.about import Sidecar, parse
+from hep_flows.store.commit import claimed_if_free, remove
+from hep_flows.store.index import entries, listed, sidecars
+from hep_flows.store.paths import is_key_name, key_name
+from hep_flows.store.store import DAMAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from hep_flows.contract import Result
+    from hep_flows.store.index import Row
+    from hep_flows.store.paths import Folder
+    from hep_flows.store.store import Store
+
+# What interrupted writers left: temporaries, objects that were never committed, locks without a holder ---------------------------
+
+SAFE_AGE_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What was found, or removed: how many files, and how many bytes they have."""
+
+    files: int = 0
+    nbytes: int = 0
+
+
+def remove_leftovers(folder: Folder, *, dry_run: bool = False) -> Leftovers:
+    """Remove what no living writer can still need; gives what it was.
+
+    A writer holds the claim of its key as long as its files are unfinished: where the claim is free, the writer is gone. Files whose
+    name tells no key are removed when they are a day old.
+    """
+    sizes: list[int] = []
+    for path, name in _suspects(folder):
+        if not name:
+            sizes += _file_removed(path, dry_run=dry_run) if _age(path) > SAFE_AGE_S else []
+            continue
+        with claimed_if_free(folder.lock(name)) as is_free:
+            if is_free and not (path == folder.object(name) and os.path.exists(folder.sidecar(name))):
+                sizes += _file_removed(path, dry_run=dry_run)
+    _free_locks(folder)
+    return Leftovers(len(sizes), sum(sizes))
+
+
+def _suspects(folder: Folder) -> Iterator[tuple[str, str]]:
+    """Give the path of each file that may be left, and its key, empty where the name tells none."""
+    with suppress(FileNotFoundError):
+        for entry in list(os.scandir(folder.temporaries)):
+            name = entry.name.partition(".")[0]
+            yield entry.path, name if is_key_name(name) else ""
+    seen = {e.name for e in entries(folder)}
+    for file in sorted(seen):
+        name, _, ending = file.partition(".")
+        if is_key_name(name) and ending == "parquet" and f"{name}.json" not in seen:
+            yield folder.object(name), name
+
+
+def _age(path: str) -> float:
+    try:
+        return time.time() - os.stat(path).st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _file_removed(path: str, *, dry_run: bool) -> list[int]:
+    try:
+        size = os.stat(path).st_size
+        if not dry_run:
+            os.unlink(path)
+    except OSError:  # somebody else removed it
+        return []
+    return [size]
+
+
+def _free_locks(folder: Folder) -> None:
+    """Take every lock that nobody holds, which removes it."""
+    with suppress(FileNotFoundError):
+        for entry in list(os.scandir(folder.locks)):
+            if entry.name.endswith(".lock"):
+                with claimed_if_free(entry.path):
+                    pass
+
+
+RECENT_S = 600.0
+# A clock that was wrong and was set right leaves uses in the future: they protect as well, unless they are no times at all.
+AHEAD_S = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class CollectReport:
+    """What a collection did.
+
+    Parameters
+    ----------
+    removed, kept : tuple of Row
+        The results, those that were removed in that order.
+    in_use : tuple of str
+        Keys that should have gone, but that another process was working on.
+    leftovers : Leftovers
+        What interrupted writers had left.
+    limit_bytes : int, optional
+        The limit.
+    dry_run : bool
+        Whether nothing was really removed.
+    """
+
+    removed: tuple[Row, ...]
+    kept: tuple[Row, ...]
+    in_use: tuple[str, ...]
+    leftovers: Leftovers
+    limit_bytes: int | None
+    dry_run: bool
+
+    @property
+    def removed_bytes(self) -> int:
+        """The bytes of what was removed."""
+        return sum([r.nbytes for r in self.removed])
+
+    @property
+    def kept_bytes(self) -> int:
+        """The bytes of what is left."""
+        return sum([r.nbytes for r in self.kept])
+
+    @property
+    def is_within_limit(self) -> bool:
+        """Whether what is left fits."""
+        return self.limit_bytes is None or self.kept_bytes <= self.limit_bytes
+
+
+def collect(
+    store: Store,
+    *,
+    limit_bytes: int | None = None,
+    roots: Iterable[bytes | str] | None = None,
+    recent_s: float = RECENT_S,
+    dry_run: bool = False,
+) -> CollectReport:
+    """Remove what is not needed from the store's own folder.
+
+    Pinned results stay, and so do those that were used within ``recent_s``, or by a clock that was ahead of this one: a run may be about
+    to read them.
+
+    Parameters
+    ----------
+    store : Store
+        The store.
+    limit_bytes : int, optional
+        What objects may have together; the least recently used go first.
+    roots : iterable of keys, optional
+        Results that are wanted. Everything that they were not made from, directly or not, goes, whatever the limit.
+    recent_s : float
+        How long a use protects a result.
+    dry_run : bool
+        Only say what would go.
+
+    Raises
+    ------
+    StoreError
+        When the folder cannot be written.
+    """
+    if not store.writable:
+        raise StoreError(f"the cache folder {store.folder.root} cannot be written", why=store.why_read_only)
+    leftovers = remove_leftovers(store.folder, dry_run=dry_run)
+    rows = listed(store)
+    kept = dict(rows)
+    removed: list[Row] = []
+    in_use: list[str] = []
+    total = sum([r.nbytes for r in rows.values()])
+    for row, is_wanted in _in_order(rows, roots, recent_s):
+        if is_wanted and (limit_bytes is None or total <= limit_bytes):
+            break
+        if dry_run or _removed(store, row.key):
+            removed.append(kept.pop(row.key))
+            total -= row.nbytes
+        else:
+            in_use.append(row.key)
+    if removed and not dry_run:
+        listed(store)  # the rows go last
+    return CollectReport(tuple(removed), tuple(kept.values()), tuple(in_use), leftovers, limit_bytes, dry_run)
+
+
+def _in_order(rows: Mapping[str, Row], roots: Iterable[bytes | str] | None, recent_s: float) -> list[tuple[Row, bool]]:
+    """Give what may go, in the order in which it goes, and whether it is wanted: first what is not, then the longest unused."""
+    now = time.time()
+    free = [r for r in rows.values() if not r.pinned and not now - recent_s < r.used <= now + AHEAD_S]
+    wanted = rows.keys() if roots is None else reachable(rows, [key_name(k) for k in roots])
+    return sorted([(r, r.key in wanted) for r in free], key=lambda pair: (pair[1], pair[0].used, pair[0].key))
+
+
+def reachable(rows: Mapping[str, Row], roots: Iterable[str]) -> set[str]:
+    """Give the keys of the roots and of everything that they were made from."""
+    found: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [str(i) for i in rows[name].about.get("inputs", ())] if name in rows else []
+    return found
+
+
+def _removed(store: Store, name: str) -> bool:
+    with claimed_if_free(store.folder.lock(name)) as is_free:
+        if is_free:
+            remove(store.folder, name)
+        return is_free
+
+
+# Look at every object of a cache folder: it should be what its sidecar says ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A result that cannot be used, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What a verification found.
+
+    Parameters
+    ----------
+    sound : int
+        How many results are as they were written.
+    nbytes : int
+        The bytes of these.
+    damaged : tuple of Damage
+        The others.
+    leftovers : Leftovers
+        What interrupted writers had left; removed if the folder can be written.
+    """
+
+    sound: int
+    nbytes: int
+    damaged: tuple[Damage, ...]
+    leftovers: Leftovers
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every result can be used."""
+        return not self.damaged
+
+
+def verify(
+    store: Store, *, decode: bool = False, remove_damaged: bool = False, progress: Callable[[int], None] | None = None
+) -> VerifyReport:
+    """Give what is wrong in the store's own folder.
+
+    Parameters
+    ----------
+    store : Store
+        The store.
+    decode : bool
+        Read every result as well, not just its bytes.
+    remove_damaged : bool
+        Remove what cannot be used, so that it no longer takes room.
+    progress : callable, optional
+        Called with the number of results that were looked at.
+    """
+    leftovers = remove_leftovers(store.folder) if store.writable else Leftovers()
+    sizes: list[int] = []
+    damaged: list[Damage] = []
+    for name, _ in sidecars(store.folder):
+        try:
+            sizes.append(_check(store.folder, name, decode=decode))
+        except DAMAGE as error:
+            if os.path.exists(store.folder.sidecar(name)):  # else it was removed meanwhile
+                damaged.append(Damage(name, str(error) or type(error).__name__))
+                _remove(store, name, wanted=remove_damaged)
+        if progress is not None:
+            progress(len(sizes) + len(damaged))
+    return VerifyReport(len(sizes), sum(sizes), tuple(damaged), leftovers)
+
+
+def _check(folder: Folder, name: str, *, decode: bool) -> int:
+    with open(folder.sidecar(name), "rb") as file:
+        sidecar = parse(file.read(), name)
+    with open(folder.object(name), "rb") as file:
+        n_bytes = os.fstat(file.fileno()).st_size
+        if n_bytes != sidecar.nbytes:
+            raise ValueError(f"it has {n_bytes} bytes instead of {sidecar.nbytes}")
+        if file_digest(file, "sha256").hexdigest() != sidecar.sha256:
+            raise ValueError("its checksum is wrong")
+    if decode:
+        _decode(folder, sidecar)
+    return sidecar.nbytes
+
+
+def _decode(folder: Folder, sidecar: Sidecar) -> Result:
+    from hep_flows.store.histograms import from_inline
+    from hep_flows.store.parquet import read_parquet
+
+    if sidecar.inline is not None:
+        from_inline(sidecar.inline)
+    return read_parquet(folder.object(sidecar.key), sidecar.key)
+
+
+def _remove(store: Store, name: str, *, wanted: bool) -> None:
+    if wanted and store.writable:
+        with claimed_if_free(store.folder.lock(name)) as is_free:
+            if is_free:
+                remove(store.folder, name)

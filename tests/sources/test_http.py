@@ -1,0 +1,128 @@
+"""Files on a web server, here one of this process on the loopback address, with byte ranges as real servers have."""
+
+import http.server
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from described import described, one, read
+from hep_flows.errors import SourceError
+from hep_flows.sources.stored import entries_of
+
+pytest.importorskip("aiohttp")
+pytestmark = pytest.mark.data
+SM = "Run2012B_SingleMu_1000.root"
+
+
+class Ranges(http.server.BaseHTTPRequestHandler):
+    """Gives one folder's files, or byte ranges of them."""
+
+    folder = Path()
+    requests: list = []  # noqa: RUF012 - one list for all requests is what is wanted
+
+    def do_HEAD(self):
+        self.answer(with_body=False)
+
+    def do_GET(self):
+        self.answer(with_body=True)
+
+    def answer(self, *, with_body):
+        path = self.folder / Path(self.path).name
+        if not path.is_file():
+            self.send_error(404)
+            return
+        content = path.read_bytes()
+        wanted = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        status, total = 200, len(content)
+        if wanted:
+            start, stop = int(wanted[1]), int(wanted[2] or total - 1) + 1
+            content, status = content[start:stop], 206
+        self.requests.append((self.path, len(content) if with_body else 0))
+        self.send_response(status)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(content)))
+        if wanted:
+            self.send_header("Content-Range", f"bytes {start}-{min(stop, total) - 1}/{total}")
+        self.end_headers()
+        if with_body:
+            self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path):
+    handler = type("Handler", (Ranges,), {"folder": tmp_path, "requests": []})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def remote(served, data, tmp_path):
+    (tmp_path / SM).write_bytes(Path(data(SM)).read_bytes())
+    return f"{served[0]}/{SM}"
+
+
+def test_values_are_those_of_the_local_file(remote, data):
+    paths = ["Jet.pt", "Jet", "MET.pt", "HLT.IsoMu24"]
+    far, near = read(described("nanoaod", remote), *paths), read(described("nanoaod", data(SM)), *paths)
+    for path, array in far.items():
+        assert array.tolist() == near[path].tolist()
+
+
+def test_only_a_part_of_the_file_is_fetched(remote, served, data):
+    dataset = described("nanoaod", remote)
+    one(dataset, "MET.pt")
+    fetched = sum(n for _, n in served[1].requests)
+    assert fetched < Path(data(SM)).stat().st_size / 2
+
+
+def test_the_identity_is_that_of_the_content_and_not_of_the_address(remote, served, data, tmp_path):
+    first = described("nanoaod", remote).content[0]
+    (tmp_path / "other.root").write_bytes((tmp_path / SM).read_bytes())
+    assert described("nanoaod", f"{served[0]}/other.root").content[0] == first
+    assert entries_of(first) == 1000
+    Path(tmp_path / "other.root").write_bytes(Path(data("nano_dy.root")).read_bytes())
+    assert described("nanoaod", f"{served[0]}/other.root").content[0] != first
+
+
+def test_a_missing_remote_file_is_named(served):
+    with pytest.raises(SourceError, match=r"nothing\.root"):
+        described("nanoaod", f"{served[0]}/nothing.root")
+
+
+def test_a_server_that_does_not_answer_is_named():
+    with pytest.raises(SourceError, match=r"127\.0\.0\.1:9"):
+        described("nanoaod", "http://127.0.0.1:9/a.root")
+
+
+def test_a_remote_file_of_another_kind_is_named(served, tmp_path):
+    (tmp_path / "text.root").write_text("this is a text and not a ROOT file " * 50)
+    with pytest.raises(SourceError, match=r"text\.root"):
+        described("nanoaod", f"{served[0]}/text.root")
+
+
+def test_remote_parquet_is_read_too(served, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"x": [1, 2, 3]}), tmp_path / "a.parquet")
+    assert one(described("parquet", f"{served[0]}/a.parquet"), "x").tolist() == [1, 2, 3]
+
+
+def test_secrets_in_a_url_are_not_shown(served):
+    host = served[0].removeprefix("http://")
+    with pytest.raises(SourceError) as error:
+        described("nanoaod", f"http://me:password@{host}/nothing.root?authz=token")
+    text = f"{error.value}"
+    assert "nothing.root" in text
+    assert "token" not in text
+    assert "password" not in text
