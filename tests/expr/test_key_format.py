@@ -146,6 +146,8 @@ def call_axes(node):
             at = options["at"]
             first = of[1] if len(of[1]) >= at else of[0][:at]
             return [*first, *[chosen(a, "gather", of[0][at][0], key(node.args[1])) for a in of[0][at + 1 :]]]
+        case "position":
+            return of[0][: options["at"] + 1]
         case "flatten":
             joined = digest("flat", of[0][-2][0], of[0][-1][0])
             return [*of[0][:-2], (joined, joined, None)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Loop, Record
-from oracle.lists import broadcast, deep, flattened, gathered, masked, picked, sliced
+from oracle.lists import broadcast, deep, flattened, gathered, masked, numbered, picked, sliced
 from oracle.scalars import cast, elementwise, reduced
 
 if TYPE_CHECKING:
@@ -164,8 +164,9 @@ class _Reader:
                 return deep(self.value(first, i, env), node.option("at") - 1, lambda x: sliced(x, slice(start, stop, step)))
             case "gather":
                 return self._gather(node, i, env)
-            case "flatten":
-                return deep(self.value(first, i, env), depth - 2, flattened)
+            case "position" | "flatten":
+                how, at = (numbered, node.option("at") - 1) if node.function == "position" else (flattened, depth - 2)
+                return deep(self.value(first, i, env), at, how)
             case str(name):
                 return deep(self.value(first, i, env), depth - 1, lambda x: reduced(name, x, node.type.item))
 
