@@ -80,7 +80,7 @@ def _folded(name: str, lists: Lists, data: NDArray[Any]) -> NDArray[Any]:
     if data.dtype == np.bool_:
         return _n_true(lists, data) if name == "sum" else _truth("all", lists, data)
     if name == "sum" and data.dtype.kind == "f":
-        return np.bincount(lists.parents, weights=data, minlength=len(lists.starts))  # it adds one weight after the other
+        data = data.astype(np.float64, copy=False)  # awkward adds the items of a list one after the other, in their own width
     if data.dtype == np.float16:
         data = data.astype(np.float32)
     return np.asarray(getattr(ak, name)(_nested(lists, data), axis=1))
