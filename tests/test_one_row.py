@@ -103,7 +103,7 @@ def test_a_total_with_a_merge_is_merged(df, monkeypatch):
         return max([high for high, _ in parts]) - min([low for _, low in parts])
 
     monkeypatch.setitem(FUNCTIONS, "ptp", Function(**{n: getattr(SPREAD, n) for n in SPREAD.__slots__} | {"merge": merge}))
-    monkeypatch.setitem(totals.PARTS, "ptp", lambda value: (value.data.max().item(), value.data.min().item()))
+    monkeypatch.setitem(totals.PARTS, "ptp", lambda value, _before: (value.data.max().item(), value.data.min().item()))
     met = make_local(df.MET.pt)
     assert make_local(df.MET.pt.Spread()) == pytest.approx(np.ptp(ak.to_numpy(met)))
 
