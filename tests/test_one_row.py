@@ -103,7 +103,12 @@ def test_a_total_with_a_merge_is_merged(df, monkeypatch):
         return max([high for high, _ in parts]) - min([low for _, low in parts])
 
     monkeypatch.setitem(FUNCTIONS, "ptp", Function(**{n: getattr(SPREAD, n) for n in SPREAD.__slots__} | {"merge": merge}))
-    monkeypatch.setitem(totals.PARTS, "ptp", lambda value, _before: (value.data.max().item(), value.data.min().item()))
+
+    def part(value, before):
+        high, low = before or (-np.inf, np.inf)
+        return (max(high, value.data.max().item()), min(low, value.data.min().item()))
+
+    monkeypatch.setitem(totals.PARTS, "ptp", part)
     met = make_local(df.MET.pt)
     assert make_local(df.MET.pt.Spread()) == pytest.approx(np.ptp(ak.to_numpy(met)))
 
@@ -127,6 +132,6 @@ def test_every_aggregate_of_the_language_is_whole(row):
     assert callable(getattr(DataFrame, row.method))
     assert row.doc in getattr(DataFrame, row.method).__doc__
     assert row.name in reduce.KERNELS
-    assert (row.merge is not None) == (row.name in totals.PARTS)
+    assert (row.merge is not None) == (row.name in {*totals.PARTS, *totals.OF_ALL})
     assert bool(row.empty)
     assert AwkwardPlugin().can_run(every_node()[row.name], ["awkward"]).__class__.__name__ == "Yes"

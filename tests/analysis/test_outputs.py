@@ -398,7 +398,7 @@ def test_no_thread_of_a_library_holds_anything_of_python_when_a_skim_was_read(fi
     code = textwrap.dedent(f"""
         import os, sys
         from pathlib import Path
-        from hep_flows.analysis.outputs.skim import Skim
+        from hep_flows.analysis.outputs import Skim
         skim = Skim(Path({str(jets.folder)!r}), {jets.files!r}, {jets.rows}, {jets.column!r})
         opened = []
         sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" else None)
