@@ -124,8 +124,6 @@ def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:
             return build.record(options["names"], inputs, node.where, n_axes)  # type: ignore[arg-type]
         case "flatten":
             return build.flattened(inputs[0], node.where)
-        case "position":
-            return build.position(inputs[0], options["at"] + shift, node.where)  # type: ignore[operator,arg-type]
         case "histogram" | "fill" | "np_histogram":
             assert isinstance(node.type.item, Histogram)
             return build.histogram(node.function, inputs, node.options, node.type.item.spec, node.where)

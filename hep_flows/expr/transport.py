@@ -311,8 +311,6 @@ def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Cons
             return build.record([_text(n) for n in names], args, where, n_axes)
         case "flatten":
             return build.flattened(args[0], where)
-        case "position":
-            return build.position(args[0], _whole(options["at"]), where)
         case _:
             raise KeyError(function)
 

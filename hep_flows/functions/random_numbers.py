@@ -191,8 +191,14 @@ class _Elements:
             name = field.type.axes[at].name
             body, code = partial(_of_element, _salt("element", name)), digest("element key", 1, name)
             child = _function("element_key", ("key", "position"), Int(64, signed=False), code, body)
-            key = build.call(child, [key, build.position(field, at, self._where)], where=self._where)
+            key = build.call(child, [key, self._position(field, at)], where=self._where)
         return key
+
+    def _position(self, field: Expr, at: int) -> Expr:
+        """Give the position of each entry of an axis in its list."""
+        while len(field.type.axes) > at + 1:
+            field = build.call("count", [field], where=self._where)
+        return build.call("index", [field], where=self._where)
 
     def _of_call(self, call: Call, n: int) -> Expr:
         options: dict[str, Any] = dict(call.options)
@@ -209,7 +215,7 @@ class _Elements:
                 raise self._refused(call)
             case "gather" if n > options["at"]:
                 raise self._refused(call)
-            case "pick" | "slice" | "gather" | "position" | "flatten":
+            case "pick" | "slice" | "gather" | "flatten":
                 return self.key(call.args[0], n)
             case _:
                 pass

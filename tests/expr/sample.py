@@ -173,7 +173,6 @@ def expressions():
         "record": build.record(("pt", "eta"), (pt, eta)),
         "pair": build.record(("0", "1"), (pt, eta)),
         "flatten": build.flattened(leaf("Jet.tracks")),
-        "position": build.position(leaf("Jet.tracks"), 2),
         "histogram": empty,
         "fill": build.histogram("fill", (empty, build.record(("pt",), (hard_pt,)), lit(2.0)), weights, SPEC),
         "np histogram": build.histogram("np_histogram", (pt,), (("bins", 50), ("range", (0, 203))), "numpy"),

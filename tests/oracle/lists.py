@@ -57,11 +57,6 @@ def gathered(values: Sequence[Any], index: Any, depth: int, *, refers_to: bool, 
     return picked(values, int(index), absent)
 
 
-def numbered(values: Sequence[Any]) -> list[int]:
-    """Give the position of each entry."""
-    return list(range(len(values)))
-
-
 def flattened(lists: Sequence[list[Any]]) -> Any:
     """Give the entries of a list of lists as one list."""
     return [v for inner in lists for v in inner]

@@ -95,9 +95,6 @@ TABLE = [
     ("list of indices", build.gathered(L("Jet.n"), L("codes"), 1), [[5, 0, None], [], [None]]),
     ("index repeated for each list", build.gathered(L("Jet.hits"), L("run"), 2), [[2, None, None], [], [None]]),
     ("flatten", build.flattened(L("Jet.hits")), [[1, 2, 7], [], [4, 4, 4]]),
-    ("position", build.position(L("Jet.n"), 1), [[0, 1, 2], [], [0]]),
-    ("position in a list of lists", build.position(L("Jet.hits"), 2), [[[0, 1], [], [0]], [], [[0, 1, 2]]]),
-    ("position of lists", build.position(L("Jet.hits"), 1), [[0, 1, 2], [], [0]]),
     ("record", build.record(("a", "b"), [L("run"), L("good")]), [{"a": 1, "b": True}, {"a": 2, "b": False}, {"a": 3, "b": True}]),
     (
         "record of a collection and an event value",

@@ -177,7 +177,6 @@ _LOCAL = {
     "slice": "the query language has no slices",
     "gather": "the query language has no indices",
     "flatten": "lists of lists are joined here",
-    "position": "the query language does not number elements",
     "record": "objects are put together here",
 }
 
