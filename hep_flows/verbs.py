@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.errors import HepFlowsError, LiteralError, with_article
+from hep_flows.errors import ControlFlowError, HepFlowsError, LiteralError, with_article
 from hep_flows.record.arguments import checked
-from hep_flows.record.where import user_site
+from hep_flows.record.where import is_within_a_run, user_site
 
 if TYPE_CHECKING:
     import os
@@ -221,6 +221,7 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     from hep_flows.settings import Settings, explained_settings
     from hep_flows.tables import changed_file
 
+    check_no_run_within_a_run(where)
     exprs, rebuilt = _asked(x, where)
     check_task_runner(task_runner, where)
     explained = explained_settings(where, **{k: v for k, v in given.items() if v is not None})
@@ -250,6 +251,23 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     )
     results, report = run_order(order)
     return RunResult(rebuilt(value_of(results[k]) if k in results else _missing(k, report) for k in made.targets), report)
+
+
+def check_no_run_within_a_run(where: Where) -> None:
+    """Refuse a run that the body of a function starts.
+
+    Raises
+    ------
+    ControlFlowError
+        When there is one: it would wait for what waits for it.
+    """
+    if is_within_a_run():
+        raise ControlFlowError(
+            "a run cannot be started inside the body of a function: give the expression as an argument instead",
+            where=where,
+            why="the body is called with values while a run goes on",
+            do="write it as an argument of the function, f(x, df.MET.pt): the body gets its values",
+        )
 
 
 def _missing(key: bytes, report: RunReport) -> Missing:
