@@ -94,7 +94,7 @@ def count_structure(exprs: tuple[Expr, ...]) -> tuple[Expr, ...]:
 
 def _without_structure(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
     new = rebuilt(node, inputs)
-    if not isinstance(new, Call) or new.function != "count":
+    if not isinstance(new, Call) or isinstance(new.function, UserFunction) or not FUNCTIONS[new.function].lists_only:
         return new
     return _counted(new, new.args[0])
 
@@ -103,7 +103,7 @@ def _counted(new: Call, of: Expr) -> Expr:
     if isinstance(of, Map) and len(of.body.type.axes) > 1:
         return build.mapped(of.over, _counted(new, of.body), of.level, of.where)
     counted = _structure(of)
-    return new if counted is new.args[0] else build.call("count", (counted,), where=new.where)
+    return new if counted is new.args[0] else build.call(new.function, (counted,), where=new.where)
 
 
 def _structure(of: Expr) -> Expr:
@@ -130,7 +130,10 @@ def _structure(of: Expr) -> Expr:
 def _is_elementwise(of: Expr) -> bool:
     if not isinstance(of, Call):
         return False
-    return isinstance(of.function, UserFunction) or FUNCTIONS[of.function].kind == "elementwise" or of.function == "record"
+    if isinstance(of.function, UserFunction) or of.function == "record":
+        return True
+    row = FUNCTIONS[of.function]
+    return row.kind == "elementwise" or (row.kind == "list" and not row.new_axis)
 
 
 # ``x * x`` with two equal nodes becomes the same with one: equal subtrees are one object -----------------------------------------

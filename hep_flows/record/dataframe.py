@@ -32,7 +32,7 @@ from hep_flows.record.members import (
     path_of,
     spread,
 )
-from hep_flows.record.operands import aggregated, constant_of, elementwise, expr_of
+from hep_flows.record.operands import aggregated, as_kind, constant_of, elementwise, expr_of
 from hep_flows.record.table import Recorded
 from hep_flows.record.vectors import combined, delta_phi, delta_r
 from hep_flows.record.where import user_site
@@ -158,7 +158,7 @@ class Operators:  # noqa: PLW1641 - DataFrame defines the hash
 
 
 def method_of(row: Function) -> Callable[..., DataFrame]:
-    """Give the method that records a function of the table."""
+    """Give the method that records a function of the table: an aggregate, or a function of lists."""
     parameters = [Parameter(o.name, Parameter.POSITIONAL_OR_KEYWORD) for o in row.options]
     if row.kind == "reduce":
         parameters.append(Parameter("axis", Parameter.POSITIONAL_OR_KEYWORD, default=None))
@@ -168,6 +168,8 @@ def method_of(row: Function) -> Callable[..., DataFrame]:
         where = user_site()
         given = signature.bind(self, *args, **kwargs).arguments
         options = tuple([(o.name, constant_of(given[o.name], where)[0]) for o in row.options])
+        if row.kind != "reduce":
+            return self._made(build.call(row.name, (self._expr,), options, where))  # type: ignore[no-any-return]
         return self._made(aggregated(row.name, self._expr, given.get("axis"), where, options))  # type: ignore[no-any-return]
 
     method.__name__, method.__qualname__ = row.method, f"DataFrame.{row.method}"
@@ -180,6 +182,12 @@ class Aggregates:
     """The methods of `DataFrame`. Each aggregate removes the innermost axis; those of the table are added below."""
 
     __slots__ = ()
+
+    @checked
+    def astype(self, dtype: Any) -> DataFrame:
+        """Give the same numbers as another kind: ``"float64"``, ``np.int32``; an error where a number does not fit into it."""
+        frame: Any = self
+        return frame._made(as_kind(frame._expr, dtype, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
 
     @checked
     def First(self) -> DataFrame:  # noqa: N802

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import FieldError, LiteralError, RecordError, did_you_mean, with_article
 from hep_flows.expr import build
 from hep_flows.expr.axes import misaligned
-from hep_flows.expr.build import fitted, item_of
+from hep_flows.expr.build import fitted
 from hep_flows.expr.loops import close, provisional_level, select
 from hep_flows.expr.nodes import Bound, Call, Dataset, Default, Expr, Field, Filter, Map
-from hep_flows.expr.types import Record
+from hep_flows.expr.types import Record, item_of
 from hep_flows.record import aliases
 from hep_flows.record.instead import instead_of
 from hep_flows.record.where import user_site

@@ -165,3 +165,10 @@ def _advice(value: Any) -> str:
     if hasattr(value, "dtype") or type(value).__module__.startswith("awkward"):
         return "arrays that are in memory already do not line up with the table's events: make the expression local first"
     return "missing values are found with ak.is_none(x); or did a function forget its return?" if value is None else ""
+
+
+def as_kind(of: Expr, dtype: Any, where: Site | None) -> Expr:
+    """Give numbers as another kind, which is named as numpy does, or by one of its types or Python's."""
+    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", dtype)
+    name = {"float": "float64", "int": "int64"}.get(name, name)
+    return build.call("astype", (of,), (("dtype", str(name)),), where)
