@@ -141,7 +141,7 @@ def _look(kind: str, file: str, asked: Asked, *, is_first: bool = False) -> Look
         table = open_table(kind, file, asked.trees(kind))
     except NoTreeError as error:
         if not asked.missing_is_empty:
-            raise
+            raise SourceError(error.what, why=error.why, do=error.do) from None
         return LookedAt(file, asked.tree, error.content, None)
     try:
         columns = table.columns()
