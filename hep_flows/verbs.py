@@ -6,9 +6,9 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.errors import HepFlowsError, LiteralError, line_of, with_article
+from hep_flows.errors import ControlFlowError, HepFlowsError, LiteralError, line_of, with_article
 from hep_flows.record.arguments import checked
-from hep_flows.record.where import user_site
+from hep_flows.record.where import is_within_a_run, user_site
 
 if TYPE_CHECKING:
     import os
@@ -228,6 +228,7 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     from hep_flows.settings import Settings, explained_settings
     from hep_flows.tables import changed_file
 
+    check_no_run_within_a_run(where)
     exprs, rebuilt = _asked(x, where)
     check_task_runner(task_runner, where)
     _tell_what_is_left_out(exprs, where)
@@ -285,6 +286,23 @@ def _left_out(record: Record, above: str) -> Iterator[tuple[str, str]]:
             yield f"{above}{name}", member.unreadable or member.lacking or member.differs
         elif isinstance(member.item, Record):
             yield from _left_out(member.item, f"{above}{name}.")
+
+
+def check_no_run_within_a_run(where: Where) -> None:
+    """Refuse a run that the body of a function starts.
+
+    Raises
+    ------
+    ControlFlowError
+        When there is one: it would wait for what waits for it.
+    """
+    if is_within_a_run():
+        raise ControlFlowError(
+            "a run cannot be started inside the body of a function: give the expression as an argument instead",
+            where=where,
+            why="the body is called with values while a run goes on",
+            do="write it as an argument of the function, f(x, df.MET.pt): the body gets its values",
+        )
 
 
 def _missing(key: bytes, report: RunReport) -> Missing:

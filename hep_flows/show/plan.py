@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from hep_flows.errors import LiteralError
+from hep_flows.errors import LiteralError, visible
 from hep_flows.expr.functions import mixed_units
 from hep_flows.expr.nodes import Call, Dataset, Expr, Field, Input, Literal
 from hep_flows.expr.text import NO_NAMES, Spelling, loop_collections, one_line, spelled, stepwise
@@ -307,7 +307,7 @@ def plan_text(
     parts = [_heading(plan), *_results(plan), _tasks(plan, status or {}, sent or {})]
     for title, lines in (("notes", [*notes(plan), *remarks]), ("other plug-ins", refusals(plan))):
         if lines:
-            parts.append("\n".join([title, *[f"  {line}" for line in lines]]))
+            parts.append("\n".join([title, *[visible(f"  {line}") for line in lines]]))
     return "\n\n".join(parts)
 
 
@@ -338,7 +338,7 @@ def columns_read(task: Task) -> str:
         return ""
     more = len(task.columns) - MOST_COLUMNS
     rest = f", ... ({len(task.columns)} columns)" if more > 0 else ""
-    return f"reads {', '.join(task.columns[:MOST_COLUMNS])}{rest}"
+    return visible(f"reads {', '.join(task.columns[:MOST_COLUMNS])}{rest}")
 
 
 def _heading(plan: Plan) -> str:

@@ -65,8 +65,10 @@ def check_exists(file: str) -> None:
     path = Path(file)
     if path.is_dir():
         raise SourceError(f"{file} is a folder, not a file", do=f"give its files: {file.rstrip('/')}/*.root")
-    if path.exists():
+    if path.is_file():
         return
+    if path.exists():
+        raise SourceError(f"{file} is no regular file", why="it is a pipe, a socket or a device", do="give the path of a file")
     folder = path.parent
     if not folder.is_dir():
         raise SourceError(f"{file} does not exist", why=f"there is no folder {folder}")
