@@ -467,5 +467,8 @@ BY_OTHERS = {
     "repair the file, or remove it": "files of settings: tests/cli",
     "there are: ": "files of settings: tests/cli",
     "write .* = .* there": "files of settings: tests/cli",
+    "with the whole collection, keep it as a column": "random numbers inside of maps: tests of functions",
+    "give it a leaf of a collection, or declare": "functions of whole lists: tests of functions",
+    "say what stands in their place: ak.fill_none(x, 0.0)": "functions of whole lists: tests of functions",
     "write it as an argument of the function": "bodies of functions: tests/test_hostile_input.py",
 }
