@@ -11,7 +11,7 @@ from hep_flows.expr.functions import FUNCTIONS, mixed_units
 
 if TYPE_CHECKING:
     from hep_flows.errors import Site, Where
-    from hep_flows.expr.nodes import Expr
+    from hep_flows.expr.nodes import Call, Expr
     from hep_flows.expr.types import Constant
     from hep_flows.record.table import Table
 
@@ -60,7 +60,7 @@ def _axis_number(axis: Any, depth: int, of: Expr, where: Site | None) -> int:
 Options = tuple[tuple[str, "Constant"], ...]
 
 
-def elementwise(name: str, args: tuple[Expr, ...], where: Site | None, options: Any = ()) -> Expr:
+def elementwise(name: str, args: tuple[Expr, ...], where: Site | None, options: Any = ()) -> Call:
     """Give a function of aligned operands, with a warning where units are mixed."""
     new = build.call(name, args, options, where)
     if len(args) > 1:
@@ -71,6 +71,8 @@ def elementwise(name: str, args: tuple[Expr, ...], where: Site | None, options: 
             warnings.warn(
                 f"{mixed[0]} and {mixed[1]} meet in one expression; nothing is converted{place}", MixedUnits, stacklevel=3
             )
+    if name in _MAY_WRAP:
+        _warn_of_wrapping(name, new, where)
     return new
 
 
@@ -100,7 +102,7 @@ def expr_of(value: Any, table: Table | None, where: Where) -> Expr:
         return build.literal(value, where=where)
     other = getattr(value, "_table", None)
     if other is not None:
-        if table is not None and other is not table:
+        if table is not None and other.origin is not table.origin:
             raise two_tables(table, other, where)
         return value._expr  # type: ignore[no-any-return]  # noqa: SLF001
     constant, dtype = constant_of(value, where)

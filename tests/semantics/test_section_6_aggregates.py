@@ -265,7 +265,7 @@ def test_aggregate_or_index(row: Row, t: Tables, raw: Raw) -> None:
 MISTAKES = [
     Mistake("6.9", "an axis that is not there", lambda t: t.sm.Jet.Count(axis=4), ("axis",)),
     Mistake("6.2", "an aggregate of one number", lambda t: t.sm.Count().Count(), ("Count",), ("sequence", "axis")),
-    Mistake("6.1", "a sum of objects", lambda t: t.sm.Jet.Sum(), ("Sum", "Jet"), ("pt",)),
+    Mistake("6.1", "a largest object", lambda t: t.sm.Jet.Max(), ("Max", "Jet"), ("pt",)),
 ]
 
 
