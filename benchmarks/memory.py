@@ -1,7 +1,8 @@
-"""Memory against the number of events: a selection and a fill over 1, 3 and 10 million events. Prints JSON.
+"""Memory against the number of events: a selection and a fill over 1, 3 and 10 million events, and pairs. Prints JSON.
 
 The sample of a million events is written once into the folder given as argument (default: a temporary one); a table of ten million
-is the file ten times over. Each size runs in a process of its own, which reports its peak resident memory.
+is the file ten times over. The pairs are of 5 jets and 100 particles an event, over 5, 20 and 80 thousand events, and over the last
+with other settings of ``memory``. Each runs in a process of its own, which reports its peak resident memory and its processor time.
 """
 
 from __future__ import annotations
@@ -39,6 +40,44 @@ print(json.dumps({
 """
 
 
+_PAIRS = """
+import json, resource, sys
+from hep_flows import make_local, nanoaod_table, plan
+
+df = nanoaod_table(sys.argv[1])
+nearest = df.Jet.map(lambda j: df.GenPart.DeltaR(j).Min()).Sum()
+(event,) = plan(nearest).event_bytes.values()
+before = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+make_local(nearest)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({
+    "processor s": round(sum(used[:2]) - before, 2),
+    "peak MB": used.ru_maxrss // 1024,
+    "estimated kB an event": round(event / 1000, 1),
+}))
+"""
+
+
+def pairs(folder: Path, n_events: int) -> Path:
+    """Give a NanoAOD file of so many events with 5 jets and 100 particles each, on average."""
+    import awkward as ak
+    import numpy as np
+    import uproot
+
+    path = folder / f"pairs_{n_events}.root"
+    if not path.exists():
+        rng = np.random.default_rng(0)
+        data = {}
+        for name, mean in (("GenPart", 100), ("Jet", 5)):
+            counts = rng.poisson(mean, n_events)
+            leaves = {k: rng.normal(0, 1.5, counts.sum()).astype("f4") for k in ("eta", "phi")}
+            data[name] = ak.zip({k: ak.unflatten(v, counts) for k, v in leaves.items()})
+        with uproot.recreate(path) as file:
+            types = {k: v.type.content for k, v in data.items()}
+            file.mktree("Events", types, counter_name=lambda c: "n" + c).extend(data)
+    return path
+
+
 def sample(folder: Path, n_events: int) -> Path:
     """Give a NanoAOD file of that many events, written on first use."""
     from hep_flows.demo.sample import Recipe, generate, write_nanoaod
@@ -69,6 +108,11 @@ def main(folder: Path) -> None:
         command = [sys.executable, "-c", _MEASURE, str(path), str(copies)]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         figures[f"{copies} million events"] = json.loads(out)
+    for n_events, memory in ((5_000, ""), (20_000, ""), (80_000, ""), (80_000, "2GB"), (80_000, "600MB")):
+        command = [sys.executable, "-c", _PAIRS, str(pairs(folder, n_events))]
+        place = os.environ | ({"HEP_FLOWS_MEMORY": memory} if memory else {})
+        out = subprocess.run(command, check=True, capture_output=True, text=True, env=place).stdout
+        figures[f"pairs of {n_events:,} events" + f", memory={memory}" * bool(memory)] = json.loads(out)
     print(json.dumps(figures, indent=1))
 
 

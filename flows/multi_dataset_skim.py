@@ -18,7 +18,9 @@ class Skim(BaseModel):
     out: Path = Field(description="The folder of the skims.")
     only: list[str] | None = Field(default=None, description="The datasets to take; all when left out.")
     workers: PositiveInt | None = Field(default=None, description="Threads.")
-    chunk_events: PositiveInt | None = Field(default=None, description="Events that a thread works on at a time.")
+    chunk_events: PositiveInt | None = Field(
+        default=None, description="About how many events a range has; may change the last digits of sums."
+    )
 
 
 @flow(name="multi-dataset skim")

@@ -34,7 +34,7 @@ def make_local(x: Any, *, workers: int | None = None, chunk_events: int | None =
     workers : int, optional
         Threads; the result does not depend on it.
     chunk_events : int, optional
-        About how many events are worked on at a time by a thread.
+        About how many events a range has: a debugging aid, which may change the last digits of sums of floats.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def run(  # noqa: PLR0913 - every part of a run can be chosen
     workers : int, optional
         Threads; the result does not depend on it.
     chunk_events : int, optional
-        About how many events are worked on at a time by a thread.
+        About how many events a range has: a debugging aid, which may change the last digits of sums of floats.
     engine : str, optional
         Who runs what is not stored: ``inline``, ``embedded`` or ``configured``; the setting of that name when left out.
     task_runner : TaskRunner, optional

@@ -1,18 +1,47 @@
-"""Real files for tests: found by ``HEP_FLOWS_DATA``, else beside the project."""
+"""Real files for tests: found by ``HEP_FLOWS_DATA``, else beside the project. And how hard properties are tested, on any machine.
+
+HEP_FLOWS_TORTURE is the factor by which the number of examples grows, with new random ones. Without it the examples are few and the same
+in every run, so that a red test is always about the code.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from prefect_servers import end_prefect, noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[1]
+
+_TORTURE = int(os.environ.get("HEP_FLOWS_TORTURE", "0"))
+_QUICK = 60
+
+# Whole expressions over whole tables are large for Hypothesis, and machines are slow: neither is a fault.
+_LARGE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
+
+settings.register_profile(
+    "hep_flows",
+    deadline=None,
+    derandomize=not _TORTURE,
+    database=None,
+    max_examples=_QUICK * max(_TORTURE, 1),
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=_LARGE,
+    print_blob=True,
+)
+settings.load_profile("hep_flows")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,6 +69,82 @@ def _no_alias_outlives_its_test():
 
     with alias_scope():
         yield
+
+
+@cache
+def _opened() -> set[str]:
+    """Give what this process opens from now on."""
+    paths: set[str] = set()
+    sys.addaudithook(lambda event, arguments: paths.add(str(arguments[0])) if event == "open" else None)
+    return paths
+
+
+@pytest.fixture
+def opened() -> set[str]:
+    """Give the paths of the files that this process opens from now on."""
+    paths = _opened()
+    paths.clear()
+    return paths
+
+
+@pytest.fixture
+def as_if_installed(tmp_path_factory, monkeypatch) -> Callable[[str, str], None]:
+    """Give a function that lets a library look as if another version of it were installed."""
+
+    def look(name: str, version: str) -> None:
+        folder = tmp_path_factory.mktemp("installed")
+        (folder / f"{name}-{version}.dist-info").mkdir()
+        (folder / f"{name}-{version}.dist-info" / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
+        monkeypatch.syspath_prepend(folder)
+
+    return look
+
+
+@pytest.fixture(scope="session")
+def prefect_database(tmp_path_factory) -> Callable[[Path, str], None]:
+    """Give a function that puts a database for a Prefect server into a folder: to make one takes longer than to start the server."""
+    base = tmp_path_factory.getbasetemp()
+    made = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prefect-database"
+    made.mkdir(exist_ok=True)
+
+    def put(folder: Path, name: str = "embedded-0.db") -> None:
+        from hep_flows.orchestrate.server import EmbeddedServer
+
+        with (made / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of one session make it once
+            if not (made / "done").exists():
+                server = EmbeddedServer(str(made))
+                server.api_url()
+                server.stop()
+                (made / "done").touch()
+        folder.mkdir(parents=True, exist_ok=True)
+        for ending in ("", "-wal"):
+            if (made / f"embedded-0.db{ending}").exists():
+                shutil.copy(made / f"embedded-0.db{ending}", folder / f"{name}{ending}")
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def private_server(tmp_path_factory, prefect_database):
+    """Give a Prefect server, as a run starts one for itself."""
+    from hep_flows.orchestrate.server import EmbeddedServer
+
+    folder = tmp_path_factory.mktemp("server") / "prefect"
+    prefect_database(folder)
+    made = EmbeddedServer(str(folder))
+    made.api_url()
+    yield made
+    end_prefect()
+    made.stop()
+
+
+@pytest.fixture
+def served(private_server, cache_folder) -> str:
+    """Say in the test's own cache folder that the server is there; gives the address of its API."""
+    return noted(private_server, cache_folder)
 
 
 @pytest.fixture

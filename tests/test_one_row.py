@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 from docs.pages import DOCS, functions_not_documented
-from hep_flows import DataFrame, dumps, make_local, plan
+from hep_flows import DataFrame, dumps, make_local, plan, render
 from hep_flows.errors import AxisError, LiteralError, NoPluginError
 from hep_flows.expr import functions as results
 from hep_flows.expr.functions import FUNCTIONS, Function
 from hep_flows.expr.python import from_python, to_python
 from hep_flows.expr.transport import decode, encode
-from hep_flows.planning.normalise import normalise
 from hep_flows.plugins.awkward import functions as elementwise
 from hep_flows.plugins.awkward import reduce
 from hep_flows.plugins.awkward import reduce as totals
@@ -55,7 +54,7 @@ def kernels(monkeypatch):
 
 
 def key(frame):
-    return frame._expr.key
+    return render(frame).key
 
 
 def test_it_is_recorded_by_every_name(df):
@@ -63,16 +62,16 @@ def test_it_is_recorded_by_every_name(df):
     assert {key(x) for x in (pt.Spread(), pt.spread(), pt.Spread(axis=-1), np.ptp(pt, axis=-1), ak.ptp(pt, axis=1))} == {
         key(pt.Spread())
     }
-    assert str(pt.Spread()._expr.type) == "?float32, events"
+    assert str(render(pt.Spread()).type) == "?float32, events"
     assert key(np.sinc(pt)) != key(pt)
 
 
 def test_texts_have_it_and_read_it_back(df):
     both = np.sinc(df.Jet.pt).Spread() + 1
     assert "np.sinc(events.Jet.pt).Spread() + 1" in dumps(both)
-    form = to_python(both._expr)
+    form = to_python(render(both))
     assert from_python(form.module, form.names).key == key(both)
-    assert decode(encode(both._expr)).key == key(both)
+    assert decode(encode(render(both))).key == key(both)
 
 
 def test_without_a_kernel_the_plan_says_who_refuses_it(df):
@@ -104,7 +103,12 @@ def test_a_total_with_a_merge_is_merged(df, monkeypatch):
         return max([high for high, _ in parts]) - min([low for _, low in parts])
 
     monkeypatch.setitem(FUNCTIONS, "ptp", Function(**{n: getattr(SPREAD, n) for n in SPREAD.__slots__} | {"merge": merge}))
-    monkeypatch.setitem(totals.PARTS, "ptp", lambda value: (value.data.max().item(), value.data.min().item()))
+
+    def part(value, before):
+        high, low = before or (-np.inf, np.inf)
+        return (max(high, value.data.max().item()), min(low, value.data.min().item()))
+
+    monkeypatch.setitem(totals.PARTS, "ptp", part)
     met = make_local(df.MET.pt)
     assert make_local(df.MET.pt.Spread()) == pytest.approx(np.ptp(ak.to_numpy(met)))
 
@@ -113,7 +117,7 @@ def test_both_dialects_refuse_it_with_a_reason():
     nano = nano_nowhere()
     uproot, xaod = Capabilities(uproot_dialect()), XaodDialect()
     for new in (nano.Jet.pt.Spread(), np.sinc(nano.Jet.pt), nano.Jet.map(lambda j: (nano.Muon.pt - j.pt).Spread())):
-        expr = normalise([new._expr])[0]
+        expr = render(new)
         assert "the query language has no" in uproot.refusal(expr)
     for node in (every_node()["ptp"], every_node()["sinc"]):
         assert xaod.refusal(node) != ""
@@ -128,6 +132,6 @@ def test_every_aggregate_of_the_language_is_whole(row):
     assert callable(getattr(DataFrame, row.method))
     assert row.doc in getattr(DataFrame, row.method).__doc__
     assert row.name in reduce.KERNELS
-    assert (row.merge is not None) == (row.name in totals.PARTS)
+    assert (row.merge is not None) == (row.name in {*totals.PARTS, *totals.OF_ALL})
     assert bool(row.empty)
     assert AwkwardPlugin().can_run(every_node()[row.name], ["awkward"]).__class__.__name__ == "Yes"

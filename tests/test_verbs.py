@@ -256,7 +256,7 @@ class TestPlan:
     def test_bytes_are_told_by_the_plugin_that_reads(self, df):
         plugin = find("awkward")
         got = plan(df.Jet.pt / df.MET.pt.Max()).bytes
-        assert got == (plugin.column_bytes(df._table.dataset, ("Jet_pt", "MET_pt")) if isinstance(plugin, Sizing) else None)
+        assert got == (plugin.column_bytes(render(df), ("Jet_pt", "MET_pt")) if isinstance(plugin, Sizing) else None)
 
     def test_a_plan_that_reads_nothing_has_no_bytes(self):
         assert plan(Histogram.new.Reg(5, 0, 1).Double().fill(0.5)).bytes == 0

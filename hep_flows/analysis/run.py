@@ -56,7 +56,7 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     workers : int, optional
         Threads; the results do not depend on it.
     chunk_events : int, optional
-        About how many events are worked on at a time by a thread.
+        About how many events a range has: a debugging aid, which may change the last digits of sums of floats.
     on_error : str
         ``keep``: a dataset that fails leaves the others, and its values are `Missing`; ``raise``: the first error ends the run.
     refresh : bool

@@ -42,7 +42,9 @@ def run(  # noqa: PLR0913 - the options of the command
     *,
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the results.")] = Path("results"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads.")] = None,
-    chunk_events: Annotated[int | None, typer.Option(min=1, help="About how many events a thread works on at a time.")] = None,
+    chunk_events: Annotated[
+        int | None, typer.Option(min=1, help="About how many events a range has; may change the last digits of sums.")
+    ] = None,
     dask: Annotated[str, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers do the work.")] = "",
     engine: Annotated[str | None, typer.Option(help="inline, embedded or configured [default: what fits].")] = None,
     on_error: Annotated[

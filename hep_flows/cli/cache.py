@@ -99,13 +99,16 @@ def ls(
 @cache.command()
 def verify(
     *,
-    decode: Annotated[bool, typer.Option("--decode", help="Read every result too, not just its bytes.")] = False,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Read every result too, not just its bytes, and compute its key again.")
+    ] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove what is damaged.")] = False,
 ) -> None:
     """Check every result against its checksum; the exit code is 1 when one is damaged."""
+    from hep_flows.execute.machine import key_named_by
     from hep_flows.store.upkeep import verify as check
 
-    report = check(_store(), decode=decode, remove_damaged=remove)
+    report = check(_store(), decode=decode, remove_damaged=remove, key_of=key_named_by)
     typer.echo(f"{report.sound:,} results are sound ({shown_size(report.nbytes)})")
     if report.leftovers.files:
         typer.echo(

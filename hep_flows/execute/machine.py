@@ -6,13 +6,17 @@ import threading
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from hep_flows.contract import EventBytes, Weighing
+from hep_flows.contract import EventBytes, Numerics, Weighing
 from hep_flows.errors import SourceError, line_of
 from hep_flows.execute.batches import by_parts
+from hep_flows.expr.nodes import Dataset, Input
 from hep_flows.expr.text import one_line, shown
-from hep_flows.expr.transport import encode
+from hep_flows.expr.transport import decode, encode
+from hep_flows.expr.walk import postorder
+from hep_flows.planning.keys import Forms, batch_key, result_key
+from hep_flows.planning.spread import spread
 from hep_flows.settings import default_memory
 
 if TYPE_CHECKING:
@@ -23,7 +27,6 @@ if TYPE_CHECKING:
     from hep_flows.execute.batches import Batch, Batches, Keys
     from hep_flows.execute.need import Stage
     from hep_flows.execute.results import Results
-    from hep_flows.expr.nodes import Dataset
     from hep_flows.store.about import Provenance
 
 # How a result came about, as it is written beside it -----------------------------------------------------------------------------
@@ -39,8 +42,7 @@ def provenance_of(task: Task, batch: Batch | None, result_version: str, keys: Ke
 
     tasks = [keys.tasks[k] for k in task.inputs]
     inputs = [keys.of_batch(t, batch) if batch is not None and by_parts(t, task) else t.key for t in tasks]
-    table = task.dataset
-    few = table is None or len(table.files) <= MOST_FILES
+    few = all(len(n.files) <= MOST_FILES for n in postorder(task.meaning) if isinstance(n, Dataset))
     return Provenance(
         name=one_line(task.meaning, NAME_WIDTH),
         plugin=task.plugin,
@@ -56,6 +58,32 @@ def provenance_of(task: Task, batch: Batch | None, result_version: str, keys: Ke
         task=task.key.hex(),
         line=_line(task),
     )
+
+
+def key_named_by(about: Mapping[str, Any]) -> Key | None:
+    """Give the key that a result must have by what is written beside it; None where that does not say all.
+
+    Parameters
+    ----------
+    about : mapping
+        The provenance in the footer of an object.
+
+    Raises
+    ------
+    RecordError
+        When its expression cannot be read.
+    """
+    if not about.get("expression"):
+        return None
+    meaning = decode(str(about["expression"]).encode())
+    numerics = Numerics(str(about["family"]), str(about["result_version"]))
+    if "merged" in about["tags"]:
+        return result_key(numerics, meaning)
+    if any(isinstance(n, Input) for n in postorder(meaning)):
+        return None  # what another family computed of the batch stands there without its form
+    data, computed = about["dataset"], {n.key: {"": numerics} for n in postorder(meaning)}
+    forms = Forms({meaning.key: meaning}, computed, spread([meaning]), lambda node: result_key(numerics, node))
+    return batch_key(forms[meaning.key], data["content"], data.get("start", 0), data.get("stop", 0))
 
 
 def _line(task: Task) -> str:

@@ -27,6 +27,7 @@ from hep_flows.expr.types import (
     Record,
     String,
     Type,
+    item_of,
     replaced_members,
 )
 
@@ -56,17 +57,6 @@ def literal(value: Constant, dtype: str = "", where: Where = None) -> Literal:
     if weak is None or (dtype and kind is None):
         raise LiteralError(f"a constant cannot be a {dtype or type(value).__name__}", where=where)
     return Literal(value, dtype, type=weak if kind is None else Type(kind), where=where)
-
-
-def item_of(dtype: str) -> Item | None:
-    """Give the kind that numpy calls so, or None when it is no kind of the language."""
-    if dtype == "bool":
-        return Bool()
-    kind = dtype.rstrip("0123456789")
-    if kind not in ("int", "uint", "float") or dtype[len(kind) :] not in ("8", "16", "32", "64")[kind == "float" :]:
-        return None
-    bits = int(dtype[len(kind) :])
-    return Float(bits) if kind == "float" else Int(bits, signed=kind == "int")
 
 
 def fitted(value: Constant, item: Item, what: str, where: Where) -> Constant:
@@ -307,6 +297,8 @@ def call(
         return _reduce(row, args[0], options, where)
     if row.kind == "elementwise":
         return _elementwise(row, args, options, where)
+    if row.kind == "list":
+        return _of_list(row, args[0], options, where)
     raise ValueError(f"{name} has a function of its own in this module")
 
 
@@ -315,12 +307,16 @@ def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str
     title = row.named
     axes, loops = aligned(types, title, where)
     weak = [isinstance(a, Literal) and not a.dtype for a in args]
+    given = dict(options)
+    _check_options(row, given, where)
     assert row.item is not None
     try:
         item = row.item([t.item for t in types], weak)
     except TypeError as error:
         raise LiteralError(f"{title} cannot be applied here: {error}", where=where) from None
-    if isinstance(item, Int):
+    if row.item_option:
+        item = item_of(str(given[row.item_option])) or item
+    if isinstance(item, Int) and not row.options:
         check_fit(args, item, title, where)
     optional = types[-1].optional if row.missing == "filled" else row.missing == "passes" and any([t.optional for t in types])
     return Call(row.name, args, options, type=Type(item, axes, loops, optional, unit_of_result(row, types)), where=where)
@@ -379,6 +375,33 @@ def _reduce(row: Function, of: Expr, options: tuple[tuple[str, Constant], ...], 
     )
 
 
+def _of_list(row: Function, of: Expr, options: tuple[tuple[str, Constant], ...], where: Where) -> Call:
+    """Give a function with a list for each innermost list."""
+    t = of.type
+    _check_options(row, dict(options), where)
+    if len(t.axes) < 2:
+        raise AxisError(
+            f"{row.method} requires a list in each event, and this is {t}",
+            where=where,
+            why="the order of all events is not known in a range of them",
+            do="call make_local first, and take it of the array",
+        )
+    if isinstance(t.item, Record) and not row.lists_only:
+        raise LiteralError(
+            f"{row.method} of {t.item.name} objects has no meaning", where=where, do=f"take it of a leaf: X.pt.{row.method}()"
+        )
+    assert row.item is not None
+    try:
+        item = row.item([t.item], [False])
+    except TypeError as error:
+        raise LiteralError(f"{row.method} cannot be applied here: {error}", where=where) from None
+    options = tuple(sorted(options))
+    axis = view(t.axes[-1], row.name, of.key, *[v for _, v in options]) if row.new_axis else t.axes[-1]
+    optional = row.missing in {"passes", "unordered"} and (t.optional or (row.missing == "unordered" and isinstance(t.item, Float)))
+    new = Type(item, (*t.axes[:-1], axis), t.loops, optional, unit_of_result(row, [t]))
+    return Call(row.name, (of,), options, type=new, where=where)
+
+
 def _check_options(row: Function, given: Mapping[str, Constant], where: Where) -> None:
     """Refuse options that the function does not have, and values that they cannot have.
 
@@ -389,10 +412,10 @@ def _check_options(row: Function, given: Mapping[str, Constant], where: Where) -
     LiteralError
         For a value that the function refuses.
     """
-    if set(given) != {o.name for o in row.options}:
+    if not {o.name for o in row.options if o.required} <= set(given) <= {o.name for o in row.options}:
         raise TypeError(f"{row.name} takes {', '.join([o.name for o in row.options]) or 'no options'}, not {', '.join(given)}")
     for option in row.options:
-        why = option.refusal(given[option.name]) if option.refusal else ""
+        why = option.refusal(given[option.name]) if option.refusal and option.name in given else ""
         if why:
             raise LiteralError(f"{row.named} cannot be applied here: {why}", where=where)
 
@@ -498,7 +521,8 @@ def replaced(of: Expr, names: Sequence[str], values: Sequence[Expr], hidden: Seq
     if len(names) != len(values) or len(set(names)) < len(names):
         raise LiteralError(f"the members that are replaced need a value each: {', '.join(names)}", where=where)
     for name, v in zip(names, values, strict=True):
-        if v.type.axes[: len(t.axes)] != t.axes:
+        # One number for everything is one for each event.
+        if v.type.axes[: len(t.axes)] != t.axes and (v.type.axes or len(t.axes) > 1):
             raise misaligned(v.type.axes or (Axis(b"", "one value", b""),), t.axes, f"With({name}=...)", where)
     new = {
         n: Member(v.type.item, tuple([a.name for a in v.type.axes[len(t.axes) :]]), unit=v.type.unit, optional=v.type.optional)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.expr import types
 from hep_flows.expr.key import digest
-from hep_flows.expr.types import Anything, Bool, Float, Int, Item, String, is_number
+from hep_flows.expr.types import Anything, Bool, Float, Int, Item, String, is_number, item_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 # does not apply raises `TypeError` with the reason; `hep_flows.expr.build` adds the user's line.
 
 
-def _numbers(items: Sequence[Item]) -> None:
+def _results_numbers(items: Sequence[Item]) -> None:
     for item in items:
         if isinstance(item, Anything):
             raise TypeError("a list or tuple has no place beside values of events; for membership use np.isin(x, [1, 2])")
@@ -50,7 +51,7 @@ def _widened(items: Sequence[Item], weak: Sequence[bool]) -> Sequence[Item]:
 
 def arithmetic(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """Sums, products and their like: in 32 bits at least, and truth values count as the integers 0 and 1."""
-    _numbers(items)
+    _results_numbers(items)
     item = _common(_widened(items, weak), weak)
     return Int(32) if isinstance(item, Bool) else item
 
@@ -70,7 +71,7 @@ def equality(items: Sequence[Item], weak: Sequence[bool]) -> Item:
 
 def comparison(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """``<`` and its like compare numbers."""
-    _numbers(items)
+    _results_numbers(items)
     return Bool()
 
 
@@ -81,7 +82,7 @@ def bitwise(items: Sequence[Item], weak: Sequence[bool]) -> Item:
             raise TypeError(
                 f"it combines truth values or integers, and one side is {item}; comparisons need parentheses: (a > 1) & (b < 2)"
             )
-    _numbers(items)
+    _results_numbers(items)
     return _integer(_common(items, weak), items)
 
 
@@ -103,14 +104,14 @@ def shifted(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """Shifts of bits keep the width; truth values are 64-bit integers there."""
     if any(isinstance(i, Float) for i in items):
         raise TypeError("it needs integers")
-    _numbers(items)
+    _results_numbers(items)
     item = _integer(_common(items, weak), items)
     return Int(64) if isinstance(item, Bool) else item
 
 
 def truth(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """Functions of numbers that say true or false."""
-    _numbers(items)
+    _results_numbers(items)
     return Bool()
 
 
@@ -121,7 +122,7 @@ def any_truth(items: Sequence[Item], weak: Sequence[bool]) -> Item:
 
 def widest(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """The larger or smaller of two: truth values stay truth values."""
-    _numbers(items)
+    _results_numbers(items)
     return _common(items, weak)
 
 
@@ -134,7 +135,7 @@ def widest_or_text(items: Sequence[Item], weak: Sequence[bool]) -> Item:
 
 def real(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """Functions with real values: every argument becomes a float that can hold it, and the widest decides."""
-    _numbers(items)
+    _results_numbers(items)
     items = _widened(items, weak)
     strong = [i for i, is_weak in zip(items, weak, strict=True) if not is_weak] or items
     beyond = [i for i, is_weak in zip(items, weak, strict=True) if is_weak and _kind(i) > max([_kind(j) for j in strong])]
@@ -151,13 +152,13 @@ def _kind(item: Item) -> int:
 
 def double(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """Functions that always work in 64 bits."""
-    _numbers(items)
+    _results_numbers(items)
     return Float(64)
 
 
 def signed(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """Functions of a sign: truth values have none."""
-    _numbers(items)
+    _results_numbers(items)
     if isinstance(items[0], Bool):
         raise TypeError("a mask has no sign; write ~mask for its opposite")
     return _common(items, weak)
@@ -175,7 +176,7 @@ def magnitude(items: Sequence[Item], weak: Sequence[bool]) -> Item:
 
 def same(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """Functions that keep the kind of number."""
-    _numbers(items)
+    _results_numbers(items)
     return types.common(items[0], items[0])
 
 
@@ -193,23 +194,29 @@ def counted(items: Sequence[Item], weak: Sequence[bool]) -> Item:
 
 def position(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """The place of a number in its list."""
-    _numbers(items)
+    _results_numbers(items)
     return Int(64)
+
+
+def accumulated(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """A running sum: 64 bits, whole numbers stay whole."""
+    _results_numbers(items)
+    return Float(64) if isinstance(items[0], Float) else types.summed(items[0])
 
 
 def summed(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """A sum over a list."""
-    _numbers(items)
+    _results_numbers(items)
     return types.summed(items[0])
 
 
 def multiplied(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """A product over a list: floats keep their width."""
-    _numbers(items)
+    _results_numbers(items)
     return items[0] if isinstance(items[0], Float) else types.summed(items[0])
 
 
-Kind = Literal["elementwise", "reduce", "structure", "histogram"]
+Kind = Literal["elementwise", "reduce", "list", "structure", "histogram"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +231,14 @@ class Option:
         A value that it may have.
     refusal : callable, optional
         Says why a value is refused; empty when it is not.
+    required : bool
+        Whether a call must have it.
     """
 
     name: str
     example: Constant
     refusal: Callable[[Any], str] | None = None
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +250,8 @@ class Function:
     name : str
         The name in nodes, numpy's where numpy has the function.
     kind : str
-        ``elementwise`` works on aligned items; ``reduce`` removes the innermost axis; ``structure`` moves items about;
-        ``histogram`` fills.
+        ``elementwise`` works on aligned items; ``reduce`` removes the innermost axis; ``list`` gives a list for each innermost list;
+        ``structure`` moves items about; ``histogram`` fills.
     arity : tuple of int
         Fewest and most arguments.
     item : callable, optional
@@ -256,7 +266,7 @@ class Function:
         The version of the meaning.
     missing : str
         ``passes`` (a missing argument gives a missing item), ``made`` (an empty list gives a missing item), ``removed``, ``filled`` (by
-        the last argument).
+        the last argument), ``unordered`` (a missing argument or one that is no number gives a missing item).
     title : str
         The name in errors and texts, where physicists have one of their own.
     spelled : str
@@ -281,6 +291,10 @@ class Function:
         the one that ``reduced_by`` names), ``at once`` (one aggregate over all axes), ``ratio`` (a sum by a count), ``never``.
     reduced_by : str
         Which function reduces the results of lists further.
+    new_axis : bool
+        Of a ``list``: whether its entries are other ones than those of its argument, so that the two do not align.
+    item_option : str
+        The option that names the item of the result, where it is not one of ``item``.
     lists_only : bool
         Whether it looks at the lists and not at what is in them.
     empty : str
@@ -297,7 +311,7 @@ class Function:
     mirror: str = ""
     symbol: str = ""
     meaning: int = 1
-    missing: Literal["passes", "made", "removed", "filled"] = "passes"
+    missing: Literal["passes", "made", "removed", "filled", "unordered"] = "passes"
     title: str = ""
     spelled: str = ""
     strength: int = 0
@@ -310,6 +324,8 @@ class Function:
     merge: Callable[[Sequence[Any]], Any] | None = None
     everything: Literal["again", "at once", "ratio", "never"] = "never"
     reduced_by: str = ""
+    new_axis: bool = False
+    item_option: str = ""
     lists_only: bool = False
     empty: str = ""
     doc: str = ""
@@ -380,10 +396,10 @@ class UserFunction:
 
 
 def _rows() -> dict[str, Function]:
-    return {r.name: r for r in (*_elementwise(), *_aggregates(), *_others())}
+    return {r.name: r for r in (*_elementwise(), *_aggregates(), *_of_lists(), *_others())}
 
 
-def _elementwise() -> list[Function]:
+def _elementwise() -> list[Function]:  # noqa: PLR0915 - a table
     rows: list[Function] = []
 
     def add(names: str, arity: int, item: Callable[[Sequence[Item], Sequence[bool]], Item], **more: Any) -> None:
@@ -429,11 +445,29 @@ def _elementwise() -> list[Function]:
         1,
         arithmetic,
         unit="keeps",
-        options=(Option("decimals", 1),),
+        options=(Option("decimals", 1, required=False),),
         numpy=("round", "around"),
         awkward=("round",),
     )
     add("isin", 1, any_truth, options=(Option("values", (1, 2)),))
+    table = (Option("xp", (0.0, 1.0), _rising), Option("fp", (1.0, 2.0), _numbers))
+    add("interp", 1, double, options=table)
+    side = Option("side", "left", lambda s: "" if s in {"left", "right"} else "side is 'left' or 'right'")
+    add("searchsorted", 1, position, options=(Option("edges", (0.0, 1.0), _rising), side))
+    instead = (Option("nan", 0.0, _number), Option("posinf", None, _number_or_none), Option("neginf", None, _number_or_none))
+    add("nan_to_num", 1, same, options=instead, unit="keeps")
+    kind = Option("dtype", "float64", lambda d: "" if item_of(str(d)) else f"{d!r} names no kind of number")
+    add(
+        "astype",
+        1,
+        same,
+        options=(kind,),
+        item_option="dtype",
+        unit="keeps",
+        numpy=(),
+        method="astype",
+        doc="the same numbers as another kind, named as numpy does; an error where a number does not fit",
+    )
     add("where", 3, choice, unit="keeps", awkward=("where",))
     add("is_none", 1, any_truth, missing="removed", numpy=(), awkward=("is_none",))
     add("fill_none", 2, widest_or_text, missing="filled", numpy=(), awkward=("fill_none",), unit="keeps")
@@ -536,6 +570,27 @@ def _aggregates() -> list[Function]:
             doc="the variance: the square of `Std()`",
         ),
         row(
+            "median",
+            double,
+            missing="made",
+            unit="keeps",
+            awkward=(),
+            everything="never",
+            empty="missing",
+            doc="the median; not over all events",
+        ),
+        row(
+            "quantile",
+            double,
+            missing="made",
+            unit="keeps",
+            awkward=(),
+            everything="never",
+            options=(Option("q", 0.5, _fraction),),
+            empty="missing",
+            doc="the value below which that fraction of the entries is, interpolated; not over all events",
+        ),
+        row(
             "argmax",
             position,
             missing="made",
@@ -558,6 +613,41 @@ def _aggregates() -> list[Function]:
     ]
 
 
+def _of_lists() -> list[Function]:
+    def row(name: str, method: str, item: Callable[[Sequence[Item], Sequence[bool]], Item], **more: Any) -> Function:
+        return Function(name, "list", (1, 1), item, method=method, synonyms=(method.lower(),), empty="an empty list", **more)
+
+    return [
+        row(
+            "cumsum",
+            "CumSum",
+            accumulated,
+            numpy=("cumsum",),
+            unit="keeps",
+            doc="the sum of the entries up to each; missing ones are skipped",
+        ),
+        row("rank", "Rank", position, missing="unordered", doc="the place of each entry in ascending order, from 0"),
+        row(
+            "index",
+            "Index",
+            counted,
+            missing="removed",
+            lists_only=True,
+            doc="the position of each entry in its list, from 0",
+        ),
+        row("unique", "Unique", same, missing="removed", new_axis=True, unit="keeps", doc="the distinct entries, ascending"),
+        row(
+            "argsort",
+            "ArgSort",
+            position,
+            missing="removed",
+            new_axis=True,
+            options=(Option("descending", False, lambda d: "" if isinstance(d, bool) else "descending is True or False"),),
+            doc="the positions of the entries in ascending order, equal ones as they come, missing ones and `nan` last",
+        ),
+    ]
+
+
 def _others() -> list[Function]:
     return [
         Function(
@@ -573,6 +663,32 @@ def _others() -> list[Function]:
         Function("fill", "histogram", (2, 2)),
         Function("np_histogram", "histogram", (1, 3)),
     ]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> str:
+    return "" if _is_number(value) else f"{value!r} is not a number"
+
+
+def _number_or_none(value: Any) -> str:
+    return "" if value is None else _number(value)
+
+
+def _numbers(values: Any) -> str:
+    fine = isinstance(values, tuple) and len(values) > 0 and all([_is_number(v) for v in values])
+    return "" if fine else "the table is a list of numbers"
+
+
+def _rising(values: Any) -> str:
+    why = _numbers(values)
+    return why or ("" if all([a <= b for a, b in pairwise(values)]) else "the table must be in ascending order")
+
+
+def _fraction(value: Any) -> str:
+    return "" if _is_number(value) and 0 <= value <= 1 else f"q is one number from 0 to 1, not {value!r}"
 
 
 def _added(parts: Sequence[Any]) -> Any:

@@ -255,7 +255,7 @@ def _call(node: Call) -> Spelling:
         return Spelling(UNARY, (row.symbol, (args[0], UNARY)))
     if row.symbol:
         return _binary(node, row.symbol, row.strength or _COMPARISON)
-    if row.kind == "reduce" and ("axis", None) not in node.options:
+    if (row.kind in {"reduce", "list"} or row.item_option) and ("axis", None) not in node.options:
         options = ", ".join([constant(v) for _, v in node.options])
         return Spelling(ATOM, ((args[0], ATOM), f".{row.method}({options})"))
     if row.kind == "structure":

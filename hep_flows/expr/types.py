@@ -215,6 +215,17 @@ def is_number(item: Item) -> bool:
     return isinstance(item, _NUMBERS)
 
 
+def item_of(dtype: str) -> Item | None:
+    """Give the kind that numpy calls so, or None when it is no kind of the language."""
+    if dtype == "bool":
+        return Bool()
+    kind = dtype.rstrip("0123456789")
+    if kind not in ("int", "uint", "float") or dtype[len(kind) :] not in ("8", "16", "32", "64")[kind == "float" :]:
+        return None
+    bits = int(dtype[len(kind) :])
+    return Float(bits) if kind == "float" else Int(bits, signed=kind == "int")
+
+
 # The item type of a result, by numpy's rules (NEP 50: Python's own numbers adapt to the array's width) ---------------------------
 #
 # Written out here because the language imports no library; the tests compare every row with numpy itself.

@@ -82,17 +82,22 @@ class EmbeddedServer:
     ----------
     folder : str
         Where its database lies; made when it is not there.
+
+    Attributes
+    ----------
+    process, port
+        Its process, and where it listens on this machine.
     """
 
     def __init__(self, folder: str) -> None:
         """Start the process; `api_url` waits until it answers."""
         self.folder = folder
-        self._port = free_port()
+        self.port = free_port()
         with told_of_disk(folder, "the files of the Prefect server", do=ELSEWHERE):
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103
             self._database, self._lock = _free_database(folder)
             self._log = f"{folder}/{self._database}.log"
-            self._process = self._started()
+            self.process = self._started()
         self._ready = threading.Lock()
         self._answers = False
         self.seconds = 0.0
@@ -101,7 +106,7 @@ class EmbeddedServer:
     @property
     def is_alive(self) -> bool:
         """Whether the process runs."""
-        return self._process.poll() is None
+        return self.process.poll() is None
 
     def api_url(self, cancelled: Callable[[], bool] = lambda: False) -> str:
         """Give the address of the API, when it answers.
@@ -111,7 +116,7 @@ class EmbeddedServer:
         OrchestrationError
             When it does not; the end of its log is shown.
         """
-        url = f"http://127.0.0.1:{self._port}/api"
+        url = f"http://127.0.0.1:{self.port}/api"
         with self._ready:
             start = time.monotonic()
             while not self._answers:
@@ -126,15 +131,15 @@ class EmbeddedServer:
     def stop(self) -> None:
         """End the server."""
         if self.is_alive:
-            self._process.terminate()
+            self.process.terminate()
             try:
-                self._process.wait(EMBEDDED_STOP_S)
+                self.process.wait(EMBEDDED_STOP_S)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        if self._process.stdin is not None:
+                self.process.kill()
+                self.process.wait()
+        if self.process.stdin is not None:
             with contextlib.suppress(OSError):
-                self._process.stdin.close()
+                self.process.stdin.close()
         self._lock.close()
         atexit.unregister(self.stop)
 
@@ -143,7 +148,7 @@ class EmbeddedServer:
         variables = {k: v for k, v in environment().items() if not k.startswith("PREFECT_")}
         variables |= server_environment(self.folder, self._database)
         variables |= {"PREFECT_UI_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
-        command = [sys.executable, "-m", "hep_flows.orchestrate.serve_embedded", str(self._port)]
+        command = [sys.executable, "-m", "hep_flows.orchestrate.serve_embedded", str(self.port)]
         with open(self._log, "wb") as log:  # noqa: PTH123
             return subprocess.Popen(  # noqa: S603 - our own module
                 command, env=variables, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True

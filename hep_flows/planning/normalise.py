@@ -17,12 +17,14 @@ from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.loops import rebuilt
 from hep_flows.expr.nodes import Call, Dataset, Expr, Field, Filter, Map
+from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hep_flows.errors import Where
+    from hep_flows.expr.types import Member
 
     Pass = Callable[[tuple[Expr, ...]], tuple[Expr, ...]]
 
@@ -92,7 +94,7 @@ def count_structure(exprs: tuple[Expr, ...]) -> tuple[Expr, ...]:
 
 def _without_structure(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
     new = rebuilt(node, inputs)
-    if not isinstance(new, Call) or new.function != "count":
+    if not isinstance(new, Call) or isinstance(new.function, UserFunction) or not FUNCTIONS[new.function].lists_only:
         return new
     return _counted(new, new.args[0])
 
@@ -101,7 +103,7 @@ def _counted(new: Call, of: Expr) -> Expr:
     if isinstance(of, Map) and len(of.body.type.axes) > 1:
         return build.mapped(of.over, _counted(new, of.body), of.level, of.where)
     counted = _structure(of)
-    return new if counted is new.args[0] else build.call("count", (counted,), where=new.where)
+    return new if counted is new.args[0] else build.call(new.function, (counted,), where=new.where)
 
 
 def _structure(of: Expr) -> Expr:
@@ -128,7 +130,10 @@ def _structure(of: Expr) -> Expr:
 def _is_elementwise(of: Expr) -> bool:
     if not isinstance(of, Call):
         return False
-    return isinstance(of.function, UserFunction) or FUNCTIONS[of.function].kind == "elementwise" or of.function == "record"
+    if isinstance(of.function, UserFunction) or of.function == "record":
+        return True
+    row = FUNCTIONS[of.function]
+    return row.kind == "elementwise" or (row.kind == "list" and not row.new_axis)
 
 
 # ``x * x`` with two equal nodes becomes the same with one: equal subtrees are one object -----------------------------------------
@@ -146,7 +151,41 @@ def share_repeats(exprs: tuple[Expr, ...]) -> tuple[Expr, ...]:
 # Recording resolves names, columns, aliases and lambdas, and every node is typed when it is made; what is left for the passes are
 # equalities between whole expressions. Each pass is exact (it never changes a bit of a result), keeps the type and is idempotent.
 
-PASSES: tuple[Pass, ...] = (move_filters, count_structure, share_repeats)
+
+def one_name(exprs: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """Give the same expressions with ``events.Jet_pt`` written as ``events.Jet.pt``, where both are the same column on the same axis."""
+    return rewrite(exprs, _renamed)
+
+
+def _renamed(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
+    new = rebuilt(node, inputs)
+    if not isinstance(new, Field) or not isinstance(new.of, Dataset) or new.default is not None:
+        return new
+    record = new.of.type.item
+    assert isinstance(record, Record)
+    full = record.members[new.name]
+    for i in [i for i, sign in enumerate(new.name) if sign == "_"]:
+        group, leaf = record.members.get(new.name[:i]), new.name[i + 1 :]
+        if group is None or not isinstance(group.item, Record):
+            continue
+        short = group.item.members.get(leaf)
+        if short is not None and _is_same_column(short, full) and not (_is_open(group) or _is_open(short)):
+            made = build.field(build.field(new.of, new.name[:i], new.where), leaf, new.where)
+            if made.type == new.type:
+                return made
+    return new
+
+
+def _is_same_column(a: Member, b: Member) -> bool:
+    return bool(a.column) and (a.column, a.inside) == (b.column, b.inside)
+
+
+def _is_open(member: Member) -> bool:
+    """Say whether something has to be known of the files before it can be taken."""
+    return bool(member.unreadable or member.lacking or member.differs)
+
+
+PASSES: tuple[Pass, ...] = (one_name, move_filters, count_structure, share_repeats)
 
 
 def normalise(exprs: Iterable[Expr]) -> tuple[Expr, ...]:

@@ -7,16 +7,15 @@ on purpose.
 from __future__ import annotations
 
 import functools
-import warnings
 from contextvars import ContextVar
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, did_you_mean, line_of, with_article
+from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, did_you_mean, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, Function, row_of_method
 from hep_flows.expr.nodes import Dataset
-from hep_flows.expr.types import Bool, Float, Int, Record
+from hep_flows.expr.types import Bool, Int, Record
 from hep_flows.record import where
 from hep_flows.record.arguments import checked
 from hep_flows.record.callables import called, mapped, name_of
@@ -36,7 +35,7 @@ from hep_flows.record.members import (
     plain_member,
     spread,
 )
-from hep_flows.record.operands import aggregated, constant_of, elementwise, expr_of
+from hep_flows.record.operands import aggregated, as_kind, constant_of, elementwise, expr_of
 from hep_flows.record.table import Recorded
 from hep_flows.record.vectors import Operand, boosted, combined, components_of_with, delta, nothing, opposite, summed
 from hep_flows.record.where import user_site
@@ -45,39 +44,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hep_flows.errors import Site, Where
-    from hep_flows.expr.nodes import Call, Expr
+    from hep_flows.expr.nodes import Expr
     from hep_flows.record.table import Table
 
 # Python's operators on expressions, and the ones that have no meaning on them ----------------------------------------------------
-
-
-class UnsignedArithmetic(UserWarning):
-    """The result of arithmetic on unsigned integers may leave their range."""
-
-
-_MAY_WRAP = frozenset("add subtract multiply power negative square".split())
-
-
-def _warn_of_wrapping(name: str, new: Call, where: Site | None) -> None:
-    """Say that unsigned integers have no negative numbers, and that with signed ones of 64 bits only floats are left."""
-    wide = [i for a in new.args if isinstance(i := a.type.item, Int) and not i.signed and i.bits > 16]
-    item = new.type.item
-    if not wide or (isinstance(item, Int) and item.signed) or (isinstance(item, Float) and not _is_of_integers(new)):
-        return
-    is_huge = any(i.bits == 64 for i in wide)
-    loses = (
-        "a difference below zero, or a result that is too large, wraps around"
-        if isinstance(item, Int)
-        else "it is exact up to 2**53 only"
-    )
-    fix = "x * 1.0 first, which is exact up to 2**53" if is_huge else "x * np.int64(1) first"
-    line = line_of(where)
-    place = f"\n{line.text()}" if line else ""
-    warnings.warn(f"{name} of {wide[0]} gives {item}: {loses}; write {fix}{place}", UnsignedArithmetic, stacklevel=4)
-
-
-def _is_of_integers(call: Call) -> bool:
-    return all(isinstance(a.type.item, Int | Bool) for a in call.args)
 
 
 def binary(name: str, frame: Any, left: Any, right: Any) -> Any:
@@ -194,7 +164,7 @@ class Operators:  # noqa: PLW1641 - DataFrame defines the hash
 
 
 def method_of(row: Function) -> Callable[..., DataFrame]:
-    """Give the method that records a function of the table."""
+    """Give the method that records a function of the table: an aggregate, or a function of lists."""
     parameters = [Parameter(o.name, Parameter.POSITIONAL_OR_KEYWORD) for o in row.options]
     if row.kind == "reduce":
         parameters.append(Parameter("axis", Parameter.POSITIONAL_OR_KEYWORD, default=None))
@@ -206,6 +176,8 @@ def method_of(row: Function) -> Callable[..., DataFrame]:
         if row.name == "sum" and isinstance(self._expr.type.item, Record) and given.get("axis") is None:
             return self._made(summed(operand_of(self, self._table, where), where))  # type: ignore[no-any-return]
         options = tuple([(o.name, constant_of(given[o.name], where)[0]) for o in row.options])
+        if row.kind != "reduce":
+            return self._made(build.call(row.name, (self._expr,), options, where))  # type: ignore[no-any-return]
         return self._made(aggregated(row.name, self._expr, given.get("axis"), where, options))  # type: ignore[no-any-return]
 
     method.__name__, method.__qualname__ = row.method, f"DataFrame.{row.method}"
@@ -220,6 +192,12 @@ class Aggregates:
     __slots__ = ()
 
     @checked
+    def astype(self, dtype: Any) -> DataFrame:
+        """Give the same numbers as another kind: ``"float64"``, ``np.int32``; an error where a number does not fit into it."""
+        frame: Any = self
+        return frame._made(as_kind(frame._expr, dtype, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @checked
     def First(self) -> DataFrame:  # noqa: N802
         """Give the first entry of each innermost list, missing for an empty one."""
         frame: Any = self
@@ -231,8 +209,11 @@ class Aggregates:
         X and the result align. Columns that use a replaced leaf follow it; ``p4=`` a vector replaces all components. On a table,
         ``df.With(Jet=lambda j: j.With(...))`` replaces a collection everywhere below it.
         """
+        return self._with(leaves, user_site())
+
+    def _with(self, leaves: Mapping[str, Any], where: Site | None) -> Any:
         frame: Any = self
-        return with_replaced(frame, leaves, user_site())
+        return with_replaced(frame, leaves, where)
 
     def hasFlags(self, *flags: Any) -> DataFrame:  # noqa: N802
         """Say whether a generator particle of NanoAOD has all of these flags: ``gp.hasFlags("isLastCopy", "isPrompt")``."""
@@ -550,7 +531,7 @@ def _table_with(frame: DataFrame, values: Mapping[str, Any], where: Where) -> Da
         return found
 
     again.append(table.replaced(whole, {**back, whole.key: of}, lambda d: swapped(d, old, leaf)))
-    return DataFrame._of(whole, again[0])  # noqa: SLF001
+    return again[0].frame(whole)  # type: ignore[no-any-return]
 
 
 # Subclasses of DataFrame: the user's own objects with properties of their own ----------------------------------------------------

@@ -11,7 +11,7 @@ from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, Function, row_called
 from hep_flows.expr.types import Record
 from hep_flows.record.instead import VALUES, instead_of
-from hep_flows.record.operands import aggregated, constant_of, elementwise, expr_of
+from hep_flows.record.operands import aggregated, as_kind, constant_of, elementwise, expr_of
 from hep_flows.record.where import asking_library, no_value
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Recorder:
         if row.everything == "never" and len(expr.type.axes) > 1:
             raise self.refuse(
                 f"without an axis, this would be the {row.name} of all entries of all events, which cannot be recorded",
-                f"axis=-1, or x.{row.method}(), takes each innermost list",
+                f"axis=-1, or x.{row.method}({', '.join([o.name for o in row.options])}), takes each innermost list; of all values: "
+                f"np.{row.name}(ak.flatten(make_local(x), axis=None){''.join([f', {o.name}' for o in row.options])})",
             )
         if row.everything == "at once":
             return build.call(name, (expr,), (*options, ("axis", None)), self.where)
@@ -75,14 +76,22 @@ class Recorder:
         kind = Parameter.POSITIONAL_OR_KEYWORD
         operands = [first, *[f"{first}{i + 2}" for i in range(row.arity[0] - 1)]]
         parameters = [Parameter(n, kind) for n in (*operands, *[o.name for o in row.options])]
-        if row.kind == "reduce":
+        if row.kind != "elementwise":
             parameters.append(Parameter("axis", kind, default=None))
         given = Signature(parameters).bind(*args, **kwargs).arguments
         options = tuple([(o.name, constant_of(given[o.name], self.where)[0]) for o in row.options])
         exprs = tuple([self.expr(given[n]) for n in operands])
         if row.kind == "elementwise":
             return elementwise(row.name, exprs, self.where, options)
-        if (axis := given.get("axis")) is None:
+        axis = given.get("axis")
+        if row.kind == "list":
+            if axis not in (-1, len(exprs[0].type.axes) - 1):
+                raise self.refuse(
+                    f"{row.name} along axis {axis} would be over the entries of all events, which cannot be recorded",
+                    f"axis=-1, or x.{row.method}(), takes each innermost list",
+                )
+            return build.call(row.name, exprs, options, self.where)
+        if axis is None:
             return self.over_all(row.name, exprs[0], options)
         return aggregated(row.name, exprs[0], axis, self.where, options)
 
@@ -120,7 +129,7 @@ def ufunc_call(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str,
     if method != "__call__":
         reduced = {"add": "Sum", "multiply": "Prod", "maximum": "Max", "minimum": "Min", "logical_and": "All", "logical_or": "Any"}
         form = reduced.get(ufunc.__name__) if method == "reduce" else None
-        do = f"x.{form}() does so with each list" if form else instead_of("cumsum" if method == "accumulate" else method) or VALUES
+        do = f"x.{form}() does so with each list" if form else instead_of("cumprod" if method == "accumulate" else method) or VALUES
         raise LiteralError(f"np.{ufunc.__name__}.{method} cannot be recorded", where=where, do=do)
     if kwargs:
         raise LiteralError(
@@ -212,6 +221,49 @@ def _count_nonzero(on: Recorder, a: Any, axis: int | None = None) -> Recorded:
     return on.frame(on.recorded(FUNCTIONS["sum"], "a", (on.call("not_equal", a, 0), axis), {}))
 
 
+def _interp(on: Recorder, x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Recorded:
+    if left is not None or right is not None:
+        raise on.refuse("np.interp takes no value beyond the table here", "choose with np.where(x < low, left, np.interp(x, ...))")
+    table = (("xp", _table(on, xp)), ("fp", _table(on, fp)))
+    if len(table[0][1]) != len(table[1][1]):
+        raise on.refuse(f"the tables of np.interp have {len(table[0][1])} and {len(table[1][1])} numbers")
+    return on.call("interp", x, options=table)
+
+
+def _table(on: Recorder, values: Any) -> tuple[Any, ...]:
+    if hasattr(values, "_expr"):
+        raise on.refuse("the table must be constant, and this is an expression", "call make_local(x) first")
+    return tuple([constant_of(v, on.where)[0] for v in (values.tolist() if hasattr(values, "tolist") else values)])
+
+
+def _searchsorted(on: Recorder, a: Any, v: Any, side: str = "left") -> Recorded:
+    return on.call("searchsorted", v, options=(("edges", _table(on, a)), ("side", side)))
+
+
+def _digitize(on: Recorder, x: Any, bins: Any, right: bool = False) -> Recorded:  # noqa: FBT001, FBT002 - numpy's signature
+    edges, side = _table(on, bins), "left" if right else "right"
+    if len(edges) < 2 or edges[0] <= edges[-1]:
+        return on.call("searchsorted", x, options=(("edges", edges), ("side", side)))
+    return on.call("subtract", len(edges), on.call("searchsorted", x, options=(("edges", edges[::-1]), ("side", side))))
+
+
+def _select(on: Recorder, condlist: Any, choicelist: Any, default: Any = 0) -> Recorded:
+    """Choose the value of the first condition that is true."""
+    if len(condlist) != len(choicelist) or not len(condlist):
+        raise on.refuse(f"np.select has {len(condlist)} conditions and {len(choicelist)} choices")
+    found: Any = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        found = on.call("where", condition, choice, found)
+    return found  # type: ignore[no-any-return]
+
+
+def _nan_to_num(on: Recorder, x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Recorded:  # noqa: ARG001, FBT001, FBT002 - numpy's signature
+    options = [
+        (n, None if v is None else constant_of(v, on.where)[0]) for n, v in (("nan", nan), ("posinf", posinf), ("neginf", neginf))
+    ]
+    return on.call("nan_to_num", x, options=tuple(options))
+
+
 def _histogram(
     on: Recorder,
     a: Any,
@@ -233,6 +285,11 @@ _NUMPY: dict[str, Callable[..., Any]] = {
     "clip": _clip,
     "isin": _isin,
     "isclose": _isclose,
+    "interp": _interp,
+    "searchsorted": _searchsorted,
+    "digitize": _digitize,
+    "select": _select,
+    "nan_to_num": _nan_to_num,
     "count_nonzero": _count_nonzero,
 }
 
@@ -293,11 +350,9 @@ def _given_plain(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_field(on: Recorder, array: Any, what: Any, where: Any = None) -> Any:
-    from hep_flows.record.dataframe import with_replaced
-
     if not isinstance(where, str) or not hasattr(array, "_expr"):
         raise on.refuse("ak.with_field needs a collection and the name of a leaf", 'ak.with_field(X, value, "pt")')
-    return with_replaced(array, {where: what}, on.where)
+    return array._with({where: what}, on.where)  # noqa: SLF001
 
 
 def _num(on: Recorder, array: Any, axis: int = 1) -> Expr:
@@ -348,6 +403,24 @@ def _zip(on: Recorder, arrays: Any) -> Expr:
     return build.record(tuple(named), [on.expr(a) for a in named.values()], on.where)
 
 
+def _local_index(on: Recorder, array: Any, axis: int = -1) -> Expr:
+    return build.call("index", (_at_innermost(on, array, axis, "local_index"),), where=on.where)
+
+
+def _argsort(on: Recorder, array: Any, axis: int = -1, ascending: bool = True, stable: bool = True) -> Expr:  # noqa: ARG001, FBT001, FBT002 - awkward's signature
+    of = _at_innermost(on, array, axis, "argsort")
+    return build.call("argsort", (of,), (("descending", not ascending),), on.where)
+
+
+def _sort(on: Recorder, array: Any, axis: int = -1, ascending: bool = True, stable: bool = True) -> Expr:  # noqa: FBT001, FBT002 - awkward's signature
+    of = _at_innermost(on, array, axis, "sort")
+    return build.gathered(of, _argsort(on, array, axis, ascending, stable), len(of.type.axes) - 1, on.where)
+
+
+def _values_astype(on: Recorder, array: Any, to: Any, including_unknown: bool = False) -> Expr:  # noqa: ARG001, FBT001, FBT002 - awkward's signature
+    return as_kind(on.expr(array), to, on.where)
+
+
 def _awkward_round(on: Recorder, array: Any, decimals: int = 0) -> Expr:
     return build.call("round", (on.expr(array),), (("decimals", decimals),), on.where)
 
@@ -365,6 +438,10 @@ def _flatten(on: Recorder, array: Any, axis: int | None = 1) -> Expr:
 
 _AWKWARD: dict[str, Callable[..., Expr]] = {
     "num": _num,
+    "local_index": _local_index,
+    "argsort": _argsort,
+    "sort": _sort,
+    "values_astype": _values_astype,
     "firsts": _firsts,
     "is_none": _is_none,
     "drop_none": _drop_none,

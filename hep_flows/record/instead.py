@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 # Each line: the names, and what to write. X is a collection or the table, x a leaf of it or any other expression of numbers.
 _TEXTS: Mapping[str, str] = {
     # numbers of a list, or of everything
-    "median nanmedian quantile nanquantile percentile nanpercentile": (
-        "of all values: np.median(ak.flatten(make_local(x), axis=None)), and so np.quantile; what has one value for each event needs no "
+    "nanmedian nanquantile percentile nanpercentile": (
+        "of each list: x.Median(), x.Quantile(0.9); of all values: np.median(ak.flatten(make_local(x), axis=None)), and so np.quantile; what has one value for each event needs no "
         "flatten: np.median(make_local(x))"
     ),
     "idxmax nanargmax": "X[X.pt.ArgMax()] is the element with the largest pt",
     "idxmin nanargmin": "X[X.pt.ArgMin()] is the element with the smallest pt",
-    "sort argsort sort_values order_by OrderBy nlargest nsmallest rank lexsort partition argpartition msort": (
-        "the largest is x.Max(), the smallest x.Min(); all in order: ak.sort(make_local(x), ascending=False)"
+    "sort argsort sort_values order_by OrderBy nlargest nsmallest lexsort partition argpartition msort": (
+        "in order: X[ak.argsort(X.pt, ascending=False)]; numbers alone: ak.sort(x, ascending=False)"
     ),
-    "cumsum cumprod nancumsum diff ediff1d gradient trapezoid convolve rolling shift pct_change ptp roll flip rot90": (
+    "cumprod nancumsum diff ediff1d gradient trapezoid convolve rolling shift pct_change ptp roll flip rot90": (
         "what has to do with the order of a list is computed of values: array = make_local(x), then array[:, 1:] - array[:, :-1] are "
         "the differences of neighbours"
     ),
     "unique nunique value_counts unique_all unique_values bincount mode": (
-        "np.unique(ak.flatten(make_local(x), axis=None), return_counts=True) gives the values and how often each occurs; counts of "
+        "x.Unique() are the distinct numbers of each list; np.unique(ak.flatten(make_local(x), axis=None), return_counts=True) gives the values and how often each occurs; counts of "
         "few values are a histogram: Histogram.new.IntCat([0, 1, 2])"
     ),
     "nansum nanmax nanmin nanmean nanprod nanstd nanvar": (
@@ -43,19 +43,16 @@ _TEXTS: Mapping[str, str] = {
     ),
     "moment skew kurt kurtosis corr corrcoef cov linear_fit describe softmax": "it needs the values: call make_local(x) first",
     # numbers one by one
-    "astype values_astype convert_dtypes to_numeric enforce_type": (
-        "x * np.float64(1.0) is x as float64; other kinds: ak.values_astype(make_local(x), np.float32)"
-    ),
+    "convert_dtypes to_numeric enforce_type": "x.astype('float64')",
     "fillna": "for missing values: ak.fill_none(x, 0.0); for those that are not a number: np.where(np.isnan(x), 0.0, x)",
-    "nan_to_num nan_to_none interpolate": "np.where(np.isnan(x), 0.0, x) puts a number in the place of one that is none",
+    "nan_to_none interpolate": "np.where(np.isnan(x), 0.0, x) puts a number in the place of one that is none",
     "isna isnull": "missing values: ak.is_none(x); those that are not a number: np.isnan(x)",
     "notna notnull": "values that are there: ~ak.is_none(x); those that are numbers: ~np.isnan(x)",
     "dropna": "x[~ak.is_none(x)] leaves missing values out, x[~np.isnan(x)] those that are not a number",
-    "interp searchsorted digitize cut qcut piecewise": (
-        "it needs the values: np.digitize(make_local(x), [0, 20, 50]) where there is one for each event; how many fall into each bin "
-        "says np.histogram(x, bins=[0, 20, 50])"
+    "cut qcut piecewise": (
+        "np.digitize(x, [0, 20, 50]) is the number of the bin; how many fall into each says np.histogram(x, bins=[0, 20, 50])"
     ),
-    "select choose case_when": "several cases are one within the other: np.where(first, a, np.where(second, b, c))",
+    "choose case_when": "several cases are one within the other: np.where(first, a, np.where(second, b, c))",
     "abs": "abs(x)",
     "apply_along_axis vectorize frompyfunc apply applymap transform pipe agg aggregate": (
         "numpy's functions take expressions: np.sqrt(x); for each element: X.map(lambda j: j.pt * 2)"
@@ -91,7 +88,7 @@ _TEXTS: Mapping[str, str] = {
         "pairs of two collections: X.map(lambda x: Y.map(lambda y: ...)) gives one list of Y for each X"
     ),
     "pad_none pad pad_zero rpad": "x.First(), x[1], x[2]: each is missing where the list is shorter",
-    "local_index arange": "positions are known of values: ak.local_index(make_local(x))",
+    "arange": "X.Index() is the position of each element in its list",
     "to_regular broadcast_arrays broadcast_to reshape expand_dims squeeze transpose swapaxes T atleast_1d atleast_2d": (
         "operands of different depth need no help: X.pt / df.MET.pt; the shape of an array is changed when it is local"
     ),

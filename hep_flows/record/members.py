@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import FieldError, LiteralError, RecordError, did_you_mean, with_article
 from hep_flows.expr import build
 from hep_flows.expr.axes import misaligned
-from hep_flows.expr.build import fitted, item_of
+from hep_flows.expr.build import fitted
 from hep_flows.expr.loops import below, close, is_with, member_with, names_with, provisional_level, select
 from hep_flows.expr.nodes import Bound, Call, Dataset, Default, Expr, Field, Filter, Map
-from hep_flows.expr.types import Record
+from hep_flows.expr.types import Record, item_of
 from hep_flows.record import aliases
 from hep_flows.record.follow import carried, followed
 from hep_flows.record.instead import instead_of
@@ -36,27 +36,6 @@ ACCESSORS = frozenset(
     "Electrons Muons Photons Jets FatJets TauJets DiTauJets TruthParticles TruthVertices TruthEvents Vertices TrackParticles "
     "CaloClusters MissingET EventInfo BTagging TrigElectrons Tracks PFOs FlowElements MuonSegments".split()
 )
-
-# An element link holds the key of the container that it points into: the last 30 bits of a CRC-64 (ECMA-182's reflected Jones polynomial,
-# all bits set at first) over the container's name and the four bytes of its class identifier, as Athena's StringPool computes it. What
-# the class adds is the same for all names; these are the classes that links of xAOD files point into: truth particles and vertices,
-# electrons, muons, photons, jets, taus, tracks, tau tracks, vertices, clusters, b-tagging, missing energy, events.
-_POLYNOMIAL = 0x95AC9329AC4BC9B5
-_ALL_64, _LAST_30 = (1 << 64) - 1, (1 << 30) - 1
-_CLASSES = (
-    0x3865B8A6, 0x3DE8B5D0, 0x381B053A, 0x2D6BECE4, 0x0FF218B7, 0x31C57F97, 0x20FBE9BE, 0x0C4FD93C, 0x0CE7C72C, 0x05B63C49,
-    0x10FCC462, 0x0096A477, 0x06C63862, 0x1A5F461A,
-)  # fmt: skip
-
-
-def container_keys(name: str) -> tuple[int, ...]:
-    """Give the keys that links know a container of that name by: one for each class that it may be of."""
-    crc = _ALL_64
-    for byte in name.encode() + bytes(4):
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (_POLYNOMIAL if crc & 1 else 0)
-    return tuple([(crc ^ c) & _LAST_30 for c in _CLASSES])
 
 
 # Repeat what is not per element for each element: the axes of the collection come first ------------------------------------------
@@ -347,7 +326,7 @@ def known_names(of: Expr, table: Table, *, derived: bool = True) -> tuple[str, .
     names.update(dict.fromkeys(aliases.alias_names(path_of(of))))
     if isinstance(of.type.item, Record):
         names.update(dict.fromkeys(of.type.item.members))
-        if derived or of.type.item.model == "xaod":
+        if derived:
             names.update(dict.fromkeys((*reference_names(of.type.item), *derived_names(of.type.item))))
     return tuple(names)
 

@@ -9,7 +9,6 @@ from hep_flows.expr import build
 from hep_flows.expr.loops import below, member_with, select, selected_again
 from hep_flows.expr.nodes import Call, Dataset, Expr, Field, Filter
 from hep_flows.expr.types import Int, Record, String
-from hep_flows.record.members import container_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -217,3 +216,25 @@ def _through_link(node: Expr, name: str, whole: Expr, leaf_of: Leaf, where: Wher
                 f"{name!r} is a list in some containers and none in others, and the link may point into both", where=where
             )
     return found
+
+
+# An element link holds the key of the container that it points into: the last 30 bits of a CRC-64 (ECMA-182's reflected Jones polynomial,
+# all bits set at first) over the container's name and the four bytes of its class identifier, as Athena's StringPool computes it. What
+# the class adds is the same for all names; these are the classes that links of xAOD files point into: truth particles and vertices,
+# electrons, muons, photons, jets, taus, tracks, tau tracks, vertices, clusters, b-tagging, missing energy, events.
+_POLYNOMIAL = 0x95AC9329AC4BC9B5
+_ALL_64, _LAST_30 = (1 << 64) - 1, (1 << 30) - 1
+_CLASSES = (
+    0x3865B8A6, 0x3DE8B5D0, 0x381B053A, 0x2D6BECE4, 0x0FF218B7, 0x31C57F97, 0x20FBE9BE, 0x0C4FD93C, 0x0CE7C72C, 0x05B63C49,
+    0x10FCC462, 0x0096A477, 0x06C63862, 0x1A5F461A,
+)  # fmt: skip
+
+
+def container_keys(name: str) -> tuple[int, ...]:
+    """Give the keys that links know a container of that name by: one for each class that it may be of."""
+    crc = _ALL_64
+    for byte in name.encode() + bytes(4):
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (_POLYNOMIAL if crc & 1 else 0)
+    return tuple([(crc ^ c) & _LAST_30 for c in _CLASSES])

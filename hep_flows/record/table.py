@@ -216,7 +216,7 @@ class Table:
         swap : callable
             Gives what a definition of this table means in the new one.
         """
-        new = Table(self.dataset)
+        new = Table(self.dataset, None, self._frame)
         new.looked, new.metadata, new.origin = self.looked, self.metadata, self.origin
         new.leaves, new.found_columns = self.leaves, self.found_columns
         new.whole, new.before, new._outer, new._swap = whole, before, self, swap

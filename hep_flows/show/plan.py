@@ -943,7 +943,7 @@ class PlanView:
         from hep_flows.plugins import find
 
         plugins = {t.plugin: find(t.plugin) for t in self.raw.tasks}
-        weights = event_bytes(self.raw, {n: p for n, p in plugins.items() if p is not None})
+        weights = event_bytes(self.raw, plugins)
         return {table.name: round(w.read + w.work) for table, w in weights.items()}
 
     def __str__(self) -> str:

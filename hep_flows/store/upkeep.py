@@ -7,9 +7,9 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import file_digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import StoreError
+from hep_flows.errors import RecordError, StoreError
 from hep_flows.store.about import Sidecar, parse
 from hep_flows.store.commit import claimed_if_free, remove
 from hep_flows.store.index import entries, listed, sidecars
@@ -258,7 +258,12 @@ class VerifyReport:
 
 
 def verify(
-    store: Store, *, decode: bool = False, remove_damaged: bool = False, progress: Callable[[int], None] | None = None
+    store: Store,
+    *,
+    decode: bool = False,
+    remove_damaged: bool = False,
+    progress: Callable[[int], None] | None = None,
+    key_of: Callable[[Mapping[str, Any]], bytes | None] | None = None,
 ) -> VerifyReport:
     """Give what is wrong in the store's own folder.
 
@@ -272,14 +277,19 @@ def verify(
         Remove what cannot be used, so that it no longer takes room.
     progress : callable, optional
         Called with the number of results that were looked at.
+    key_of : callable, optional
+        Gives the key that a result must have by its provenance, or None where that does not tell; asked where results are read.
     """
     leftovers = remove_leftovers(store.folder) if store.writable else Leftovers()
     sizes: list[int] = []
     damaged: list[Damage] = []
     for name, _ in sidecars(store.folder):
         try:
-            sizes.append(_check(store.folder, name, decode=decode))
-        except DAMAGE as error:
+            n_bytes = _check(store.folder, name, decode=decode)
+            if decode and key_of is not None:
+                _check_key(store.folder, name, key_of)
+            sizes.append(n_bytes)
+        except (*DAMAGE, RecordError) as error:
             if os.path.exists(store.folder.sidecar(name)):  # else it was removed meanwhile
                 damaged.append(Damage(name, str(error) or type(error).__name__))
                 _remove(store, name, wanted=remove_damaged)
@@ -300,6 +310,19 @@ def _check(folder: Folder, name: str, *, decode: bool) -> int:
     if decode:
         _decode(folder, sidecar)
     return sidecar.nbytes
+
+
+def _check_key(folder: Folder, name: str, key_of: Callable[[Mapping[str, Any]], bytes | None]) -> None:
+    """See that a result stands under the key of the expression and the data that it names."""
+    import pyarrow.parquet as pq
+
+    from hep_flows.store.parquet import read_footer
+
+    with pq.ParquetFile(folder.object(name)) as file:
+        about = read_footer(file)["provenance"]
+    key = key_of(about) if about.get("expression") else None
+    if key is not None and key.hex() != name:
+        raise ValueError("it is the result of another expression, or of other data, than its key says")
 
 
 def _decode(folder: Folder, sidecar: Sidecar) -> Result:

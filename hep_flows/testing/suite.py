@@ -204,7 +204,7 @@ def every_node() -> dict[str, Expr]:
         "fill": build.histogram("fill", (empty, build.record(("x",), (values,)), build.literal(2.0)), weights, _SPEC),
         "np_histogram": build.histogram("np_histogram", (values,), (("bins", 5), ("range", (0, 1))), "numpy"),
     }
-    called = {name: _call(row) for name, row in FUNCTIONS.items() if row.kind in {"elementwise", "reduce"}}
+    called = {name: _call(row) for name, row in FUNCTIONS.items() if row.kind in {"elementwise", "reduce", "list"}}
     return {**special, **called}
 
 

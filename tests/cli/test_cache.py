@@ -5,11 +5,15 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from hep_flows import Histogram, nanoaod_table, run
+from hep_flows import Histogram, nanoaod_table, render, run
 from hep_flows.cli.main import app
+from hep_flows.contract import LOCAL, LOCAL_VERSION, Scalar
 from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.errors import StoreError
 from hep_flows.execute import results as open_store
+from hep_flows.expr.transport import encode
+from hep_flows.store.about import Provenance
+from hep_flows.store.store import Store
 
 
 @pytest.fixture
@@ -83,6 +87,22 @@ def test_verify_finds_damage(done, cache_folder):
     assert code == 1
     assert f"damaged: {file.stem}" in text
     assert call("verify")[0] == 0
+
+
+def test_verify_finds_a_result_under_the_key_of_another(tmp_path, cache_folder):
+    met = nanoaod_table(str(sample_files(tmp_path, Recipe(events=200)).nanoaod)).MET.pt
+    run([met.Sum(), met.Max(), met], on_error="raise")
+    store = Store(cache_folder)
+    about = Provenance(
+        "sum", family=LOCAL, result_version=LOCAL_VERSION, expression=encode(render(met.Sum())).decode(), tags=("merged",)
+    )
+    key = run(met.Max()).report.tasks[-1].key
+    assert call("verify", "--decode")[0] == 0
+    store.put(key, Scalar(1.0), about)
+    assert call("verify")[0] == 0
+    code, text = call("verify", "--decode")
+    assert code == 1
+    assert f"damaged: {key}: it is the result of another expression" in text
 
 
 def test_pins_and_removal(done):

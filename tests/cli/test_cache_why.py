@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 
 import pytest
 from typer.testing import CliRunner
@@ -10,7 +11,6 @@ from typer.testing import CliRunner
 from hep_flows import Histogram, nanoaod_table, plan, run
 from hep_flows.cli.main import app
 from hep_flows.demo.sample import Recipe, sample_files
-from hep_flows.execute import history as libraries
 from hep_flows.plugins.hist.plugin import HistPlugin
 
 
@@ -59,12 +59,12 @@ def test_the_parts_of_a_result_know_it_too(file, cache_folder):
     assert all(f"computed because {planned[0]}" in why(k) for k in parts)
 
 
-def test_versions_of_libraries_and_plugins_that_differ_are_said(file, monkeypatch):
+def test_versions_of_libraries_and_plugins_that_differ_are_said(file, monkeypatch, as_if_installed):
     (_, key), _ = keys(file, 30.0)
     assert " then, " not in why(key)
-    real = libraries.version
-    monkeypatch.setattr(libraries, "version", lambda name: "99.9" if name == "hist" else real(name))
-    assert f"hist {real('hist')} then, 99.9 now" in why(key)
+    before = version("hist")
+    as_if_installed("hist", "99.9")
+    assert f"hist {before} then, 99.9 now" in why(key)
     assert "not part of the key" in why(key)
     monkeypatch.setattr(HistPlugin, "result_version", "77")
     assert "the results of hist have version 77 now: a run computes it again" in why(key)

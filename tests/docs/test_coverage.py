@@ -40,7 +40,8 @@ def test_every_public_name_is_in_the_language_page():
 
 
 def test_every_function_of_the_table_is_in_the_language_page():
-    assert set(FUNCTIONS) <= _names_in_code("language.md")
+    names = _names_in_code("language.md")
+    assert [n for n, row in FUNCTIONS.items() if n not in names and row.method not in names] == []
 
 
 def test_every_operator_of_the_table_is_in_the_language_page():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from event_files import fill, new_process, write
 
 from hep_flows import nanoaod_table, plan, run
-from hep_flows.execute import history as libraries
 from hep_flows.execute.history import computed_because, replaced_by
 from hep_flows.execute.results import Results
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
@@ -116,14 +115,14 @@ def test_several_results_of_one_shape_keep_their_places(files, cache_folder):
     assert "became `events.MET.pt > 40.0`" in computed_because(new.pop(), known).because
 
 
-def test_libraries_that_differ_are_said_and_change_nothing(files, monkeypatch):
+def test_libraries_that_differ_are_said_and_change_nothing(files, as_if_installed):
     asked = fill(nanoaod_table(files))
     run(asked)
     assert "not part of the key" not in str(plan(asked))
-    real = libraries.version
-    monkeypatch.setattr(libraries, "version", lambda name: "99.9" if name == "awkward" else real(name))
+    before = version("awkward")
+    as_if_installed("awkward", "99.9")
     seen = plan(asked)
-    assert f"awkward {real('awkward')} then, 99.9 now: not part of the key" in str(seen)
+    assert f"awkward {before} then, 99.9 now: not part of the key" in str(seen)
     assert all(s.state == "hit" for s in seen.status.values())
 
 
@@ -134,9 +133,11 @@ def test_notes_that_are_damaged_count_as_none(files, cache_folder):
     assert why(fill(nanoaod_table(files), cut=35.0))["awkward"] == "never computed"
 
 
-def test_notes_of_another_form_count_as_none(files, cache_folder, monkeypatch):
+def test_notes_of_another_form_count_as_none(files, cache_folder):
     asked = fill(nanoaod_table(files))
-    monkeypatch.setattr(Results, "remembered", lambda self, name: json.loads('["an older note"]'))
     run(asked)
+    for path in cache_folder.glob("facts/*/*.json"):
+        path.write_text('["an older note"]')
+    new_process()
     empty(cache_folder)
     assert why(asked)["awkward"] == "never computed"

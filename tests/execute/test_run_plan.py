@@ -347,7 +347,7 @@ def _assert_same_but_for_rounding(a, b):
     np.testing.assert_allclose(ak.to_list(ak.flatten(a, axis=None)), ak.to_list(ak.flatten(b, axis=None)), rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sets(st.sampled_from(_CUTTABLE)), st.integers(25, 100))
 def test_any_cut_of_a_plan_gives_the_same_values(cuts, chunk_events):
     want = run(_FRAMES, _EVENTS, chunk_events=chunk_events, workers=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hep_flows import Histogram, nanoaod_table, plan, run
+from hep_flows import Histogram, nanoaod_table, plan, render, run
 from hep_flows.expr import build
 from hep_flows.expr.transport import decode, decode_together, encode, encode_together
 from hep_flows.plugins.servicex.addresses import Address, RemoteIdentity
@@ -70,7 +70,7 @@ def test_nothing_that_is_stored_or_shown_has_them(address, cache_folder, form, e
 
 
 def test_a_process_that_reads_the_file_gets_the_whole_name(data):
-    record = nanoaod_table(data("nano_dimuon.root"))._table.dataset.type.item
+    record = render(nanoaod_table(data("nano_dimuon.root"))).type.item
     table = build.dataset("nanoaod", ("1:a",), "Events", record, files=(f"root://joe:{SECRET}@host//x.root?authz={SECRET}",))
     assert decode_together(encode_together([table]))[0].files == table.files
     kept = decode(encode(table))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 
@@ -169,12 +170,12 @@ def test_a_read_only_cache_is_read_and_not_written(files, monkeypatch, cache_fol
     events = nanoaod_table(files)
     run(events.Count())
     new_process()
-    monkeypatch.setattr("hep_flows.store.store.why_read_only", lambda root, allow_foreign: "it is read only")
+    monkeypatch.setattr(os, "geteuid", lambda: cache_folder.stat().st_uid + 1)
     for _ in range(2):
-        with pytest.warns(ResultNotStored, match="cannot be written: it is read only"):
+        with pytest.warns(ResultNotStored, match="cannot be written: it belongs to another user"):
             done = run([events.Count(), events.MET.pt.Sum()], on_error="raise")
         assert [r.state for r in done.report.tasks] == ["cached", "computed"]
-        assert "cannot be written: it is read only" in done.report.tasks[1].reason
+        assert "cannot be written: it belongs to another user" in done.report.tasks[1].reason
 
 
 def test_a_cache_that_is_a_file_is_told_of_and_nothing_is_lost(files, monkeypatch, tmp_path):

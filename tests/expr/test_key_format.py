@@ -46,9 +46,9 @@ def digest(tag, *fields):
 def key(node):
     match node.tag:
         case "dataset":
-            return digest("dataset", model(node), node.content, node.tree)
+            return digest("dataset", model(node), node.content, node.tree, *named(node))
         case "field":
-            return digest("field", key(node.of), node.name)
+            return digest("field", key(node.of), node.name, *stand_in(node))
         case "filter":
             return digest("filter", key(node.of), key(node.mask), node.at)
         case "literal":
@@ -66,6 +66,14 @@ def key(node):
 
 def model(table):
     return table.kind.split(":")[-1]
+
+
+def named(table):
+    return (table.collections,) if table.collections else ()
+
+
+def stand_in(leaf):
+    return ("get", leaf.default.value, leaf.default.as_) if leaf.default else ()
 
 
 def call_key(node, of=None):
@@ -90,7 +98,7 @@ def axes(node):
     """The axes as key, root, and the axis outside of the loop for one inside a loop's element."""
     match node.tag:
         case "dataset":
-            events = digest("axis of events", model(node), node.content, node.tree)
+            events = digest("axis of events", model(node), node.content, node.tree, *named(node))
             return [(events, events, None)]
         case "field":
             found = axes(node.of)
@@ -223,12 +231,12 @@ def form_of(node, family, version):
 
     match node.tag:
         case "dataset":
-            return digest("dataset", model(node), node.tree)
+            return digest("dataset", model(node), node.tree, *named(node))
         case "literal":
             return key(node)
         case "field":
             item = "" if isinstance(node.type.item, Record) else str(node.type.item)
-            return digest("field", of(node.of), node.name, item, node.type.optional)
+            return digest("field", of(node.of), node.name, item, node.type.optional, *stand_in(node))
         case "filter":
             return digest("filter", of(node.of), of(node.mask), node.at)
         case "bound":
@@ -249,6 +257,7 @@ def asked(df):
         "repeated": df.Jet.map(lambda j: df.MET.pt),
         "normalised": df.MET.pt / df.MET.pt.Max() + hard.pt.Sum().Sum() / df.Count(),
         "first": df.MET.pt[:7],
+        "lacking": df.get("nothing", 2.0).Sum() + df.Jet.get("none", 1, as_="int32").Sum().Sum(),
         "counts": np.histogram(df.MET.pt, bins=[0, 10, 20, 50]),
         "histogram": Histogram.new.Reg(20, 0, 200, name="pt").Double().fill(pt=hard.pt).fill(pt=df.MET.pt / df.MET.pt.Mean()),
     }

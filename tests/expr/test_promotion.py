@@ -23,7 +23,9 @@ ITEMS = {
     **{f"float{b}": Float(b) for b in (16, 32, 64)},
 }
 CONSTANTS = [(True, Bool()), (1, Int(64)), (1.0, Float(64))]
-OWN = {"is_none", "fill_none", "delta_r", "delta_phi", "isin", "where"}
+OWN = {"is_none", "fill_none", "delta_r", "delta_phi", "isin", "where"} | {
+    n for n, row in FUNCTIONS.items() if row.options and n != "round"
+}
 ELEMENTWISE = [n for n, row in FUNCTIONS.items() if row.kind == "elementwise" and n not in OWN]
 
 # Truth values count as 64-bit integers, where numpy has 8 bits.

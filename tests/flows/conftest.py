@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from prefect_servers import end_prefect
+
 HERE = Path(__file__).parent
 FLOWS = HERE.parents[1] / "flows"
 sys.path.insert(0, str(HERE))
@@ -27,17 +29,19 @@ def analysis(events):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def server(tmp_path_factory, prefect_database):
     """Give a server that schedules runs, with its folder."""
     from hep_flows.orchestrate import server as servers
 
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith("PREFECT_")]:
             patch.delenv(name)
-        folder = str(tmp_path_factory.mktemp("prefect"))
-        started = servers.start(folder)
+        folder = tmp_path_factory.mktemp("prefect")
+        prefect_database(folder, "server.db")
+        started = servers.start(str(folder))
         yield started
-        servers.stop(folder)
+        end_prefect()
+        servers.stop(str(folder))
 
 
 @pytest.fixture

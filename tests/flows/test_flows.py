@@ -5,7 +5,6 @@ from __future__ import annotations
 import awkward as ak
 import pytest
 from files import filled, hard_jets, histogram, states, write
-from prefect.exceptions import ParameterTypeError
 
 
 def _run(flow, **parameters):
@@ -69,6 +68,8 @@ def test_only_some_datasets_are_skimmed_when_asked(project, flow_of):
 
 @pytest.mark.parametrize("name", ["scheduled_reprocessing", "multi_dataset_skim", "grid_production"])
 def test_wrong_parameters_are_refused_before_anything_runs(name, project, flow_of):
+    from prefect.exceptions import ParameterTypeError
+
     flow = flow_of(name)
     with pytest.raises(ParameterTypeError, match="workers"):
         flow.validate_parameters({"parameters": {"analysis": "analysis.py", "fileset": "data", "out": "results", "workers": 0}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -210,7 +211,7 @@ def test_a_wrong_call_is_an_error_when_it_is_recorded(events, file):
 
 
 def test_without_onnxruntime_the_error_says_what_to_install(file, monkeypatch):
-    monkeypatch.setattr("hep_flows.functions.onnx.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(LiteralError, match="needs onnxruntime") as caught:
         onnx_model(file)
     assert caught.value.do == "pip install hep-flows[onnx]"

@@ -92,25 +92,3 @@ def start(store, science):
 @pytest.fixture
 def grid(start, store, tmp_path) -> Grid:
     return Grid(start(), store, tmp_path).set_up()
-
-
-@pytest.fixture(scope="session")
-def private_server(tmp_path_factory):
-    """Give a Prefect server, as a run starts one for itself."""
-    from hep_flows.orchestrate.server import EmbeddedServer
-
-    made = EmbeddedServer(str(tmp_path_factory.mktemp("server") / "prefect"))
-    made.api_url()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def served(private_server, cache_folder):
-    """Say in the test's own cache folder that the server is there; gives the folder of its database."""
-    from hep_flows.orchestrate.server import Server, _note
-
-    folder = cache_folder / "prefect"
-    folder.mkdir(parents=True)
-    _note(str(folder), Server(private_server._process.pid, private_server._port))
-    return Path(private_server.folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,15 @@ import awkward as ak
 
 from grid.store_files import DATASET, EMPTY, OPEN_DATA, StoreFiles
 from hep_flows import run, servicex_table
+from hep_flows.plugins.servicex.xaod.schema import RELEASES
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import Store
 from hep_flows.testing.servicex_sim.work import Datasets
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from hep_flows.testing.servicex_sim.server import Simulator
 
@@ -111,3 +115,9 @@ def n_delivered(cache: Path) -> float:
     here = Store(cache)
     stored = [here.sidecar(name) for name, _ in sidecars(here.folder)] if cache.exists() else []
     return sum([s is not None and s.about["plugin"] == "servicex" for s in stored]) / 3
+
+
+def without_typed_packages(patch: pytest.MonkeyPatch) -> None:
+    """Let it look as if no package with the data model of a release were installed."""
+    for release in RELEASES:
+        patch.setitem(sys.modules, f"func_adl_servicex_xaodr{release}", None)

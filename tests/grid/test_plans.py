@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from grid.servers import analysis
+from grid.servers import analysis, without_typed_packages
 from grid.store_files import DATASET
 from hep_flows import nanoaod_table, plan, servicex_table, xaod_table
 from hep_flows.demo import listings
 from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.expr.nodes import Dataset, Map
 from hep_flows.expr.walk import postorder
-from hep_flows.plugins.servicex.xaod import schema as typed_xaod
 
 BY_NAME = "known by name only: servicex_table(..., refresh=True) asks the server anew"
 
@@ -41,9 +40,10 @@ def test_a_plan_shows_the_server_and_the_query(grid):
 
 @pytest.mark.parametrize("release", ["", "25"])
 def test_a_plan_names_the_leaves_that_are_taken_for_methods(grid, monkeypatch, release):
-    monkeypatch.setattr(typed_xaod, "installed_release", lambda: release)
     if release:
         pytest.importorskip("func_adl_servicex_xaodr25")
+    else:
+        without_typed_packages(monkeypatch)
     jets = xaod_table(DATASET).Jets("AnalysisJets")
     (*rest, last) = notes_of(str(plan((jets.pt, jets.width if not release else jets.eta))))
     assert rest == ([] if release else [f"jets is {BY_NAME}"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 
 from grid.servers import TOKEN, analysis, check, run_in_time
 from grid.store_files import DATASET
@@ -11,7 +12,9 @@ from hep_flows import plan
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault
 
 
-def test_no_token_and_no_key_of_the_object_store_is_told_to_anybody(grid, served, cache_folder, tmp_path, capfd, caplog):
+def test_no_token_and_no_key_of_the_object_store_is_told_to_anybody(
+    grid, served, private_server, cache_folder, tmp_path, capfd, caplog
+):
     caplog.set_level(logging.DEBUG)
     grid.sim.fail(
         FileFault("fails", "*part2*", times=ALWAYS),
@@ -39,7 +42,7 @@ def test_no_token_and_no_key_of_the_object_store_is_told_to_anybody(grid, served
     secrets = [TOKEN, *grid.sim.tokens.issued(), *grid.sim.object_keys]
     assert len(secrets) > 3
     assert not [s for s in secrets if s in spoken]
-    folders = (cache_folder, served, tmp_path)
+    folders = (cache_folder, Path(private_server.folder), tmp_path)
     files = [f for folder in folders for f in folder.rglob("*") if f.is_file() and f.name != "servicex.yaml"]
     assert any(f.suffix == ".db" for f in files), files
     assert len(files) > 30

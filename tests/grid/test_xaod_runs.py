@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from grid.atlas import MC, REAL, REAL_FILE, AtlasGrid, AtlasScience, datasets_of, write_samples
-from grid.servers import run_in_time
+from grid.servers import run_in_time, without_typed_packages
 from hep_flows import Histogram, make_local, plan, user_func, xaod_table
 from hep_flows.demo import listings
 from hep_flows.errors import HepFlowsError
 from hep_flows.execute.report import Missing
-from hep_flows.plugins.servicex.xaod import schema as typed_xaod
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, RequestFault
 from plugins.servicex.edm.compiled import Compiler, need_compiler
 from plugins.servicex.remote_runs import looked_again
@@ -134,7 +133,7 @@ def test_a_table_without_a_file_gives_the_numbers_of_the_file(atlas, schema, mon
     if schema == "typed":
         pytest.importorskip("func_adl_servicex_xaodr25")
     else:
-        monkeypatch.setattr(typed_xaod, "installed_release", lambda: "")
+        without_typed_packages(monkeypatch)
     wanted = make_local(
         {**analysis(xaod_table(atlas.store.paths[REAL_FILE])), **selected(xaod_table(atlas.store.paths[REAL_FILE]))}
     )
@@ -203,7 +202,7 @@ def test_c_plus_plus_that_does_not_compile_is_an_error_at_the_users_line(atlas):
 
 
 def test_a_method_that_the_release_lacks_is_an_error_at_the_users_line(atlas, monkeypatch):
-    monkeypatch.setattr(typed_xaod, "installed_release", lambda: "")
+    without_typed_packages(monkeypatch)
     atlas.set_up(attempts=1)
     jets = xaod_table(MC).Jets("AnalysisJets")
     many = {"eta": jets.eta, "ptt": jets[jets.ptt > 30_000.0].pt}

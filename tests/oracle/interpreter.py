@@ -12,7 +12,7 @@ from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Loop, Record
 from oracle.lists import broadcast, deep, flattened, gathered, masked, picked, referring, sliced
-from oracle.scalars import cast, elementwise, reduced
+from oracle.scalars import cast, elementwise, listed, reduced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -173,7 +173,8 @@ class _Reader:
             case "referring":
                 return deep(self.value(first, i, env), depth - 1, referring)
             case str(name):
-                return deep(self.value(first, i, env), depth - 1, lambda x: reduced(name, x, node.type.item))
+                how = listed if FUNCTIONS[name].kind == "list" else reduced
+                return deep(self.value(first, i, env), depth - 1, lambda x: how(name, x, node.type.item, dict(node.options)))
 
     def _gather(self, node: Call, i: int, env: Environment) -> Any:
         of, index = node.args

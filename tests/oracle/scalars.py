@@ -64,7 +64,7 @@ def elementwise(name: str, args: Sequence[Any], weak: Sequence[bool], item: Item
         return cast(_present(name, args, weak, item, options), item)
 
 
-def _present(name: str, args: Sequence[Any], weak: Sequence[bool], item: Item, options: Mapping[str, Any]) -> Any:
+def _present(name: str, args: Sequence[Any], weak: Sequence[bool], item: Item, options: Mapping[str, Any]) -> Any:  # noqa: C901, PLR0911 - one line for each function
     if name in _COMPARISONS:
         return _COMPARISONS[name](*[a if w or isinstance(a, str) else np.asarray(a)[()] for a, w in zip(args, weak, strict=True)])
     if name in _LOGICAL:
@@ -77,7 +77,16 @@ def _present(name: str, args: Sequence[Any], weak: Sequence[bool], item: Item, o
         return any(args[0] == v for v in _values(options))
     if name in _ASKS:
         return getattr(np, name)(args[0])
+    if name == "interp":
+        return np.interp(float(args[0]), options["xp"], options["fp"])
+    if name == "searchsorted":
+        beside = operator.le if options["side"] == "right" else operator.lt
+        return len(options["edges"]) if np.isnan(args[0]) else sum(beside(e, args[0]) for e in options["edges"])
+    if name == "astype":
+        return args[0]
     typed = [cast(a, item) for a in args]
+    if name == "nan_to_num":
+        return np.nan_to_num(typed[0], **options)
     if name == "round":
         return np.round(typed[0], int(options.get("decimals", 0)))
     return getattr(np, name)(*[np.asarray(t)[()] for t in typed])
@@ -103,7 +112,7 @@ def _wrapped(angle: float) -> float:
     return -math.pi if angle == math.pi else angle
 
 
-def reduced(name: str, values: Sequence[Any], item: Item) -> Any:
+def reduced(name: str, values: Sequence[Any], item: Item, options: Mapping[str, Any] | None = None) -> Any:  # noqa: PLR0911 - one for each function
     """Give the aggregate of one list; only a count counts missing entries."""
     if name == "count":
         return cast(len(values), item)
@@ -116,16 +125,43 @@ def reduced(name: str, values: Sequence[Any], item: Item) -> Any:
         present = [v for v in present if not np.isnan(v)]
     if name in {"any", "all"}:
         return any(bool(v) for v in present) if name == "any" else all(bool(v) for v in present)
-    if name in {"max", "min", "mean", "std", "var"} and not present:
+    if name in {"max", "min", "mean", "std", "var", "median", "quantile"} and not present:
         return None
     if name in {"max", "min"}:
         return max(present) if name == "max" else min(present)
     if name == "mean":
         return cast(_total([float(v) for v in present]) / len(present), item)
-    if name in {"std", "var"}:
+    if name in {"std", "var", "median"}:
         with np.errstate(all="ignore"):
             return getattr(np, name)([float(v) for v in present])
+    if name == "quantile":
+        with np.errstate(all="ignore"):
+            return np.quantile([float(v) for v in present], (options or {})["q"])
     return cast(_accumulated(name, present, item), item)
+
+
+def listed(name: str, values: Sequence[Any], item: Item, options: Mapping[str, Any]) -> list[Any]:
+    """Give the list that a function gives for one list."""
+    places = range(len(values))
+    known = [i for i in places if values[i] is not None and not np.isnan(values[i])] if name in {"rank", "argsort"} else []
+    match name:
+        case "index":
+            return [cast(i, item) for i in places]
+        case "cumsum":
+            so_far = [[v for v in values[: i + 1] if v is not None] for i in places]
+            totals = [_accumulated("sum", s, item) if isinstance(item, Int) else sum(float(v) for v in s) for s in so_far]
+            return [None if values[i] is None else cast(totals[i], item) for i in places]
+        case "unique":
+            present = [v for v in values if v is not None]
+            numbers = [v for v in present if not np.isnan(v)]
+            return sorted(set(numbers)) + [v for v in present if np.isnan(v)][:1]
+        case "rank":
+            ascending = sorted(known, key=lambda i: values[i])
+            return [cast(ascending.index(i), item) if i in known else None for i in places]
+        case "argsort":
+            ordered = sorted(known, key=lambda i: float(values[i]) * (-1 if options["descending"] else 1))
+            return [cast(i, item) for i in [*ordered, *[i for i in places if i not in known]]]
+    raise AssertionError(name)
 
 
 def _accumulated(name: str, present: Sequence[Any], item: Item) -> Any:

@@ -18,29 +18,6 @@ def _prefect_of_nobody(monkeypatch):
         monkeypatch.delenv(name)
 
 
-@pytest.fixture(scope="session")
-def private_server(tmp_path_factory):
-    """Give a server, as a run starts one for itself."""
-    from hep_flows.orchestrate.server import EmbeddedServer
-
-    made = EmbeddedServer(str(tmp_path_factory.mktemp("server") / "prefect"))
-    made.api_url()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def served(private_server, cache_folder):
-    """Say in the test's own cache folder that the server is there; gives the address of its API."""
-    from hep_flows.orchestrate.server import Server, _note
-
-    folder = cache_folder / "prefect"
-    folder.mkdir(parents=True)
-    note = Server(private_server._process.pid, private_server._port)
-    _note(str(folder), note)
-    return note.url
-
-
 @pytest.fixture
 def files(tmp_path):
     """Give three small files of events."""

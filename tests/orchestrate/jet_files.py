@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import awkward as ak
 import numpy as np
+import pytest
 import uproot
 
-from hep_flows import Histogram
+from hep_flows import Histogram, run
 
 
 def write(path, seed, n=40):
@@ -58,17 +59,9 @@ def bits(value):
 
 def inline(asked, **options):
     """Give the values of a run within this process that neither finds nor stores anything."""
-    from hep_flows.execute.run import run_plan
-    from hep_flows.planning.normalise import normalise
-    from hep_flows.planning.plan import make_plan
-    from hep_flows.plugins import installed
-    from hep_flows.verbs import _asked
-
-    exprs, rebuilt = _asked(asked, None)
-    plugins = installed(())
-    plan = make_plan(normalise(exprs), plugins)
-    results = run_plan(plan, plugins, **options)
-    return rebuilt(iter([value_of(results[k]) for k in plan.targets]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEP_FLOWS_CACHE", "off")
+        return run(asked, engine="inline", on_error="raise", **options).values
 
 
 def value_of(result):

@@ -7,10 +7,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.sorting import FlowRunSort
-
 WAIT_S = 300.0
 
 
@@ -33,6 +29,10 @@ class Seen:
 
 def latest(url, n_tasks=None):
     """Give the flow run that started last, once the server has taken in the states of all its task runs: it lags behind."""
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
+    from prefect.client.schemas.sorting import FlowRunSort
+
     with SyncPrefectClient(url) as client:
         (run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
         artifacts = client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id])))
@@ -59,5 +59,7 @@ def _settled(client, which, n_tasks):
 
 def flow_run_count(url):
     """Give the number of flow runs."""
+    from prefect.client.orchestration import SyncPrefectClient
+
     with SyncPrefectClient(url) as client:
         return len(client.read_flow_runs(limit=200))

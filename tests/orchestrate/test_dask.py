@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from importlib.util import find_spec
 
 import pytest
 from jet_files import bits, everything, fill, inline, n_computed, write
@@ -15,9 +16,8 @@ from hep_flows import nanoaod_table, run, user_func
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import Store
 
-distributed = pytest.importorskip("distributed")
-pytest.importorskip("prefect_dask")
 pytestmark = [
+    pytest.mark.skipif(not (find_spec("distributed") and find_spec("prefect_dask")), reason="pip install 'hep-flows[dask]'"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -27,6 +27,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def cluster():
     """Give a cluster of two processes."""
+    import distributed
+
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as made:
         yield made
 

@@ -14,6 +14,7 @@ from jet_files import bits, everything, fill, inline, n_computed
 from prefect_view import flow_run_count, latest
 
 from hep_flows import make_local_async, nanoaod_table, run, user_func
+from prefect_servers import end_prefect
 
 IN_A_NEW_HOME = """
 import os, sys
@@ -160,13 +161,14 @@ def test_a_cancelled_run_ends_soon(files, served, monkeypatch):
     assert flow.state != "Completed", "it ends before its work is done"
 
 
-def test_events_of_a_run_go_to_its_own_server_whatever_went_before(files, served, tmp_path):
+def test_events_of_a_run_go_to_its_own_server_whatever_went_before(files, served, tmp_path, prefect_database):
     """Prefect keeps the connection for events that it made first in a process."""
     from prefect import flow, task
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from hep_flows.orchestrate.server import EmbeddedServer
 
+    prefect_database(tmp_path / "other")
     other = EmbeddedServer(str(tmp_path / "other"))
     try:
 
@@ -188,4 +190,5 @@ def test_events_of_a_run_go_to_its_own_server_whatever_went_before(files, served
         of_the_user()
         assert set(latest(other.api_url(), n_tasks=1).tasks.values()) == {"Completed"}
     finally:
+        end_prefect()
         other.stop()

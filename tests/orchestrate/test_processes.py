@@ -18,6 +18,7 @@ from hep_flows import run
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import Store
 from hep_flows.store.upkeep import verify
+from prefect_servers import noted
 
 SCRIPT = Path(__file__).parent / "long_run.py"
 N_FILES = 6
@@ -90,10 +91,13 @@ def undisturbed(folder):
 
 
 @pytest.mark.parametrize("how", ["killed", "interrupted"])
-def test_a_run_that_ends_in_the_middle_loses_nothing_and_leaves_no_process(folder, undisturbed, served, cache_folder, how):
+def test_a_run_that_ends_in_the_middle_loses_nothing_and_leaves_no_process(
+    folder, undisturbed, served, cache_folder, how, prefect_database
+):
     note = cache_folder / "prefect" / "server.json"
-    noted = note.read_text()
+    told = note.read_text()
     note.unlink()
+    prefect_database(cache_folder / "prefect")
     process = start(folder, cache_folder)
     wait_for_results(cache_folder, 5, process)
     assert len(servers_of(cache_folder)) == 1
@@ -106,7 +110,7 @@ def test_a_run_that_ends_in_the_middle_loses_nothing_and_leaves_no_process(folde
     assert_no_server_is_left(cache_folder)
     before = committed(cache_folder)
     assert 5 <= len(before) < N_COMMITTED, "it ends before its work is done"
-    note.write_text(noted)
+    note.write_text(told)
     done = run(asked(folder), engine="embedded", on_error="raise")
     assert done.report.engine == "server"
     assert shown(done.values) == undisturbed
@@ -117,9 +121,12 @@ def test_a_run_that_ends_in_the_middle_loses_nothing_and_leaves_no_process(folde
     assert verify(Store(cache_folder), decode=True).is_sound
 
 
-def test_processes_at_once_compute_everything_once(folder, undisturbed, tmp_path):
+def test_processes_at_once_compute_everything_once(folder, undisturbed, tmp_path, prefect_database):
     cache = tmp_path / "cache"
-    processes = [start(folder, cache) for _ in range(int(os.environ.get("HEP_FLOWS_AT_ONCE", "2")))]
+    at_once = int(os.environ.get("HEP_FLOWS_AT_ONCE", "2"))
+    for i in range(at_once):
+        prefect_database(cache / "prefect", f"embedded-{i}.db")
+    processes = [start(folder, cache) for _ in range(at_once)]
     done = [finished(p) for p in processes]
     assert {d["values"] for d in done} == {undisturbed}
     assert {d["engine"] for d in done} == {"embedded"}
@@ -128,18 +135,18 @@ def test_processes_at_once_compute_everything_once(folder, undisturbed, tmp_path
     assert_no_server_is_left(cache)
 
 
-def test_a_server_that_dies_in_the_middle_costs_nothing_but_its_records(folder, undisturbed, cache_folder):
-    from hep_flows.orchestrate.server import EmbeddedServer, Server, _note
+def test_a_server_that_dies_in_the_middle_costs_nothing_but_its_records(folder, undisturbed, cache_folder, prefect_database):
+    from hep_flows.orchestrate.server import EmbeddedServer
 
+    prefect_database(cache_folder / "prefect")
     server = EmbeddedServer(str(cache_folder / "prefect"))
-    server.api_url()
-    _note(str(cache_folder / "prefect"), Server(server._process.pid, server._port))
+    noted(server, cache_folder)
     done = []
     running = threading.Thread(target=lambda: done.append(run(asked(folder), engine="embedded", on_error="raise")))
     running.start()
     while len(committed(cache_folder)) < 5 and running.is_alive():
         time.sleep(0.02)
-    server._process.kill()
+    server.process.kill()
     running.join(300)
     server.stop()
     assert done

@@ -18,6 +18,7 @@ from hep_flows import nanoaod_table, run
 from hep_flows.errors import OrchestrationError
 from hep_flows.orchestrate import server as servers
 from hep_flows.orchestrate.server import is_healthy
+from prefect_servers import end_prefect
 
 
 def command(cache, *words):
@@ -34,14 +35,16 @@ def command(cache, *words):
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory):
+def started(tmp_path_factory, prefect_database):
     """Start a server for a cache folder with the command; gives the folder, and what the command said."""
     cache = tmp_path_factory.mktemp("served") / "cache"
+    prefect_database(cache / "prefect", "server.db")
     before = command(cache, "status")
     assert before.returncode == 1, before.stdout + before.stderr
     done = command(cache, "start")
     assert done.returncode == 0, done.stderr
     yield cache, done.stdout
+    end_prefect()
     servers.stop(str(cache / "prefect"))
 
 
@@ -149,7 +152,7 @@ def test_a_note_of_a_server_that_died_is_harmless(files, cache_folder, monkeypat
     folder.mkdir(parents=True)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    servers._note(str(folder), servers.Server(gone.pid, 9))
+    (folder / "server.json").write_text(json.dumps({"pid": gone.pid, "port": 9}))
     done = run(fill(nanoaod_table(files), cut=56.0), on_error="raise")
     assert done.report.engine == "inline"
     assert not servers.stop(str(folder))

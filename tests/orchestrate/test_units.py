@@ -10,6 +10,7 @@ import pytest
 from jet_files import bits, everything, fill, inline, write
 
 from hep_flows import Histogram, nanoaod_table, run, user_func
+from hep_flows import plan as planned
 from hep_flows.execute import batches as batches_module
 from hep_flows.execute.batches import Batches, Keys
 from hep_flows.execute.machine import Limits
@@ -18,19 +19,16 @@ from hep_flows.execute.results import Results, open_store
 from hep_flows.orchestrate import units as units_module
 from hep_flows.orchestrate.flow import name_of
 from hep_flows.orchestrate.units import MOST_UNITS, Session, Wanted, closure, run_unit, units_of
-from hep_flows.planning.normalise import normalise
-from hep_flows.planning.plan import make_plan
 from hep_flows.plugins import installed
 from hep_flows.settings import read_settings
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import Store
-from hep_flows.verbs import _asked
 
 
 def divided(asked, **options):
     """Give the units of what is asked for, and the plan."""
     plugins = installed(())
-    plan = make_plan(normalise(_asked(asked, None)[0]), plugins)
+    plan = planned(asked).raw
     by_name = {p.name: p for p in plugins}
     results = Results(open_store(read_settings()))
     keys = Keys(plan)

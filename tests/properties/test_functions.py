@@ -28,7 +28,7 @@ EVENTS = tuple({"x": [{k: values[i] for k, (_, values) in KINDS.items()} for i i
 ITEMS = Record("x", {k: Member(item, optional=k == "m") for k, (item, _) in KINDS.items()})
 TABLE = Table(Record("event", {"x": Member(ITEMS, ("x",))}), EVENTS)
 
-OPTIONS = {"isin": (("values", (1, 2.0, 3)),), "round": (("decimals", 1),)}
+OPTIONS = {n: tuple([(o.name, o.example) for o in r.options]) for n, r in FUNCTIONS.items()} | {"isin": (("values", (1, 2.0, 3)),)}
 # Whole numbers to whole negative powers, and shifts by negative amounts, have no value in numpy.
 UNDEFINED = {"power", "left_shift", "right_shift"}
 ELEMENTWISE = [n for n, r in FUNCTIONS.items() if r.kind == "elementwise"]
@@ -53,7 +53,7 @@ def calls(name):
             args = [leaf("b"), *args[:2]]
         for last in [args[-1], build.literal(2), build.literal(1.5)][: 3 if n == 2 else 1]:
             try:
-                yield build.call(name, [*args[:-1], last], OPTIONS.get(name, ()))
+                yield build.call(name, [*args[:-1], last], OPTIONS[name])
             except LiteralError:
                 continue
 
@@ -75,8 +75,21 @@ def test_elementwise_function_agrees_for_all_kinds(name):
 @pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_reduction_agrees_for_all_kinds(name, kind):
-    per_event = build.call(name, [leaf(kind)])
+    per_event = build.call(name, [leaf(kind)], OPTIONS[name])
     optional = "?" if per_event.type.optional else ""
     assert agrees(per_event) == f"{optional}{per_event.type.item}"
     agrees(build.call("count" if name == "any" else "any", [per_event]))
-    agrees(build.call(name, [per_event]))
+    if FUNCTIONS[name].merge is not None:
+        agrees(build.call(name, [per_event]))
+
+
+@pytest.mark.parametrize("name", [n for n, r in FUNCTIONS.items() if r.kind == "list"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_function_of_lists_agrees_for_all_kinds(name, kind):
+    of_each = build.call(name, [leaf(kind)], OPTIONS[name])
+    agrees(of_each)
+    agrees(build.call("sum", [of_each]))
+    agrees(build.call("count", [of_each]))
+    if name == "argsort":
+        agrees(build.call(name, [leaf(kind)], (("descending", True),)))
+        agrees(build.gathered(leaf("f8"), of_each, 1))

@@ -29,13 +29,13 @@ TRIED = {
     "df": (".columns", ".head()", ".iloc[0]", ".loc[df.run > 3]", ".describe()", ".keys()"),
     "df.Jet": (".fields", ".sort_values('pt')", ".argmax()", ".query('pt > 30')", ".groupby('pt')"),
     "df.Jet.pt": (
-        ".astype('float32')",
+        ".nlargest(2)",
         ".fillna(0)",
         ".sort()",
         ".shape",
         ".to_numpy()",
         ".plot()",
-        ".median()",
+        ".skew()",
         ".flatten()",
     ),
     "df.run": (".abs()", ".apply(np.sqrt)", ".dtype", ".values", ".isna()", ".dropna()", ".compute()"),
@@ -241,11 +241,17 @@ MISTAKES = [
     *[f"np.{f}" for f in ("median(df.Jet.pt)", "quantile(df.Jet.pt, 0.5)", "argmax(df.Jet.pt)", "sort(df.Jet.pt)")],
     *[
         f"np.{f}"
-        for f in ("unique(df.Jet.pt)", "concatenate([df.run, df.npvs])", "interp(df.run, [0, 1], [0, 1])", "diff(df.Jet.pt)")
+        for f in ("unique(df.Jet.pt)", "concatenate([df.run, df.npvs])", "interp(df.run, df.run, [0, 1])", "diff(df.Jet.pt)")
     ],
     *[
         f"ak.{f}"
-        for f in ("count(df.Jet.pt)", "pad_none(df.Jet.pt, 2)", "sort(df.Jet.pt)", "combinations(df.Jet, 2)", "to_numpy(df.run)")
+        for f in (
+            "count(df.Jet.pt)",
+            "pad_none(df.Jet.pt, 2)",
+            "sort(df.Jet.pt, axis=0)",
+            "combinations(df.Jet, 2)",
+            "to_numpy(df.run)",
+        )
     ],
     "ak.Array(df.run)",
 ]

@@ -10,7 +10,8 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from hep_flows import render
+from hep_flows import nanoaod_table, render
+from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.record.aliases import define_alias
 from hep_flows.record.callables import curry
 
@@ -196,3 +197,21 @@ def test_recording_calls_no_user_function(df: DataFrame) -> None:
         return x / 0
 
     assert str(render(fails(df.Jet.pt) / 2).type.item) == "float64"
+
+
+FULL_NAMES = {
+    "leaf": (lambda d: d.Jet_pt[d.Jet_eta > 0], lambda d: d.Jet.pt[d.Jet.eta > 0]),
+    "value of the event": (lambda d: d[d.MET_pt > 30].MET_pt.Sum(), lambda d: d.MET.pt[d.MET.pt > 30].Sum()),
+    "leaf with a long name": (lambda d: d.Electron_genPartIdx, lambda d: d.Electron.genPartIdx),
+    "of selected events": (
+        lambda d: d[d.MET.pt > 30].Jet_pt / d[d.MET.pt > 30].Jet.eta,
+        lambda d: d[d.MET.pt > 30].Jet.pt / d[d.MET.pt > 30].Jet.eta,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FULL_NAMES)
+def test_the_full_name_of_a_branch_is_another_spelling(name, tmp_path):
+    table = nanoaod_table(str(sample_files(tmp_path, Recipe(events=50)).nanoaod))
+    full, short = (render(written(table)) for written in FULL_NAMES[name])
+    assert (full, full.type) == (short, short.type)

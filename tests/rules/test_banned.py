@@ -3,10 +3,10 @@
 import ast
 import re
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text()) for p in sorted((ROOT / "hep_flows").rglob("*.py"))}
 KEY_MODULES = {"hep_flows/expr/key.py", "hep_flows/planning/keys.py"}
 MODULES_THAT_RUN_CODE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 
@@ -26,9 +26,16 @@ MODULES_THAT_EXECUTE = {
 }
 
 
-def _offenders(is_banned: Callable[[ast.AST], bool], names: Iterable[str] = SOURCES) -> list[str]:
+@cache
+def sources() -> dict[str, ast.Module]:
+    return {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text()) for p in sorted((ROOT / "hep_flows").rglob("*.py"))}
+
+
+def _offenders(is_banned: Callable[[ast.AST], bool], names: Iterable[str] | None = None) -> list[str]:
     """Give file:line of every node for which it is true."""
-    return [f"{name}:{n.lineno}" for name in names for n in ast.walk(SOURCES[name]) if is_banned(n)]
+    return [
+        f"{name}:{n.lineno}" for name in (sources() if names is None else names) for n in ast.walk(sources()[name]) if is_banned(n)
+    ]
 
 
 def _calls(node: ast.AST, functions: set[str]) -> bool:
@@ -62,12 +69,12 @@ def test_no_module_reads_formats_that_can_run_code():
 
 def test_the_environment_is_read_in_settings_only():
     assert not _offenders(
-        lambda n: isinstance(n, ast.Attribute) and n.attr in {"environ", "getenv"}, set(SOURCES) - {"hep_flows/settings.py"}
+        lambda n: isinstance(n, ast.Attribute) and n.attr in {"environ", "getenv"}, set(sources()) - {"hep_flows/settings.py"}
     )
 
 
 def test_keys_do_not_depend_on_the_process():
-    present = KEY_MODULES & set(SOURCES)
+    present = KEY_MODULES & set(sources())
     assert "hep_flows/expr/key.py" in present
     assert not _offenders(lambda n: _calls(n, {"hash", "id", "repr", "str"}), sorted(present))
 
@@ -78,13 +85,15 @@ def test_errors_are_caught_by_name():
 
 def test_public_functions_and_classes_say_what_they_give():
     kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    public = [(name, n) for name, tree in SOURCES.items() for n in tree.body if isinstance(n, kinds) and not n.name.startswith("_")]
+    public = [
+        (name, n) for name, tree in sources().items() for n in tree.body if isinstance(n, kinds) and not n.name.startswith("_")
+    ]
     assert public
     assert not [f"{name}:{n.name}" for name, n in public if not ast.get_docstring(n)]
 
 
 def test_modules_say_what_they_are():
-    assert not [name for name, tree in SOURCES.items() if tree.body and not ast.get_docstring(tree)]
+    assert not [name for name, tree in sources().items() if tree.body and not ast.get_docstring(tree)]
 
 
 def test_no_file_names_a_place_of_one_machine():

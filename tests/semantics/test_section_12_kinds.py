@@ -11,7 +11,7 @@ import pytest
 import uproot
 
 from hep_flows import HepFlowsError, make_local, nanoaod_table
-from hep_flows.record.members import container_keys
+from hep_flows.record.references import container_keys
 from semantics.rows import Mistake, Row, table
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ def trip(array):
     return result.array
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(sta.constructors.arrays(dtypes=st.sampled_from([np.dtype(t) for t in NUMBERS + OTHERS])))
 def test_any_array_comes_back(same_array, array):
     same_array(array, trip(array))

@@ -153,7 +153,7 @@ def test_that_variances_are_unknown_is_remembered():
         assert back.variances() is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 9),
     st.floats(-1e12, 1e12),

@@ -56,10 +56,12 @@ def test_rows_follow_what_is_put_removed_used_and_pinned(filled, key):
     assert rows == rebuild(filled)
 
 
-def test_known_sidecars_are_not_opened_again(filled, monkeypatch):
+def test_known_sidecars_are_not_opened_again(filled, opened):
     rows = listed(filled)
-    monkeypatch.setattr("hep_flows.store.index.parse", None)
+    assert any(p.endswith(".json") for p in opened)
+    opened.clear()
     assert listed(filled) == rows
+    assert not any(p.endswith(".json") for p in opened)
 
 
 def test_a_deleted_index_is_made_again(filled):

@@ -10,6 +10,7 @@ import hist
 import numpy as np
 import pytest
 
+from calls import n_calls
 from hep_flows.contract import Columns, HistogramResult, Scalar
 from hep_flows.errors import StoreError
 from hep_flows.store.about import Provenance
@@ -141,21 +142,19 @@ def test_a_folder_without_permission_is_read_only(store, key, monkeypatch):
         locked.put(key("b"), Scalar(1))
 
 
-def test_memory_gives_results_without_reading_them_again(store, key, monkeypatch):
+def test_memory_gives_results_without_reading_them_again(store, key):
     store.put(key("a"), Columns(array := ak.Array([[1, 2], []])))
-    monkeypatch.setattr("hep_flows.store.store._decoded", None)
     back = store.get(key("a")).array
     assert back.layout is array.layout
 
 
 def test_memory_is_bounded_and_drops_the_oldest(tmp_path, key):
     store = Store(tmp_path, memory_bytes=300_000)
-    for word in "abc":
-        store.put(key(word), Columns(ak.Array(np.zeros(15_000))))
-    store.put(key("too big"), Columns(ak.Array(np.zeros(50_000))))
-    assert store._memory.nbytes <= 300_000
-    assert set(store._memory._entries) == {key("b").hex(), key("c").hex()}
-    assert all(store.get(key(w)) is not None for w in ("a", "b", "c", "too big"))
+    arrays = {word: ak.Array(np.zeros(50_000 if word == "too big" else 15_000)) for word in ("a", "b", "c", "too big")}
+    for word, array in arrays.items():
+        store.put(key(word), Columns(array))
+    in_memory = [w for w in ("b", "c", "too big", "a") if store.get(key(w)).array.layout is arrays[w].layout]
+    assert in_memory == ["b", "c"]
 
 
 def test_memory_follows_what_another_process_does(store, key):
@@ -227,6 +226,5 @@ def test_looking_up_many_keys_is_fast(store, key):
         with open(store.folder.sidecar(name)) as file, open(store.folder.sidecar(other), "w") as copy:
             copy.write(file.read().replace(name, other))
     keys = [key(str(n)) for n in range(2100)]
-    start = time.process_time()
     assert len(store.has(keys)) == 2000
-    assert time.process_time() - start < 0.5  # a quarter of it on an idle machine
+    assert n_calls(lambda: store.has(keys)) < 60 * len(keys)

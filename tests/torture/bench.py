@@ -54,6 +54,7 @@ class Project:
     tools: str = TOOLS
     runs: int = 0
     how: dict[str, object] = field(default_factory=lambda: {"workers": 2, "chunk_events": 25})
+    environment: dict[str, str] = field(default_factory=dict)
     more_plugins: list[EntryPoint] = field(default_factory=list)
 
     @classmethod
@@ -98,7 +99,8 @@ class Project:
         open_store.store_of.cache_clear()
         os.environ["HEP_FLOWS_CACHE"] = str(self.cache) if store else "off"
         found = [*entry_points(group=plugins.GROUP), *self.more_plugins]
-        with warnings.catch_warnings(), mock.patch.object(plugins, "entry_points", return_value=found):
+        installed = mock.patch.object(plugins, "entry_points", return_value=found)
+        with warnings.catch_warnings(), installed, mock.patch.dict(os.environ, self.environment):
             warnings.simplefilter("ignore")
             asked = self.loaded().analysis([str(f) for f in self.files])
             values, computed = {}, {}

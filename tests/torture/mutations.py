@@ -210,6 +210,16 @@ MUTATIONS = [
     Mutation("read by ServiceX", _by_servicex, NOTHING),
     Mutation("another engine", _how(engine="embedded"), NOTHING),
     Mutation("other workers", _how(workers=5), NOTHING),
+    Mutation("other memory", lambda p: p.environment.update(HEP_FLOWS_MEMORY="256MB"), NOTHING),
+    Mutation(
+        "binning, with other workers and memory",
+        _both(
+            _edit("Reg(20, 0, 200", "Reg(25, 0, 200"),
+            _how(workers=1),
+            lambda p: p.environment.update(HEP_FLOWS_MEMORY="256MB"),
+        ),
+        {"histogram": [("hist", 3)]},
+    ),
     Mutation("other ranges at a time", _how(chunk_events=1000), NOTHING),
     Mutation(
         "binning, by another plug-in of the family",

@@ -22,7 +22,7 @@ from hep_flows.expr.walk import postorder, uses
 from hep_flows.plugins.awkward import reduce
 from hep_flows.plugins.awkward.functions import elementwise_call, repeated
 from hep_flows.plugins.awkward.needed import Output, leaves_of, needed_fields, output_of, path_of
-from hep_flows.plugins.awkward.reduce import reduced
+from hep_flows.plugins.awkward.reduce import list_of_each, reduced
 from hep_flows.plugins.awkward.values import (
     Argument,
     Constant,
@@ -336,6 +336,8 @@ class _Evaluation:
     def _of_items(self, node: Call) -> Argument:
         if isinstance(node.function, str) and FUNCTIONS[node.function].kind == "reduce":
             return self._reduce(node, node.function)
+        if isinstance(node.function, str) and FUNCTIONS[node.function].kind == "list":
+            return self._of_list(node, node.function)
         if node.function == "record":
             return self._record(node)
         arguments = [self.values[a.key] for a in node.args]
@@ -356,8 +358,13 @@ class _Evaluation:
             merge = FUNCTIONS[name].merge
             assert merge is not None
             return Constant(merge([reduce.part(name, of)]))
-        data, valid = reduced(name, of.axes[-1], of.data, of.valid, node.type.item)
+        data, valid = reduced(name, of.axes[-1], of.data, of.valid, node.type.item, dict(node.options))
         return Value(of.frame, of.axes[:-1], data, valid)
+
+    def _of_list(self, node: Call, name: str) -> Value:
+        of = self._of(node.args[0])
+        lists, data, valid = list_of_each(name, of.axes[-1], of.data, of.valid, node.type.item, dict(node.options))
+        return Value(of.frame, (*of.axes[:-1], lists), data, valid)
 
     def _pick(self, node: Call) -> Argument:
         of = self._of(node.args[0])

@@ -106,6 +106,39 @@ def member_of(items: Any, values: Sequence[Any]) -> Any:
     return found
 
 
+def _interp(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str, Any]) -> Any:
+    return np.interp(np.asarray(operands[0], dtype=dtype), options["xp"], options["fp"])
+
+
+def _searchsorted(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str, Any]) -> Any:  # noqa: ARG001
+    return np.searchsorted(np.asarray(options["edges"]), operands[0], side=options["side"])
+
+
+def _nan_to_num(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str, Any]) -> Any:
+    return np.nan_to_num(
+        np.asarray(operands[0], dtype=dtype), nan=options["nan"], posinf=options["posinf"], neginf=options["neginf"]
+    )
+
+
+def _astype(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str, Any]) -> Any:  # noqa: ARG001
+    """Give the numbers in another kind; what an integer cannot hold would be another number on every machine."""
+    data = np.asarray(operands[0])
+    if dtype.kind in "iu" and data.dtype.kind in "iuf":
+        limits = np.iinfo(dtype)
+        # As floats, the limits of 64 bits are not exact: the upper one is the first number that does not fit.
+        fits = (
+            (data > limits.min - 1.0) & (data < limits.max + 1.0)
+            if data.dtype.kind == "f"
+            else (data >= limits.min) & (data <= limits.max)
+        )
+        if dtype.itemsize == 8 and data.dtype.kind == "f" and dtype.kind == "i":
+            fits |= data == limits.min
+        if not np.all(fits):
+            odd = data[~fits][0] if np.ndim(data) else data
+            raise ValueError(f"{odd} does not fit into {dtype}")
+    return data.astype(dtype)
+
+
 def _delta_phi(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str, Any]) -> Any:  # noqa: ARG001
     first, second = [np.asarray(o, dtype=dtype) for o in operands]
     return wrapped(first - second)
@@ -143,6 +176,10 @@ KERNELS: Mapping[str, Callable[[Sequence[Any], np.dtype[Any], Mapping[str, Any]]
     "round": _round,
     "where": _where_flat,
     "isin": _isin,
+    "interp": _interp,
+    "searchsorted": _searchsorted,
+    "nan_to_num": _nan_to_num,
+    "astype": _astype,
     "delta_phi": _delta_phi,
     "delta_r": _delta_r,
 }
@@ -370,7 +407,7 @@ def _computed(node: Call, arguments: Aligned) -> tuple[Any, Mask | None]:
     if isinstance(function, UserFunction) and (function.body is not None or not is_known(function)):
         return _on_present(node, operands, valid, size), valid
     # The data of missing items mean nothing, and an integer power of nothing may be refused.
-    if valid is not None and function == "power":
+    if valid is not None and function in {"power", "astype"}:
         return _on_present(node, operands, valid, size), valid
     return _plain(node, operands), valid
 

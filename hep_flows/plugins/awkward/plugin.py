@@ -145,9 +145,9 @@ def _has_kernel(name: str) -> bool:
         return FUNCTIONS[name].kind != "histogram"
     from hep_flows.plugins.awkward.functions import KERNELS as OF_ITEMS
     from hep_flows.plugins.awkward.reduce import KERNELS as OF_LISTS
-    from hep_flows.plugins.awkward.reduce import PARTS
+    from hep_flows.plugins.awkward.reduce import LIST_KERNELS, PARTS
 
-    return name in OF_ITEMS or (name in OF_LISTS and (name in PARTS or FUNCTIONS[name].merge is None))
+    return name in OF_ITEMS or name in LIST_KERNELS or (name in OF_LISTS and (name in PARTS or FUNCTIONS[name].merge is None))
 
 
 def _kind_of_table(node: Expr) -> str:

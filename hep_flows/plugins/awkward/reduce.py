@@ -1,4 +1,4 @@
-"""Aggregates over the innermost lists, one result for each.
+"""Functions of the innermost lists: aggregates with one result for each, and functions with a list for each.
 
 Missing items are skipped, except that ``count`` counts entries. An empty list gives count and sum 0, product 1, any false, all
 true, and no maximum, minimum or mean. Floats add up one after the other in 64 bits. A NaN counts as missing in the maximum and the
@@ -25,24 +25,35 @@ if TYPE_CHECKING:
     from hep_flows.expr.types import Item
     from hep_flows.plugins.awkward.values import Mask, Value
 
-    Kernel = Callable[[Lists, Any, Mask | None], tuple[NDArray[Any], Mask | None]]
+    Kernel = Callable[..., tuple[NDArray[Any], Mask | None]]
+    ListKernel = Callable[..., tuple[Lists, NDArray[Any], Mask | None]]
     Part = Callable[[Value, Any], Any]
 
 
-def reduced(name: str, lists: Lists, data: Any, valid: Mask | None, item: Item) -> tuple[NDArray[Any], Mask | None]:
+def reduced(
+    name: str, lists: Lists, data: Any, valid: Mask | None, item: Item, options: Mapping[str, Any]
+) -> tuple[NDArray[Any], Mask | None]:
     """Give one item for each list, in exactly the type of the item, and where it is valid (None: everywhere)."""
-    found, present = KERNELS[name](lists, data, valid)
+    found, present = KERNELS[name](lists, data, valid, **options)
     return found.astype(dtype_of(item), copy=False), present
 
 
-def of_present(kernel: Callable[[Lists, Any], NDArray[Any]], *, on_empty: bool) -> Kernel:
+def list_of_each(
+    name: str, lists: Lists, data: Any, valid: Mask | None, item: Item, options: Mapping[str, Any]
+) -> tuple[Lists, NDArray[Any], Mask | None]:
+    """Give a list for each list: the new lists, their items in exactly the type of the item, and where they are valid."""
+    new, found, there = LIST_KERNELS[name](lists, data, valid, **options)
+    return new, found.astype(dtype_of(item), copy=False), None if there is None or there.all() else there
+
+
+def of_present(kernel: Callable[..., NDArray[Any]], *, on_empty: bool) -> Kernel:
     """Give the kernel of what is there; without a value ``on_empty``, an empty list has no result."""
 
-    def reduce(lists: Lists, data: Any, valid: Mask | None) -> tuple[NDArray[Any], Mask | None]:
+    def reduce(lists: Lists, data: Any, valid: Mask | None, **options: Any) -> tuple[NDArray[Any], Mask | None]:
         if valid is not None and not valid.all():
             lists, data = kept_lists(lists, valid), data[valid]
         filled = None if on_empty else lists.counts > 0
-        return kernel(lists, data), None if filled is None or filled.all() else filled
+        return kernel(lists, data, **options), None if filled is None or filled.all() else filled
 
     return reduce
 
@@ -69,7 +80,7 @@ def _folded(name: str, lists: Lists, data: NDArray[Any]) -> NDArray[Any]:
     if data.dtype == np.bool_:
         return _n_true(lists, data) if name == "sum" else _truth("all", lists, data)
     if name == "sum" and data.dtype.kind == "f":
-        return np.bincount(lists.parents, weights=data, minlength=len(lists.starts))  # it adds one weight after the other
+        data = data.astype(np.float64, copy=False)  # awkward adds the items of a list one after the other, in their own width
     if data.dtype == np.float16:
         data = data.astype(np.float32)
     return np.asarray(getattr(ak, name)(_nested(lists, data), axis=1))
@@ -108,13 +119,96 @@ def _variance(lists: Lists, data: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.bincount(lists.parents, distance * distance, size) / lists.counts)
 
 
+def ordered(data: NDArray[Any], valid: Mask | None) -> Mask:
+    """Say which items have a place in an order: what is missing has none, nor what is no number."""
+    there = np.ones(len(data), dtype=np.bool_) if valid is None else valid
+    return there & ~np.isnan(data) if data.dtype.kind == "f" else there
+
+
+def _median(lists: Lists, data: NDArray[Any]) -> NDArray[Any]:
+    """Give the middle of each list, or the mean of the two in the middle."""
+    if not len(data):
+        return np.zeros(len(lists.counts))
+    values = _sorted(lists, data)
+    last = np.maximum(lists.counts - 1, 0)
+    starts = np.minimum(lists.starts, len(values) - 1)
+    return _or_nan((values[starts + last // 2] + values[starts + (last + 1) // 2]) / 2, lists, data)
+
+
+def _quantile(lists: Lists, data: NDArray[Any], q: float) -> NDArray[Any]:
+    """Give numpy's linear quantile of each list: between two entries, on the line through both."""
+    if not len(data):
+        return np.zeros(len(lists.counts))
+    values = _sorted(lists, data)
+    place = q * np.maximum(lists.counts - 1, 0)
+    below = np.floor(place).astype(np.int64)
+    starts, part = np.minimum(lists.starts, len(values) - 1), place - below
+    low, high = values[starts + below], values[np.minimum(starts + below + 1, len(values) - 1)]
+    high = np.where(part > 0, high, low)
+    # From the nearer of the two, so that it is exact at both ends.
+    return _or_nan(np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part)), lists, data)
+
+
+def _sorted(lists: Lists, data: NDArray[Any]) -> NDArray[Any]:
+    return data[np.lexsort((data, lists.parents))].astype(np.float64, copy=False)
+
+
+def _or_nan(found: NDArray[Any], lists: Lists, data: NDArray[Any]) -> NDArray[Any]:
+    """Give no number for a list in which one is none."""
+    return np.where(_truth("any", lists, np.isnan(data)), np.nan, found) if data.dtype.kind == "f" else found
+
+
+def _running_sum(lists: Lists, data: NDArray[Any], valid: Mask | None) -> tuple[Lists, NDArray[Any], Mask | None]:
+    """Add up each list in the order of its entries, in 64 bits: all first entries, all second ones, and so on."""
+    total: NDArray[Any] = data.astype(np.float64 if data.dtype.kind == "f" else np.uint64 if data.dtype.kind == "u" else np.int64)
+    if valid is not None:
+        total[~valid] = 0
+    if total.dtype.kind != "f":
+        before = np.concatenate([np.zeros(1, total.dtype), np.cumsum(total)])
+        return lists, before[1:] - before[lists.starts][lists.parents], valid
+    longer = np.flatnonzero(lists.counts > 1)
+    place = 1
+    while len(longer):
+        at = lists.starts[longer] + place
+        total[at] += total[at - 1]
+        place += 1
+        longer = longer[lists.counts[longer] > place]
+    return lists, total, valid
+
+
+def _rank(lists: Lists, data: NDArray[Any], valid: Mask | None) -> tuple[Lists, NDArray[Any], Mask | None]:
+    usable = ordered(data, valid)
+    found = np.empty(len(data), dtype=np.int64)
+    found[np.lexsort((data, ~usable, lists.parents))] = lists.positions
+    return lists, found, usable
+
+
+def _unique(lists: Lists, data: NDArray[Any], valid: Mask | None) -> tuple[Lists, NDArray[Any], Mask | None]:
+    if valid is not None:
+        lists, data = kept_lists(lists, valid), data[valid]
+    order = np.lexsort((data, lists.parents))
+    values, parents = data[order], lists.parents
+    new = np.ones(len(values), dtype=np.bool_)
+    same = values[1:] == values[:-1]
+    if values.dtype.kind == "f":
+        same |= np.isnan(values[1:]) & np.isnan(values[:-1])
+    new[1:] = ~same | (parents[1:] != parents[:-1])
+    return kept_lists(lists, new), values[new], None
+
+
+def _order(lists: Lists, data: NDArray[Any], valid: Mask | None, *, descending: bool) -> tuple[Lists, NDArray[Any], Mask | None]:
+    usable = ordered(data, valid)
+    # The rank among all distinct numbers can be turned round, whatever its kind; equal ones stay as they come.
+    _, key = np.unique(data, return_inverse=True)
+    order = np.lexsort((-key if descending else key, ~usable, lists.parents))
+    return lists, lists.positions[order], None
+
+
 def _position(name: str) -> Kernel:
     """Give the place of the first of the largest or smallest numbers of each list; what is no number has no place in any order."""
 
     def reduce(lists: Lists, data: Any, valid: Mask | None) -> tuple[NDArray[Any], Mask | None]:
-        usable = np.ones(len(data), dtype=np.bool_) if valid is None else valid
-        if data.dtype.kind == "f":
-            usable = usable & ~np.isnan(data)
+        usable = ordered(data, valid)
         best = _extreme(name, kept_lists(lists, usable), data[usable])
         places = np.flatnonzero(usable & (data == best[lists.parents]))[::-1]
         found = np.full(len(lists.counts), -1, dtype=np.int64)
@@ -138,10 +232,20 @@ KERNELS: Mapping[str, Kernel] = {
     "max": _of_known(partial(_extreme, "max")),
     "min": _of_known(partial(_extreme, "min")),
     "mean": of_present(_mean, on_empty=False),
+    "median": of_present(_median, on_empty=False),
+    "quantile": of_present(_quantile, on_empty=False),
     "var": of_present(_variance, on_empty=False),
     "std": of_present(lambda lists, data: np.sqrt(_variance(lists, data)), on_empty=False),
     "argmax": _position("max"),
     "argmin": _position("min"),
+}
+
+LIST_KERNELS: Mapping[str, ListKernel] = {
+    "cumsum": _running_sum,
+    "rank": _rank,
+    "index": lambda lists, data, valid: (lists, lists.positions, None),  # noqa: ARG005
+    "unique": _unique,
+    "argsort": _order,
 }
 
 
@@ -172,7 +276,7 @@ def part(name: str, value: Value, before: Any = None, *, more: bool = False) -> 
     more : bool
         Whether another slice of the range follows.
     """
-    if name in _OF_ALL:  # its second step needs the mean of the whole range
+    if name in OF_ALL:  # its second step needs the mean of the whole range
         entries = np.asarray(_present(value), dtype=np.float64)
         entries = entries if before is None else np.concatenate([before, entries])
         return entries if more else _moments(entries)
@@ -277,10 +381,7 @@ def _best(largest: bool) -> Part:  # noqa: FBT001
     def part_of(value: Value, before: Any) -> tuple[int, int | None, Any]:
         n_before, place_before, best_before = before or (0, None, None)
         data = value.data
-        usable = np.ones(len(data), dtype=np.bool_) if value.valid is None else value.valid
-        if data.dtype.kind == "f":
-            usable = usable & ~np.isnan(data)
-        places = np.flatnonzero(usable)
+        places = np.flatnonzero(ordered(data, value.valid))
         n_items = n_before + len(data)
         if not len(places):
             return n_items, place_before, best_before
@@ -293,7 +394,7 @@ def _best(largest: bool) -> Part:  # noqa: FBT001
     return part_of
 
 
-_OF_ALL = frozenset({"std", "var"})
+OF_ALL = frozenset({"std", "var"})
 PARTS: Mapping[str, Part] = {
     "count": lambda value, before: value.n_items + (before or 0),
     "sum": _sum,

@@ -524,6 +524,8 @@ class Builder:
                     return self.list(node.over, (), loops)
                 loop = Loop(node.over.type.axes[1], node.level)
                 return self.list(node.body, own[1:], _with(loops, loop, own[0]))
+            case Call(function=str(name)) if FUNCTIONS[name].new_axis:
+                raise Refused(f"the query language has no {name}")
             case Call():
                 longest = next(a for a in node.args if len(a.type.axes) > at)
                 return self.list(longest, own, loops)

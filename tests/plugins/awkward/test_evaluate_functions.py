@@ -20,7 +20,7 @@ from plugins.awkward.memory_events import DS, Events, call, leaf, literal, task_
 
 EVENTS = Events(60, seed=3)
 PT, ETA, N, SMALL, GOOD = (leaf("Jet", n) for n in ("pt", "eta", "n", "small", "good"))
-SPECIAL = {"round", "isin", "where", "is_none", "fill_none", "delta_r", "delta_phi"}
+SPECIAL = {"where", "is_none", "fill_none", "delta_r", "delta_phi"} | {n for n, f in FUNCTIONS.items() if f.options}
 OF_INTEGERS = {"left_shift", "right_shift", "gcd", "lcm"}
 OF_BITS = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
 NOT_OF_BOOLS = {"negative", "positive", "sign", "reciprocal"}

@@ -287,7 +287,7 @@ class TestChains:
         assert [x.sum(flow=True) for x in (a, b, c)] == [0, 400, 800]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 500), st.integers(1, 4), st.sampled_from(["text", "grows", "variable", "both"]))
 def test_partitions_and_threads_do_not_matter(chunk_events, workers, kind):
     df = tiny_table()

@@ -153,7 +153,7 @@ def test_values_that_are_not_finite_are_outside_of_given_bins(options):
     assert_same(filled(np.histogram(tiny_table().x, **options), events=ak.Array({"x": values})), np.histogram(values, **options))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.floats(-1e6, 1e6, width=32), max_size=40),
     st.integers(1, 12),

@@ -780,7 +780,11 @@ class Walk:
                 below = self.list(node.args[0], own, loops)
                 return sliced(below, node, self.variable(node, own, loops).text) if _at(node) == at else below
             case Call():
-                if isinstance(node.function, str) and FUNCTIONS[node.function].kind == "structure" and node.function != "record":
+                if (
+                    isinstance(node.function, str)
+                    and FUNCTIONS[node.function].kind in {"structure", "list"}
+                    and node.function != "record"
+                ):
                     raise Refused(f"the query language has no list that {node.function} gives")
                 longest = next(a for a in node.args if len(a.type.axes) > at)
                 return self.list(longest, own, loops)

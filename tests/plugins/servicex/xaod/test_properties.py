@@ -85,7 +85,7 @@ def test_what_is_labelled_compiles_and_is_equal(df, proof):
     dataset = render(df)
     n_sent = 0
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES < 100)
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES < 100)
     @given(drawn(dataset))
     def check(found):
         nonlocal n_sent
