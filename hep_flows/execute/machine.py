@@ -256,6 +256,24 @@ class Machine:
             total += self.weights[name]
         return total
 
+    def check_unchanged(self, batch: Batch) -> None:
+        """Look at a local file again after it was read, and before anything that was read from it is stored or given.
+
+        Raises
+        ------
+        SourceError
+            When it does not hold what it held when its table was made.
+        """
+        from hep_flows.sources.known_files import KnownFiles
+
+        if batch.whole is None or not batch.events or KnownFiles(self.results).holds(batch.dataset, batch.whole.file_number):
+            return
+        raise SourceError(
+            f"{batch.file} changed while it was read",
+            why="what was read belongs neither to what it held nor to what it holds now",
+            do="make the table again when nothing writes to the file any more",
+        )
+
     def put(self, task: Task, batch: Batch | None, result: Result, seconds: float) -> str:
         """Store the result of a task, merged or on one batch; gives why it could not be stored, empty when it was."""
         key = task.key if batch is None else self.keys.of_batch(task, batch)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from hep_flows.contract import Columns, HistogramResult, Scalar
-from hep_flows.errors import HepFlowsError, TaskError
+from hep_flows.errors import HepFlowsError, TaskError, visible
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.text import one_line
 from hep_flows.expr.types import Histogram
@@ -326,8 +326,8 @@ class RunReport:
         lines = [f"{self.events:,} events in {self.partitions} partitions, {self.seconds:.2f} s"]
         lines += [f"  {s.plugin:12s} {s.seconds:8.3f} s  {len(s.tasks)} tasks" for s in self.stages]
         lines.append(f"  {'merging':12s} {sum(self.merging.values()):8.3f} s")
-        lines += [f"  {_state(row):24s} {row.plugin:10s} {row.label}" for row in self.tasks]
-        lines += [f"  {row.state}: {row.reason}" for row in self.tasks if row.state == "failed"]
+        lines += [f"  {_state(row):24s} {row.plugin:10s} {visible(row.label)}" for row in self.tasks]
+        lines += [f"  {row.state}: {visible(row.reason)}" for row in self.tasks if row.state == "failed"]
         return "\n".join(lines)
 
     @property

@@ -167,6 +167,7 @@ class StreamRun:
         assert isinstance(found, dict)
         try:
             results = checked(stage, found, RunContext(partition=partition))
+            self.machine.check_unchanged(batch)
         except HepFlowsError as error:
             self.errors[batch.number] = error
             return

@@ -425,6 +425,7 @@ class BatchRun:
                 if self._is_enough(parts):
                     self._complete = len(self.done.ranges) == len(ranges)
                     break
+        self.machine.check_unchanged(self.batch)
         for task in tasks:
             if task.key in parts:
                 self._keep(task, parts.pop(task.key), spent[task.key])

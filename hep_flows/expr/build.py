@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hep_flows.errors import AxisError, FieldError, LiteralError, MixedFilesError, Where, did_you_mean
+from hep_flows.errors import AxisError, FieldError, LiteralError, MixedFilesError, Where, did_you_mean, visible
 from hep_flows.expr.axes import aligned, element, merged_loops, misaligned, outside, part, view, within
 from hep_flows.expr.functions import FUNCTIONS, Function, UserFunction, unit_of_result
 from hep_flows.expr.key import digest
@@ -125,7 +125,7 @@ def dataset(  # noqa: PLR0913 - what a table is made of
     """Give a table of events with its schema."""
     key = digest("axis of events", kind.rpartition(":")[2], content, tree, *((collections,) if collections else ()))
     events = Axis(key, "event", key)
-    return Dataset(kind, content, tree, files, name, collections, type=Type(record, (events,)))
+    return Dataset(kind, content, tree, files, visible(name), collections, type=Type(record, (events,)))
 
 
 def field(of: Expr, name: str, where: Where = None, default: Default | None = None) -> Field:
