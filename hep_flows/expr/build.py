@@ -353,7 +353,7 @@ def _reduce(row: Function, of: Expr, options: tuple[tuple[str, Constant], ...], 
         )
     if isinstance(t.item, Record) and not row.lists_only:
         raise LiteralError(f"{title} of {t.item.name} objects has no meaning", where=where, do=f"take it of a leaf: X.pt.{title}()")
-    while isinstance(of, Call) and of.function == "with" and row.name == "count":
+    while isinstance(of, Call) and of.function == "replace" and row.name == "count":
         of = of.args[0]  # The same elements: there are as many.
     assert row.item is not None
     try:
@@ -531,7 +531,7 @@ def replaced(of: Expr, names: Sequence[str], values: Sequence[Expr], hidden: Seq
     item = Record(record.name, replaced_members(record.members, new, hidden), record.model, record.doc)
     loops = merged_loops([t.loops, *[v.type.loops for v in values]])
     options: tuple[tuple[str, Constant], ...] = (("names", tuple(names)), ("hidden", tuple(hidden)))
-    return Call("with", (of, *values), options, type=Type(item, t.axes, loops, t.optional, t.unit), where=where)
+    return Call("replace", (of, *values), options, type=Type(item, t.axes, loops, t.optional, t.unit), where=where)
 
 
 def flattened(of: Expr, where: Where = None) -> Call:

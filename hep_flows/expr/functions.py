@@ -657,7 +657,7 @@ def _others() -> list[Function]:
         Function("gather", "structure", (2, 2), missing="made"),
         Function("referring", "structure", (1, 1)),
         Function("record", "structure", (1, 10_000)),
-        Function("with", "structure", (2, 10_000)),
+        Function("replace", "structure", (2, 10_000)),
         Function("flatten", "structure", (1, 1), awkward=("flatten",)),
         Function("histogram", "histogram", (0, 0)),
         Function("fill", "histogram", (2, 2)),

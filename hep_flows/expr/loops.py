@@ -124,7 +124,7 @@ def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: PLR091
             return build.record(options["names"], inputs, node.where, n_axes)  # type: ignore[arg-type]
         case "referring":
             return build.referring(inputs[0], node.where)
-        case "with":
+        case "replace":
             return build.replaced(inputs[0], options["names"], inputs[1:], options["hidden"], node.where)  # type: ignore[arg-type]
         case "flatten":
             return build.flattened(inputs[0], node.where)
@@ -141,7 +141,7 @@ def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: PLR091
 # the leaves that are used are ever read, and a column that was defined before a filter is selected by it, never computed again.
 
 # These choose among elements and leave their members as they are; ``with`` keeps the elements.
-_CARRIES = frozenset({"pick", "slice", "gather", "flatten", "with"})
+_CARRIES = frozenset({"pick", "slice", "gather", "flatten", "replace"})
 
 
 def below(node: Expr) -> Expr | None:
@@ -186,7 +186,7 @@ def select(of: Expr, found: Callable[[Expr], Expr | bool | None]) -> Expr | None
 
 def is_with(node: Expr) -> TypeGuard[Call]:
     """Say whether a node replaces members of its elements."""
-    return isinstance(node, Call) and node.function == "with"
+    return isinstance(node, Call) and node.function == "replace"
 
 
 def names_with(node: Expr) -> tuple[str, ...]:

@@ -311,7 +311,7 @@ def _structure(node: Call, name: str) -> Spelling:
             return Spelling(ATOM, (first, "[", (node.args[1], LOOSE), "]"))
         case "record":
             return _record(node)
-        case "with":
+        case "replace":
             names = node.option("names")
             assert isinstance(names, tuple)
             named = [(f"{', ' if i else ''}{n!s}=", (v, LOOSE)) for i, (n, v) in enumerate(zip(names, node.args[1:], strict=True))]

@@ -315,7 +315,7 @@ def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Cons
             return build.record([_text(n) for n in names], args, where, n_axes)
         case "referring":
             return build.referring(args[0], where)
-        case "with":
+        case "replace":
             names, hidden = options["names"], options["hidden"]
             if not isinstance(names, tuple) or not isinstance(hidden, tuple):
                 raise TypeError("the names of replaced members are tuples")

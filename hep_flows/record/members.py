@@ -249,7 +249,7 @@ def path_of(of: Expr) -> tuple[str, ...]:
                 of = of.of
             case Map():
                 of = of.body
-            case Call() if of.args and of.function in ("pick", "slice", "gather", "flatten", "with"):
+            case Call() if of.args and of.function in ("pick", "slice", "gather", "flatten", "replace"):
                 of = of.args[0]
             case _:
                 return tuple(reversed(names))

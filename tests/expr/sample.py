@@ -173,7 +173,7 @@ def expressions():
         "record": build.record(("pt", "eta"), (pt, eta)),
         "pair": build.record(("0", "1"), (pt, eta)),
         "flatten": build.flattened(leaf("Jet.tracks")),
-        "with": build.replaced(jets, ("pt", "new"), (call("multiply", pt, 2.0), hard), ("eta",)),
+        "replace": build.replaced(jets, ("pt", "new"), (call("multiply", pt, 2.0), hard), ("eta",)),
         "with of a view": build.filtered(build.replaced(jets, ("pt",), (eta,)), hard, 1),
         "referring": build.referring(leaf("Jet.id")),
         "histogram": empty,

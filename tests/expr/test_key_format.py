@@ -154,7 +154,7 @@ def call_axes(node):  # noqa: PLR0911
             at = options["at"]
             first = of[1] if len(of[1]) >= at else of[0][:at]
             return [*first, *[chosen(a, "gather", of[0][at][0], key(node.args[1])) for a in of[0][at + 1 :]]]
-        case "with":
+        case "replace":
             return of[0]
         case "referring":
             below = digest("referring", key(node.args[0]))

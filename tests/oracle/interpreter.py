@@ -90,7 +90,7 @@ class _Reader:
         match node.function:
             case "record":
                 return dict(zip(node.option("names"), [self.number(a) for a in node.args], strict=True))
-            case "with":
+            case "replace":
                 return _replaced(node, *[self.number(a) for a in node.args])
             case "pick":
                 return picked(self.whole(node.args[0]), node.option("index"))
@@ -168,7 +168,7 @@ class _Reader:
                 return self._gather(node, i, env)
             case "flatten":
                 return deep(self.value(first, i, env), depth - 2, flattened)
-            case "with":
+            case "replace":
                 return self._broadcast(node, i, env, lambda *parts: _replaced(node, *parts), own_axes_only=True)
             case "referring":
                 return deep(self.value(first, i, env), depth - 1, referring)

@@ -53,9 +53,9 @@ ROWS = [
         lambda r: [
             wide_sum(r.sm["Jet_pt"], axis=1),
             ak.sum(r.sm["Muon_charge"], axis=1),
-            ak.sum(r.tt["Jet_nConstituents"], axis=1),
+            ak.sum(ak.values_astype(r.tt["Jet_nConstituents"], "int32"), axis=1),
             ak.sum(r.tt["GenPart_pdgId"], axis=1),
-            ak.sum(r.sm["Jet_puId"], axis=1),
+            ak.sum(ak.values_astype(r.sm["Jet_puId"], "int32"), axis=1),
         ],
         rel=1e-6,
     ),

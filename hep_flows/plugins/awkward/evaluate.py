@@ -319,7 +319,7 @@ class _Evaluation:
                 of = self._of(node.args[0])
                 lists, places = referring(of.axes[-1], of.data, of.valid)
                 return Value(of.frame, (*of.axes, lists), places)
-            case "with":
+            case "replace":
                 # Only the structure is kept: the members are put together at the end.
                 whole = self.values[node.args[0].key]
                 return self._frames.lifted(whole, self._frame(node)) if isinstance(whole, Value) else whole
