@@ -52,13 +52,32 @@ def _no_test_writes_to_the_users_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture
+def environment(monkeypatch) -> Callable[..., None]:
+    """Give a function that sets variables of the environment until the test ends; None takes one away."""
+
+    def change(**values: object) -> None:
+        for name, value in values.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, str(value))
+
+    return change
+
+
+@pytest.fixture
+def work_in(monkeypatch) -> Callable[[str | Path], None]:
+    """Give a function that makes a folder the current one until the test ends."""
+    return monkeypatch.chdir
+
+
 @pytest.fixture(autouse=True)
-def cache_folder(tmp_path_factory, monkeypatch) -> Path:
+def cache_folder(tmp_path_factory, environment) -> Path:
     """Give each test a cache of its own: no test sees the user's, or that of another test."""
     folder = tmp_path_factory.mktemp("cache") / "hep_flows"
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(folder))
-    for name in ("CACHE_LAYERS", "CACHE_LIMIT", "WORKERS", "CHUNK_EVENTS", "PLUGINS"):
-        monkeypatch.delenv(f"HEP_FLOWS_{name}", raising=False)
+    nothing = ("CACHE_LAYERS", "CACHE_LIMIT", "WORKERS", "CHUNK_EVENTS", "PLUGINS")
+    environment(HEP_FLOWS_CACHE=folder, **{f"HEP_FLOWS_{name}": None for name in nothing})
     return folder
 
 

@@ -81,15 +81,15 @@ def test_other_bins_are_filled_from_stored_columns(files):
 
 
 @pytest.mark.parametrize("how", ["off", "cold", "refill", "grown", "merged again"])
-def test_the_bits_do_not_depend_on_how_a_result_came_about(files, how, monkeypatch, cache_folder):
+def test_the_bits_do_not_depend_on_how_a_result_came_about(files, how, environment, cache_folder):
     def asked(some, bins=20):
         events = nanoaod_table(some)
         return [fill(events, bins), events.MET.pt.Sum(), (events.Jet.pt / 3).Sum().Sum(), events.Jet.pt * 0.1]
 
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+    environment(HEP_FLOWS_CACHE="off")
     want = make_local(asked(files), workers=1)
     if how != "off":
-        monkeypatch.setenv("HEP_FLOWS_CACHE", str(cache_folder))
+        environment(HEP_FLOWS_CACHE=cache_folder)
     if how == "refill":
         run(asked(files, bins=3))
     if how == "grown":
@@ -159,8 +159,8 @@ def test_refresh_computes_again_and_replaces(files, cache_folder):
     assert bits(again.values) == bits(first.values)
 
 
-def test_without_a_cache_nothing_is_written(files, monkeypatch, cache_folder):
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+def test_without_a_cache_nothing_is_written(files, environment, cache_folder):
+    environment(HEP_FLOWS_CACHE="off")
     assert run(nanoaod_table(files).Count()).values == 120
     assert not cache_folder.exists()
     assert "miss" not in str(plan(nanoaod_table(files).Count()))
@@ -178,18 +178,17 @@ def test_a_read_only_cache_is_read_and_not_written(files, monkeypatch, cache_fol
         assert "cannot be written: it belongs to another user" in done.report.tasks[1].reason
 
 
-def test_a_cache_that_is_a_file_is_told_of_and_nothing_is_lost(files, monkeypatch, tmp_path):
+def test_a_cache_that_is_a_file_is_told_of_and_nothing_is_lost(files, environment, tmp_path):
     (tmp_path / "file").write_text("mine")
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / "file"))
+    environment(HEP_FLOWS_CACHE=tmp_path / "file")
     with pytest.warns(ResultNotStored, match="cannot be written: it is no folder"):
         assert run(nanoaod_table(files).Count()).values > 0
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_what_a_team_has_is_not_computed_again(files, monkeypatch, tmp_path, cache_folder):
+def test_what_a_team_has_is_not_computed_again(files, environment, tmp_path, cache_folder):
     run(fill(nanoaod_table(files)))
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / "own"))
-    monkeypatch.setenv("HEP_FLOWS_CACHE_LAYERS", str(cache_folder))
+    environment(HEP_FLOWS_CACHE=tmp_path / "own", HEP_FLOWS_CACHE_LAYERS=cache_folder)
     done = run(fill(nanoaod_table(files), bins=5), on_error="raise")
     assert states(done) == [("awkward", "cached", 0, 3), ("hist", "computed", 3, 0)]
 
@@ -314,9 +313,9 @@ def test_plans_say_what_changed(files, tmp_path):
     assert "file 4 (more.root) was added" in text(fill(nanoaod_table(files)))
 
 
-def test_a_cache_that_cannot_be_written_costs_time_only(files, monkeypatch, tmp_path):
+def test_a_cache_that_cannot_be_written_costs_time_only(files, environment, tmp_path):
     (tmp_path / "a file").write_text("")
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / "a file" / "cache"))
+    environment(HEP_FLOWS_CACHE=tmp_path / "a file" / "cache")
     with pytest.warns(ResultNotStored, match="cannot be written"):
         done = run(nanoaod_table(files).MET.pt.Sum(), on_error="raise")
     assert done.report.tasks[0].state == "computed"

@@ -117,9 +117,9 @@ def test_columns_of_several_selections_of_events_are_a_request_each(grid):
 
 
 @pytest.mark.parametrize("cache", ["on", "off"])
-def test_a_dataset_is_whole_where_a_later_step_fails_too(grid, cache, monkeypatch):
+def test_a_dataset_is_whole_where_a_later_step_fails_too(grid, cache, environment):
     if cache == "off":
-        monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+        environment(HEP_FLOWS_CACHE="off")
 
     @user_func
     def broken(x: float) -> float:

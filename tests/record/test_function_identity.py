@@ -560,12 +560,12 @@ def test_an_installed_package_of_ones_own_counts_by_its_content(tmp_path, other,
     assert found[0] != found[1]
 
 
-def test_a_module_that_the_user_declares_pure_counts_by_its_version(tmp_path, other, monkeypatch):
+def test_a_module_that_the_user_declares_pure_counts_by_its_version(tmp_path, other, environment, monkeypatch):
     text = "class Thing:\n    @classmethod\n    def made(cls, x):\n        return cls()\n\n\ndef scaled(x):\n    return x\n"
     module = installed(other, "particles", text)
     both = "mine.scaled(x) + mine.Thing.made(x).width"
     assert "mine.scaled" in identity_with(tmp_path, monkeypatch, module, both)[1]
-    monkeypatch.setenv("HEP_FLOWS_PURE_MODULES", "other,particles")
+    environment(HEP_FLOWS_PURE_MODULES="other,particles")
     first, why = identity_with(tmp_path, monkeypatch, module, both)
     assert not why
     info = other / "particles-1.0.dist-info"

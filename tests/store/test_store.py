@@ -80,12 +80,12 @@ def test_a_removed_result_is_missing_at_once(store, key):
     assert key("a") not in store
 
 
-def test_the_folder_can_be_moved_and_named_relatively(tmp_path, monkeypatch, key):
-    monkeypatch.chdir(tmp_path)
+def test_the_folder_can_be_moved_and_named_relatively(tmp_path, work_in, key):
+    work_in(tmp_path)
     Store("cache").put(key("a"), Scalar(1))
     os.rename(tmp_path / "cache", tmp_path / "elsewhere")
     moved = Store("elsewhere")
-    monkeypatch.chdir("/")
+    work_in("/")
     assert moved.get(key("a")) == Scalar(1)
     shutil.copytree(tmp_path / "elsewhere", tmp_path / "copy")
     assert Store(tmp_path / "copy").get(key("a")) == Scalar(1)
