@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from pathlib import Path
 
@@ -12,12 +11,16 @@ import numpy as np
 import pytest
 import uproot
 
-from hep_flows import Histogram, make_local, nanoaod_table, plan, run, user_func
+from hep_flows import Histogram, make_local, nanoaod_table, plan, render, run, user_func
 from hep_flows.errors import SourceError, TaskError
-from hep_flows.execute import batches
 from hep_flows.execute import results as open_store
+from hep_flows.execute.batches import BATCH_EVENTS
 from hep_flows.execute.report import Missing
 from hep_flows.execute.results import ResultNotStored
+from hep_flows.execute.run import run_and_report
+from hep_flows.planning.plan import make_plan
+from hep_flows.plugins.awkward.plugin import AwkwardPlugin
+from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import DamagedResultWarning, Store
 
@@ -166,11 +169,11 @@ def test_without_a_cache_nothing_is_written(files, environment, cache_folder):
     assert "miss" not in str(plan(nanoaod_table(files).Count()))
 
 
-def test_a_read_only_cache_is_read_and_not_written(files, monkeypatch, cache_folder):
+def test_a_read_only_cache_is_read_and_not_written(files, of_somebody_else):
     events = nanoaod_table(files)
     run(events.Count())
     new_process()
-    monkeypatch.setattr(os, "geteuid", lambda: cache_folder.stat().st_uid + 1)
+    of_somebody_else()
     for _ in range(2):
         with pytest.warns(ResultNotStored, match="cannot be written: it belongs to another user"):
             done = run([events.Count(), events.MET.pt.Sum()], on_error="raise")
@@ -345,18 +348,25 @@ def test_a_file_that_is_listed_twice_counts_twice(files):
     assert (done.report.tasks[0].batches_computed, done.report.tasks[0].batches_cached) == (1, 1)
 
 
-def test_big_files_are_stored_in_ranges(tmp_path, monkeypatch):
-    monkeypatch.setattr(batches, "BATCH_EVENTS", 50)
+class NeverDivides(AwkwardPlugin):
+    def partitions(self, dataset, chunk_events):
+        raise AssertionError("the file is looked into, to divide it")
+
+
+def test_big_files_are_stored_in_ranges(tmp_path, cache_folder):
     path = tmp_path / "big.root"
+    half = BATCH_EVENTS // 2
     with uproot.recreate(path) as file:
-        file.mktree("Events", {"MET_pt": "float32"})
-        for i in range(20):
-            file["Events"].extend({"MET_pt": np.arange(10, dtype=np.float32) + 10 * i})
+        file.mktree("Events", {"MET_pt": "uint8"})
+        for i in range(7):
+            file["Events"].extend({"MET_pt": np.full(half, i, np.uint8)})
     events = nanoaod_table(str(path))
-    first = run([events.MET.pt, events.MET.pt.Sum()], chunk_events=20, on_error="raise")
-    assert first.values[0].to_list() == list(range(200))
+    first = run([events.MET.pt, events.MET.pt.Sum()], chunk_events=half // 2, on_error="raise")
+    assert np.array_equal(ak.to_numpy(first.values[0]), np.repeat(np.arange(7), half))
     assert [r.batches_computed for r in first.report.tasks] == [4, 4]
-    monkeypatch.setattr("hep_flows.sources.read.partitions", None)
     new_process()
-    done = run([events.MET.pt, events.MET.pt.Sum(), events.MET.pt.Max()], chunk_events=20, on_error="raise")
-    assert [r.state for r in done.report.tasks] == ["cached", "cached", "computed"]
+    asked = [events.MET.pt, events.MET.pt.Sum(), events.MET.pt.Max()]
+    plugins = [NeverDivides(), HistPlugin()]
+    made = make_plan(render(asked), plugins)
+    _, report = run_and_report(made, plugins, store=Store(cache_folder), chunk_events=half // 2)
+    assert [r.state for r in report.tasks] == ["cached", "cached", "computed"]

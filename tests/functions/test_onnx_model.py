@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -210,8 +209,8 @@ def test_a_wrong_call_is_an_error_when_it_is_recorded(events, file):
         score("a", events.Electron.pt, 1.0)
 
 
-def test_without_onnxruntime_the_error_says_what_to_install(file, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+def test_without_onnxruntime_the_error_says_what_to_install(file, modules):
+    modules(onnxruntime=None)
     with pytest.raises(LiteralError, match="needs onnxruntime") as caught:
         onnx_model(file)
     assert caught.value.do == "pip install hep-flows[onnx]"
