@@ -6,7 +6,7 @@ STAMP := $(VENV)/.setup.stamp
 EXTRAS := dev,isal,coffea
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fix check test torture run demo docs golden bench clean
+.PHONY: help setup fix check test torture run demo docs docs-site golden bench release clean
 
 help:
 	@echo "make run     the demo: the paper's two listings on a generated sample, with plans, yields and plots"
@@ -15,8 +15,10 @@ help:
 	@echo "make check   style, types, import contracts, dependencies"
 	@echo "make fix     format, and mend what can be mended"
 	@echo "make docs    the pictures of the documentation"
+	@echo "make docs-site  the documentation as a site, with the reference of the API, in site/"
 	@echo "make golden  write the golden files anew"
 	@echo "make bench   the benchmarks"
+	@echo "make release tag a version, from a clean main"
 	@echo "make clean   remove what was made here, the environment excepted"
 
 $(BIN)/python:
@@ -58,6 +60,13 @@ docs: setup
 	$(BIN)/hep-flows demo
 	cp demo-output/listing_1_physlite_plan.svg docs/images/plan.svg
 	cp demo-output/listing_2_physlite.png docs/images/resolution.png
+
+docs-site: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	$(BIN)/mkdocs build --strict --quiet
+
+release:
+	bash .ci/release
 
 golden: setup
 	HEP_FLOWS_GOLDEN=1 $(BIN)/python -m pytest -q tests/expr tests/record tests/rules tests/show tests/docs

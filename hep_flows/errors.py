@@ -48,7 +48,7 @@ class SourceLine:
     def text(self) -> str:
         """Give the line with a caret under the part that is meant."""
         source = linecache.getline(self.file, self.line).rstrip("\n")
-        name = self.file.rsplit("/", 1)[-1]
+        name = visible(self.file.rsplit("/", 1)[-1])
         head = f"  {name}:{self.line}   "
         if not source.strip():
             return head.rstrip()
@@ -115,11 +115,9 @@ class HepFlowsError(Exception):
     report: Any = None
 
     def __init__(self, what: str, *, where: Where = None, why: str = "", do: str = "") -> None:
-        super().__init__(what)
-        self.what = what
+        self.what, self.why, self.do = visible(what), visible(why), visible(do)
+        super().__init__(self.what)
         self.where = line_of(where)
-        self.why = why
-        self.do = do
 
     def __str__(self) -> str:
         """Lay the four parts out below each other, and what became of the run where it had several tasks."""
@@ -218,6 +216,18 @@ class StoreError(HepFlowsError):
 
 class OrchestrationError(HepFlowsError):
     """A Prefect server, an engine or a task runner that cannot be used."""
+
+
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """Give a text with everything spelled out that steers a terminal or changes the order of what is read.
+
+    Names come from files, filesets and caches of others. A newline or an escape sequence in one could pose as a line of ours, and a mark of
+    direction as another name.
+    """
+    return _HIDDEN.sub(lambda m: m[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 
 def with_article(value: object) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import HepFlowsError, SourceError, did_you_mean, with_article
 from hep_flows.expr.key import digest
+from hep_flows.settings import PREFIX, regular_file
 from hep_flows.sources.paths import DATASETS, LOCAL, TREES, Asked, collections_named, dataset_name, files_of, missing_tree_named
 
 if TYPE_CHECKING:
@@ -399,7 +400,11 @@ def _folder_entry(name: str, files: list[str]) -> Entry:
 # Read a fileset's file: JSON or YAML, compressed or not, as plain data -----------------------------------------------------------
 
 TEXT_ENDINGS = (".json", ".yaml", ".yml")
-MOST_BYTES = 512 * 1024 * 1024
+MOST_EXPANSION = 100  # names and paths of real filesets shrink to a tenth or a twentieth
+_ALWAYS = 64 * 1024
+
+
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 def is_text(path: Path) -> bool:
@@ -416,7 +421,7 @@ def read_text(path: Path) -> Any:
         When it is missing, damaged, too large, or says one name twice.
     """
     try:
-        text = _bytes(path).decode("utf-8")
+        text = _bytes(path).decode("utf-8-sig")
         return json.loads(text, object_pairs_hook=_once) if ".json" in path.suffixes else _yaml(text)
     except FileNotFoundError:
         raise SourceError(f"there is no fileset {path}") from None
@@ -430,10 +435,20 @@ def _unreadable(path: Path, error: BaseException) -> SourceError:
 
 
 def _bytes(path: Path) -> bytes:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        found = file.read(MOST_BYTES + 1)
-    if len(found) > MOST_BYTES:
-        raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+    from hep_flows.settings import read_settings
+
+    with regular_file(path) as file:
+        packed = os.fstat(file.fileno()).st_size
+        most, why = read_settings().fileset_limit, f"the setting fileset_limit, {PREFIX}FILESET_LIMIT"
+        if path.suffix != ".gz":
+            found = file.read(most + 1)
+        else:
+            if packed * MOST_EXPANSION < most:
+                most, why = max(packed * MOST_EXPANSION, _ALWAYS), f"{MOST_EXPANSION} times the {packed:,} of the compressed file"
+            with gzip.open(file) as unpacked:
+                found = unpacked.read(most + 1)
+    if len(found) > most:
+        raise ValueError(f"it has more than {most:,} bytes: {why}")
     return found
 
 
@@ -453,8 +468,8 @@ def _yaml(text: str) -> Any:
         """Makes plain data only, and takes no name twice."""
 
     def mapping(loader: Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-        written = [loader.construct_object(k, deep=True) for k, _ in node.value]
-        twice = [k for i, k in enumerate(written) if k in written[:i] and k != "<<"]
+        written = [loader.construct_object(k, deep=True) for k, _ in node.value if k.tag != _MERGE]
+        twice = [k for i, k in enumerate(written) if k in written[:i]]
         if twice:
             raise ValueError(f"{twice[0]!r} stands in it twice")
         return loader.construct_mapping(node, deep=True)

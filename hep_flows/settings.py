@@ -8,10 +8,13 @@ a large library could be loaded.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +39,21 @@ _UNITS = {
     "gib": 2**30,
     "tib": 2**40,
 }
+
+
+def regular_file(path: str | os.PathLike[str]) -> FileIO:
+    """Open a file to read: a pipe or a device in its place would keep the process waiting for ever.
+
+    Raises
+    ------
+    OSError
+        When it is none, or cannot be opened.
+    """
+    file = FileIO(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+    return file
 
 
 def environment() -> dict[str, str]:
@@ -102,6 +120,8 @@ class Settings:
         ``inline`` (no Prefect). Where nobody sets it, small work is done inline.
     direct_below : int
         How many bytes of local files count as small work, ``HEP_FLOWS_DIRECT_BELOW=500MB``; 0 where nothing does.
+    fileset_limit : int
+        How many bytes a fileset may have as text, ``HEP_FLOWS_FILESET_LIMIT=1GB``.
     plugins : tuple of str
         The plug-ins that may be used, ``HEP_FLOWS_PLUGINS=awkward,hist``; empty means all that are installed.
     pure_modules : tuple of str
@@ -118,6 +138,7 @@ class Settings:
     chunk_events: int = 200_000
     engine: str = "embedded"
     direct_below: int = 500_000_000
+    fileset_limit: int = 512_000_000
     plugins: tuple[str, ...] = ()
     pure_modules: tuple[str, ...] = ()
 
@@ -299,6 +320,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "chunk_events": 200_000,
     "engine": "inline",
     "direct_below": "500MB",
+    "fileset_limit": "1GB",
     "plugins": "awkward,hist",
 }
 _READ: Mapping[str, Callable[[Any], object]] = {
@@ -311,6 +333,7 @@ _READ: Mapping[str, Callable[[Any], object]] = {
     "chunk_events": _number(10**12),
     "engine": _one_of("embedded", "configured", "inline"),
     "direct_below": _bytes,
+    "fileset_limit": _bytes,
     "plugins": _names,
     "pure_modules": _names,
 }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hep_flows.analysis.result import Stored
-from hep_flows.errors import HepFlowsError, StoreError
+from hep_flows.errors import HepFlowsError, StoreError, visible
 from hep_flows.execute.report import Missing
 from hep_flows.expr.types import Record
 from hep_flows.store.commit import UNFINISHED, claimed, told_of_disk, whole_file, write_text
@@ -158,7 +158,12 @@ def error_texts(errors: Iterable[HepFlowsError]) -> list[str]:
 def _cells(row: TaskRow) -> tuple[str, ...]:
     batches = f"{row.batches_computed} of {row.batches}" if row.batches else ""
     label = row.label if len(row.label) <= _WIDEST else f"{row.label[: _WIDEST - 4]} ..."
-    return (row.dataset, row.plugin, row.state, f"{row.seconds:.2f}", f"{row.rows:,}", batches, label, row.reason)
+    return tuple(
+        [
+            visible(c)
+            for c in (row.dataset, row.plugin, row.state, f"{row.seconds:.2f}", f"{row.rows:,}", batches, label, row.reason)
+        ]
+    )
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

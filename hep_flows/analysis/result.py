@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hep_flows.errors import visible
 from hep_flows.execute.report import RunResult
 
 if TYPE_CHECKING:
@@ -43,10 +44,11 @@ class DatasetNote:
 
     def __str__(self) -> str:
         """Give one line."""
+        name = visible(self.name)
         if self.failed and not self.kind:
-            return f"{self.name}: {self.failed}"
+            return f"{name}: {self.failed}"
         reason = f" ({self.kind_reason})" if self.kind_reason else ""
-        return f"{self.name}: {self.kind}{reason}, {self.files} file{'' if self.files == 1 else 's'}{_colon(self.failed)}"
+        return f"{name}: {self.kind}{reason}, {self.files} file{'' if self.files == 1 else 's'}{_colon(self.failed)}"
 
 
 def _colon(text: str) -> str:

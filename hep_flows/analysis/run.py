@@ -94,12 +94,14 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     from hep_flows.orchestrate.run import asked_engine, check_task_runner
     from hep_flows.settings import Settings, explained_settings
     from hep_flows.sources.paths import missing_tree_named
+    from hep_flows.verbs import check_no_run_within_a_run
 
     if on_error not in ("keep", "raise"):
         raise LiteralError(
             f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site(), do="write on_error='raise', or leave it out"
         )
     given = {"workers": workers, "chunk_events": chunk_events, "engine": engine}
+    check_no_run_within_a_run(user_site())
     check_task_runner(task_runner, user_site())
     explained = explained_settings(user_site(), **{k: v for k, v in given.items() if v is not None})
     settings = Settings(**{s.name: s.value for s in explained})

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from hep_flows.errors import visible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -108,7 +110,7 @@ def _say_plan(prepared: Prepared, rows: Sequence[PlanRow]) -> None:
     widths = [max([len(f"{getattr(r, c)}") for r in rows], default=0) for c in ("dataset", "plugin")]
     for row in rows[:MOST_ROWS]:
         why = f"  ({row.why})" if row.why else ""
-        typer.echo(f"  {row.state:4s}  {row.dataset:{widths[0]}s}  {row.plugin:{widths[1]}s}  {row.label}{why}")
+        typer.echo(visible(f"  {row.state:4s}  {row.dataset:{widths[0]}s}  {row.plugin:{widths[1]}s}  {row.label}{why}"))
     if len(rows) > MOST_ROWS:
         typer.echo(f"  ... and {len(rows) - MOST_ROWS:,} more; --json prints all")
     missing = [r for r in rows if r.state == "miss"]
@@ -129,7 +131,7 @@ def _say(done: AnalysisResult, out: Path) -> None:
     typer.echo(f"{computed:,} tasks computed, {found:,} found in the cache ({done.report.engine})")
     for row in done.report.tasks:
         if row.state == "failed":
-            typer.echo(f"failed: {row.dataset}: {row.label + ': ' if row.label else ''}{row.reason}", err=True)
+            typer.echo(visible(f"failed: {row.dataset}: {row.label + ': ' if row.label else ''}{row.reason}"), err=True)
     texts = error_texts(done.report.errors)
     for text in texts[:MOST_ERRORS]:
         typer.echo(text, err=True)
@@ -165,12 +167,13 @@ def _lines() -> Callable[[Step], None]:
         if step.events_done >= step.events:
             with lock:
                 again = f", round {step.round} of {step.rounds}" if step.rounds > 1 else ""
-                typer.echo(f"{step.table}: {step.events_done:,} events{again}", err=True)
+                typer.echo(visible(f"{step.table}: {step.events_done:,} events{again}"), err=True)
 
     return told
 
 
 def _bars(display: object) -> Callable[[Step], None]:
+    from rich.markup import escape
     from rich.progress import Progress
 
     assert isinstance(display, Progress)
@@ -179,7 +182,7 @@ def _bars(display: object) -> Callable[[Step], None]:
     def told(step: Step) -> None:
         with lock:
             if step.table not in bars:
-                bars[step.table] = display.add_task(step.table, total=step.events)
+                bars[step.table] = display.add_task(escape(visible(step.table)), total=step.events)
             display.update(bars[step.table], completed=step.events_done, total=step.events)
             if step.events_done >= step.events:
                 display.update(bars[step.table], visible=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hep_flows.errors import RecordError, StoreError, did_you_mean
+from hep_flows.errors import RecordError, StoreError, did_you_mean, visible
 from hep_flows.execute.history import NEVER, changed_libraries, computed_because, replaced_by
 from hep_flows.execute.results import Results
 from hep_flows.plugins import installed
@@ -115,7 +115,7 @@ def verify(
             f"removed {report.leftovers.files:,} files that interrupted runs had left ({shown_size(report.leftovers.nbytes)})"
         )
     for damage in report.damaged:
-        typer.echo(f"damaged: {damage.key}: {damage.reason}")
+        typer.echo(visible(f"damaged: {damage.key}: {damage.reason}"))
     if not report.is_sound:
         raise typer.Exit(1)
 
@@ -217,7 +217,7 @@ def _row(r: Row) -> dict[str, object]:
 
 def _about(r: Row) -> str:
     parts: Sequence[str] = [str(r.about.get(name, "")) for name in ("plugin", "dataset", "name")]
-    return "  ".join([p for p in parts if p])
+    return visible("  ".join([p for p in parts if p]))
 
 
 def _age(used: float) -> str:
@@ -254,7 +254,7 @@ def explained(store: Store, key: str) -> str:
     versions = ", ".join([f"{n} {v}" for n, v in (about.get("versions") or {}).items()])
     lines += [f"  written with {versions}", "    (versions of libraries are not part of the key)"]
     lines += [f"    {text}" for text in changed_libraries(about.get("versions") or {})]
-    return "\n".join(lines)
+    return "\n".join([visible(line) for line in lines])
 
 
 def _since(store: Store, task: str, about: Mapping[str, Any]) -> list[str]:

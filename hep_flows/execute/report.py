@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from hep_flows.contract import Columns, HistogramResult, Scalar
-from hep_flows.errors import HepFlowsError, TaskError
+from hep_flows.errors import HepFlowsError, TaskError, visible
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.text import one_line
 from hep_flows.expr.types import Histogram
@@ -19,7 +19,7 @@ from hep_flows.store.commit import save_text
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hep_flows.contract import Key, Plan, Result, Task
     from hep_flows.execute.batches import Batch
@@ -307,6 +307,8 @@ class RunReport:
     engine, engine_why, engine_url : str
         Who ran it: ``inline`` (this process alone), ``embedded``, ``server`` or ``configured`` (Prefect); why it was that one, and the
         address of the Prefect API.
+    functions : mapping of str to str
+        With what the users' functions were called, by name: ``arrays``, ``single values``, ``one list per call`` or ``jagged arrays``.
     """
 
     seconds: float
@@ -320,14 +322,16 @@ class RunReport:
     engine: str = "inline"
     engine_why: str = ""
     engine_url: str = ""
+    functions: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Give short tables: where the time went, and what became of each task."""
         lines = [f"{self.events:,} events in {self.partitions} partitions, {self.seconds:.2f} s"]
         lines += [f"  {s.plugin:12s} {s.seconds:8.3f} s  {len(s.tasks)} tasks" for s in self.stages]
         lines.append(f"  {'merging':12s} {sum(self.merging.values()):8.3f} s")
-        lines += [f"  {_state(row):24s} {row.plugin:10s} {row.label}" for row in self.tasks]
-        lines += [f"  {row.state}: {row.reason}" for row in self.tasks if row.state == "failed"]
+        lines += [f"  {_state(row):24s} {row.plugin:10s} {visible(row.label)}" for row in self.tasks]
+        lines += [f"  {row.state}: {visible(row.reason)}" for row in self.tasks if row.state == "failed"]
+        lines += [f"  {name} was called with {how}" for name, how in self.functions.items()]
         return "\n".join(lines)
 
     @property
@@ -341,6 +345,8 @@ class RunReport:
         head: dict[str, Any] = {"seconds": self.seconds, "events": self.events, "partitions": self.partitions}
         head["complete"] = not self.errors
         head |= {"engine": self.engine, "engine_why": self.engine_why}
+        if self.functions:
+            head["functions"] = dict(self.functions)
         return head | {"tasks": [row.as_json() for row in self.tasks]}
 
     def save(self, path: str | os.PathLike[str]) -> None:

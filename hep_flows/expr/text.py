@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from hep_flows.errors import visible
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Histogram, Loop
@@ -100,6 +101,11 @@ class Spelling:
 
     strength: int
     parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        """Spell out what names of files hold and no text should: whatever is shown of an expression comes from here."""
+        if any(isinstance(p, str) and not p.isprintable() for p in self.parts):
+            object.__setattr__(self, "parts", tuple([visible(p) if isinstance(p, str) else p for p in self.parts]))
 
     def inputs(self) -> list[Expr]:
         """Give the nodes that stand in it, in order."""
@@ -376,7 +382,7 @@ def _table_lines(expr: Expr, names: dict[bytes, str]) -> list[str]:
     for node in postorder(expr):
         if isinstance(node, Dataset):
             count = len(node.content)
-            tree = f", tree {node.tree}" if node.tree else ""
+            tree = f", tree {visible(node.tree)}" if node.tree else ""
             lines.append(f"{names[node.key]}: {node.name}, {node.kind}, {count} file{'' if count == 1 else 's'}{tree}")
     return lines
 

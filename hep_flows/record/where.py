@@ -56,6 +56,16 @@ def asking_library() -> str:
     return ""
 
 
+def is_within_a_run() -> bool:
+    """Say whether a plug-in of ours called the code that runs now: the body of a user's function."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("hep_flows.plugins."):
+            return True
+        frame = frame.f_back
+    return False
+
+
 @lru_cache(maxsize=4096)
 def _is_library(file: str, module: str) -> bool:
     """Say whether code is that of a library: installed, or of Python, and nothing in it comes from this package.

@@ -13,6 +13,7 @@ import shutil
 import socket
 import time
 import uuid
+import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -145,9 +146,10 @@ def _into_place(folder: Folder, name: str, parts: tuple[str, str], step: Callabl
     shelf = folder.shelf(name)
     is_new = not os.path.isdir(shelf)
     os.makedirs(shelf, exist_ok=True)
-    with suppress(FileNotFoundError):
-        os.unlink(folder.sidecar(name))  # the old one does not belong to the new object
+    if _removed(folder.sidecar(name)):  # the old one does not belong to the new object
         step("old sidecar removed")
+    if os.path.isdir(folder.object(name)):
+        _removed(folder.object(name))
     os.replace(parts[0], folder.object(name))
     step("object renamed")
     os.replace(parts[1], folder.sidecar(name))
@@ -155,6 +157,17 @@ def _into_place(folder: Folder, name: str, parts: tuple[str, str], step: Callabl
     for place in (shelf, folder.objects) if is_new else (shelf,):
         _sync_folder(place)
     step("folder synced")
+
+
+def _removed(path: str) -> bool:
+    """Remove a file, or a folder that stands where a file should; gives whether there was one."""
+    with suppress(FileNotFoundError):
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+        return True
+    return False
 
 
 def _temporaries(folder: Folder, name: str) -> tuple[str, str]:
@@ -191,8 +204,7 @@ def _sync_folder(path: str) -> None:
 def remove(folder: Folder, name: str) -> None:
     """Remove the result of a key, the sidecar first; the caller holds the claim."""
     for path in (folder.sidecar(name), folder.object(name)):
-        with suppress(FileNotFoundError):
-            os.unlink(path)
+        _removed(path)
 
 
 @contextmanager
@@ -339,7 +351,25 @@ def _free(root: str) -> str:
 # One writer per key: an exclusive lock on a file, which the operating system releases when its holder dies -----------------------
 
 FIRST_WAIT_S = 0.002
+TELL_AFTER_S = 5.0
 LONGEST_WAIT_S = 0.1
+
+
+class WaitingForResult(UserWarning):
+    """Another process computes what is needed here, and takes some time; it may have been stopped."""
+
+
+def _holder_of(path: str) -> str:
+    """Say who holds a lock, and whether that process is stopped; empty where the system does not tell."""
+    with suppress(OSError, ValueError, IndexError):
+        about = os.stat(path)
+        place = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
+        with open("/proc/locks", encoding="ascii", errors="replace") as locks:
+            pid = next(int(line.split()[4]) for line in locks if place in line.split() and "->" not in line)
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            state = file.read().rpartition(")")[2].split()[0]
+        return f"process {pid}" + (f", which is stopped (kill -CONT {pid} lets it go on)," if state in "Tt" else "")
+    return ""
 
 
 @contextmanager
@@ -382,7 +412,7 @@ def claimed_if_free(path: str) -> Iterator[bool]:
 
 def _wait_for(path: str, timeout_s: float | None, cancelled: Callable[[], bool] | None) -> tuple[int, bool]:
     end = None if timeout_s is None else time.monotonic() + timeout_s
-    pause, waited = FIRST_WAIT_S, False
+    pause, waited, tell_at = FIRST_WAIT_S, False, time.monotonic() + TELL_AFTER_S
     while (descriptor := _try(path)) is None:
         waited = True
         if cancelled is not None and cancelled():
@@ -393,6 +423,11 @@ def _wait_for(path: str, timeout_s: float | None, cancelled: Callable[[], bool] 
                 why=f"it holds {path}",
                 do="wait longer, or end that process: its lock goes with it",
             )
+        if time.monotonic() >= tell_at:
+            tell_at = float("inf")
+            state = _holder_of(path)
+            line = f"waiting for a result that {state or 'another process'} computes ({path})"
+            warnings.warn(line, WaitingForResult, stacklevel=2)
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_WAIT_S)
     return descriptor, waited

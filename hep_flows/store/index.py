@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import StoreError
+from hep_flows.settings import regular_file
 from hep_flows.store.about import parse
 from hep_flows.store.commit import told_of_disk, write_text
 from hep_flows.store.paths import is_key_name, key_name
@@ -149,7 +150,7 @@ def entries(folder: Folder) -> Iterator[os.DirEntry[str]]:
 
 
 def _row(folder: Folder, name: str, stamp: tuple[int, int]) -> Row | None:
-    with suppress(*SIDECAR_FAULTS), open(folder.sidecar(name), "rb") as file:
+    with suppress(*SIDECAR_FAULTS), regular_file(folder.sidecar(name)) as file:
         s = parse(file.read(), name)
         return Row(s.key, s.kind, s.type, s.rows, s.nbytes, s.created, dict(s.about), stamp=stamp)
     return None

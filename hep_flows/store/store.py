@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.contract import Columns, HistogramResult, Scalar
 from hep_flows.errors import StoreError
+from hep_flows.settings import regular_file
 from hep_flows.store.about import Sidecar, parse
 from hep_flows.store.paths import Folder, key_name, why_read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from io import FileIO
 
     from hep_flows.contract import Result
     from hep_flows.store.about import Provenance
@@ -364,15 +366,17 @@ class Store:
         return result
 
     def _verify(self, path: str, sidecar: Sidecar, stamp: tuple[int, ...]) -> None:
-        """Check size and, once in this process and for this file, the checksum."""
+        """Check size and, once in this process and for this file, the checksum, and the key in the footer of what is not read from there."""
         if stamp in self._verified:
             return
-        with open(path, "rb") as file:
+        with regular_file(path) as file:
             n_bytes = os.fstat(file.fileno()).st_size
             if n_bytes != sidecar.nbytes:
                 raise ValueError(f"it has {n_bytes} bytes instead of {sidecar.nbytes}")
             if file_digest(file, "sha256").hexdigest() != sidecar.sha256:
                 raise ValueError("its checksum is wrong")
+            if sidecar.inline is not None:
+                check_footer(file, n_bytes, sidecar.key)
         self._verified.add(stamp)
 
 
@@ -390,8 +394,23 @@ def _decoded(folder: Folder, sidecar: Sidecar) -> Result:
     return read_parquet(folder.object(sidecar.key), sidecar.key)
 
 
+def check_footer(file: FileIO, n_bytes: int, key: str) -> None:
+    """Check that the footer of a Parquet file is that of a key; no Parquet library is needed for that.
+
+    Raises
+    ------
+    ValueError
+        When it is another one's.
+    """
+    file.seek(max(0, n_bytes - 8))
+    length = int.from_bytes(file.read(4), "little")
+    file.seek(max(0, n_bytes - 8 - length))
+    if f'"key": "{key}"'.encode() not in file.read(min(length, n_bytes)):
+        raise ValueError("its footer is that of another key")
+
+
 def _content(path: str) -> bytes:
-    with open(path, "rb", buffering=0) as file:
+    with regular_file(path) as file:
         return file.read()
 
 
@@ -427,11 +446,11 @@ def read_fact(store: Store, name: bytes) -> Any:
     for folder in (store.folder, *store.layers):
         with suppress(OSError, ValueError, RecursionError):
             path = _path(folder.root, name)
-            if os.stat(path).st_size <= MOST_BYTES:
-                with open(path, "rb") as file:
-                    head, _, text = file.read().partition(b"\n")
-                if head == _head(name, text):
-                    return json.loads(text)
+            with regular_file(path) as file:
+                found = file.read() if os.fstat(file.fileno()).st_size <= MOST_BYTES else b""
+            head, _, text = found.partition(b"\n")
+            if head == _head(name, text):
+                return json.loads(text)
     return None
 
 

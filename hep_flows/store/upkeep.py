@@ -10,11 +10,12 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import RecordError, StoreError
+from hep_flows.settings import regular_file
 from hep_flows.store.about import Sidecar, parse
 from hep_flows.store.commit import claimed_if_free, remove
 from hep_flows.store.index import entries, listed, sidecars
 from hep_flows.store.paths import is_key_name, key_name
-from hep_flows.store.store import DAMAGE
+from hep_flows.store.store import DAMAGE, check_footer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -299,14 +300,15 @@ def verify(
 
 
 def _check(folder: Folder, name: str, *, decode: bool) -> int:
-    with open(folder.sidecar(name), "rb") as file:
+    with regular_file(folder.sidecar(name)) as file:
         sidecar = parse(file.read(), name)
-    with open(folder.object(name), "rb") as file:
+    with regular_file(folder.object(name)) as file:
         n_bytes = os.fstat(file.fileno()).st_size
         if n_bytes != sidecar.nbytes:
             raise ValueError(f"it has {n_bytes} bytes instead of {sidecar.nbytes}")
         if file_digest(file, "sha256").hexdigest() != sidecar.sha256:
             raise ValueError("its checksum is wrong")
+        check_footer(file, n_bytes, sidecar.key)
     if decode:
         _decode(folder, sidecar)
     return sidecar.nbytes

@@ -203,7 +203,7 @@ def test_a_fraction_is_no_whole_number(events, plain):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("electron-sf", "did you mean 'electron-sf 1'"),
+        ("electron-fs 1", "did you mean 'electron-sf 1'"),
         ("", "7 corrections, and none was named"),
         ("zzz", "it has electron-sf 1, reso"),
     ],

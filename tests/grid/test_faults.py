@@ -15,7 +15,7 @@ from hep_flows.errors import HepFlowsError
 from hep_flows.execute.report import Missing
 from hep_flows.plugins.servicex.addresses import RemoteSettings
 from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
-from plugins.servicex.remote_runs import looked_again
+from plugins.servicex.remote_runs import looked_again, requests_stand_still
 
 TRANSFORMATION = "/servicex/transformation"
 
@@ -93,15 +93,18 @@ LASTING = [
     ),
     ((RequestFault("Canceled", after_files=4),), [4, 5], ["it was cancelled at the server"], {}),
     ((RequestFault("Fatal", times=ALWAYS),), EVERY, ["Fatal", "log: "], {}),
-    ((RequestFault("hangs", times=ALWAYS),), EVERY, ["nothing has changed for", "Running"], {"stall_s": 1.0}),
+    ((RequestFault("hangs", times=ALWAYS),), EVERY, ["nothing has changed for", "Running"], {"stall_s": 60}),
 ]
 
 
 @pytest.mark.parametrize(("faults", "lost", "words", "settings"), LASTING, ids=["files", "Canceled", "Fatal", "hangs"])
-def test_a_fault_that_lasts_is_an_error_with_its_reason_and_a_rerun_asks_for_what_was_lost(grid, faults, lost, words, settings):
+def test_a_fault_that_lasts_is_an_error_with_its_reason_and_a_rerun_asks_for_what_was_lost(
+    grid, faults, lost, words, settings, clock
+):
     grid.set_up(attempts=2, **settings)
     grid.sim.fail(*faults)
-    done = run_in_time(analysis(grid.table()))
+    with requests_stand_still(clock, grid.sim, "Running", 61, times=2) if settings else nullcontext():
+        done = run_in_time(analysis(grid.table()))
     assert not done.is_complete
     assert all(isinstance(v, Missing) for v in done.values.values()), done.values
     for row in done.report.tasks:
@@ -142,10 +145,12 @@ DATASETS_THAT_FAIL = [
 
 
 @pytest.mark.parametrize(("fault", "words"), DATASETS_THAT_FAIL, ids=lambda p: getattr(p, "kind", None))
-def test_a_part_of_a_dataset_is_never_taken_for_all_of_it(grid, fault, words):
-    grid.set_up(attempts=2, **({"stall_s": 1.0} if "look-up" in fault.kind else {}))
+def test_a_part_of_a_dataset_is_never_taken_for_all_of_it(grid, fault, words, clock):
+    stands_still = "look-up" in fault.kind
+    grid.set_up(attempts=2, **({"stall_s": 60} if stands_still else {}))
     grid.sim.fail(fault)
-    done = run_in_time(analysis(grid.table(DATASET)))
+    with requests_stand_still(clock, grid.sim, "Lookup", 61, times=2) if stands_still else nullcontext():
+        done = run_in_time(analysis(grid.table(DATASET)))
     assert all(isinstance(v, Missing) for v in done.values.values()), done.values
     reasons = "\n".join([r.reason for r in done.report.tasks if r.state == "failed"])
     for word in [DATASET, "request ", *words]:
@@ -212,12 +217,12 @@ def test_a_code_generator_that_the_server_lacks_is_named_beside_those_that_it_ha
 
 
 def test_a_deadline_ends_everything_and_keeps_what_came(grid, clock, cache_folder):
-    grid.set_up(deadline_s=100)
+    grid.set_up(deadline_s=600)
     grid.sim.fail(FileFault("held", "*part3*"))
-    with clock.skips(100, when=lambda: n_delivered(cache_folder) == 5):
+    with clock.skips(600, when=lambda: n_delivered(cache_folder) == 5):
         done = run_in_time(analysis(grid.table()))
     reasons = "\n".join([r.reason for r in done.report.tasks])
-    assert "no result within 100 s: 1 of 6 missing" in reasons
+    assert "no result within 600 s: 1 of 6 missing" in reasons
     assert len(grid.sim.cancelled()) == 1
     grid.sim.let_go()
     check(run_in_time(analysis(grid.table())).values, grid.store)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hep_flows"
-FILES, SINGLE_READERS = 140, 25
+FILES, SINGLE_READERS = 140, 26
 BUDGETS = {
     "": 90,
     "analysis": 950,
@@ -21,7 +21,7 @@ BUDGETS = {
     "execute": 2280,
     "expr": 2490,
     "filesets": 430,
-    "functions": 1130,
+    "functions": 1430,  # random numbers, and what a body reaches
     "in_order": 80,
     "orchestrate": 1560,
     "planning": 540,
@@ -33,7 +33,7 @@ BUDGETS = {
     "store": 1730,
     "tables": 220,
     "testing": 1070,
-    "verbs": 170,
+    "verbs": 190,  # whole events say which leaves they come without
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -90,6 +90,16 @@ def looked_again(sim: Simulator, since: Callable[[], bool]) -> Callable[[], bool
         return bool(begun) and looks() >= begun[0] + 3
 
     return is_so
+
+
+@contextmanager
+def requests_stand_still(clock: Clock, sim: Simulator, status: str, seconds: float, times: int) -> Iterator[None]:
+    """Let time pass for each of so many requests in turn, once it has a status and the client has seen it."""
+    with ExitStack() as held:
+        for n in range(times):
+            reached = looked_again(sim, since=lambda n=n: list(sim.statuses().values())[n:] == [status])
+            held.enter_context(clock.skips(seconds, when=reached))
+        yield
 
 
 class Holding(Simulator):

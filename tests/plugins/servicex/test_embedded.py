@@ -77,7 +77,7 @@ def test_files_are_worked_on_side_by_side_and_come_in_order(file, tmp_path):
     with uproot.recreate(other) as opened:
         write(opened, 3)
     pair = threading.Barrier(2)  # each file waits until another one is begun with
-    found = delivered(QUERY, [file, other, "nothing.root", file], tmp_path, workers=2, slot=Slot(lambda: pair.wait(20)))
+    found = delivered(QUERY, [file, other, "nothing.root", file], tmp_path, workers=2, slot=Slot(lambda: pair.wait(120)))
     assert [len(f.columns["a"]) if isinstance(f, Delivered) else f.file for f in found] == [5, 3, "nothing.root", 5]
 
 
