@@ -244,7 +244,7 @@ class Function:
     spelled : str
         The name in texts alone, where it is another.
     strength : int
-        How strongly an operator binds in texts, more than a comparison; see `hep_flows.expr.spelling`.
+        How strongly an operator binds in texts, more than a comparison; see `hep_flows.expr.text`.
     method : str
         The method of an expression that records it.
     synonyms : tuple of str

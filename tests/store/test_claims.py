@@ -19,7 +19,7 @@ from hep_flows.store.store import Store
 COMPUTE = """
 import sys, time
 from pathlib import Path
-from hep_flows.plugin import Scalar
+from hep_flows.contract import Scalar
 from hep_flows.store.store import Store
 root, me = sys.argv[1:]
 store = Store(root)
