@@ -182,6 +182,8 @@ def leaf_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
             return known
         if isinstance(node, Call) and node.function == "record":
             return _member_of_record(node, name, where)
+        if isinstance(node, Call) and node.function == "concatenate" and name == "part":
+            return build.part_numbers(node)
         if isinstance(node, Field | Dataset) and isinstance(node.type.item, Record) and name in node.type.item.members:
             return build.field(node, name, where)
         return None
@@ -195,6 +197,48 @@ def leaf_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
         table.leaves[of.key, name] = leaf
     table.looked.names[of.key, name] = (of, leaf)
     return leaf
+
+
+def joined_at(of: Expr) -> Call | None:
+    """Give the concatenation whose elements these are, if they are of one."""
+    found: list[Call] = []
+
+    def look(node: Expr) -> Expr | None:
+        if isinstance(node, Call) and node.function == "concatenate":
+            found.append(node)
+        return None
+
+    select(of, look)
+    return found[0] if found else None
+
+
+def _member_of_parts(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
+    """Give what a name means on a concatenation: what it means on its parts, where all of them have it."""
+
+    def found(node: Expr) -> Expr | None:
+        if not (isinstance(node, Call) and node.function == "concatenate"):
+            return None
+        parts = [member_of(table.frame(a), a, name, table, where) for a in node.args]
+        at: Any = node.option("at")
+        return None if None in parts else build.concatenated(parts, at, where)  # type: ignore[arg-type]
+
+    return select(of, found)
+
+
+def _lacking_part(of: Expr, name: str, table: Table, where: Where) -> FieldError | None:
+    """Say which part of a concatenation lacks a name that another one has."""
+    node = joined_at(of)
+    parts = node.args if node is not None else ()
+    lack = [a for a in parts if member_of(table.frame(a), a, name, table, where) is None]
+    if not lack or len(lack) == len(parts):
+        return None
+    title = _title(lack[0])
+    return FieldError(
+        f"{title} has no leaf {name!r}, and others that it is joined with have",
+        where=where,
+        why="a concatenation has the names that all of its parts have",
+        do=did_you_mean(name, known_names(of, table)) or f"define a column {name!r} on {title} before they are joined",
+    )
 
 
 def leaf_or_default(frame: Recorded, name: Any, default: Any, as_: str, where: Where) -> Expr:
@@ -303,7 +347,7 @@ def member_of(frame: Recorded, of: Expr, name: str, table: Table, where: Where) 
             return aliases.expand(alias, frame, path)._expr  # noqa: SLF001
     if not isinstance(of.type.item, Record):
         return None
-    leaf = leaf_of(of, name, table, where)
+    leaf = leaf_of(of, name, table, where) or _member_of_parts(of, name, table, where)
     if leaf is not None:
         return leaf
     derived = derived_leaf(of, name, lambda o, n: leaf_of(o, n, table, where))
@@ -317,6 +361,9 @@ def known_names(of: Expr, table: Table) -> tuple[str, ...]:
     names: dict[str, None] = {}
     select(of, lambda node: names.update(dict.fromkeys(table.columns(node))))
     names.update(dict.fromkeys(aliases.alias_names(path_of(of))))
+    if (joined := joined_at(of)) is not None:
+        every = [known_names(a, table) for a in joined.args]
+        names.update(dict.fromkeys([n for n in every[0] if all([n in others for others in every[1:]])]))
     if isinstance(of.type.item, Record):
         names.update(dict.fromkeys(of.type.item.members))
         names.update(dict.fromkeys(derived_names(of.type.item)))
@@ -345,6 +392,9 @@ def no_member(of: Expr, name: str, table: Table, where: Where) -> RecordError:
             why="a text in brackets is the name of a leaf, and conditions are no texts here",
             do="write the condition as Python: X[X.pt > 30]",
         )
+    lacking = _lacking_part(of, name, table, where)
+    if lacking is not None:
+        return lacking
     known = known_names(of, table)
     shown = ", ".join(known[:12]) + (f", ... ({len(known)} names)" if len(known) > 12 else "")
     about = {n: m.doc for n, m in item.members.items() if m.doc}

@@ -122,8 +122,8 @@ def axes(node):
             return call_axes(node)
 
 
-def viewed(before, at, kind, what):
-    return [*before[:at], chosen(before[at], kind, what), *before[at + 1 :]]
+def viewed(before, at, kind, *what):
+    return [*before[:at], chosen(before[at], kind, *what), *before[at + 1 :]]
 
 
 def chosen(axis, kind, *what):
@@ -154,6 +154,17 @@ def call_axes(node):
             at = options["at"]
             first = of[1] if len(of[1]) >= at else of[0][:at]
             return [*first, *[chosen(a, "gather", of[0][at][0], key(node.args[1])) for a in of[0][at + 1 :]]]
+        case "argsort":
+            return viewed(of[0], len(of[0]) - 1, "argsort", key(node.args[0]), options["descending"])
+        case "argpad":
+            return viewed(of[0], len(of[0]) - 1, "argpad", options["clip"], options["n"])
+        case "argcombinations":
+            groups = digest("argcombinations", of[0][-1][0], options["n"])
+            return [*of[0][:-1], (groups, groups, None)]
+        case "concatenate":
+            at = options["at"]
+            joined = [digest("concatenate", *[a[i][0] for a in of]) for i in range(at, len(of[0]))]
+            return [*of[0][:at], *[(j, j, None) for j in joined]]
         case "flatten":
             joined = digest("flat", of[0][-2][0], of[0][-1][0])
             return [*of[0][:-2], (joined, joined, None)]

@@ -77,7 +77,9 @@ def _unreleased(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"), [(_on_a_branch, "on main"), (_changed, "not committed"), (_unreleased, "not released")], ids=lambda x: getattr(x, "__name__", "")
+    ("spoil", "reason"),
+    [(_on_a_branch, "on main"), (_changed, "not committed"), (_unreleased, "not released")],
+    ids=lambda x: getattr(x, "__name__", ""),
 )
 def test_what_would_mislead_is_refused(project, spoil, reason):
     spoil(project)

@@ -55,7 +55,7 @@ class Tables:
 
     def new(self, name: str) -> DataFrame:
         dataset = self._datasets[name]
-        return DataFrame._of(dataset, Table(dataset))
+        return DataFrame._of(dataset, Table(dataset, frame=DataFrame._of))
 
     @cached_property
     def sm(self) -> Any:
