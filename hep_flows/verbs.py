@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.errors import ControlFlowError, HepFlowsError, LiteralError, with_article
+from hep_flows.errors import ControlFlowError, HepFlowsError, LiteralError, line_of, with_article
 from hep_flows.record.arguments import checked
 from hep_flows.record.where import is_within_a_run, user_site
 
@@ -17,9 +18,15 @@ if TYPE_CHECKING:
     from hep_flows.errors import Where
     from hep_flows.execute.report import Missing, RunReport, RunResult
     from hep_flows.expr.nodes import Expr
+    from hep_flows.expr.types import Record
     from hep_flows.show.plan import PlanView
 
 _DEEPEST = 100
+_MOST_NAMED = 8
+
+
+class LeavesLeftOut(UserWarning):
+    """A result has whole objects or events, and leaves of these that cannot be read are not in it."""
 
 
 @checked
@@ -224,6 +231,7 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     check_no_run_within_a_run(where)
     exprs, rebuilt = _asked(x, where)
     check_task_runner(task_runner, where)
+    _tell_what_is_left_out(exprs, where)
     explained = explained_settings(where, **{k: v for k, v in given.items() if v is not None})
     settings = Settings(**{s.name: s.value for s in explained})
     plugins = installed(settings.plugins)
@@ -251,6 +259,33 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
     )
     results, report = run_order(order)
     return RunResult(rebuilt(value_of(results[k]) if k in results else _missing(k, report) for k in made.targets), report)
+
+
+def _tell_what_is_left_out(exprs: Sequence[Expr], where: Where) -> None:
+    """Say which leaves whole objects and events come without, and why."""
+    from hep_flows.expr.types import Record
+
+    for expr in exprs:
+        if not isinstance(expr.type.item, Record):
+            continue
+        left_out = [f"{name} ({why})" for name, why in _left_out(expr.type.item, "")]
+        if left_out:
+            line = line_of(where)
+            more = f", and {len(left_out) - _MOST_NAMED} more" if len(left_out) > _MOST_NAMED else ""
+            number = "1 leaf is" if len(left_out) == 1 else f"{len(left_out)} leaves are"
+            named = "; ".join(left_out[:_MOST_NAMED])
+            place = f"\n{line.text()}" if line else ""
+            warnings.warn(f"{number} not in {expr.type.item}: {named}{more}{place}", LeavesLeftOut, stacklevel=2)
+
+
+def _left_out(record: Record, above: str) -> Iterator[tuple[str, str]]:
+    from hep_flows.expr.types import Record
+
+    for name, member in record.members.items():
+        if not member.is_plain:
+            yield f"{above}{name}", member.unreadable or member.lacking or member.differs
+        elif isinstance(member.item, Record):
+            yield from _left_out(member.item, f"{above}{name}.")
 
 
 def check_no_run_within_a_run(where: Where) -> None:

@@ -228,7 +228,8 @@ class Machine:
     """Plug-ins, programs, keys, batches, the store, limits, and what is at hand.
 
     ``merged`` are the merged results so far, by task key; ``streamed`` are results that came before their turn and could not be
-    stored, ``delivered`` those that were stored, both by task key and number of the batch.
+    stored, ``delivered`` those that were stored, both by task key and number of the batch. So are those that are ``made_once``: what a
+    function that is declared ``pure=False`` gave, for all that use it in this run.
     """
 
     plugins: Mapping[str, Plugin]
@@ -240,6 +241,7 @@ class Machine:
     merged: dict[Key, Result] = field(default_factory=dict)
     streamed: dict[tuple[Key, int], Result] = field(default_factory=dict)
     delivered: set[tuple[Key, int]] = field(default_factory=set)
+    made_once: dict[tuple[Key, int], Result] = field(default_factory=dict)
     weights: dict[object, EventBytes] = field(default_factory=dict)
 
     def weight(self, plan: Sequence[Stage], file_number: int, keep: Collection[Key]) -> EventBytes:
@@ -255,6 +257,24 @@ class Machine:
                 self.weights[name] = plugin.event_bytes(stage.tasks, kept, dataset, file_number)
             total += self.weights[name]
         return total
+
+    def check_unchanged(self, batch: Batch) -> None:
+        """Look at a local file again after it was read, and before anything that was read from it is stored or given.
+
+        Raises
+        ------
+        SourceError
+            When it does not hold what it held when its table was made.
+        """
+        from hep_flows.sources.known_files import KnownFiles
+
+        if batch.whole is None or not batch.events or KnownFiles(self.results).holds(batch.dataset, batch.whole.file_number):
+            return
+        raise SourceError(
+            f"{batch.file} changed while it was read",
+            why="what was read belongs neither to what it held nor to what it holds now",
+            do="make the table again when nothing writes to the file any more",
+        )
 
     def put(self, task: Task, batch: Batch | None, result: Result, seconds: float) -> str:
         """Store the result of a task, merged or on one batch; gives why it could not be stored, empty when it was."""

@@ -323,14 +323,41 @@ def _user_call(function: UserFunction, args: tuple[Expr, ...], where: Where) -> 
     types = [a.type for a in args]
     if len(types) != len(function.parameters):
         raise LiteralError(f"{function.name} takes {len(function.parameters)} arguments, not {len(types)}", where=where)
-    for name, t in zip(function.parameters, types, strict=True):
+    for i, (name, t) in enumerate(zip(function.parameters, types, strict=True)):
         if isinstance(t.item, Record | Histogram):
             raise LiteralError(
                 f"{function.name} takes a number for {name}, not a {t.item}", where=where, do="pass its leaves: x.pt, x.eta, ..."
             )
+        if name in function.lists:
+            types[i] = _without_lists(function.name, name, t, where)
     axes, loops = aligned(types, function.name, where) if types else ((), ())
+    if loops and not function.pure:
+        raise AxisError(
+            f"{function.name} is declared pure=False, and cannot be called inside a lambda",
+            where=where,
+            why="its column is computed once, for all elements",
+            do=f"call {function.name} with the whole collection, keep it as a column, and use that in the lambda",
+        )
     optional = any(t.optional for t in types)
     return Call(function, args, type=Type(function.returns, axes, loops, optional), where=where)
+
+
+def _without_lists(function: str, name: str, t: Type, where: Where) -> Type:
+    """Give the type of one entry for each list of the innermost axis."""
+    if len(t.axes) < 2:
+        raise AxisError(
+            f"{function} takes a list for {name}, and this is {t}",
+            where=where,
+            why="a list is the innermost axis of a collection",
+            do=f"give it a leaf of a collection, or declare {name} as float",
+        )
+    if t.optional:
+        raise LiteralError(
+            f"{function} takes a list for {name}, and some items of this one are missing",
+            where=where,
+            do="say what stands in their place: ak.fill_none(x, 0.0)",
+        )
+    return replace(t, axes=t.axes[:-1])
 
 
 def _reduce(row: Function, of: Expr, options: tuple[tuple[str, Constant], ...], where: Where) -> Call:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from itertools import pairwise
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.expr import types
@@ -315,6 +316,25 @@ class Function:
         return self.spelled or self.title or f"{'ak' if self.name in self.awkward and not self.numpy else 'np'}.{self.name}"
 
 
+Mode = Literal["arrays", "single", "jagged"]
+
+
+class Calls:
+    """How the body of a function turned out to be called, once it was: the same for all its calls."""
+
+    def __init__(self) -> None:
+        """Nothing was called yet."""
+        self.how = ""
+        self.is_checked = False
+        self._lock = Lock()
+
+    def settle(self, how: str) -> str:
+        """Give how it is called: as said here, unless that is settled already."""
+        with self._lock:
+            self.how = self.how or how
+            return self.how
+
+
 @dataclass(frozen=True, slots=True)
 class UserFunction:
     """A function that a user declared with `user_func`.
@@ -346,6 +366,19 @@ class UserFunction:
         Whether ``code`` covers the file that it was read from, and its names are therefore no identity. The note says which file.
     cpp : CppFunction, optional
         The body in C++, for back ends that generate it; part of the identity.
+    mode : str
+        How the body is called: with flat ``arrays`` (with single values where that raises), with ``single`` values, or with ``jagged``
+        arrays. A function that takes lists gets one list per call unless it is jagged.
+    lists : tuple of str
+        The parameters that take whole lists, of the innermost axis.
+    members : tuple of str
+        The names of the results, where there are several.
+    member : str
+        The one of them that this is.
+    pure : bool
+        Whether the body gives the same for the same arguments. If not, filters do not move past it.
+    calls : Calls
+        What calls of the body came to; not identity.
     """
 
     name: str
@@ -360,13 +393,30 @@ class UserFunction:
     now: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
     from_file: bool = False
     cpp: CppFunction | None = None
+    mode: Mode = "arrays"
+    lists: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    member: str = ""
+    pure: bool = True
+    calls: Calls = field(default_factory=Calls, compare=False, repr=False)
+
+    @property
+    def called_with(self) -> str:
+        """What the body gets in one call."""
+        if self.mode == "jagged":
+            return "jagged arrays"
+        if self.mode == "single":
+            return "single values"
+        return "one list per call" if self.lists else self.calls.how or "arrays"
 
     def identity(self) -> bytes:
         """Give the digest that stands for the function in keys."""
         accepts = tuple([str(a) for a in self.accepts])
         name, parameters = ("", ()) if self.from_file else (self.name, self.parameters)
         cpp = () if self.cpp is None else ((self.cpp.body, self.cpp.includes),)
-        return digest("user function", name, parameters, accepts, str(self.returns), self.code, *cpp)
+        how: tuple[object, ...] = (self.mode, self.lists, self.members, self.member, self.pure)
+        more = (how,) if how != ("arrays", (), (), "", True) else ()
+        return digest("user function", name, parameters, accepts, str(self.returns), self.code, *cpp, *more)
 
 
 def _rows() -> dict[str, Function]:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
-from hep_flows.expr.functions import FUNCTIONS, CppFunction, UserFunction
+from hep_flows.expr.functions import FUNCTIONS, CppFunction, Mode, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Default, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.text import shown
 from hep_flows.expr.types import Anything, Axis, Bool, Float, Histogram, Int, Loop, Member, Record, String, Type
@@ -417,7 +417,12 @@ def _declaration(function: UserFunction, records: RecordWriter) -> list[Any]:
     rest: list[Any] = [True] if function.from_file else []
     if function.cpp is not None:
         rest = [[function.cpp.body, list(function.cpp.includes)]]
+    if (function.mode, function.lists, function.members, function.pure) != ("arrays", (), (), True):
+        rest.append({name: list(v) if isinstance(v := getattr(function, name), tuple) else v for name in _HOW})
     return [*head, function.code.hex(), function.portable, function.note, *rest]
+
+
+_HOW = ("mode", "lists", "members", "member", "pure")
 
 
 def decode(data: bytes) -> Expr:
@@ -527,9 +532,19 @@ def _function(row: list[Any], records: RecordReader) -> UserFunction:
     items = tuple([None if a is None else records.item(a) for a in checked(accepts, list)])
     names = _texts(checked(parameters, list))
     code = bytes.fromhex(checked(code, str))
+    how = _how(rest.pop()) if rest and isinstance(rest[-1], dict) else {}
     from_file, cpp = _origin(rest)
     known = names, items, records.item(returns), code, checked(portable, bool)
-    return UserFunction(checked(name, str), *known, note=checked(note, str), from_file=from_file, cpp=cpp)
+    return UserFunction(checked(name, str), *known, note=checked(note, str), from_file=from_file, cpp=cpp, **how)
+
+
+def _how(found: dict[str, Any]) -> dict[str, Any]:
+    texts = {n: checked(found.pop(n), str) for n in ("mode", "member")}
+    tuples = {n: _texts(checked(found.pop(n), list)) for n in ("lists", "members")}
+    pure = checked(found.pop("pure"), bool)
+    if found or texts["mode"] not in get_args(Mode):
+        raise Malformed(f"a function that is called by {texts['mode']}, {found}")
+    return {**texts, **tuples, "pure": pure}
 
 
 def _origin(rest: list[Any]) -> tuple[bool, CppFunction | None]:

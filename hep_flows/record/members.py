@@ -403,7 +403,7 @@ def no_member(of: Expr, name: str, table: Table, where: Where) -> RecordError:
         f"{_title(of)} has no leaf {name!r}",
         where=where,
         why=f"its names are {shown}",
-        do=did_you_mean(name, [*known, *more], about=about) or _within(of, name, table) or instead_of(name) or _NAMES,
+        do=_within(of, name, table) or did_you_mean(name, [*known, *more], about=about) or instead_of(name) or _NAMES,
     )
 
 

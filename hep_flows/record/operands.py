@@ -164,7 +164,7 @@ def _text(value: str, where: Where) -> str:
 def _advice(value: Any) -> str:
     if hasattr(value, "dtype") or type(value).__module__.startswith("awkward"):
         return "arrays that are in memory already do not line up with the table's events: make the expression local first"
-    return "missing values are found with ak.is_none(x); or did a function forget its return?" if value is None else ""
+    return "missing values are found with ak.is_none(x, axis=-1); or did a function forget its return?" if value is None else ""
 
 
 def as_kind(of: Expr, dtype: Any, where: Site | None) -> Expr:

@@ -867,6 +867,9 @@ def _legend(canvas: Canvas, plan: Plan, colours: Mapping[str, Colours], left_out
 # What ``plan(x)`` gives: a plan that prints, shows and saves itself --------------------------------------------------------------
 
 
+MUCH_BYTES = 1000  # of memory for an event: below it, no plan says so
+
+
 @runtime_checkable
 class Sizing(Protocol):
     """A plug-in that can tell how much there is to read."""
@@ -948,7 +951,19 @@ class PlanView:
 
     def __str__(self) -> str:
         """Give the labelled tree, the tasks and what they read."""
-        return plan_text(self.raw, self._words(), self.sent, self.remarks)
+        return plan_text(self.raw, self._words(), self.sent, [*self.remarks, *self._memory()])
+
+    def _memory(self) -> list[str]:
+        """Say how much memory an event takes, where that is much and something is left to be computed; no file of a server is opened for it."""
+        if self.status and all(getattr(known, "state", "") == "hit" for known in self.status.values()):
+            return []
+        if any("://" in path for t in self.raw.tasks if t.dataset is not None for path in t.dataset.files):
+            return []
+        heavy = {name: n for name, n in self.event_bytes.items() if n >= MUCH_BYTES}
+        return [
+            f"an event of {name} takes about {n / 1000:,.1f} kB of memory while it is worked on (an estimate)"
+            for name, n in heavy.items()
+        ]
 
     def __repr__(self) -> str:
         """Give the same text: a plan is looked at."""

@@ -68,7 +68,7 @@ class LookedAt:
         for c in self.columns.values():
             form = "" if c.form is None else json.dumps(c.form.to_dict(verbose=False), sort_keys=True)
             made.update(f"{c.name}\0{form}\0{c.counter}\0{c.title}\0{c.class_name}\0{c.problem}\0".encode())
-        by_data = kind in _BY_LISTS and bool(lists_by_name(self.columns))
+        by_data = kind in _BY_LISTS and bool(lists_by_name(self.columns, kind))
         return f"{'~' if by_data else ''}{made.hexdigest()}"
 
 
@@ -99,7 +99,7 @@ def _shared(kind: str, columns: Columns, seen: Shared, asked: Asked) -> Shared:
     """Give the collections of lists without counters: those that the user names, then those that the data tell."""
     if asked.collections and kind not in _BY_LISTS:
         raise SourceError(f"collections are named for flat trees and Parquet, not for {kind}", do="use tree_table")
-    chosen = chosen_collections(columns, dict(asked.collections))
+    chosen = chosen_collections(columns, dict(asked.collections), kind)
     taken = {c for group in chosen.values() for c in group}
     left = {n: [c for c in group if c not in taken and not columns[c].problem] for n, group in seen.items() if n not in chosen}
     return {**chosen, **{n: group for n, group in left.items() if group}}
@@ -141,29 +141,32 @@ def _look(kind: str, file: str, asked: Asked, *, is_first: bool = False) -> Look
         table = open_table(kind, file, asked.trees(kind))
     except NoTreeError as error:
         if not asked.missing_is_empty:
-            raise
+            raise SourceError(error.what, why=error.why, do=error.do) from None
         return LookedAt(file, asked.tree, error.content, None)
     try:
         columns = table.columns()
-        shared = _seen_lists(table, columns) if is_first and kind in _BY_LISTS else {}
+        shared = _seen_lists(table, columns, kind) if is_first and kind in _BY_LISTS else {}
         return LookedAt(file, table.tree, table.content, columns, shared)
     finally:
         table.close()
 
 
-def _seen_lists(table: StoredTable, columns: Columns) -> dict[str, list[str]]:
+def _seen_lists(table: StoredTable, columns: Columns, kind: str) -> dict[str, list[str]]:
     """Give the columns of lists without counters that share a prefix and, in the events that are looked at, the lengths of their lists.
 
     Of columns that share a prefix and not the lengths, those are a collection that outnumber all others of equal lengths.
     """
+    groups = lists_by_name(columns, kind)
+    lengths = _lengths(table, [name for group in groups.values() if len(group) > 1 for name in group])
     found: dict[str, list[str]] = {}
-    for prefix, group in lists_by_name(columns).items():
+    for prefix, group in groups.items():
         if len(group) == 1:
             found[prefix] = group
             continue
         alike: dict[bytes, list[str]] = {}
-        for name, counts in _lengths(table, group).items():
-            alike.setdefault(counts, []).append(name)
+        for name in group:
+            if name in lengths:
+                alike.setdefault(lengths[name], []).append(name)
         most = sorted(alike.values(), key=len, reverse=True)
         if most and (len(most) == 1 or len(most[0]) > len(most[1])):
             found[prefix] = most[0]
@@ -176,14 +179,22 @@ def _lengths(table: StoredTable, names: Sequence[str]) -> dict[str, bytes]:
     import numpy as np
 
     stop = min(table.entries, _LOOKED_AT_EVENTS)
+    if not stop or not names:
+        return dict.fromkeys(names, b"")
+    try:
+        arrays = table.read([(n,) for n in names], 0, stop)
+    except SourceError:
+        if len(names) == 1:
+            return {}
+        half = len(names) // 2
+        return {**_lengths(table, names[:half]), **_lengths(table, names[half:])}
     found: dict[str, bytes] = {}
-    for name in names:
-        try:
-            array = table.read([(name,)], 0, stop)[name,] if stop else ak.Array([])
-            lengths = ak.to_numpy(ak.fill_none(ak.num(array, axis=1), -1)) if stop else np.zeros(0)
-        except (SourceError, ValueError):
-            continue
-        found[name] = np.asarray(lengths, np.int64).tobytes()
+    for (name,), array in arrays.items():
+        layout = ak.to_layout(array)
+        while layout.is_indexed or layout.is_option:
+            layout = layout.project()
+        if len(layout) == stop:  # no list is missing
+            found[name] = np.diff(np.asarray(layout.to_ListOffsetArray64(True).offsets)).tobytes()
     return found
 
 

@@ -10,28 +10,24 @@ Schemas are remembered once for all files that have the same columns. Nothing he
 
 from __future__ import annotations
 
-import os
-import time
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hep_flows.contract import Description
-from hep_flows.errors import RecordError
+from hep_flows.errors import RecordError, SourceError
 from hep_flows.expr import build
 from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.text import is_url
 from hep_flows.expr.transport import decode, encode
 from hep_flows.expr.types import Record
-from hep_flows.sources.paths import Asked
-from hep_flows.sources.stored import title_of
+from hep_flows.sources.paths import STORED_KINDS, Asked
+from hep_flows.sources.stored import is_settled, stamp_of, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-# Two changes within this time may carry the same time stamp, on any file system in use.
-SETTLED_S = 2.0
 
 
 class Facts(Protocol):
@@ -112,6 +108,24 @@ class KnownFiles:
                 return one.name
             self._note(table.kind, one.name, asked, _Known(one.content, one.tree, one.identity(table.kind)), stamps[one.name])
         return None
+
+    def holds(self, table: Dataset, number: int) -> bool:
+        """Say whether a file of a table holds what it held when the table was made; of files on other machines nothing is known here."""
+        file, content = table.files[number] if table.files else "", table.content[number]
+        kind = table.kind.removeprefix("servicex-")
+        if not file or is_url(file) or kind not in STORED_KINDS or not content.partition(":")[0].isdigit():
+            return True
+        known = self._remembered(kind, file, Asked(table.tree))
+        if known is not None:
+            return known.content == content
+        from hep_flows.sources.open import open_table
+
+        try:
+            found = open_table(kind, file, (table.tree,) if table.tree else ())
+        except SourceError:
+            return False
+        found.close()
+        return found.content == content
 
     def _files(self, kind: str, files: Sequence[str], asked: Asked) -> dict[str, _Known] | None:
         """Give what is known of all files, looking into those that are new; None when the first that has a tree is new."""
@@ -214,7 +228,7 @@ class KnownFiles:
 
     def _note(self, kind: str, file: str, asked: Asked, known: _Known, stamp: tuple[int, ...]) -> None:
         """Remember a file, if it did not change while it was looked at, nor a moment before."""
-        if stamp and stamp == stamp_of(file) and time.time() - max(stamp[-1], stamp[-2]) / 1e9 > SETTLED_S:
+        if stamp and stamp == stamp_of(file) and is_settled(stamp):
             name = digest("file", self._code, kind, file, asked.trees(kind), stamp)
             self._facts.remember(name, [known.content, known.tree, known.columns])
 
@@ -224,17 +238,7 @@ def _first(known: Mapping[str, _Known]) -> _Known:
     return next(k for k in known.values() if k.columns)
 
 
-def stamp_of(file: str) -> tuple[int, ...]:
-    """Give all that the file system notes about a local file's content; nothing for others."""
-    if is_url(file):
-        return ()
-    try:
-        found = os.stat(file)  # noqa: PTH116 - thousands of files are looked at
-    except OSError:
-        return ()
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-
+@cache
 def _code_stamp() -> bytes:
     """Give what changes when the code that describes files does: what an older version found is not taken."""
     stats = sorted([(p.name, p.stat()) for p in Path(__file__).parent.glob("*.py")], key=lambda pair: pair[0])

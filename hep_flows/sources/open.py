@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import SourceError, did_you_mean
-from hep_flows.expr.text import is_url
-from hep_flows.sources.root import open_root, tree_named
+from hep_flows.expr.text import is_url, shown
+from hep_flows.sources.root import open_root, told_as_source_error, tree_named
+from hep_flows.sources.stored import is_settled, offered, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,13 +99,16 @@ class OpenTables:
             When the file is not what ``content`` says it was.
         """
         # A file that was written again since it was opened is another file.
-        key = (kind, file, tree, _stamp(file))
+        key = (kind, file, tree, stamp_of(file))
         table = self._taken(key) or open_table(kind, file, (tree,) if tree else ())
         try:
             _check_content(file, table.content, content)
             yield table
-        except BaseException:
+            _check_unchanged(key, table)
+        except BaseException as error:
             table.close()
+            if isinstance(error, SourceError) and stamp_of(file) != key[3]:  # what cannot be read was written to meanwhile
+                raise _changed(file) from error
             raise
         self._give_back(key, table)
 
@@ -137,16 +141,29 @@ def _close_all(tables: list[tuple[_Key, StoredTable]]) -> None:
         table.close()
 
 
-def _stamp(file: str) -> tuple[int, ...]:
-    """Give what the file system changes when a local file is written again; nothing for others."""
-    if is_url(file) or not Path(file).exists():
-        return ()
-    found = Path(file).stat()
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
+def _changed(file: str) -> SourceError:
+    error = SourceError(
+        f"{shown(file)} changed while it was read", why="another program writes to it", do="run it again when that is over"
+    )
+    error.transient = True
+    return error
+
+
+def _check_unchanged(key: _Key, table: StoredTable) -> None:
+    """Look at a file again after it was read: by what the file system or the server says, and where that is too coarse by its content."""
+    kind, file, tree, before = key
+    with told_as_source_error(file, "the file cannot be looked at again"):
+        same = stamp_of(file) == before and offered(file) == table.offered
+    if not same:
+        raise _changed(file)
+    if before and not is_settled(before):
+        again = open_table(kind, file, (tree,) if tree else ())
+        again.close()
+        _check_content(file, again.content, table.content)
 
 
 def _check_content(file: str, found: str, wanted: str) -> None:
     if wanted and found != wanted:
         raise SourceError(
-            f"{file} changed since the table was made", why="its content is not what it was", do="make the table again"
+            f"{shown(file)} changed since the table was made", why="its content is not what it was", do="make the table again"
         )

@@ -9,9 +9,9 @@ from awkward.forms import IndexedForm, IndexedOptionForm, ListForm, ListOffsetFo
 
 from hep_flows.errors import SourceError
 from hep_flows.expr.text import is_url, shown
-from hep_flows.sources.root import check_remote, told_as_source_error
+from hep_flows.sources.root import check_claimed_entries, check_remote, told_as_source_error
 from hep_flows.sources.schema import is_option, is_text
-from hep_flows.sources.stored import StoredColumn, field_of, identity, local_sample
+from hep_flows.sources.stored import Note, StoredColumn, content_parts, field_of, identity, offered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,10 @@ class ParquetTable:
             self._stream.close()
             raise
         self.entries: int = self._parquet.metadata.num_rows
-        self.content = identity(self.entries, [b"%d" % size, footer, b"" if is_url(file) else local_sample(file)])
+        check_claimed_entries(file, self.entries, size)
+        with told_as_source_error(file, "the file cannot be looked at"):
+            self.offered = offered(file)
+            self.content = identity(self.entries, [b"%d" % size, footer, *content_parts(file, self.offered)])
 
     def columns(self) -> Columns:
         """Give every column at the top; the fields of structs are in its form."""
@@ -56,12 +59,15 @@ class ParquetTable:
         import pyarrow as pa
 
         plain = field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
-        try:
-            form = ak.from_arrow_schema(pa.schema([plain])).content(field.name)
-        except (ValueError, NotImplementedError, TypeError, KeyError) as error:
-            return StoredColumn(field.name, None, problem=f"{field.name} is a {field.type}: {error}")
+        notes: dict[ColumnPath, Note] = {}
+        plain = plain.with_type(_with_forms(plain.type, (), field.name, notes))
+        if () in notes:
+            return StoredColumn(field.name, None, problem=notes[()].unreadable)
+        form = ak.from_arrow_schema(pa.schema([plain])).content(field.name)
         may_miss = {name for name, paths in self._leaves.items() if any(nulls[p] != 0 for p in paths)}
-        return StoredColumn(field.name, _settled(form, (field.name,), may_miss, missing=False), class_name=str(field.type))
+        return StoredColumn(
+            field.name, _settled(form, (field.name,), may_miss, missing=False), class_name=str(field.type), notes=notes
+        )
 
     def boundaries(self) -> Sequence[int]:
         """Give the first rows of the row groups, and the number of rows."""
@@ -119,6 +125,26 @@ class ParquetTable:
         """Close the file."""
         self._parquet.close()
         self._stream.close()
+
+
+def _with_forms(kind: Any, inside: ColumnPath, column: str, notes: dict[ColumnPath, Note]) -> Any:
+    """Give a type with nothing in the place of the fields that awkward has no form for; the notes say which these are."""
+    import awkward as ak
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        fields = [kind.field(i) for i in range(kind.num_fields)]
+        return pa.struct([f.with_type(_with_forms(f.type, (*inside, f.name), column, notes)) for f in fields])
+    if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and pa.types.is_struct(kind.value_type):
+        value = kind.value_field.with_type(_with_forms(kind.value_type, inside, column, notes))
+        return pa.large_list(value) if pa.types.is_large_list(kind) else pa.list_(value)
+    try:
+        ak.from_arrow_schema(pa.schema([pa.field("x", kind)]))
+    except Exception as error:  # noqa: BLE001 - whatever a type without a form leads to
+        why = f"{error}".strip() or "there is no such array"
+        notes[inside] = Note(unreadable=f"{'.'.join((column, *inside))} is a {kind}: {why}")
+        return pa.null()
+    return kind
 
 
 def _opened(file: str) -> Any:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import SourceError, with_article
-from hep_flows.expr.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +81,9 @@ def _check_repeat(path: str, known: str, again: str, *, may_repeat: bool) -> Non
     if not may_repeat:
         both = f"{known} and {again} are" if known != again else f"{again} stands in it twice, or matches it twice:"
         raise SourceError(
-            f"{shown(path)} is twice in the table", why=f"{both} the same file", do="leave one out: its events would count twice"
+            f"{path.split('?', 1)[0]} is twice in the table",
+            why=f"{both} the same file",
+            do="leave one out: its events would count twice",
         )
 
 
@@ -266,6 +267,8 @@ def _is_of_servicex(source: object) -> bool:
 
 # The trees that a kind of table is in, where every such file calls it so; the first one that a file has is taken.
 TREES: Mapping[str, tuple[str, ...]] = {"nanoaod": ("Events",), "xaod": ("CollectionTree", "EventData")}
+
+STORED_KINDS = frozenset({"nanoaod", "tree", "parquet", "xaod"})
 
 
 @dataclass(frozen=True, slots=True)

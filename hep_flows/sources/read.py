@@ -255,6 +255,12 @@ class _Reading:
         arrays = self._table.read(tuple(wanted), start, stop) if wanted else {}
         made: dict[Path, ak.Array] = {}
         for path, leaf in wanted.items():
+            if len(arrays[path]) != stop - start:
+                raise SourceError(
+                    f"{shown(self._partition.file)}: {'.'.join(path)} has {len(arrays[path])} entries between events {start} and {stop}",
+                    why="the tree has more events than the branch, or less",
+                    do="repair the file, or leave the branch out",
+                )
             try:
                 made[path] = plain(arrays[path], leaf.member, len(leaf.axes))
             except NotAsDeclaredError as error:

@@ -15,7 +15,7 @@ from uproot.source.file import MultithreadedFileSource
 
 from hep_flows.errors import HepFlowsError, SourceError, did_you_mean
 from hep_flows.expr.text import is_url, shown
-from hep_flows.sources.stored import StoredColumn, field_of, has_field, identity, local_sample
+from hep_flows.sources.stored import StoredColumn, content_parts, field_of, has_field, identity, offered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 _HEADER_BYTES = 20
+# No compression of ROOT makes more bytes out of one: 16 MB of zeros become about 500 bytes.
+MOST_EXPANSION = 1 << 15
 _BIG_FILE_VERSION = 1_000_000
 
 
@@ -40,6 +42,34 @@ def speed_up_zlib() -> None:
     with contextlib.suppress(ImportError):
         importlib.import_module("isal.isal_zlib")
         decompressor.library = "isal"
+
+
+def _check_claimed_bytes(*, compressed_bytes: int, uncompressed_bytes: int, **_: Any) -> None:
+    """Refuse a record that says that it becomes more than any compression makes of it, before anything is allocated for that."""
+    if uncompressed_bytes > compressed_bytes * MOST_EXPANSION:
+        raise ValueError(f"{compressed_bytes:,} bytes cannot become the {uncompressed_bytes:,} that their header claims")
+
+
+def _check_filled(*, cursor: Any, start: Any, compressed_bytes: int, uncompressed_bytes: int, filled: int, **_: Any) -> None:
+    """Refuse a record whose blocks are less than its header says: what is not filled is whatever was in memory."""
+    if cursor.displacement(start) >= compressed_bytes and filled < uncompressed_bytes:
+        raise ValueError(f"it holds {filled:,} bytes, and its header claims {uncompressed_bytes:,}")
+
+
+def check_claimed_entries(file: str, entries: int, size: int) -> None:
+    """Refuse a file that claims more events than its bytes can hold, before anything is allocated for them.
+
+    Raises
+    ------
+    SourceError
+        When it does.
+    """
+    if not 0 <= entries <= size * MOST_EXPANSION:
+        raise SourceError(
+            f"{shown(file)} claims {entries:,} events, and {size:,} bytes cannot hold them",
+            why="its header is damaged, or made to exhaust memory",
+            do="copy the file again",
+        )
 
 
 def check_root_file(file: str) -> None:
@@ -102,7 +132,7 @@ def told_as_source_error(file: str, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (HepFlowsError, MemoryError):
+    except HepFlowsError:
         raise
     except FileNotFoundError as error:
         raise SourceError(f"{shown(file)} does not exist", why=_first_line(error, file)) from error
@@ -123,6 +153,8 @@ def open_root(file: str) -> Any:
         When it is missing, damaged or of another kind.
     """
     speed_up_zlib()
+    uproot.compression.decompress.hook_before_block = _check_claimed_bytes
+    uproot.compression.decompress.hook_after_block = _check_filled
     with told_as_source_error(file, "the file cannot be opened"):
         if is_url(file):
             check_remote(file)
@@ -132,6 +164,14 @@ def open_root(file: str) -> Any:
         # without the event loop that uproot runs by default: it costs as much as a small branch.
         options = {} if is_url(file) else {"handler": MultithreadedFileSource}
         return uproot.open({file: None}, **options)
+
+
+def key_named(opened: Any, name: str) -> Any:
+    """Give the key of an object by its whole name; uproot by itself takes what follows a colon for a branch."""
+    *folders, last = name.split("/")
+    for folder in folders:
+        opened = opened.key(folder).get()
+    return opened.key(last)
 
 
 def trees_in(opened: Any) -> dict[str, str]:
@@ -168,31 +208,35 @@ def tree_named(opened: Any, file: str, wanted: Sequence[str]) -> tuple[str, str]
             return plain, trees[plain]
         if every.get(plain) in TREE_CLASSES:
             latest = plain.rpartition(";")[0]
-            return (latest, every[plain]) if opened.key(latest).fCycle == opened.key(plain).fCycle else (plain, every[plain])
+            return (
+                (latest, every[plain])
+                if key_named(opened, latest).fCycle == key_named(opened, plain).fCycle
+                else (plain, every[plain])
+            )
         other = opened.classnames(recursive=True, cycle=False).get(plain)
         if other is not None:
             listed = f"{name} is a {'folder' if other.startswith('TDirectory') else other}; {listed}"
     named = f"tree {' or '.join([repr(n) for n in wanted])}" if wanted else "tree"
     error = NoTreeError(f"{shown(file)} has no {named}", why=listed, do=did_you_mean(wanted[0], trees) if wanted else "")
     parts = [b"no tree", str(opened.file.source.num_bytes).encode(), opened.file.uuid.bytes]
-    error.content = identity(0, parts if is_url(file) else [*parts, local_sample(file)])
+    error.content = identity(0, [*parts, *content_parts(file, offered(file))])
     raise error
 
 
-def root_identity(opened: Any, file: str, entries: int, records: list[tuple[int, int]]) -> str:
+def root_identity(opened: Any, file: str, said: bytes, entries: int, records: list[tuple[int, int]]) -> str:
     """Give the identity of an open file from its identifier and the records that describe the tree.
 
     Parameters
     ----------
+    said : bytes
+        What the server of a remote file says: `offered`.
     records : list of tuple of int
         The first byte and the byte after the last of each record.
     """
     source = opened.file.source
     parts = [str(source.num_bytes).encode(), opened.file.uuid.bytes]
     parts += [bytes(source.chunk(start, stop).raw_data) for start, stop in records]
-    if not is_url(file):
-        parts.append(local_sample(file))
-    return identity(entries, parts)
+    return identity(entries, [*parts, *content_parts(file, said)])
 
 
 # TTrees as stored tables ---------------------------------------------------------------------------------------------------------
@@ -207,10 +251,12 @@ class TTreeTable:
         self.tree = name
         self._opened = opened
         with told_as_source_error(file, f"the tree {name!r} cannot be read"):
-            self._tree = opened.key(name).get()
+            self._tree = key_named(opened, name).get()
+            self.offered = offered(file)
             self.entries: int = int(self._tree.num_entries)
-            key = opened.key(name)
-            self.content = root_identity(opened, file, self.entries, [(key.fSeekKey, key.fSeekKey + key.fNbytes)])
+            key = key_named(opened, name)
+            check_claimed_entries(file, self.entries, int(opened.file.source.num_bytes))
+            self.content = root_identity(opened, file, self.offered, self.entries, [(key.fSeekKey, key.fSeekKey + key.fNbytes)])
 
     def columns(self) -> Columns:
         """Give every branch that holds values of its own, by its whole path."""
@@ -341,9 +387,12 @@ class RNTupleTable:
         self.tree = name
         self._opened = opened
         with told_as_source_error(file, f"the RNTuple {name!r} cannot be read"):
-            self._ntuple = opened.key(name).get()
+            self._ntuple = key_named(opened, name).get()
+            _know_children(self._ntuple)
+            self.offered = offered(file)
             self.entries: int = int(self._ntuple.num_entries)
-            self.content = root_identity(opened, file, self.entries, _records(self._ntuple))
+            check_claimed_entries(file, self.entries, int(opened.file.source.num_bytes))
+            self.content = root_identity(opened, file, self.offered, self.entries, _records(self._ntuple))
 
     def columns(self) -> Columns:
         """Give every field at the top; the fields inside are in its form."""
@@ -409,6 +458,26 @@ class RNTupleTable:
     def close(self) -> None:
         """Close the file."""
         self._opened.close()
+
+
+def _know_children(ntuple: Any) -> None:
+    """Tell each field which fields are inside it: asked for those, each looks through all fields, which takes the square of their number.
+
+    Nothing happens where fields keep that in another place: it only takes longer then.
+    """
+    records, fields = ntuple.field_records, ntuple.all_fields
+    if not all(hasattr(f, "_fields") for f in fields):
+        return
+    inside: dict[int, list[int]] = {}
+    for i, record in enumerate(records):
+        if record.parent_field_id != i:
+            inside.setdefault(record.parent_field_id, []).append(i)
+    # What is inside an anonymous field counts as inside the field around it; children come after their parents.
+    for i in reversed(range(len(fields))):
+        found: list[Any] = []
+        for child in inside.get(i, ()):
+            found += (fields[child]._fields or ()) if fields[child].is_anonymous else [fields[child]]
+        fields[i]._fields = found
 
 
 def _records(ntuple: Any) -> list[tuple[int, int]]:

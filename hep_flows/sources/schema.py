@@ -362,7 +362,7 @@ def flat_record(columns: Columns, shared: Shared, model: str) -> Record:
     shared : mapping
         The collections of columns that have no counter, as the data or the user tell them.
     """
-    names = member_names(columns)
+    names = member_names(columns, model)
     axis_of = {c: collection for collection, cs in shared.items() for c in cs}
     groups = {**_by_counter(columns, names, axis_of), **{c: (c, list(cs)) for c, cs in shared.items()}}
     for axis, (_, group) in groups.items():
@@ -378,8 +378,10 @@ def flat_record(columns: Columns, shared: Shared, model: str) -> Record:
     return Record("event", members, model)
 
 
-def member_names(columns: Columns) -> dict[str, str]:
-    """Give the member's name for each column: its own short name, or its whole path where that is not unique."""
+def member_names(columns: Columns, model: str) -> dict[str, str]:
+    """Give the member's name for each column: of a branch its own short name, or its whole path where that is not unique."""
+    if model == "parquet":
+        return {name: name for name in columns}
     seen: dict[str, int] = {}
     for column in columns.values():
         seen[column.short] = seen.get(column.short, 0) + 1
@@ -434,9 +436,9 @@ def _shared_prefix(names: Sequence[str]) -> str:
     return ""
 
 
-def lists_by_name(columns: Columns) -> dict[str, list[str]]:
+def lists_by_name(columns: Columns, model: str) -> dict[str, list[str]]:
     """Give the columns of lists without a counter by what precedes the first ``.``, else the first ``_``, of their names."""
-    names = member_names(columns)
+    names = member_names(columns, model)
     found: dict[str, list[str]] = {}
     for column in columns.values():
         if column.form is not None and not column.problem and not _has_counter(column) and is_jagged(column.form):
@@ -447,7 +449,7 @@ def lists_by_name(columns: Columns) -> dict[str, list[str]]:
     return found
 
 
-def chosen_collections(columns: Columns, asked: Shared) -> dict[str, list[str]]:
+def chosen_collections(columns: Columns, asked: Shared, model: str) -> dict[str, list[str]]:
     """Give the columns of the collections that a user names by their leaves.
 
     Raises
@@ -455,7 +457,7 @@ def chosen_collections(columns: Columns, asked: Shared) -> dict[str, list[str]]:
     SourceError
         When there is no such leaf, or it has no lists, or is asked for twice.
     """
-    column_of = {name: column for column, name in member_names(columns).items()}
+    column_of = {name: column for column, name in member_names(columns, model).items()}
     column_of |= {c: c for c in columns}
     found: dict[str, list[str]] = {}
     for collection, leaves in asked.items():

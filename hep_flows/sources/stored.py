@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from hep_flows.expr.text import shown
+from hep_flows.expr.text import is_url, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -83,12 +85,16 @@ Columns = dict[str, StoredColumn]
 
 
 class StoredTable(Protocol):
-    """One open file's tree. Not to be used by two threads at a time."""
+    """One open file's tree. Not to be used by two threads at a time.
+
+    ``content`` is its identity, ``offered`` what the server of a remote file said about its content when it was opened.
+    """
 
     file: str
     tree: str
     entries: int
     content: str
+    offered: bytes
 
     def columns(self) -> Columns:
         """Give every column, in the file's order."""
@@ -145,11 +151,30 @@ def shared_lack(columns: Sequence[StoredColumn]) -> tuple[frozenset[int], str]:
 # It is made of the file's size and of the record in which the file describes its own data (ROOT: identifier and the tree's record
 # with the position and size of every basket; RNTuple: its envelopes; Parquet: the footer). Uncompressed data can change without
 # changing any of these, so local files add their bytes: all of a small file, blocks spread over a big one. Paths and times of the
-# file system are no part of it.
+# file system are no part of it. Of a remote file that much cannot be read: what its server says about the content is added, a checksum
+# where it has one, else its entity tag and the time of its last change.
 
+# Two changes within this time may carry the same time stamp, on any file system in use.
+SETTLED_S = 2.0
 _SMALL_BYTES = 8 << 20
 _BLOCK_BYTES = 16 << 10
 _N_BLOCKS = 64
+
+
+def stamp_of(file: str) -> tuple[int, ...]:
+    """Give all that the file system notes about a local file's content; nothing for others."""
+    if is_url(file):
+        return ()
+    try:
+        found = os.stat(file)  # noqa: PTH116 - thousands of files are looked at
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def is_settled(stamp: tuple[int, ...]) -> bool:
+    """Say whether a file changed so long ago that one more change would carry another time."""
+    return bool(stamp) and time.time() - max(stamp[-1], stamp[-2]) / 1e9 > SETTLED_S
 
 
 def identity(entries: int, parts: Iterable[bytes]) -> str:
@@ -164,6 +189,42 @@ def identity(entries: int, parts: Iterable[bytes]) -> str:
 def entries_of(content: str) -> int:
     """Give the number of events that an identity tells."""
     return int(content.split(":", 1)[0])
+
+
+def offered(file: str) -> bytes:
+    """Give what the server of a remote file says about its content beside the size: what would change with it; nothing for local files."""
+    if not is_url(file):
+        return b""
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(file)
+    said = system.info(path)
+    sums = [f"{name}={said[name]}" for name in ("Content-MD5", "Digest") if said.get(name)]
+    marks = [f"{name}={said[name]}" for name in ("ETag", "Last-Modified", "LastModified", "VersionId", "mtime") if said.get(name)]
+    return "\n".join([f"size={said.get('size')}", *(sums or marks)]).encode()
+
+
+def checksum(file: str) -> bytes:
+    """Give the checksum that an XRootD server has of a file; nothing where there is none, and for other files."""
+    if not file.startswith(("root://", "roots://")):
+        return b""
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(file)
+    try:
+        algorithm, value = system.checksum(path)
+    except (OSError, AttributeError, TypeError, ValueError):
+        return b""
+    return f"{algorithm}={value}".encode()
+
+
+def content_parts(file: str, said: bytes) -> list[bytes]:
+    """Give what enters a file's identity beside the records that describe its data: bytes of a local file, a server's word of a remote one."""
+    if not is_url(file):
+        return [local_sample(file)]
+    # A checksum is of the content alone; the time of the last change is not.
+    known = checksum(file)
+    return [known] if known else [said]
 
 
 def local_sample(file: str) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hep_flows"
-FILES, SINGLE_READERS = 140, 25
+FILES, SINGLE_READERS = 140, 26
 BUDGETS = {
     "": 90,
     "analysis": 950,
@@ -19,21 +19,21 @@ BUDGETS = {
     "demo": 410,
     "errors": 140,
     "execute": 2280,
-    "expr": 2490,
+    "expr": 2590,  # collections that are joined, and groups of elements
     "filesets": 430,
-    "functions": 1130,
+    "functions": 1430,  # random numbers, and what a body reaches
     "in_order": 80,
     "orchestrate": 1560,
     "planning": 540,
     "plugins": 6670,
-    "record": 2570,
+    "record": 2800,  # pairs, order, choice and joining
     "settings": 240,
     "show": 750,
     "sources": 1890,
     "store": 1730,
     "tables": 220,
     "testing": 1070,
-    "verbs": 170,
+    "verbs": 190,  # whole events say which leaves they come without
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ class Ranges(http.server.BaseHTTPRequestHandler):
 
     folder = Path()
     requests: list = []  # noqa: RUF012 - one list for all requests is what is wanted
+    says: tuple = ()
 
     def do_HEAD(self):
         self.answer(with_body=False)
@@ -43,6 +44,10 @@ class Ranges(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(content)))
+        for name in self.says:
+            stat = path.stat()
+            value = {"ETag": f'"{stat.st_mtime_ns:x}"', "Last-Modified": f"{stat.st_mtime_ns}"}[name]
+            self.send_header(name, value)
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{min(stop, total) - 1}/{total}")
         self.end_headers()
@@ -126,3 +131,34 @@ def test_secrets_in_a_url_are_not_shown(served):
     assert "nothing.root" in text
     assert "token" not in text
     assert "password" not in text
+
+
+@pytest.mark.parametrize("says", ["ETag", "Last-Modified"])
+@pytest.mark.parametrize("kind", ["parquet", "tree"])
+def test_a_remote_file_of_other_bytes_and_the_same_records_is_another_file_where_its_server_says_so(says, kind, served, tmp_path):
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import uproot
+
+    path = tmp_path / f"a.{kind}"
+    values = np.full(1000, 1.0)
+    if kind == "tree":
+        with uproot.recreate(path, compression=None) as file:
+            file.mktree("t", {"x": "f8"}).extend({"x": values})
+    else:
+        pq.write_table(pa.table({"x": values}), path, compression="none", use_dictionary=False, write_statistics=False)
+    url = f"{served[0]}/{path.name}"
+    served[1].says = (says,)
+    first = described(kind, url)
+    content = path.read_bytes()
+    other = content.replace(values[:1].tobytes(), np.full(1, 2.0).tobytes()).replace(
+        values[:1].astype(">f8").tobytes(), np.full(1, 2.0).astype(">f8").tobytes()
+    )
+    path.write_bytes(other)
+    assert len(other) == len(content)
+    second = described(kind, url)
+    assert second.content != first.content
+    assert one(second, "x").tolist() == [2.0] * 1000
+    with pytest.raises(SourceError, match="changed since the table was made"):
+        one(first, "x")

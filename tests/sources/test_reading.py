@@ -101,7 +101,7 @@ def test_threads_read_ranges_from_a_few_shared_open_files(data):
 
 class Fake:
     def __init__(self, content="c"):
-        self.content, self.closed = content, False
+        self.content, self.closed, self.offered = content, False, b""
 
     def close(self):
         self.closed = True

@@ -14,7 +14,7 @@ from hep_flows.expr.nodes import Bound, Call, Dataset, Field, Filter, Literal, M
 from hep_flows.expr.types import Bool, Record, String
 from hep_flows.expr.walk import postorder, uses
 from hep_flows.plugins.awkward.needed import leaves_of, needed_fields, output_of, path_of
-from hep_flows.sources.root import open_root, told_as_source_error
+from hep_flows.sources.root import key_named, open_root, told_as_source_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -62,7 +62,7 @@ def _in_root(file: str, tree: str, wanted: Collection[str]) -> int:
     opened = open_root(file)
     try:
         with told_as_source_error(file, f"the sizes of {tree} cannot be read"):
-            stored = opened.key(tree).get()
+            stored = key_named(opened, tree).get()
             if hasattr(stored, "page_link_list"):
                 return _in_ntuple(stored, wanted)
             branches = {path: branch for path, branch in _branches(stored) if path in wanted}

@@ -20,7 +20,7 @@ from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Inpu
 from hep_flows.expr.types import Int, Loop, Record, String
 from hep_flows.expr.walk import postorder, uses
 from hep_flows.plugins.awkward import reduce
-from hep_flows.plugins.awkward.functions import elementwise_call, repeated
+from hep_flows.plugins.awkward.functions import ForUser, ListsOf, elementwise_call, repeated
 from hep_flows.plugins.awkward.needed import Output, leaves_of, needed_fields, output_of, path_of
 from hep_flows.plugins.awkward.reduce import combinations, list_of_each, reduced
 from hep_flows.plugins.awkward.values import (
@@ -216,6 +216,7 @@ class _Evaluation:
         self._selections: dict[tuple[object, ...], Selection] = {}
         self._joined: dict[tuple[Lists, ...], tuple[Lists, ...]] = {}
         self._groups: dict[tuple[Lists, int], tuple[Lists, list[Indices]]] = {}
+        self._made: dict[tuple[object, ...], dict[str, Any]] = {}
 
     def value(self, node: Expr) -> Argument:
         """Give the value of a node whose inputs have theirs."""
@@ -378,8 +379,25 @@ class _Evaluation:
         if node.function == "record":
             return self._record(node)
         arguments = [self.values[a.key] for a in node.args]
+        user = self._for_user(node, arguments) if isinstance(node.function, UserFunction) else None
         together = aligned(self._frames, arguments, [a.type.item for a in node.args], node.type.loops)
-        return elementwise_call(node, together)
+        return elementwise_call(node, together, user)
+
+    def _for_user(self, node: Call, arguments: list[Argument]) -> ForUser:
+        """Take lists out of the arguments of a user's function: each entry gets the number of its list."""
+        function = node.function
+        assert isinstance(function, UserFunction)
+        lists: dict[int, ListsOf] = {}
+        for i, name in enumerate(function.parameters):
+            of = arguments[i]
+            if name in function.lists and isinstance(of, Value):
+                *outer, inner = of.axes
+                lists[i] = ListsOf(of.data, inner.offsets)
+                arguments[i] = Value(of.frame, tuple(outer), np.arange(len(inner.starts)))
+        if not function.members:
+            return ForUser(lists)
+        call = (function.code, function.name, function.mode, *[a.key for a in node.args])
+        return ForUser(lists, self._made.setdefault(call, {}))
 
     def _record(self, node: Call) -> Argument:
         """Give the structure of a record; its members are put together at the end."""

@@ -545,6 +545,8 @@ class OpenTrees:
         opened, branches = self._taken(key) or _opened(file, tree)
         try:
             yield branches
+            if _stamp(file) != key[2]:
+                raise OSError(f"{file} changed while it was read")  # noqa: TRY301 - the file is closed below
         except BaseException:
             opened.close()
             raise
@@ -596,7 +598,7 @@ def _stamp(file: str) -> tuple[int, ...]:
     if "://" in file or not Path(file).exists():
         return ()
     found = Path(file).stat()
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _close_all(trees: list[tuple[_Key, Any, dict[str, Any]]]) -> None:
