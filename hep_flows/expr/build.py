@@ -531,7 +531,7 @@ def flattened(of: Expr, where: Where = None) -> Call:
     if len(t.axes) < 3:
         raise AxisError(f"there are no two collection axes to join in {t}", where=where)
     joined = digest("flat", t.axes[-2].key, t.axes[-1].key)
-    axes = (*t.axes[:-2], Axis(joined, f"{t.axes[-2].name} x {t.axes[-1].name}", joined))
+    axes = (*t.axes[:-2], Axis(joined, f"({t.axes[-2].name}, {t.axes[-1].name})", joined))
     return Call("flatten", (of,), type=Type(t.item, axes, t.loops, t.optional, t.unit), where=where)
 
 

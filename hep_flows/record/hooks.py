@@ -406,7 +406,9 @@ def _sort(on: Recorder, array: Any, axis: int = -1, ascending: bool = True, stab
     return build.gathered(of, _argsort(on, array, axis, ascending, stable), len(of.type.axes) - 1, on.where, inside=True)
 
 
-def _combinations(on: Recorder, array: Any, n: Any, replacement: Any = False, axis: int = 1, fields: Any = None, **more: Any) -> Expr:
+def _combinations(
+    on: Recorder, array: Any, n: Any, replacement: Any = False, axis: int = 1, fields: Any = None, **more: Any  # noqa: FBT002 - awkward's signature
+) -> Expr:  # fmt: skip
     if replacement or any([v is not None for v in more.values()]):
         raise on.refuse(
             "ak.combinations with repeated elements, parameters or a name cannot be recorded",

@@ -139,7 +139,7 @@ def outside(axis, loop, level):
     return whole if whole is not None and element(whole, loop, level)[0] == axis[0] else axis
 
 
-def call_axes(node):
+def call_axes(node):  # noqa: C901, PLR0911 - one for each function
     of = [axes(a) for a in node.args]
     options = dict(node.options)
     match node.function:

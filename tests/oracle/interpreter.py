@@ -145,7 +145,7 @@ class _Reader:
         loop = Loop(node.over.type.axes[1], node.level)
         return [self.any_value(node.body, i, {**env, loop: k}) for k in range(len(over))]
 
-    def _call(self, node: Call, i: int, env: Environment) -> Any:
+    def _call(self, node: Call, i: int, env: Environment) -> Any:  # noqa: PLR0911 - one for each function
         if isinstance(node.function, UserFunction) or FUNCTIONS[node.function].kind == "elementwise":
             return self._broadcast(node, i, env, lambda *args: self._element(node, args))
         first = node.args[0]
@@ -167,7 +167,11 @@ class _Reader:
             case "concatenate":
                 at = node.option("at")
                 parts = [self.value(a, i, env) for a in node.args]
-                return broadcast(lambda *lists: [deep(v, len(node.type.axes) - at - 1, lambda x: _as(x, node)) for x in lists for v in x], parts, [at - 1] * len(parts))
+                return broadcast(
+                    lambda *lists: [deep(v, len(node.type.axes) - at - 1, lambda x: _as(x, node)) for x in lists for v in x],
+                    parts,
+                    [at - 1] * len(parts),
+                )
             case "flatten":
                 return deep(self.value(first, i, env), depth - 2, flattened)
             case str(name):

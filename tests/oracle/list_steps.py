@@ -114,7 +114,11 @@ def concatenated(draw: DrawFn, pool: Pool) -> Made | None:
     if a is None:
         return None
     outer = a.type.axes[:-1]
-    b = choose(draw, pool, lambda m: number(m) and m.type.axes[:-1] == outer and isinstance(m.type.item, Bool) is isinstance(a.type.item, Bool))
+    b = choose(
+        draw,
+        pool,
+        lambda m: number(m) and m.type.axes[:-1] == outer and isinstance(m.type.item, Bool) is isinstance(a.type.item, Bool),
+    )
     return b and Made(build.concatenated((a.expr, b.expr), len(outer)), a.steady and b.steady, a.plain and b.plain)
 
 
