@@ -139,7 +139,7 @@ def outside(axis, loop, level):
     return whole if whole is not None and element(whole, loop, level)[0] == axis[0] else axis
 
 
-def call_axes(node):  # noqa: C901, PLR0911 - one for each function
+def call_axes(node):  # noqa: C901, PLR0911, PLR0912 - one for each function
     of = [axes(a) for a in node.args]
     options = dict(node.options)
     match node.function:
@@ -165,6 +165,11 @@ def call_axes(node):  # noqa: C901, PLR0911 - one for each function
             at = options["at"]
             joined = [digest("concatenate", *[a[i][0] for a in of]) for i in range(at, len(of[0]))]
             return [*of[0][:at], *[(j, j, None) for j in joined]]
+        case "replace":
+            return of[0]
+        case "referring":
+            below = digest("referring", key(node.args[0]))
+            return [*of[0], (below, below, None)]
         case "flatten":
             joined = digest("flat", of[0][-2][0], of[0][-1][0])
             return [*of[0][:-2], (joined, joined, None)]

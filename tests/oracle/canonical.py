@@ -92,7 +92,7 @@ def axes(expr: Expr, loops: tuple[Loop, ...]) -> tuple[Form, ...]:
             return ()
 
 
-def _call_axes(expr: Call, loops: tuple[Loop, ...]) -> tuple[Form, ...]:
+def _call_axes(expr: Call, loops: tuple[Loop, ...]) -> tuple[Form, ...]:  # noqa: PLR0911 - one for each function
     match expr.function:
         case "pick":
             outer, at = axes(expr.args[0], loops), expr.option("at")
@@ -115,6 +115,10 @@ def _call_axes(expr: Call, loops: tuple[Loop, ...]) -> tuple[Form, ...]:
         case "concatenate":
             every, at = [axes(a, loops) for a in expr.args], expr.option("at")
             return (*every[0][:at], *[("parts", *[e[i] for e in every]) for i in range(at, len(every[0]))])
+        case "replace":
+            return axes(expr.args[0], loops)
+        case "referring":
+            return (*axes(expr.args[0], loops), ("referring", canonical(expr.args[0], loops)))
         case "flatten":
             outer = axes(expr.args[0], loops)
             return (*outer[:-2], ("joined", outer[-2], outer[-1]))

@@ -65,6 +65,8 @@ STEPS: tuple[Callable[[DrawFn, Pool], Made | None], ...] = (
     list_steps.regrouped,
     list_steps.concatenated,
     list_steps.recorded,
+    list_steps.referring,
+    list_steps.replaced,
 )
 
 

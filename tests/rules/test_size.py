@@ -19,14 +19,14 @@ BUDGETS = {
     "demo": 410,
     "errors": 140,
     "execute": 2280,
-    "expr": 2590,  # collections that are joined, and groups of elements
+    "expr": 2680,  # replaced leaves, what refers to an element, collections that are joined; arithmetic in 32 bits at least
     "filesets": 430,
     "functions": 1430,  # random numbers, and what a body reaches
     "in_order": 80,
     "orchestrate": 1560,
     "planning": 540,
     "plugins": 6670,
-    "record": 2800,  # pairs, order, choice and joining
+    "record": 3510,  # four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining
     "settings": 240,
     "show": 750,
     "sources": 1890,
