@@ -218,7 +218,7 @@ def _lacking_part(of: Expr, name: str, table: Table, where: Where) -> FieldError
     )
 
 
-def leaf_or_default(frame: Recorded, name: Any, default: Any, as_: str, where: Where) -> Expr:
+def leaf_or_default(frame: Recorded, name: Any, default: Any, as_: str, where: Where) -> Expr:  # noqa: C901
     """Give what `DataFrame.get` gives: a column or an alias as it is, a stored leaf with a default for the files that lack it."""
     of, table = frame._expr, frame._table  # noqa: SLF001
     if not isinstance(name, str) or not name:
@@ -372,7 +372,7 @@ def known_names(of: Expr, table: Table, *, derived: bool = True) -> tuple[str, .
     select(of, lambda node: names.update(dict.fromkeys((*table.columns(node), *table.columns(table.before.get(node.key, node))))))
     names.update(dict.fromkeys(aliases.alias_names(path_of(of))))
     if (joined := joined_at(of)) is not None:
-        every = [known_names(a, table) for a in joined.args]
+        every = [known_names(a, table, derived=derived) for a in joined.args]
         names.update(dict.fromkeys([n for n in every[0] if all([n in others for others in every[1:]])]))
     if isinstance(of.type.item, Record):
         names.update(dict.fromkeys(of.type.item.members))
