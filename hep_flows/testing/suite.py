@@ -422,7 +422,7 @@ class PluginSuite:
         if not isinstance(given, type) and not hasattr(given, "can_run"):
             given = request.getfixturevalue("plugin")
         made = given() if isinstance(given, type) else given
-        assert isinstance(made, Plugin), f"{made!r} is no plug-in: it lacks a part of hep_flows.plugin.Plugin"
+        assert isinstance(made, Plugin), f"{made!r} is no plug-in: it lacks a part of hep_flows.contract.Plugin"
         return made
 
     @pytest.fixture
