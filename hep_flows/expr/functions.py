@@ -273,7 +273,7 @@ class Function:
     spelled : str
         The name in texts alone, where it is another.
     strength : int
-        How strongly an operator binds in texts, more than a comparison; see `hep_flows.expr.spelling`.
+        How strongly an operator binds in texts, more than a comparison; see `hep_flows.expr.text`.
     method : str
         The method of an expression that records it.
     synonyms : tuple of str
@@ -808,7 +808,7 @@ def _first_smallest(parts: Sequence[tuple[int, int | None, Any]]) -> int | None:
 
 FUNCTIONS = _rows()
 
-# What computes in 32 bits at least: `hep_flows.expr.promotion.widened` says which arguments become wider.
+# What computes in 32 bits at least: `hep_flows.expr.types.widened` says which arguments become wider.
 _RULES = (arithmetic, divided, negated, magnitude, whole, real)
 WIDENING = frozenset([r.name for r in FUNCTIONS.values() if r.item in _RULES])
 

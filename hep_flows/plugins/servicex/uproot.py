@@ -87,7 +87,7 @@ def extreme(name: str) -> Callable[[Terms, Sequence[Term], Item], Term]:
         if isinstance(wanted, Float):
             variable = listed.depth + 1
             element = terms.element(variable, wanted)
-            listed = terms.select(listed, variable, terms.call("equal", (element, element), Bool()))
+            listed = terms.where(listed, variable, terms.call("equal", (element, element), Bool()))
         return terms.reduce(name, listed, wanted)
 
     return made_of
