@@ -174,6 +174,9 @@ _LOCAL = {
     "slice": "the query language has no slices",
     "gather": "the query language has no indices",
     "flatten": "lists of lists are joined here",
+    "concatenate": "collections are joined here",
+    "argcombinations": "the query language has no positions of combinations",
+    "argpad": "the query language cannot fill lists up",
     "record": "objects are put together here",
 }
 
