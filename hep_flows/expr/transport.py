@@ -259,13 +259,17 @@ def same_item(a: Item, b: Item) -> bool:
         left, right = pairs.pop()
         if left is right:
             continue
-        if not (isinstance(left, Record) and isinstance(right, Record) and left.model == right.model == "tuple"):
+        if not (isinstance(left, Record) and isinstance(right, Record)):
             if left != right:
                 return False
             continue
+        if (left.model, left.name) != (right.model, right.name):
+            return False
         if list(left.members) != list(right.members):
             return False
         for m, n in zip(left.members.values(), right.members.values(), strict=True):
+            if m is n:
+                continue
             if (m.axes, m.optional, m.unit) != (n.axes, n.optional, n.unit):
                 return False
             pairs.append((m.item, n.item))
@@ -309,6 +313,13 @@ def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Cons
                 raise TypeError("the names of a record are a tuple")
             n_axes = _whole(options["axes"]) if "axes" in options else None
             return build.record([_text(n) for n in names], args, where, n_axes)
+        case "referring":
+            return build.referring(args[0], where)
+        case "replace":
+            names, hidden = options["names"], options["hidden"]
+            if not isinstance(names, tuple) or not isinstance(hidden, tuple):
+                raise TypeError("the names of replaced members are tuples")
+            return build.replaced(args[0], [_text(n) for n in names], args[1:], [_text(n) for n in hidden], where)
         case "flatten":
             return build.flattened(args[0], where)
         case _:

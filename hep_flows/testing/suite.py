@@ -197,6 +197,8 @@ def every_node() -> dict[str, Expr]:
         "slice": build.sliced(values, (None, 2, None), 1),
         "gather": build.gathered(values, _leaf("Jet", "n"), 1),
         "record": build.record(("x", "n"), (values, _leaf("Jet", "n"))),
+        "replace": build.replaced(jets, ("x",), (values,)),
+        "referring": build.referring(_leaf("Jet", "n")),
         "flatten": build.flattened(nested),
         "histogram": empty,
         "fill": build.histogram("fill", (empty, build.record(("x",), (values,)), build.literal(2.0)), weights, _SPEC),
@@ -419,7 +421,7 @@ class PluginSuite:
         if not isinstance(given, type) and not hasattr(given, "can_run"):
             given = request.getfixturevalue("plugin")
         made = given() if isinstance(given, type) else given
-        assert isinstance(made, Plugin), f"{made!r} is no plug-in: it lacks a part of hep_flows.plugin.Plugin"
+        assert isinstance(made, Plugin), f"{made!r} is no plug-in: it lacks a part of hep_flows.contract.Plugin"
         return made
 
     @pytest.fixture

@@ -111,7 +111,7 @@ def _deployment_run(server, project, name):
         (["nothing.py"], "nothing.py is not a file"),
         (["analysis.py"], "analysis.py defines no flow"),
         (
-            [str(ROOT / "flows/scheduled_reprocessing.py"), "--flow", "scheduled_reprocess"],
+            [str(ROOT / "flows/scheduled_reprocessing.py"), "--flow", "scheduled_reprocesing"],
             "did you mean 'scheduled_reprocessing'?",
         ),
         (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -253,8 +252,8 @@ def test_what_correctionlib_refuses_is_an_error_at_the_users_line(events, tmp_pa
     assert caught.value.where.file == __file__
 
 
-def test_without_correctionlib_the_error_says_what_to_install(plain, monkeypatch):
-    monkeypatch.setitem(sys.modules, "correctionlib", None)
+def test_without_correctionlib_the_error_says_what_to_install(plain, modules):
+    modules(correctionlib=None)
     with pytest.raises(LiteralError, match="needs correctionlib") as caught:
         correction(plain, "other")
     assert caught.value.do == "pip install hep-flows[corrections]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -55,9 +54,9 @@ def test_a_model_gives_what_onnxruntime_gives(events, raw, file):
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])
-def test_the_bits_do_not_depend_on_how_many_elements_are_computed_at_once(events, file, chunk, monkeypatch):
+def test_the_bits_do_not_depend_on_how_many_elements_are_computed_at_once(events, file, chunk, environment, monkeypatch):
     want = make_local(asked(onnx_model(file), events), workers=1)
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+    environment(HEP_FLOWS_CACHE="off")
     monkeypatch.setattr("hep_flows.functions.onnx.BATCH_ROWS", 13)
     got = make_local(asked(onnx_model(file), events), chunk_events=chunk, workers=2)
     assert ak.flatten(got).to_numpy().tobytes() == ak.flatten(want).to_numpy().tobytes()
@@ -181,11 +180,11 @@ def test_a_user_func_may_use_a_model_and_is_stored(events, file):
     assert [r.state for r in run(odds(events.Electron.eta, events.Electron.pt)).report.tasks] == ["cached"]
 
 
-def test_weights_in_another_file_are_refused(tmp_path, monkeypatch):
+def test_weights_in_another_file_are_refused(tmp_path, work_in):
     path = tmp_path / "outside.onnx"
     onnx.save(dense_model(LAYERS), str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
     assert (tmp_path / "weights.bin").exists()
-    monkeypatch.chdir(tmp_path)
+    work_in(tmp_path)
     with pytest.raises(SourceError, match="cannot be loaded as a model") as caught:
         onnx_model(path)
     assert "in the same file" in caught.value.do
@@ -210,8 +209,8 @@ def test_a_wrong_call_is_an_error_when_it_is_recorded(events, file):
         score("a", events.Electron.pt, 1.0)
 
 
-def test_without_onnxruntime_the_error_says_what_to_install(file, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+def test_without_onnxruntime_the_error_says_what_to_install(file, modules):
+    modules(onnxruntime=None)
     with pytest.raises(LiteralError, match="needs onnxruntime") as caught:
         onnx_model(file)
     assert caught.value.do == "pip install hep-flows[onnx]"

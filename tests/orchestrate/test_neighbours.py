@@ -74,8 +74,8 @@ def test_a_run_works_within_a_running_event_loop(files, served):
     assert bits(done.values) == bits(inline(everything(nanoaod_table(files))))
 
 
-def test_make_local_async_leaves_the_loop_free(files, served, monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_ENGINE", "embedded")
+def test_make_local_async_leaves_the_loop_free(files, served, environment):
+    environment(HEP_FLOWS_ENGINE="embedded")
     n_flows = flow_run_count(served)
     ticks = []
 
@@ -134,8 +134,8 @@ def test_a_run_within_a_flow_of_the_user_stays_out_of_it(files, served):
     assert mine == []
 
 
-def test_a_cancelled_run_ends_soon(files, served, monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_ENGINE", "embedded")
+def test_a_cancelled_run_ends_soon(files, served, environment):
+    environment(HEP_FLOWS_ENGINE="embedded")
 
     @user_func
     def slow(x: float) -> float:

@@ -50,8 +50,8 @@ def started(tmp_path_factory, prefect_database):
 
 
 @pytest.fixture
-def in_its_folder(started, monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(started[0]))
+def in_its_folder(started, environment):
+    environment(HEP_FLOWS_CACHE=started[0])
     return servers.running(str(started[0] / "prefect"))
 
 
@@ -77,8 +77,8 @@ def test_a_run_over_the_folder_uses_it(files, in_its_folder):
     assert latest(in_its_folder.url).state == "Completed"
 
 
-def test_as_the_users_own_prefect_nothing_of_it_is_touched(files, in_its_folder, monkeypatch, cache_folder):
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(cache_folder))
+def test_as_the_users_own_prefect_nothing_of_it_is_touched(files, in_its_folder, environment, cache_folder):
+    environment(HEP_FLOWS_CACHE=cache_folder)
     code = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
@@ -103,11 +103,11 @@ print(done.report.engine, done.report.engine_why, done.report.engine_url, done.v
     assert not list((cache_folder / "prefect").glob("embedded*"))
 
 
-def test_within_a_flow_of_the_user_on_the_same_server_the_run_is_a_part_of_it(files, in_its_folder, monkeypatch, cache_folder):
+def test_within_a_flow_of_the_user_on_the_same_server_the_run_is_a_part_of_it(files, in_its_folder, environment, cache_folder):
     from prefect import flow
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(cache_folder))
+    environment(HEP_FLOWS_CACHE=cache_folder)
 
     @flow
     def my_flow():
@@ -121,8 +121,8 @@ def test_within_a_flow_of_the_user_on_the_same_server_the_run_is_a_part_of_it(fi
     assert [f.name for f in inner] == ["1 result · part_0.root and 2 more"]
 
 
-def test_configured_without_an_address_is_an_error(files, monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
+def test_configured_without_an_address_is_an_error(files, environment, tmp_path):
+    environment(HOME=tmp_path)
     with pytest.raises(OrchestrationError, match="the address of a Prefect API"):
         run(fill(nanoaod_table(files), cut=54.0), engine="configured")
 
@@ -286,7 +286,7 @@ def test_a_port_that_is_taken_is_an_error_that_names_the_log(tmp_path):
     assert servers.noted(folder) is None
 
 
-def test_a_note_of_a_server_that_died_is_harmless(files, cache_folder, monkeypatch):
+def test_a_note_of_a_server_that_died_is_harmless(files, cache_folder):
     folder = cache_folder / "prefect"
     folder.mkdir(parents=True)
     gone = subprocess.Popen([sys.executable, "-c", ""])

@@ -140,8 +140,8 @@ def test_locks_that_nobody_holds_go(filled, key):
     assert os.listdir(filled.folder.locks) == []
 
 
-def test_a_folder_that_is_read_only_is_not_collected(filled, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+def test_a_folder_that_is_read_only_is_not_collected(filled, without_permission):
+    without_permission()
     with pytest.raises(StoreError, match="cannot be written"):
         collect(Store(filled.folder.root), limit_bytes=0)
 

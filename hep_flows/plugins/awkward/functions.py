@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 
 from hep_flows.errors import TaskError
-from hep_flows.expr.functions import UserFunction
+from hep_flows.expr.functions import WIDENING, UserFunction
 from hep_flows.expr.types import Float, Item, String
 from hep_flows.plugins.awkward.needed import is_known, known_as
 from hep_flows.plugins.awkward.values import Constant, Value, both, dtype_of, texts
@@ -27,13 +27,11 @@ if TYPE_CHECKING:
 
 # Functions of aligned items: one numpy call each, on flat arrays and plain constants ---------------------------------------------
 #
-# They mean what numpy means: integers wrap around, and an integer divided by zero is 0.
+# They mean what numpy means, in 32 bits at least: integers wrap around, and an integer divided by zero is 0.
 
 FEW = 16
 
-_INTEGERS_OF_BOOLS = frozenset(
-    {"add", "subtract", "multiply", "floor_divide", "remainder", "power", "fmod", "left_shift", "right_shift", "gcd", "lcm"}
-)
+_SHIFTS = frozenset({"left_shift", "right_shift"})
 _WHOLE_ALREADY = frozenset({"floor", "ceil", "trunc"})
 
 
@@ -52,13 +50,24 @@ def computed(name: str, operands: Sequence[Any], item: Item, options: Mapping[st
         The constants that belong to the function.
     """
     dtype = dtype_of(item)
-    if name in _INTEGERS_OF_BOOLS and all(_is_bool(o) for o in operands):
+    if name in WIDENING:
+        has_float = any(isinstance(o, float) or getattr(o, "dtype", dtype).kind == "f" for o in operands if not isinstance(o, int))
+        operands = [_widened(o, keep_bool=has_float) for o in operands]
+    elif name in _SHIFTS and all(_is_bool(o) for o in operands):
         operands = [np.asarray(o, dtype=np.int64) for o in operands]
     elif name in _WHOLE_ALREADY and not isinstance(item, Float):
         return np.asarray(operands[0], dtype=dtype)
     special = KERNELS.get(name)
     result = special(operands, dtype, options) if special is not None else getattr(np, name)(*operands)
     return np.asarray(result).astype(dtype, copy=False)
+
+
+def _widened(operand: Any, *, keep_bool: bool) -> Any:
+    """Give truth values and integers of 8 and 16 bits in 32 bits; beside a float, truth values need not be."""
+    kind = getattr(operand, "dtype", None)
+    if kind is None or (keep_bool and kind.kind == "b") or kind.kind not in "biu" or kind.itemsize >= np.int32().itemsize:
+        return operand
+    return operand.astype(np.int32)
 
 
 def _is_bool(operand: Any) -> bool:

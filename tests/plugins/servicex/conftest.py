@@ -16,7 +16,7 @@ from plugins.servicex.remote_runs import DATASET, EMPTY, HURRY, OPEN_DATA, QUERY
 
 
 @pytest.fixture(autouse=True)
-def _few_authorities(tmp_path_factory, monkeypatch):
+def _few_authorities(tmp_path_factory, environment):
     """Let the client load one certificate instead of all: it does so for every call, and nothing here is encrypted."""
     import certifi
 
@@ -24,7 +24,7 @@ def _few_authorities(tmp_path_factory, monkeypatch):
     file = tmp_path_factory.getbasetemp() / "one.pem"
     if not file.exists():
         file.write_text(Path(certifi.where()).read_text().partition(end)[0] + end + "\n")
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    environment(SSL_CERT_FILE=file)
 
 
 @pytest.fixture(autouse=True)

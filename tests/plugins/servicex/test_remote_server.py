@@ -138,17 +138,17 @@ def test_a_missing_token_is_an_error_that_says_what_to_do(sim, names, scratch):
     assert not came.refused.transient
 
 
-def test_the_token_file_of_the_environment_is_used(sim, names, scratch, right, tmp_path, monkeypatch):
+def test_the_token_file_of_the_environment_is_used(sim, names, scratch, right, tmp_path, environment):
     file = tmp_path / "token"
     file.write_text(sim.tokens.issue(f"Bearer {TOKEN}"))
-    monkeypatch.setenv("BEARER_TOKEN_FILE", str(file))
+    environment(BEARER_TOKEN_FILE=file)
     right(collect(RemoteServiceX(Address("bare", sim.url), HURRY), names[:1], scratch), names[:1])
 
 
-def test_a_token_file_that_holds_no_token_is_not_shown(sim, names, scratch, tmp_path, monkeypatch):
+def test_a_token_file_that_holds_no_token_is_not_shown(sim, names, scratch, tmp_path, environment):
     file = tmp_path / "token"
     file.write_text("a-secret-that-is-no-token")
-    monkeypatch.setenv("BEARER_TOKEN_FILE", str(file))
+    environment(BEARER_TOKEN_FILE=file)
     came = collect(RemoteServiceX(Address("bare", sim.url), HURRY), names[:1], scratch)
     assert "is no JSON web token" in came.refused.text
     assert "a-secret" not in "".join(traceback.format_exception(came.refused))
