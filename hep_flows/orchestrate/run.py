@@ -248,13 +248,13 @@ class Order:
     Parameters
     ----------
     plan, plugins, store
-        As in `hep_flows.execute.run_plan`.
+        As in `hep_flows.execute.run.run_plan`.
     engine : str, optional
         The engine that was asked for.
     task_runner : TaskRunner, optional
         One of Prefect's; threads when left out.
     workers, chunk_events, refresh, keep_going, cancelled, progress
-        As in `hep_flows.execute.run_plan`.
+        As in `hep_flows.execute.run.run_plan`.
     small_bytes : int
         Work over fewer bytes of local files is done in this process, where no engine was asked for.
     name : str

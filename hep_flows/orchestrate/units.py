@@ -380,7 +380,7 @@ class Carried:
     __slots__ = ()
 
     def run(self, after: Sequence[Told]) -> Reference:
-        """Run it, after those whose references are given; see `hep_flows.orchestrate.work.run_unit`."""
+        """Run it, after those whose references are given; see `run_unit`."""
         raise NotImplementedError
 
 

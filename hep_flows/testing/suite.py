@@ -200,6 +200,7 @@ def every_node() -> dict[str, Expr]:
         "replace": build.replaced(jets, ("x",), (values,)),
         "referring": build.referring(_leaf("Jet", "n")),
         "flatten": build.flattened(nested),
+        "concatenate": build.concatenated((values, _leaf("Jet", "n")), 1),
         "histogram": empty,
         "fill": build.histogram("fill", (empty, build.record(("x",), (values,)), build.literal(2.0)), weights, _SPEC),
         "np_histogram": build.histogram("np_histogram", (values,), (("bins", 5), ("range", (0, 1))), "numpy"),

@@ -166,6 +166,14 @@ class _Reader:
                 return deep(self.value(first, i, env), node.option("at") - 1, lambda x: sliced(x, slice(start, stop, step)))
             case "gather":
                 return self._gather(node, i, env)
+            case "concatenate":
+                at = node.option("at")
+                parts = [self.value(a, i, env) for a in node.args]
+                return broadcast(
+                    lambda *lists: [deep(v, len(node.type.axes) - at - 1, lambda x: _as(x, node)) for x in lists for v in x],
+                    parts,
+                    [at - 1] * len(parts),
+                )
             case "flatten":
                 return deep(self.value(first, i, env), depth - 2, flattened)
             case "replace":
@@ -209,6 +217,12 @@ class _Reader:
             return cast(node.function.body(*given), node.type.item)
         weak = [isinstance(a, Literal) and not a.dtype for a in node.args]
         return elementwise(node.function, args, weak, node.type.item, dict(node.options))
+
+
+def _as(value: Any, joined: Call) -> Any:
+    """Give an entry of one part as the kind of all."""
+    item = joined.type.item
+    return value if value is None or isinstance(item, Record) else cast(value, item)
 
 
 def _replaced(node: Call, record: Any, *values: Any) -> Any:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from hep_flows import alias_scope, curry, define_alias, user_func
-from hep_flows.record.dataframe import DataFrame
-from hep_flows.record.table import Table as Columns
+from hep_flows.record.sources import frame_of
 from oracle.naive import Naive, lifted
 
 
@@ -34,7 +33,7 @@ def record(program: str, table: Any) -> dict[str, Any]:
     """Give what an analysis names, recorded."""
     dataset = table.dataset
     with alias_scope():
-        return _run(program, DataFrame._of(dataset, Columns(dataset)), affine=user_func(affine), define_alias=define_alias)
+        return _run(program, frame_of(dataset), affine=user_func(affine), define_alias=define_alias)
 
 
 def recorded(frame: Any) -> Any:

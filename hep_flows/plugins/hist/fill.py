@@ -86,7 +86,7 @@ def _dtype(values: ak.Array) -> Any:
 
 
 def template(spec: str) -> hist.Hist[Any]:
-    """Give the empty histogram that `hep_flows.record.histogram_spec` describes.
+    """Give the empty histogram that `hep_flows.record.histogram` describes.
 
     Parameters
     ----------
