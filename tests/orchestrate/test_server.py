@@ -151,11 +151,22 @@ def test_a_client_without_the_token_of_the_folder_is_refused(whose, kind, in_its
 
 
 def test_without_the_token_the_users_own_prefect_is_an_error_that_says_what_is_missing(files, in_its_folder):
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
-    with temporary_settings({PREFECT_API_URL: in_its_folder.url}), pytest.raises(OrchestrationError) as error:
-        run(fill(nanoaod_table(files), cut=57.0), engine="configured")
-    assert "PREFECT_API_AUTH_STRING" in error.value.do
+    """In a process of its own: Prefect leaves the connection open that was refused."""
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from jet_files import fill
+from hep_flows import nanoaod_table, run
+from hep_flows.errors import OrchestrationError
+try:
+    run(fill(nanoaod_table(sys.argv[2:]), cut=57.0), engine="configured")
+except OrchestrationError as error:
+    print(error.do)
+"""
+    configured = {"PREFECT_API_URL": in_its_folder.url, "PYTHONPATH": os.pathsep.join([p for p in sys.path if p])}
+    words = [sys.executable, "-c", code, str(Path(__file__).parent), *files]
+    done = subprocess.run(words, env={**os.environ, **configured}, capture_output=True, text=True, check=True, timeout=600)
+    assert "PREFECT_API_AUTH_STRING" in done.stdout
 
 
 def test_a_note_of_the_server_of_another_folder_is_not_believed(in_its_folder, cache_folder):
