@@ -96,6 +96,14 @@ def without_permission(monkeypatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(os, "access", lambda path, mode: False)
 
 
+@pytest.fixture
+def hasty_client(monkeypatch) -> None:
+    """Let the client of ServiceX try its calls again at once: it waits up to twenty seconds, at random, and nothing depends on that."""
+    from httpx_retries import Retry
+
+    monkeypatch.setattr(Retry, "backoff_strategy", lambda _: 0.01)
+
+
 @pytest.fixture(autouse=True)
 def cache_folder(tmp_path_factory, environment) -> Path:
     """Give each test a cache of its own: no test sees the user's, or that of another test."""

@@ -24,7 +24,8 @@ from hep_flows.execute.machine import Limits
 from hep_flows.execute.need import needs
 from hep_flows.execute.report import ENDED, FAILED_ABOVE, STORED_ABOVE, StageTime, TaskRow, told_of_errors
 from hep_flows.execute.results import Results
-from hep_flows.execute.run import RETRIES, Run, Wish, check_same_functions
+from hep_flows.execute.run import Run, Wish, check_same_functions
+from hep_flows.execute.work import DELAYS_S
 from hep_flows.orchestrate.server import is_healthy
 from hep_flows.orchestrate.settings import check_importable, private_background
 from hep_flows.settings import environment
@@ -286,9 +287,9 @@ class Order:
     slice_events: int | None = None
 
 
-def _limits(order: Order, cancelled: Callable[[], bool], retries: int = 0) -> Limits:
+def _limits(order: Order, cancelled: Callable[[], bool], delays_s: tuple[float, ...] = ()) -> Limits:
     return Limits.with_slots(
-        order.workers, order.chunk_events, cancelled, retries, memory=order.memory, slice_events=order.slice_events
+        order.workers, order.chunk_events, cancelled, delays_s, memory=order.memory, slice_events=order.slice_events
     )
 
 
@@ -323,7 +324,7 @@ def _inline(order: Order, engine: Engine) -> tuple[dict[Key, Result], RunReport]
     def finished(report: RunReport) -> RunReport:
         return replace(report, engine=engine.kind, engine_why=engine.why)
 
-    limits = _limits(order, order.cancelled, RETRIES)
+    limits = _limits(order, order.cancelled, DELAYS_S)
     run = Run(order.plan, order.plugins, Results(order.store, refresh=order.refresh), limits, order.progress)
     with told_of_errors(finished):
         found, report = run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only))

@@ -10,11 +10,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import uproot
 from onnx import TensorProto, helper, numpy_helper
 from sample_corrections import by_numpy, dense_model, model, network, write_model
 
-from hep_flows import make_local, onnx_model, plan, run, user_func
+from hep_flows import make_local, nanoaod_table, onnx_model, plan, run, user_func
 from hep_flows.errors import LiteralError, SourceError
+from hep_flows.functions.onnx import BATCH_ROWS
 
 LAYERS = network(3, 17, 1)
 
@@ -54,12 +56,22 @@ def test_a_model_gives_what_onnxruntime_gives(events, raw, file):
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])
-def test_the_bits_do_not_depend_on_how_many_elements_are_computed_at_once(events, file, chunk, environment, monkeypatch):
+def test_the_bits_do_not_depend_on_how_many_elements_are_computed_at_once(events, file, chunk, environment):
     want = make_local(asked(onnx_model(file), events), workers=1)
     environment(HEP_FLOWS_CACHE="off")
-    monkeypatch.setattr("hep_flows.functions.onnx.BATCH_ROWS", 13)
     got = make_local(asked(onnx_model(file), events), chunk_events=chunk, workers=2)
     assert ak.flatten(got).to_numpy().tobytes() == ak.flatten(want).to_numpy().tobytes()
+
+
+def test_many_elements_are_computed_some_at_a_time(raw, file, tmp_path):
+    """Electrons of 6000 events at once: the same events twenty times give the same twenty times."""
+    with uproot.recreate(tmp_path / "many.root") as out:
+        electrons = ak.concatenate([ak.zip({n: raw[n] for n in ("pt", "eta")})] * 20)
+        out["Events"] = {"Electron": electrons, "PV_npvs": np.tile(raw["npv"], 20)}
+    got = make_local(asked(onnx_model(file), nanoaod_table(str(tmp_path / "many.root"))))
+    want = direct(file, x=features(raw)[0])[0][:, 0]
+    assert len(ak.flatten(got)) > 2 * BATCH_ROWS
+    assert ak.flatten(got).to_numpy().tobytes() == np.tile(want, 20).tobytes()
 
 
 def test_a_model_for_a_fixed_number_of_elements_is_called_for_as_many(events, raw, tmp_path):

@@ -9,8 +9,6 @@ import pytest
 from bench import Project, same
 from mutations import MUTATIONS
 
-from hep_flows.plugins.awkward.plugin import AwkwardPlugin
-from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.sources import stored
 
 
@@ -44,8 +42,6 @@ def project(computed_once, tmp_path):
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
 def test_exactly_what_depends_on_a_change_is_computed_again(mutation, project, computed_once, monkeypatch, record_property):
-    for plugin in (AwkwardPlugin, HistPlugin):
-        monkeypatch.setattr(plugin, "result_version", plugin.result_version)
     monkeypatch.setattr(stored, "SETTLED_S", -1.0)
     project.results()  # the files lie elsewhere now, and are remembered
     mutation.make(project)

@@ -16,8 +16,8 @@ from plugins.servicex.remote_runs import DATASET, EMPTY, HURRY, OPEN_DATA, QUERY
 
 
 @pytest.fixture(autouse=True)
-def _few_authorities(tmp_path_factory, environment):
-    """Let the client load one certificate instead of all: it does so for every call, and nothing here is encrypted."""
+def _client_in_a_hurry(tmp_path_factory, environment, hasty_client):
+    """Let the client not wait, and load one certificate instead of all: it does so for every call, and nothing here is encrypted."""
     import certifi
 
     end = "-----END CERTIFICATE-----"
@@ -25,14 +25,6 @@ def _few_authorities(tmp_path_factory, environment):
     if not file.exists():
         file.write_text(Path(certifi.where()).read_text().partition(end)[0] + end + "\n")
     environment(SSL_CERT_FILE=file)
-
-
-@pytest.fixture(autouse=True)
-def _client_waits_little(monkeypatch):
-    """Let the client try its calls again at once: it waits up to twenty seconds, at random, and nothing here depends on that."""
-    from httpx_retries import Retry
-
-    monkeypatch.setattr(Retry, "backoff_strategy", lambda _: 0.01)
 
 
 @pytest.fixture
