@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prefect_servers import end_prefect
+from prefect_servers import end_prefect, token_for
 
 HERE = Path(__file__).parent
 FLOWS = HERE.parents[1] / "flows"
@@ -50,7 +50,7 @@ def prefect(server, environment, tmp_path):
     from hep_flows.orchestrate.settings import shared_settings
 
     environment(PREFECT_HOME=tmp_path / "prefect-home")
-    with shared_settings(server.url):
+    with shared_settings(server.url, token_for(server.url)):
         yield server
 
 
