@@ -22,7 +22,7 @@ from hep_flows.execute.batches import Batches, Keys, result_versions
 from hep_flows.execute.history import note_run
 from hep_flows.execute.machine import Limits
 from hep_flows.execute.need import needs
-from hep_flows.execute.report import ENDED, FAILED_ABOVE, STORED_ABOVE, StageTime, TaskRow, told_of_errors
+from hep_flows.execute.report import ENDED, FAILED_ABOVE, STORED_ABOVE, StageTime, TaskRow, told_of_errors, with_remarks
 from hep_flows.execute.results import Results
 from hep_flows.execute.run import Run, Wish, check_same_functions
 from hep_flows.execute.work import DELAYS_S
@@ -296,7 +296,8 @@ def _limits(order: Order, cancelled: Callable[[], bool], delays_s: tuple[float, 
 def run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
     """Give the results of the targets by task key, and the report."""
     with noted_interrupts(order.cancelled) as cancelled:
-        return _run_order(replace(order, cancelled=cancelled))
+        found, report = _run_order(replace(order, cancelled=cancelled))
+    return found, with_remarks(report, found)
 
 
 def _run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from hep_flows import alias_scope, curry, define_alias, user_func
+from hep_flows.record.operands import UnsignedArithmetic
 from hep_flows.record.sources import frame_of
 from oracle.naive import Naive, lifted
 
@@ -32,7 +34,9 @@ def run_naive(program: str, table: Any) -> dict[str, Any]:
 def record(program: str, table: Any) -> dict[str, Any]:
     """Give what an analysis names, recorded."""
     dataset = table.dataset
-    with alias_scope():
+    # Arithmetic of unsigned numbers that may wrap is drawn too; it warns.
+    with alias_scope(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnsignedArithmetic)
         return _run(program, frame_of(dataset), affine=user_func(affine), define_alias=define_alias)
 
 
