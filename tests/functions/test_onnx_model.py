@@ -202,6 +202,25 @@ def test_weights_in_another_file_are_refused(tmp_path, work_in):
     assert "in the same file" in caught.value.do
 
 
+@pytest.mark.parametrize(
+    "location", ["../../etc/passwd", "/etc/passwd", "weights.bin", "link.bin", "/dev/null/../../etc/passwd", ""]
+)
+def test_weights_that_are_planted_elsewhere_are_refused(tmp_path, work_in, location):
+    path = tmp_path / "outside.onnx"
+    onnx.save(dense_model(LAYERS), str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
+    (tmp_path / "link.bin").symlink_to("/etc/passwd")
+    work_in(tmp_path)
+    model = onnx.load(str(path), load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = location
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(SourceError, match="cannot be loaded as a model") as caught:
+        onnx_model(path)
+    assert caught.value.where.file == __file__
+
+
 def test_what_is_no_model_or_gives_no_number_for_each_element_is_an_error(tmp_path):
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"no model")
