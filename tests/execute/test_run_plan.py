@@ -323,7 +323,9 @@ def _asked(df):
         hard.pt.Sum() / (df.Count() + df.x.Sum()),
         ev.Jet.pt / ev.Jet.pt.Sum().Max(),
         df[10:80:3].k + df.k[3],
-        h.fill(pt=hard.pt, s=hard.tag, weight=df.x + df.x.Max()).fill(pt=df.k.Sum(), s="sum").fill(pt=ev.y, s=ev.s),
+        h.fill(pt=hard.pt, s=hard.tag, weight=df.x + df.x.Max(), allow_missing_weight=True)
+        .fill(pt=df.k.Sum(), s="sum")
+        .fill(pt=ev.y, s=ev.s),
         np.histogram(ev.Jet.pt, weights=ev.x),
         (df.k.Sum() + df.Count()) * 2,
     ]

@@ -410,6 +410,7 @@ IMPURE = [
     ("x * operator.attrgetter('ctypes.data')(x)", "operator.attrgetter"),
     ("x + x.ctypes.data", ".data"),
     ("x * sys.getrecursionlimit()", "sys.getrecursionlimit"),
+    ("def f(x):\n    try:\n        return x\n    except RecursionError:\n        return 0 * x", "RecursionError"),
     ("x * len(warnings.filters)", "warnings.filters"),
     ("ak.from_parquet(PATH).x", "ak.from_parquet"),
     ("x * len(ak.behavior)", "ak.behavior"),
@@ -455,6 +456,7 @@ PURE = [
     "def f(x):\n    out = []\n    for i in range(3):\n        out.append(i * x)\n    if not out:\n        raise ValueError(f'{x:.2f}')\n    return max(out)",
     "np.divide(1.0, x, out=np.zeros_like(x), where=x > 0)",
     "of_version(x)",
+    "def f(x):\n    try:\n        raise TimeoutError('late')\n    except (OSError, UnicodeError):\n        return x",
     "def f(x, edges=[0.0, 1.0]):\n    return np.digitize(x, edges)",
 ]
 
