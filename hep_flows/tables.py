@@ -197,9 +197,9 @@ def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -
     Without a cache there is nothing to look for: reading a changed file is an error.
     """
     from hep_flows.execute.results import Results
+    from hep_flows.plugins.awkward.plugin import KINDS
     from hep_flows.plugins.servicex.addresses import RemoteIdentity
     from hep_flows.sources.known_files import KnownFiles
-    from hep_flows.sources.paths import STORED_KINDS as KINDS
 
     if store is None:
         return None

@@ -33,7 +33,7 @@ BUDGETS = {
     "store": 1730,
     "tables": 220,
     "testing": 1070,
-    "verbs": 170,
+    "verbs": 190,  # whole events say which leaves they come without
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Call, Dataset, Expr, Field
 from hep_flows.expr.types import Histogram
 from hep_flows.plugins.awkward.needed import is_known
-from hep_flows.sources.paths import STORED_KINDS as KINDS
+from hep_flows.sources.paths import STORED_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hep_flows.sources.open import OpenTables
 
 ROWS = frozenset(FUNCTIONS)  # All of the language; a row that is added later may be another plug-in's alone.
+
+KINDS = STORED_KINDS
 
 
 class AwkwardPlugin:
