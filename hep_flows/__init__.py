@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from hep_flows.errors import HepFlowsError as HepFlowsError
     from hep_flows.functions.correction import correction as correction
     from hep_flows.functions.onnx import onnx_model as onnx_model
+    from hep_flows.functions.random_numbers import random_normal as random_normal
+    from hep_flows.functions.random_numbers import random_poisson as random_poisson
+    from hep_flows.functions.random_numbers import random_uniform as random_uniform
     from hep_flows.functions.user import user_func as user_func
     from hep_flows.record.aliases import alias_scope as alias_scope
     from hep_flows.record.aliases import define_alias as define_alias
@@ -51,6 +54,9 @@ _HOMES = {
     "onnx_model": "hep_flows.functions.onnx",
     "parquet_table": "hep_flows.tables",
     "plan": "hep_flows.verbs",
+    "random_normal": "hep_flows.functions.random_numbers",
+    "random_poisson": "hep_flows.functions.random_numbers",
+    "random_uniform": "hep_flows.functions.random_numbers",
     "render": "hep_flows.verbs",
     "reset_aliases": "hep_flows.record.aliases",
     "run": "hep_flows.verbs",
@@ -72,6 +78,9 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "user_func",
     "correction",
     "onnx_model",
+    "random_normal",
+    "random_uniform",
+    "random_poisson",
     "curry",
     "define_alias",
     "alias_scope",

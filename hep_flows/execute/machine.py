@@ -228,7 +228,8 @@ class Machine:
     """Plug-ins, programs, keys, batches, the store, limits, and what is at hand.
 
     ``merged`` are the merged results so far, by task key; ``streamed`` are results that came before their turn and could not be
-    stored, ``delivered`` those that were stored, both by task key and number of the batch.
+    stored, ``delivered`` those that were stored, both by task key and number of the batch. So are those that are ``made_once``: what a
+    function that is declared ``pure=False`` gave, for all that use it in this run.
     """
 
     plugins: Mapping[str, Plugin]
@@ -240,6 +241,7 @@ class Machine:
     merged: dict[Key, Result] = field(default_factory=dict)
     streamed: dict[tuple[Key, int], Result] = field(default_factory=dict)
     delivered: set[tuple[Key, int]] = field(default_factory=set)
+    made_once: dict[tuple[Key, int], Result] = field(default_factory=dict)
     weights: dict[object, EventBytes] = field(default_factory=dict)
 
     def weight(self, plan: Sequence[Stage], file_number: int, keep: Collection[Key]) -> EventBytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hep_flows.execute.batches import by_parts
 from hep_flows.expr.nodes import Call, Input
 from hep_flows.expr.walk import postorder
+from hep_flows.planning.cut import is_made_once
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -232,8 +233,10 @@ def _passes(
         dataset = asked[0].dataset
         assert dataset is not None
         merged = frozenset([t.key for t in asked])
-        enough = {k: needed[k] for k in merged} if merged <= set(needed) and not merged & parts_only else {}
-        passes.append(Pass(dataset, stages(_with_parts(asked, tasks)), merged, enough, parts_only & merged))
+        together = _with_parts(asked, tasks)
+        is_short = merged <= set(needed) and not merged & parts_only and not any(is_made_once(t.expr) for t in together)
+        enough = {k: needed[k] for k in merged} if is_short else {}
+        passes.append(Pass(dataset, stages(together), merged, enough, parts_only & merged))
     return tuple(passes)
 
 

@@ -19,7 +19,7 @@ from hep_flows.store.commit import save_text
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hep_flows.contract import Key, Plan, Result, Task
     from hep_flows.execute.batches import Batch
@@ -307,6 +307,8 @@ class RunReport:
     engine, engine_why, engine_url : str
         Who ran it: ``inline`` (this process alone), ``embedded``, ``server`` or ``configured`` (Prefect); why it was that one, and the
         address of the Prefect API.
+    functions : mapping of str to str
+        With what the users' functions were called, by name: ``arrays``, ``single values``, ``one list per call`` or ``jagged arrays``.
     """
 
     seconds: float
@@ -320,6 +322,7 @@ class RunReport:
     engine: str = "inline"
     engine_why: str = ""
     engine_url: str = ""
+    functions: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Give short tables: where the time went, and what became of each task."""
@@ -328,6 +331,7 @@ class RunReport:
         lines.append(f"  {'merging':12s} {sum(self.merging.values()):8.3f} s")
         lines += [f"  {_state(row):24s} {row.plugin:10s} {visible(row.label)}" for row in self.tasks]
         lines += [f"  {row.state}: {visible(row.reason)}" for row in self.tasks if row.state == "failed"]
+        lines += [f"  {name} was called with {how}" for name, how in self.functions.items()]
         return "\n".join(lines)
 
     @property
@@ -341,6 +345,8 @@ class RunReport:
         head: dict[str, Any] = {"seconds": self.seconds, "events": self.events, "partitions": self.partitions}
         head["complete"] = not self.errors
         head |= {"engine": self.engine, "engine_why": self.engine_why}
+        if self.functions:
+            head["functions"] = dict(self.functions)
         return head | {"tasks": [row.as_json() for row in self.tasks]}
 
     def save(self, path: str | os.PathLike[str]) -> None:

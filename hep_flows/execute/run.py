@@ -667,7 +667,16 @@ class Run:
             ledger.tally.note(key, f"not stored: {reason}")
         stages = tuple([StageTime(plugin, tasks, s) for (plugin, tasks), s in ledger.stages.items()])
         counts = time.perf_counter() - start, ledger.events, ledger.partitions, self._rounds
-        return RunReport(*counts, stages, ledger.merging, ledger.tally.rows(), tuple(ledger.errors))
+        rows = ledger.tally.rows()
+        return RunReport(*counts, stages, ledger.merging, rows, tuple(ledger.errors), functions=self._functions())
+
+    def _functions(self) -> dict[str, str]:
+        """Give with what users' functions were called, where they were."""
+        nodes = [n for t in self.plan.tasks for n in postorder(t.expr)]
+        called = [
+            n.function for n in nodes if isinstance(n, Call) and isinstance(n.function, UserFunction) and n.function.calls.how
+        ]
+        return {f.name: f.called_with for f in called}
 
     def _attempt(self) -> None:
         self._complete.clear()

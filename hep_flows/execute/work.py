@@ -26,6 +26,7 @@ from hep_flows.execute.results import Vanished
 from hep_flows.expr.text import shown
 from hep_flows.expr.types import Record
 from hep_flows.in_order import Done, Item, Stopped, in_order
+from hep_flows.planning.cut import is_made_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping, Sequence
@@ -327,9 +328,10 @@ class BatchRun:
             if task.key in self.one.parts_only and task.key not in taken and self._is_there(task):
                 self._found(task)
                 continue
-            streamed = self.machine.streamed.pop((task.key, self.batch.number), None)
-            if streamed is not None:
-                self._values[task.key] = streamed
+            place = task.key, self.batch.number
+            there = self.machine.streamed.pop(place, None) or self.machine.made_once.get(place)
+            if there is not None:
+                self._values[task.key] = there
                 continue
             found = self.machine.results.get(self._name(task)) if self._is_stored(task) else None
             if found is not None:
@@ -380,7 +382,8 @@ class BatchRun:
 
     def _is_wanted(self, task: Task) -> bool:
         """Say whether the result of all ranges is needed: for what is merged, or to be stored."""
-        return task.key in self.one.merged or (self._is_stored(task) and self.machine.results.is_kept)
+        is_kept = self._is_stored(task) and self.machine.results.is_kept
+        return is_kept or task.key in self.one.merged or is_made_once(task.expr)
 
     def _cut(self, key: Key, ranges: Sequence[Partition | None]) -> list[Columns]:
         """Give a result that is there as what each range gave; nothing where nobody knows."""
@@ -525,6 +528,8 @@ class BatchRun:
             self.done.computed[task.key] = (seconds, 0, 0)
             return
         self._values[task.key] = value
+        if self._complete and is_made_once(task.expr):
+            self.machine.made_once[task.key, self.batch.number] = value
         seconds += time.perf_counter() - start
         rows = nbytes = 0
         if self._complete and self._is_stored(task):

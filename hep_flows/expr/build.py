@@ -14,7 +14,22 @@ from hep_flows.expr.axes import aligned, element, merged_loops, misaligned, outs
 from hep_flows.expr.functions import FUNCTIONS, Function, UserFunction, unit_of_result
 from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Bound, Call, Dataset, Default, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Anything, Axis, Bool, Constant, Float, Histogram, Int, Loop, Member, Record, String, Type, item_of
+from hep_flows.expr.types import (
+    Anything,
+    Axis,
+    Bool,
+    Constant,
+    Float,
+    Histogram,
+    Int,
+    Loop,
+    Member,
+    Record,
+    String,
+    Type,
+    item_of,
+    replaced_members,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,6 +107,9 @@ def check_fit(args: tuple[Expr, ...], item: Int, title: str, where: Where) -> No
                 why="a plain number takes the width of what it is combined with",
                 do=f"write np.int64({a.value}), or a float",
             )
+
+
+LINK = "what is at the end of "  # What the index of an element link refers to: it depends on the link's key.
 
 
 def dataset(  # noqa: PLR0913 - what a table is made of
@@ -308,14 +326,41 @@ def _user_call(function: UserFunction, args: tuple[Expr, ...], where: Where) -> 
     types = [a.type for a in args]
     if len(types) != len(function.parameters):
         raise LiteralError(f"{function.name} takes {len(function.parameters)} arguments, not {len(types)}", where=where)
-    for name, t in zip(function.parameters, types, strict=True):
+    for i, (name, t) in enumerate(zip(function.parameters, types, strict=True)):
         if isinstance(t.item, Record | Histogram):
             raise LiteralError(
                 f"{function.name} takes a number for {name}, not a {t.item}", where=where, do="pass its leaves: x.pt, x.eta, ..."
             )
+        if name in function.lists:
+            types[i] = _without_lists(function.name, name, t, where)
     axes, loops = aligned(types, function.name, where) if types else ((), ())
+    if loops and not function.pure:
+        raise AxisError(
+            f"{function.name} is declared pure=False, and cannot be called inside a lambda",
+            where=where,
+            why="its column is computed once, for all elements",
+            do=f"call {function.name} with the whole collection, keep it as a column, and use that in the lambda",
+        )
     optional = any(t.optional for t in types)
     return Call(function, args, type=Type(function.returns, axes, loops, optional), where=where)
+
+
+def _without_lists(function: str, name: str, t: Type, where: Where) -> Type:
+    """Give the type of one entry for each list of the innermost axis."""
+    if len(t.axes) < 2:
+        raise AxisError(
+            f"{function} takes a list for {name}, and this is {t}",
+            where=where,
+            why="a list is the innermost axis of a collection",
+            do=f"give it a leaf of a collection, or declare {name} as float",
+        )
+    if t.optional:
+        raise LiteralError(
+            f"{function} takes a list for {name}, and some items of this one are missing",
+            where=where,
+            do="say what stands in their place: ak.fill_none(x, 0.0)",
+        )
+    return replace(t, axes=t.axes[:-1])
 
 
 def _reduce(row: Function, of: Expr, options: tuple[tuple[str, Constant], ...], where: Where) -> Call:
@@ -335,6 +380,8 @@ def _reduce(row: Function, of: Expr, options: tuple[tuple[str, Constant], ...], 
         )
     if isinstance(t.item, Record) and not row.lists_only:
         raise LiteralError(f"{title} of {t.item.name} objects has no meaning", where=where, do=f"take it of a leaf: X.pt.{title}()")
+    while isinstance(of, Call) and of.function == "replace" and row.name == "count":
+        of = of.args[0]  # The same elements: there are as many.
     assert row.item is not None
     try:
         item = row.item([t.item], [False])
@@ -429,7 +476,7 @@ def gathered(of: Expr, index: Expr, at: int, where: Where = None) -> Call:
     """Give, for every integer of ``index``, that entry of axis ``at`` of ``of``; missing where there is none.
 
     ``index`` has the axes of ``of`` up to ``at`` (or fewer: it is then repeated), and any axes of its own below; the result has the
-    index's axes in the place of axis ``at``. A stored reference (NanoAOD's ``...Idx``) is missing where negative; other negative integers count from the end.
+    index's axes in the place of axis ``at``. Below 0 there is none: only a constant index counts from the end.
     """
     t, i = of.type, index.type
     _check_axis(t, at, "an index", where)
@@ -439,16 +486,30 @@ def gathered(of: Expr, index: Expr, at: int, where: Where = None) -> Call:
         raise misaligned(i.axes, t.axes, "an index", where)
     axis = t.axes[at]
     if i.item.refers_to and (axis.name != i.item.refers_to or axis.key != axis.root):
+        link = i.item.refers_to.removeprefix(LINK)
+        is_link = link != i.item.refers_to
         raise AxisError(
             f"the index refers to {i.item.refers_to}, and this is {axis}",
             where=where,
-            why="a stored index counts the elements of the whole collection",
-            do=f"index the table's {i.item.refers_to} with it, then filter the result",
+            why=f"a {'link' if is_link else 'stored'} index counts {'in the container that its key names' if is_link else 'the elements of the whole collection'}",
+            do=f"follow the link: x.{link}.pt"
+            if is_link
+            else f"index the table's {i.item.refers_to} with it, then filter the result",
         )
     chosen = i.axes if len(i.axes) >= at else t.axes[:at]
     axes = (*chosen, *[part(a, "gather", t.axes[at].key, index.key) for a in t.axes[at + 1 :]])
     loops = merged_loops([t.loops, i.loops])
     return Call("gather", (of, index), (("at", at),), type=Type(t.item, axes, loops, True, t.unit), where=where)
+
+
+def referring(index: Expr, where: Where = None) -> Call:
+    """Give, for each element of a collection whose elements refer to each other, the positions of those that refer to it, in order."""
+    t = index.type
+    if not isinstance(t.item, Int) or len(t.axes) < 2:
+        raise AxisError(f"elements refer to each other by a stored index, and this is {t}", where=where)
+    key = digest("referring", index.key)
+    axes = (*t.axes, Axis(key, "children", key))
+    return Call("referring", (index,), type=Type(Int(64, refers_to=t.item.refers_to), axes, t.loops), where=where)
 
 
 def record(names: Sequence[str], parts: Sequence[Expr], where: Where = None, n_axes: int | None = None) -> Call:
@@ -468,6 +529,36 @@ def record(names: Sequence[str], parts: Sequence[Expr], where: Where = None, n_a
     }
     item = Record("tuple", members, model="tuple")
     return Call("record", tuple(parts), options, type=Type(item, axes, loops), where=where)
+
+
+def replaced(of: Expr, names: Sequence[str], values: Sequence[Expr], hidden: Sequence[str] = (), where: Where = None) -> Call:
+    """Give the same objects with some members replaced or added, and without those that are hidden.
+
+    They are on the axes of ``of``: masks of one fit the other.
+
+    Raises
+    ------
+    AxisError
+        When a value belongs to other elements.
+    """
+    t = of.type
+    record = t.item
+    if not isinstance(record, Record):
+        raise FieldError(f"a leaf has no leaves to replace: this is {t}", where=where, do="X.With(pt=...) is of the collection X")
+    if len(names) != len(values) or len(set(names)) < len(names):
+        raise LiteralError(f"the members that are replaced need a value each: {', '.join(names)}", where=where)
+    for name, v in zip(names, values, strict=True):
+        # One number for everything is one for each event.
+        if v.type.axes[: len(t.axes)] != t.axes and (v.type.axes or len(t.axes) > 1):
+            raise misaligned(v.type.axes or (Axis(b"", "one value", b""),), t.axes, f"With({name}=...)", where)
+    new = {
+        n: Member(v.type.item, tuple([a.name for a in v.type.axes[len(t.axes) :]]), unit=v.type.unit, optional=v.type.optional)
+        for n, v in zip(names, values, strict=True)
+    }
+    item = Record(record.name, replaced_members(record.members, new, hidden), record.model, record.doc)
+    loops = merged_loops([t.loops, *[v.type.loops for v in values]])
+    options: tuple[tuple[str, Constant], ...] = (("names", tuple(names)), ("hidden", tuple(hidden)))
+    return Call("replace", (of, *values), options, type=Type(item, t.axes, loops, t.optional, t.unit), where=where)
 
 
 def flattened(of: Expr, where: Where = None) -> Call:

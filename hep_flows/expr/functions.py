@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from itertools import pairwise
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.expr import types
@@ -42,17 +43,23 @@ def _common(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     return types.common(items[0], items[1], left_weak=weak[0], right_weak=weak[1])
 
 
+def _widened(items: Sequence[Item], weak: Sequence[bool]) -> Sequence[Item]:
+    """Give the arguments as they enter arithmetic; beside a float, a truth value need not be wider."""
+    has_float = any(isinstance(i, Float) for i in items)
+    keep = [w or (has_float and isinstance(i, Bool)) for i, w in zip(items, weak, strict=True)]
+    return [i if k else types.widened(i) for i, k in zip(items, keep, strict=True)]
+
+
 def arithmetic(items: Sequence[Item], weak: Sequence[bool]) -> Item:
-    """Sums, products and their like; truth values count as the integers 0 and 1."""
+    """Sums, products and their like: in 32 bits at least, and truth values count as the integers 0 and 1."""
     _results_numbers(items)
-    item = _common(items, weak)
-    return Int(64) if isinstance(item, Bool) else item
+    item = _common(_widened(items, weak), weak)
+    return Int(32) if isinstance(item, Bool) else item
 
 
 def divided(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """True division: whole numbers give 64-bit floats."""
-    _results_numbers(items)
-    item = _common(items, weak)
+    item = arithmetic(items, weak)
     return item if isinstance(item, Float) else Float(64)
 
 
@@ -94,6 +101,15 @@ def whole(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     return _integer(arithmetic(items, weak), items)
 
 
+def shifted(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """Shifts of bits keep the width; truth values are 64-bit integers there."""
+    if any(isinstance(i, Float) for i in items):
+        raise TypeError("it needs integers")
+    _results_numbers(items)
+    item = _integer(_common(items, weak), items)
+    return Int(64) if isinstance(item, Bool) else item
+
+
 def truth(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """Functions of numbers that say true or false."""
     _results_numbers(items)
@@ -121,9 +137,13 @@ def widest_or_text(items: Sequence[Item], weak: Sequence[bool]) -> Item:
 def real(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     """Functions with real values: every argument becomes a float that can hold it, and the widest decides."""
     _results_numbers(items)
+    items = _widened(items, weak)
     strong = [i for i, is_weak in zip(items, weak, strict=True) if not is_weak] or items
     beyond = [i for i, is_weak in zip(items, weak, strict=True) if is_weak and _kind(i) > max([_kind(j) for j in strong])]
-    return Float(max([types.as_float(i).bits for i in [*strong, *beyond]]))
+    every = [*strong, *beyond]
+    floats = [i.bits for i in every if isinstance(i, Float)]
+    whole = [types.as_float(i).bits for i in every if isinstance(i, Int) or (isinstance(i, Bool) and not floats)]
+    return Float(max([*floats, *whole]))
 
 
 def _kind(item: Item) -> int:
@@ -143,6 +163,16 @@ def signed(items: Sequence[Item], weak: Sequence[bool]) -> Item:
     if isinstance(items[0], Bool):
         raise TypeError("a mask has no sign; write ~mask for its opposite")
     return _common(items, weak)
+
+
+def negated(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """The opposite of a number."""
+    return arithmetic([signed(items, weak)], weak)
+
+
+def magnitude(items: Sequence[Item], weak: Sequence[bool]) -> Item:
+    """The magnitude of a number, and others of one argument that work in 32 bits at least."""
+    return arithmetic(items, [False])
 
 
 def same(items: Sequence[Item], weak: Sequence[bool]) -> Item:
@@ -312,6 +342,25 @@ class Function:
         return self.spelled or self.title or f"{'ak' if self.name in self.awkward and not self.numpy else 'np'}.{self.name}"
 
 
+Mode = Literal["arrays", "single", "jagged"]
+
+
+class Calls:
+    """How the body of a function turned out to be called, once it was: the same for all its calls."""
+
+    def __init__(self) -> None:
+        """Nothing was called yet."""
+        self.how = ""
+        self.is_checked = False
+        self._lock = Lock()
+
+    def settle(self, how: str) -> str:
+        """Give how it is called: as said here, unless that is settled already."""
+        with self._lock:
+            self.how = self.how or how
+            return self.how
+
+
 @dataclass(frozen=True, slots=True)
 class UserFunction:
     """A function that a user declared with `user_func`.
@@ -343,6 +392,19 @@ class UserFunction:
         Whether ``code`` covers the file that it was read from, and its names are therefore no identity. The note says which file.
     cpp : CppFunction, optional
         The body in C++, for back ends that generate it; part of the identity.
+    mode : str
+        How the body is called: with flat ``arrays`` (with single values where that raises), with ``single`` values, or with ``jagged``
+        arrays. A function that takes lists gets one list per call unless it is jagged.
+    lists : tuple of str
+        The parameters that take whole lists, of the innermost axis.
+    members : tuple of str
+        The names of the results, where there are several.
+    member : str
+        The one of them that this is.
+    pure : bool
+        Whether the body gives the same for the same arguments. If not, filters do not move past it.
+    calls : Calls
+        What calls of the body came to; not identity.
     """
 
     name: str
@@ -357,13 +419,30 @@ class UserFunction:
     now: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
     from_file: bool = False
     cpp: CppFunction | None = None
+    mode: Mode = "arrays"
+    lists: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    member: str = ""
+    pure: bool = True
+    calls: Calls = field(default_factory=Calls, compare=False, repr=False)
+
+    @property
+    def called_with(self) -> str:
+        """What the body gets in one call."""
+        if self.mode == "jagged":
+            return "jagged arrays"
+        if self.mode == "single":
+            return "single values"
+        return "one list per call" if self.lists else self.calls.how or "arrays"
 
     def identity(self) -> bytes:
         """Give the digest that stands for the function in keys."""
         accepts = tuple([str(a) for a in self.accepts])
         name, parameters = ("", ()) if self.from_file else (self.name, self.parameters)
         cpp = () if self.cpp is None else ((self.cpp.body, self.cpp.includes),)
-        return digest("user function", name, parameters, accepts, str(self.returns), self.code, *cpp)
+        how: tuple[object, ...] = (self.mode, self.lists, self.members, self.member, self.pure)
+        more = (how,) if how != ("arrays", (), (), "", True) else ()
+        return digest("user function", name, parameters, accepts, str(self.returns), self.code, *cpp, *more)
 
 
 def _rows() -> dict[str, Function]:
@@ -391,16 +470,17 @@ def _elementwise() -> list[Function]:  # noqa: PLR0915 - a table
     add("greater:>", 2, comparison, mirror="less", unit="compares")
     add("greater_equal:>=", 2, comparison, mirror="less_equal", unit="compares")
     add("bitwise_and:&@4 bitwise_or:|@2 bitwise_xor:^@3", 2, bitwise, commutative=True)
-    add("left_shift:<<@5 right_shift:>>@5 gcd lcm", 2, whole)
+    add("left_shift:<<@5 right_shift:>>@5", 2, shifted)
+    add("gcd lcm", 2, whole)
     add("logical_and logical_or logical_xor", 2, truth, commutative=True)
     add("maximum minimum fmax fmin", 2, widest, unit="keeps")
     add("hypot copysign", 2, real, unit="keeps")
     add("arctan2 logaddexp logaddexp2 nextafter heaviside", 2, real)
     add("float_power", 2, double)
     add("invert:~", 1, bitwise, numpy=("invert", "bitwise_not"))
-    add("negative:- positive:+", 1, signed, unit="keeps")
+    add("negative:- positive:+", 1, negated, unit="keeps")
     add("sign", 1, signed)
-    add("absolute", 1, same, unit="keeps", spelled="abs", numpy=("absolute", "abs"))
+    add("absolute", 1, magnitude, unit="keeps", spelled="abs", numpy=("absolute", "abs"))
     add("square", 1, arithmetic)
     add("conjugate", 1, arithmetic, numpy=("conjugate", "conj"))
     add("floor ceil trunc", 1, same, unit="keeps")
@@ -444,7 +524,7 @@ def _elementwise() -> list[Function]:  # noqa: PLR0915 - a table
     add(
         "delta_r",
         4,
-        real,
+        double,
         title="DeltaR",
         numpy=(),
         method="DeltaR",
@@ -453,7 +533,7 @@ def _elementwise() -> list[Function]:  # noqa: PLR0915 - a table
     add(
         "delta_phi",
         2,
-        real,
+        double,
         title="DeltaPhi",
         numpy=(),
         method="DeltaPhi",
@@ -507,7 +587,7 @@ def _aggregates() -> list[Function]:
             numpy=("max", "amax"),
             merge=_largest,
             empty="missing",
-            doc="the largest",
+            doc="the largest; `nan` is skipped",
         ),
         row(
             "min",
@@ -517,7 +597,7 @@ def _aggregates() -> list[Function]:
             numpy=("min", "amin"),
             merge=_smallest,
             empty="missing",
-            doc="the smallest",
+            doc="the smallest; `nan` is skipped",
         ),
         row("mean", double, missing="made", unit="keeps", merge=_mean, everything="ratio", empty="missing", doc="the mean"),
         row(
@@ -625,7 +705,9 @@ def _others() -> list[Function]:
         ),
         Function("slice", "structure", (1, 1)),
         Function("gather", "structure", (2, 2), missing="made"),
+        Function("referring", "structure", (1, 1)),
         Function("record", "structure", (1, 10_000)),
+        Function("replace", "structure", (2, 10_000)),
         Function("flatten", "structure", (1, 1), awkward=("flatten",)),
         Function("histogram", "histogram", (0, 0)),
         Function("fill", "histogram", (2, 2)),
@@ -669,8 +751,6 @@ def _added(parts: Sequence[Any]) -> Any:
 
 def _extreme(parts: Sequence[Any], choose: Callable[[Sequence[Any]], Any]) -> Any:
     present = [p for p in parts if p is not None]
-    if any(isinstance(p, float) and math.isnan(p) for p in present):
-        return math.nan
     return choose(present) if present else None
 
 
@@ -727,6 +807,10 @@ def _first_smallest(parts: Sequence[tuple[int, int | None, Any]]) -> int | None:
 
 
 FUNCTIONS = _rows()
+
+# What computes in 32 bits at least: `hep_flows.expr.promotion.widened` says which arguments become wider.
+_RULES = (arithmetic, divided, negated, magnitude, whole, real)
+WIDENING = frozenset([r.name for r in FUNCTIONS.values() if r.item in _RULES])
 
 
 def call_identity(function: str | UserFunction, keys: list[bytes], options: tuple[tuple[str, Constant], ...]) -> tuple[object, ...]:

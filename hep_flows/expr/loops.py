@@ -12,7 +12,7 @@ its lambda keeps its provisional level and is recognised.
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
@@ -106,7 +106,7 @@ def rebuilt(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
             return _rebuilt_call(node, inputs)
 
 
-def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:
+def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: PLR0911
     options = dict(node.options)
     shift = len(inputs[0].type.axes) - len(node.args[0].type.axes) if node.args else 0
     match node.function:
@@ -122,6 +122,10 @@ def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:
             gained = max([len(i.type.axes) - len(a.type.axes) for i, a in zip(inputs, node.args, strict=True)])
             n_axes = options["axes"] + gained if "axes" in options else None  # type: ignore[operator]
             return build.record(options["names"], inputs, node.where, n_axes)  # type: ignore[arg-type]
+        case "referring":
+            return build.referring(inputs[0], node.where)
+        case "replace":
+            return build.replaced(inputs[0], options["names"], inputs[1:], options["hidden"], node.where)  # type: ignore[arg-type]
         case "flatten":
             return build.flattened(inputs[0], node.where)
         case "histogram" | "fill" | "np_histogram":
@@ -136,10 +140,24 @@ def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:
 # ``X[mask].pt`` is written ``X.pt[mask]``, ``X.First().pt`` is ``X.pt.First()``: every spelling of a leaf becomes one expression, only
 # the leaves that are used are ever read, and a column that was defined before a filter is selected by it, never computed again.
 
-_CARRIES = frozenset({"pick", "slice", "gather", "flatten"})
+# These choose among elements and leave their members as they are; ``with`` keeps the elements.
+_CARRIES = frozenset({"pick", "slice", "gather", "flatten", "replace"})
 
 
-def select(of: Expr, found: Callable[[Expr], Expr | None]) -> Expr | None:
+def below(node: Expr) -> Expr | None:
+    """Give what a selection selects from; None for a node that makes objects."""
+    match node:
+        case Filter() | Bound():
+            return node.of
+        case Map():
+            return node.body
+        case Call(function=str(name)) if name in _CARRIES:
+            return node.args[0]
+        case _:
+            return None
+
+
+def select(of: Expr, found: Callable[[Expr], Expr | bool | None]) -> Expr | None:
     """Give the member of an expression, whatever selections lie between it and the place that defines it.
 
     Parameters
@@ -147,7 +165,7 @@ def select(of: Expr, found: Callable[[Expr], Expr | None]) -> Expr | None:
     of : Expr
         A record expression.
     found : callable
-        Says what the member is at a node, or None where this node does not define it.
+        Says what the member is at a node, None where this node does not define it, False where there is none from here on.
 
     Returns
     -------
@@ -155,27 +173,43 @@ def select(of: Expr, found: Callable[[Expr], Expr | None]) -> Expr | None:
         None when no node on the way defines it.
     """
     crossed: list[Expr] = []
-    node = of
-    while (here := found(node)) is None:
-        match node:
-            case Filter() | Bound():
-                below = node.of
-            case Map():
-                below = node.body
-            case Call(function=str(name)) if name in _CARRIES:
-                below = node.args[0]
-            case _:
-                return None
+    node: Expr | None = of
+    while node is not None and (here := found(node)) is None:
         crossed.append(node)
-        node = below
+        node = below(node)
+    if node is None or isinstance(here, bool) or here is None:
+        return None
     for outer in reversed(crossed):
-        here = _again(outer, here)
+        here = selected_again(outer, here)
     return here
 
 
-def _again(outer: Expr, member: Expr) -> Expr:
+def is_with(node: Expr) -> TypeGuard[Call]:
+    """Say whether a node replaces members of its elements."""
+    return isinstance(node, Call) and node.function == "replace"
+
+
+def names_with(node: Expr) -> tuple[str, ...]:
+    """Give the members that a node replaces, adds or hides; none where it is no ``with``."""
+    return (*node.option("names"), *node.option("hidden")) if is_with(node) else ()  # type: ignore[misc]
+
+
+def member_with(node: Expr, name: str) -> Expr | bool | None:
+    """Give a member that this node replaces or adds, False where it hides it, None where it says nothing about it."""
+    if not is_with(node):
+        return None
+    names, hidden = node.option("names"), node.option("hidden")
+    assert isinstance(names, tuple)
+    assert isinstance(hidden, tuple)
+    return node.args[1 + names.index(name)] if name in names else False if name in hidden else None
+
+
+def selected_again(outer: Expr, member: Expr) -> Expr:
+    """Give the selection that a node makes, made of a member instead."""
     if isinstance(outer, Map):
         return close(outer.over, member, outer.level, outer.where)
+    if is_with(outer):
+        return member
     _, *rest = outer.inputs()
     inputs = (member, *rest)
     return _at_same_axis(outer, inputs)

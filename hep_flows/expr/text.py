@@ -66,6 +66,8 @@ def _source(node: Call, source: Constant, *, has_record: bool) -> list[str | Exp
 
 
 def _member(record: Expr, name: str) -> list[str | Expr]:
+    if isinstance(record, Filter):
+        return ["(", *_member(record.of, name), ")[", record.mask, "]"]
     if isinstance(record, Call) and record.function == "record":
         names = record.option("names")
         assert isinstance(names, tuple)
@@ -309,6 +311,11 @@ def _structure(node: Call, name: str) -> Spelling:
             return Spelling(ATOM, (first, "[", (node.args[1], LOOSE), "]"))
         case "record":
             return _record(node)
+        case "replace":
+            names = node.option("names")
+            assert isinstance(names, tuple)
+            named = [(f"{', ' if i else ''}{n!s}=", (v, LOOSE)) for i, (n, v) in enumerate(zip(names, node.args[1:], strict=True))]
+            return Spelling(ATOM, (first, ".With(", *[part for pair in named for part in pair], ")"))
         case _:
             return _named(FUNCTIONS[name].written, node)
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
-from hep_flows.expr.functions import FUNCTIONS, CppFunction, UserFunction
+from hep_flows.expr.functions import FUNCTIONS, CppFunction, Mode, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Default, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.text import shown
 from hep_flows.expr.types import Anything, Axis, Bool, Float, Histogram, Int, Loop, Member, Record, String, Type
@@ -259,13 +259,17 @@ def same_item(a: Item, b: Item) -> bool:
         left, right = pairs.pop()
         if left is right:
             continue
-        if not (isinstance(left, Record) and isinstance(right, Record) and left.model == right.model == "tuple"):
+        if not (isinstance(left, Record) and isinstance(right, Record)):
             if left != right:
                 return False
             continue
+        if (left.model, left.name) != (right.model, right.name):
+            return False
         if list(left.members) != list(right.members):
             return False
         for m, n in zip(left.members.values(), right.members.values(), strict=True):
+            if m is n:
+                continue
             if (m.axes, m.optional, m.unit) != (n.axes, n.optional, n.unit):
                 return False
             pairs.append((m.item, n.item))
@@ -309,6 +313,13 @@ def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Cons
                 raise TypeError("the names of a record are a tuple")
             n_axes = _whole(options["axes"]) if "axes" in options else None
             return build.record([_text(n) for n in names], args, where, n_axes)
+        case "referring":
+            return build.referring(args[0], where)
+        case "replace":
+            names, hidden = options["names"], options["hidden"]
+            if not isinstance(names, tuple) or not isinstance(hidden, tuple):
+                raise TypeError("the names of replaced members are tuples")
+            return build.replaced(args[0], [_text(n) for n in names], args[1:], [_text(n) for n in hidden], where)
         case "flatten":
             return build.flattened(args[0], where)
         case _:
@@ -415,7 +426,12 @@ def _declaration(function: UserFunction, records: RecordWriter) -> list[Any]:
     rest: list[Any] = [True] if function.from_file else []
     if function.cpp is not None:
         rest = [[function.cpp.body, list(function.cpp.includes)]]
+    if (function.mode, function.lists, function.members, function.pure) != ("arrays", (), (), True):
+        rest.append({name: list(v) if isinstance(v := getattr(function, name), tuple) else v for name in _HOW})
     return [*head, function.code.hex(), function.portable, function.note, *rest]
+
+
+_HOW = ("mode", "lists", "members", "member", "pure")
 
 
 def decode(data: bytes) -> Expr:
@@ -525,9 +541,19 @@ def _function(row: list[Any], records: RecordReader) -> UserFunction:
     items = tuple([None if a is None else records.item(a) for a in checked(accepts, list)])
     names = _texts(checked(parameters, list))
     code = bytes.fromhex(checked(code, str))
+    how = _how(rest.pop()) if rest and isinstance(rest[-1], dict) else {}
     from_file, cpp = _origin(rest)
     known = names, items, records.item(returns), code, checked(portable, bool)
-    return UserFunction(checked(name, str), *known, note=checked(note, str), from_file=from_file, cpp=cpp)
+    return UserFunction(checked(name, str), *known, note=checked(note, str), from_file=from_file, cpp=cpp, **how)
+
+
+def _how(found: dict[str, Any]) -> dict[str, Any]:
+    texts = {n: checked(found.pop(n), str) for n in ("mode", "member")}
+    tuples = {n: _texts(checked(found.pop(n), list)) for n in ("lists", "members")}
+    pure = checked(found.pop("pure"), bool)
+    if found or texts["mode"] not in get_args(Mode):
+        raise Malformed(f"a function that is called by {texts['mode']}, {found}")
+    return {**texts, **tuples, "pure": pure}
 
 
 def _origin(rest: list[Any]) -> tuple[bool, CppFunction | None]:

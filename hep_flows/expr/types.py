@@ -6,7 +6,7 @@ different axes even when their counts agree. Axes run from the outside in: event
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 Constant = None | bool | int | float | str | bytes | tuple["Constant", ...]
@@ -242,6 +242,14 @@ def common(left: Item, right: Item, *, left_weak: bool = False, right_weak: bool
     return _widest(left, right)
 
 
+def widened(item: Item) -> Item:
+    """Give what a number is in arithmetic: truth values and integers of 8 and 16 bits become 32 bits wide, the others stay.
+
+    Counts and flags are small numbers in some versions of a format and wide in others; they shall give the same results.
+    """
+    return Int(32) if isinstance(item, Bool) or (isinstance(item, Int) and item.bits < Int(32).bits) else item
+
+
 def _adapted(strong: Item, weak: Item) -> Item:
     if isinstance(weak, Bool):
         return _plain(strong)
@@ -267,7 +275,7 @@ def _widest(left: Item, right: Item) -> Item:
     real, whole = (left, right) if isinstance(left, Float) else (right, left)
     if not isinstance(real, Float) or not isinstance(whole, Int):
         raise TypeError(f"{left} and {right} are not both numbers")
-    return Float(max(real.bits, as_float(whole).bits))
+    return Float(max(real.bits, {8: 16, 16: 32}.get(whole.bits, 64)))
 
 
 def _widest_int(left: Int, right: Int) -> Item:
@@ -283,16 +291,15 @@ def as_float(item: Item) -> Float:
     """Give the type of sqrt, exp and their like for an argument of that type."""
     if isinstance(item, Float):
         return item
-    if isinstance(item, Bool):
-        return Float(16)
-    if not isinstance(item, Int):
+    if not isinstance(item, Bool | Int):
         raise TypeError(f"{item} is not a number")
-    return Float({8: 16, 16: 32}.get(item.bits, 64))
+    return Float(64)
 
 
 def summed(item: Item) -> Item:
-    """Give the type of a sum: everything adds up in 64 bits."""
-    return Int(64, item.signed) if isinstance(item, Int) else Float(64) if isinstance(item, Float) else Int(64)
+    """Give the type of a sum: everything adds up in 64 bits, small integers with a sign."""
+    wide = widened(item)
+    return Int(64, wide.signed) if isinstance(wide, Int) else Float(64)
 
 
 # Members of a record whose schema is not closed: a rule says what any other name is ----------------------------------------------
@@ -344,3 +351,13 @@ class OpenMembers(Mapping[str, Member]):
     def __len__(self) -> int:
         """Count the known names."""
         return len(self._known)
+
+
+def replaced_members(before: Mapping[str, Member], new: Mapping[str, Member], hidden: Iterable[str]) -> Mapping[str, Member]:
+    """Give members of which some are replaced or added, and some are hidden."""
+    gone = frozenset(hidden)
+    kept = {n: new.get(n, m) for n, m in before.items() if n not in gone}
+    known = {**kept, **new}
+    if not isinstance(before, OpenMembers):
+        return known
+    return OpenMembers(known, lambda name: None if name in gone else before.get(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import LiteralError, did_you_mean
@@ -11,7 +12,7 @@ from hep_flows.record.operands import expr_of
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hep_flows.errors import Where
     from hep_flows.expr.functions import UserFunction
@@ -71,7 +72,14 @@ class DeclaredFunction:
         return LiteralError(f"{self.declared.name} {what}", where=user_site(), why=f"its arguments are {shown}", do=do)
 
 
-def recorded_call(declared: UserFunction, frame: Recorded, values: Sequence[Any], *, exactly: bool = False) -> Recorded:
+def recorded_call(
+    declared: UserFunction,
+    frame: Recorded,
+    values: Sequence[Any],
+    *,
+    exactly: bool = False,
+    results: Mapping[str, Item] | None = None,
+) -> Recorded:
     """Record a call.
 
     Parameters
@@ -84,6 +92,8 @@ def recorded_call(declared: UserFunction, frame: Recorded, values: Sequence[Any]
         All of them, by place.
     exactly : bool
         Whether a fraction is refused where a whole number is declared, instead of leaving that to the body.
+    results : mapping of str to Item, optional
+        Where it gives several results, their names and kinds: the call is then a record.
 
     Raises
     ------
@@ -94,6 +104,9 @@ def recorded_call(declared: UserFunction, frame: Recorded, values: Sequence[Any]
     args = [expr_of(v, frame._table, where) for v in values]  # noqa: SLF001
     for name, wanted, arg in zip(declared.parameters, declared.accepts, args, strict=True):
         _check(declared.name, name, wanted, arg.type.item, where, exactly=exactly)
+    if results:
+        parts = [build.call(replace(declared, member=n, returns=item), args, where=where) for n, item in results.items()]
+        return frame._made(build.record(tuple(results), parts, where))  # type: ignore[no-any-return]  # noqa: SLF001
     return frame._made(build.call(declared, args, where=where))  # type: ignore[no-any-return]  # noqa: SLF001
 
 

@@ -29,8 +29,10 @@ from pathlib import Path
 from types import CodeType, MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from hep_flows.errors import LiteralError
 from hep_flows.expr.key import digest
 from hep_flows.functions.declared import DeclaredFunction
+from hep_flows.record.where import user_site
 from hep_flows.settings import read_settings
 
 if TYPE_CHECKING:
@@ -436,12 +438,26 @@ def distribution_of(top: str, origin: str) -> Distribution | None:
 
     folders = list(dict.fromkeys([str(_folder_of(origin)), str(_folder_of(os.path.realpath(origin)))]))
     for found in distributions(name=top, path=folders):
-        return found
+        if _is_record(found, folders):
+            return found
     for found in distributions(path=folders):
+        if not _is_record(found, folders):
+            continue
         listed = (found.read_text("top_level.txt") or "").split()
         if top in listed or (not listed and any(f.parts[0] in {top, f"{top}.py"} for f in found.files or ())):
             return found
     return None
+
+
+def _is_record(found: Distribution, folders: list[str]) -> bool:
+    """Say whether it records an installation: building a package leaves metadata beside its sources, too."""
+    if any(Path(f).name in {"site-packages", "dist-packages"} for f in folders):
+        return True
+    return (
+        found.read_text("WHEEL") is not None
+        or found.read_text("METADATA") is not None
+        or found.read_text("installed-files.txt") is not None
+    )
 
 
 def _folder_of(origin: str) -> Path:
@@ -457,6 +473,7 @@ def library_version(top: str) -> str:
 
 
 # Fields of syntax trees that change nothing: annotations, and how a text constant was written.
+_RANDOM_DO = "random_normal(X, seed=...) and its like draw so that a result can be stored"
 _NOT_MEANING = frozenset({"annotation", "returns", "type_comment", "type_params", "kind"})
 
 
@@ -478,6 +495,51 @@ def has_body(function: Callable[..., Any]) -> bool:
     if isinstance(tree, ast.Lambda):
         return True
     return any(not _does_nothing(s) for s in tree.body)
+
+
+_VERBS = frozenset({"make_local", "make_local_async", "run", "run_analysis", "plan", "cutflow"})
+
+
+def check_body(function: Callable[..., Any], name: str) -> None:
+    """Refuse a body that gives nothing, or that asks for results itself.
+
+    Raises
+    ------
+    LiteralError
+        With what to write instead.
+    """
+    try:
+        runs_here, _ = runs(function)
+        tree, used = source_tree(runs_here), used_values(runs_here)
+    except (OSError, SyntaxError, TypeError, UnknownError):
+        return
+    if isinstance(tree, ast.FunctionDef) and not any(_gives(s) for s in tree.body):
+        raise LiteralError(
+            f"the function {name!r} returns nothing",
+            where=user_site(),
+            why="its body has no `return` with a value",
+            do="end it with `return ...`",
+        )
+    for node in ast.walk(tree):
+        chain = _chain(node) if isinstance(node, ast.Attribute | ast.Name) else []
+        value: Any = used.get(chain[0]) if chain else None
+        for part in chain[1:]:
+            value = getattr(value, part, None)
+        if getattr(value, "__name__", "") in _VERBS and f"{getattr(value, '__module__', '')}.".startswith("hep_flows."):
+            raise LiteralError(
+                f"the function {name!r} calls {value.__name__} in its body",
+                where=user_site(),
+                why="a body computes with numbers that are there; it is called many times while results are computed",
+                do=f"call {value.__name__} before, and give its value as an argument",
+            )
+
+
+def _gives(statement: ast.AST) -> bool:
+    """Say whether a statement may return a value, functions inside of it left out."""
+    if isinstance(statement, ast.Return):
+        return statement.value is not None
+    inner = () if isinstance(statement, ast.FunctionDef | ast.Lambda | ast.ClassDef) else ast.iter_child_nodes(statement)
+    return isinstance(statement, ast.Yield | ast.YieldFrom) or any(_gives(i) for i in inner)
 
 
 def _does_nothing(statement: ast.stmt) -> bool:
@@ -581,7 +643,24 @@ class _Body:
                 self._check_use(name, node, found[name][0], more)
         for node in self._nodes:
             self._check(node, inside)
+        self._check_defaults()
         return found
+
+    def _check_defaults(self) -> None:
+        """Refuse a default that the body changes: the next call finds it changed."""
+        kinds = (list, dict, set)
+        names = list(self._tree.args.posonlyargs + self._tree.args.args)
+        given = self._function.__defaults__ or ()
+        late = self._function.__kwdefaults__ or {}
+        values = {**dict(zip([a.arg for a in names[len(names) - len(given) :]], given, strict=True)), **late}
+        mutable = {n for n, v in values.items() if isinstance(v, kinds) or type(v).__name__ == "ndarray"}
+        for node in self._nodes:
+            if not isinstance(node, ast.Name) or node.id not in mutable:
+                continue
+            user = self._parents.get(node)
+            is_method = isinstance(user, ast.Attribute) and user.attr in CHANGES
+            if is_method or _is_changed(node, self._parents) or (isinstance(user, ast.AugAssign) and user.target is node):
+                raise self._no(f"changes the default of {node.id}, which all calls share", node)
 
     def _no(self, why: str, node: ast.AST) -> UnknownError:
         line = getattr(node, "lineno", 0)
@@ -652,13 +731,14 @@ class _Body:
             if version:
                 return digest("pure module", full, version)
         if draws(full) or draws(name):
-            do = "random_normal(X, seed=...) and its like draw so that a result can be stored"
-            raise self._no(f"draws random numbers that are in no key, by {name}; {do}", node)
+            raise self._no(f"draws random numbers that are in no key, by {name}; {_RANDOM_DO}", node)
         raise self._no(f"may read something that is in no key, by {name}, which is not known to be pure", node)
 
     def _check_use(self, name: str, node: ast.AST, value: Any, more: list[str]) -> None:
         """Look at what is done with a value from outside."""
         user = self._parents.get(node)
+        if draws(type(value).__module__):
+            raise self._no(f"draws random numbers that are in no key, by {name}; {_RANDOM_DO}", node)
         if more:
             if isinstance(value, types.FunctionType) and not library_name(value):
                 raise self._no(f"uses {name}.{more[0]}, which is kept on a function", node)
@@ -676,7 +756,7 @@ class _Body:
             if full == "numpy.ndarray" or (type(value).__name__ == "ufunc" and "where" in given and "out" not in given):
                 raise self._no(f"takes memory as it is, by {name} without out=", node)
 
-    def _check(self, node: ast.AST, inside: set[ast.AST]) -> None:
+    def _check(self, node: ast.AST, inside: set[ast.AST]) -> None:  # noqa: C901 - one case beside the other
         match node:
             case ast.Name(id=name) if name in self._unbound and name not in self._values:
                 if name not in BUILTINS:
@@ -694,6 +774,10 @@ class _Body:
                     raise self._no(f"{said}, by .{name}, which is not known to be pure", node)
             case ast.Set() | ast.SetComp():
                 self._check_order(node)
+            case ast.BinOp(left=left, right=right) if _is_view(left) or _is_view(right):
+                self._check_order(node)
+            case ast.MatchClass(kwd_attrs=names) if not self._allowed.issuperset(names):
+                raise self._no(f"may read something that is in no key, by .{', .'.join(names)}", node)
             case ast.Constant(value=str(text)) if text.lower() in {"now", "today"} or "M8" in text or "datetime64" in text:
                 raise self._no(f"may read the clock, by {text!r}", node)
             case ast.FormattedValue(format_spec=ast.JoinedStr(values=[*_, ast.Constant(value=str(spec))])) if spec.endswith("n"):
@@ -704,7 +788,9 @@ class _Body:
         user = self._parents.get(node)
         if isinstance(user, ast.Compare) and node in user.comparators and all(isinstance(o, ast.In | ast.NotIn) for o in user.ops):
             return
-        if isinstance(user, ast.Call) and isinstance(user.func, ast.Name) and user.func.id in ORDER_FREE & self._unbound:
+        # Not with keywords: sorted(names, key=len) leaves those of one length as they came.
+        is_call = isinstance(user, ast.Call) and isinstance(user.func, ast.Name) and not user.keywords
+        if is_call and user.func.id in ORDER_FREE & self._unbound:  # type: ignore[union-attr]
             return
         raise self._no("may depend on the order of a set", node)
 
@@ -735,6 +821,11 @@ def _chain(node: ast.expr) -> list[str]:
         names.append(node.attr)
         node = node.value
     return [node.id, *reversed(names)] if isinstance(node, ast.Name) else []
+
+
+def _is_view(node: ast.AST) -> bool:
+    """Say whether it is ``x.keys()`` or ``x.items()``, of which operators make sets."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"keys", "items"}
 
 
 def _is_changed(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
@@ -810,6 +901,8 @@ def _value(value: Any, seen: dict[int, int]) -> bytes:
         return found
     if isinstance(value, DeclaredFunction) and value.declared.portable:
         return digest("declared", value.declared.identity())
+    if getattr(value, "declared_pure", True) is False:
+        raise UnknownError(f"calls {value.__name__}, which is declared pure=False")
     if isinstance(version := getattr(value, "declared_version", None), str) and isinstance(value, types.FunctionType):
         return digest("version", value.__name__, version)
     if type(value).__module__ == "numpy":

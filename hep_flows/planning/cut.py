@@ -3,8 +3,9 @@
 Before: ``fill(histogram, record(J.pt / J.pt.Max().Max()))``, each node with its label and its reach. After: one task for the
 global maximum (a number), one for the record (columns, which takes the number as an `Input`), one for the fill.
 
-A border lies between a node and its user where the label changes, where events meet merged results, and above every reduction
-over events. Borders are the plan's own affair: a task's key is that of what it delivers, uncut.
+A border lies between a node and its user where the label changes, where events meet merged results, above every reduction over
+events, and above every function that is declared ``pure=False``: all that use it take the same values. Borders are the plan's own
+affair: a task's key is that of what it delivers, uncut.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from hep_flows.contract import Task
 from hep_flows.expr import build
+from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Loop, Record
 from hep_flows.expr.walk import postorder
@@ -38,9 +40,14 @@ class Borders:
         """Say whether the user, which a plug-in runs, sees the node only through the result of a task."""
         if isinstance(node, Literal) or node.type.loops:
             return False  # What depends on a loop's element has a value only inside the loop.
-        if node.key in self.extra or self.labels[node.key] != runs_user:
+        if node.key in self.extra or self.labels[node.key] != runs_user or is_made_once(node):
             return True
         return takes_merged(node, user, self.reach)
+
+
+def is_made_once(node: Expr) -> bool:
+    """Say whether what a node gives may be something else when it is computed again."""
+    return isinstance(node, Call) and isinstance(node.function, UserFunction) and not node.function.pure
 
 
 def cut(

@@ -7,6 +7,8 @@ leaf, and nothing is computed for entries that are dropped. An aggregate on the 
 - A filter on events crosses everything that works event by event: all nodes up to aggregates over events and other selections of
   events.
 - A filter on a collection crosses functions that work item by item.
+
+Nothing crosses a function that is declared ``pure=False``: its column is what it is, and a filter selects of it.
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ def _events(of: Expr, mask: Expr, where: Where) -> Expr:
             return False
         if isinstance(node, Filter):
             return node.at != 0
+        if isinstance(node, Call) and isinstance(node.function, UserFunction):
+            return node.function.pure
         return not (isinstance(node, Call) and dict(node.options).get("at") == 0)
 
     return _moved(of, mask, 0, crosses, where)
@@ -62,7 +66,9 @@ def _entries(of: Expr, mask: Expr, at: int, where: Where) -> Expr:
     def crosses(node: Expr) -> bool:
         if not isinstance(node, Call) or len(node.type.axes) <= at:
             return False
-        return isinstance(node.function, UserFunction) or FUNCTIONS[node.function].kind == "elementwise"
+        if isinstance(node.function, UserFunction):
+            return node.function.pure
+        return FUNCTIONS[node.function].kind == "elementwise"
 
     return _moved(of, mask, at, crosses, where)
 

@@ -19,6 +19,7 @@ from hep_flows.expr.types import Bool, Int, Record
 from hep_flows.record import where
 from hep_flows.record.arguments import checked
 from hep_flows.record.callables import called, mapped, name_of
+from hep_flows.record.follow import swapped
 from hep_flows.record.hooks import awkward_call, numpy_function, ufunc_call
 from hep_flows.record.members import (
     REQUIRED,
@@ -29,16 +30,18 @@ from hep_flows.record.members import (
     leaf_or_default,
     member_of,
     no_member,
+    operand_of,
     path_of,
+    plain_member,
     spread,
 )
 from hep_flows.record.operands import aggregated, as_kind, constant_of, elementwise, expr_of
 from hep_flows.record.table import Recorded
-from hep_flows.record.vectors import combined, delta_phi, delta_r
+from hep_flows.record.vectors import Operand, boosted, combined, components_of_with, delta, nothing, opposite, summed
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hep_flows.errors import Site, Where
     from hep_flows.expr.nodes import Expr
@@ -53,7 +56,8 @@ def binary(name: str, frame: Any, left: Any, right: Any) -> Any:
     table: Table = frame._table  # noqa: SLF001
     a, b = expr_of(left, table, where), expr_of(right, table, where)
     if isinstance(a.type.item, Record) or isinstance(b.type.item, Record):
-        return frame._like(combined(name, a, b, table, where))  # noqa: SLF001
+        one, two = [operand_of(v, table, where) if hasattr(v, "_expr") else Operand(e, nothing) for v, e in ((left, a), (right, b))]
+        return frame._like(combined(name, one, two, where))  # noqa: SLF001
     return frame._made(elementwise(name, (a, b), where))  # noqa: SLF001
 
 
@@ -61,7 +65,9 @@ def unary(name: str, frame: Any, options: Any = ()) -> Any:
     """Record an operator of one operand."""
     where = user_site()
     expr: Expr = frame._expr  # noqa: SLF001
-    return frame._made(build.call(name, (expr,), options, where))  # noqa: SLF001
+    if name == "negative" and isinstance(expr.type.item, Record):
+        return frame._like(opposite(operand_of(frame, frame._table, where), where))  # noqa: SLF001
+    return frame._made(elementwise(name, (expr,), where, options))  # noqa: SLF001
 
 
 def _forward(function: str) -> Any:
@@ -167,6 +173,8 @@ def method_of(row: Function) -> Callable[..., DataFrame]:
     def method(self: Any, /, *args: Any, **kwargs: Any) -> DataFrame:
         where = user_site()
         given = signature.bind(self, *args, **kwargs).arguments
+        if row.name == "sum" and isinstance(self._expr.type.item, Record) and given.get("axis") is None:
+            return self._made(summed(operand_of(self, self._table, where), where))  # type: ignore[no-any-return]
         options = tuple([(o.name, constant_of(given[o.name], where)[0]) for o in row.options])
         if row.kind != "reduce":
             return self._made(build.call(row.name, (self._expr,), options, where))  # type: ignore[no-any-return]
@@ -195,6 +203,27 @@ class Aggregates:
         frame: Any = self
         return frame._like(picked(frame._expr, 0, "First", user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
 
+    def With(self, **leaves: Any) -> Any:  # noqa: N802
+        """Give the same elements with leaves replaced or added: ``X.With(pt=X.pt * 1.03)``.
+
+        X and the result align. Columns that use a replaced leaf follow it; ``p4=`` a vector replaces all components. On a table,
+        ``df.With(Jet=lambda j: j.With(...))`` replaces a collection everywhere below it.
+        """
+        return self._with(leaves, user_site())
+
+    def _with(self, leaves: Mapping[str, Any], where: Site | None) -> Any:
+        frame: Any = self
+        return with_replaced(frame, leaves, where)
+
+    def hasFlags(self, *flags: Any) -> DataFrame:  # noqa: N802
+        """Say whether a generator particle of NanoAOD has all of these flags: ``gp.hasFlags("isLastCopy", "isPrompt")``."""
+        from hep_flows.record.references import status_flags
+
+        frame: Any = self
+        names = [n for f in flags for n in (f if isinstance(f, list | tuple) else [f])]
+        bits = status_flags(names, user_site())
+        return (frame.statusFlags & bits) == bits  # type: ignore[no-any-return]
+
     @checked
     def DeltaR(self, other: DataFrame) -> DataFrame:  # noqa: N802
         """Give the distance sqrt(deta^2 + dphi^2) of two objects, dphi wrapped into [-pi, pi).
@@ -202,13 +231,37 @@ class Aggregates:
         Both need eta and phi, and must align.
         """
         frame: Any = self
-        return frame._made(delta_r(frame, other, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+        return frame._made(delta("delta_r", frame, other, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
 
     @checked
     def DeltaPhi(self, other: DataFrame) -> DataFrame:  # noqa: N802
         """Give the difference of phi of two objects, wrapped into [-pi, pi). Both need phi, and must align."""
         frame: Any = self
-        return frame._made(delta_phi(frame, other, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+        return frame._made(delta("delta_phi", frame, other, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    def DeltaEta(self, other: DataFrame) -> DataFrame:  # noqa: N802
+        """Give the difference of eta of two objects. Both need eta, and must align."""
+        frame: Any = self
+        return frame._made(delta("delta_eta", frame, other, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    def boost(self, other: DataFrame) -> DataFrame:
+        """Give the four-vector boosted by the velocity of another one; from the other's rest frame into the laboratory's."""
+        return self._boosted(other, back=False)
+
+    def boostCM_of(self, other: DataFrame) -> DataFrame:  # noqa: N802
+        """Give the four-vector in the rest frame of another one."""
+        return self._boosted(other, back=True)
+
+    def _boosted(self, other: Any, *, back: bool) -> DataFrame:
+        frame: Any = self
+        where = user_site()
+        by = expr_of(other, frame._table, where)  # noqa: SLF001
+        if not isinstance(by.type.item, Record) or not isinstance(frame._expr.type.item, Record):  # noqa: SLF001
+            raise LiteralError(
+                "a boost needs two four-vectors", where=where, do="(a + b) is one, and so is an object with pt, eta, phi, mass"
+            )
+        one, two = [operand_of(f, frame._table, where) for f in (frame, other)]  # noqa: SLF001
+        return frame._like(boosted(one, two, where, back=back))  # type: ignore[no-any-return]  # noqa: SLF001
 
 
 for _row in FUNCTIONS.values():
@@ -344,7 +397,7 @@ def _bound(value: Any, where: Site | None) -> int | None:
     return index
 
 
-# ``df.Jet["g"] = ...``: columns, kept by table and collection --------------------------------------------------------------------
+# What the user gives a name to: columns, ``df.Jet["g"] = ...``, and replaced leaves, ``df.Jet.With(pt=...)`` ---------------------
 
 
 def set_column(frame: DataFrame, name: Any, value: Any, where: Where) -> None:
@@ -382,21 +435,103 @@ def set_column(frame: DataFrame, name: Any, value: Any, where: Where) -> None:
             f"{name!r} is a stored leaf of {owner}",
             where=where,
             why="a column would change the meaning of what the file holds",
-            do=f"choose another name, or hide it on purpose with define_alias({base!r}, {name!r}, lambda o: ...)",
+            do=f"X.With({name}=...) gives the same objects with that leaf replaced; another name adds a column",
         )
+    table.add_column(of, name, _definition(frame, value, "a column", where), where)
+
+
+def _definition(frame: DataFrame, value: Any, what: str, where: Where) -> Expr:
+    """Give what a value means for each element of a frame."""
     if hasattr(value, "_expr"):
-        definition = expr_of(value, table, where)
+        definition = expr_of(value, frame._table, where)  # noqa: SLF001
     elif callable(value):
         definition = mapped(frame, value, where)
     else:
         raise LiteralError(
-            f"a column is an expression or a function of one element, not {with_article(value)}",
+            f"{what} is an expression or a function of one element, not {with_article(value)}",
             where=where,
             do=f"write lambda x: {value!r}"
             if isinstance(value, bool | int | float | str)
             else "an array that is local stays outside: join it to the result, when that is local",
         )
-    table.add_column(of, name, spread(definition, of, where), where)
+    of: Expr = frame._expr  # noqa: SLF001
+    if what != "a column" and definition.type.axes != of.type.axes[: len(definition.type.axes)]:
+        return definition  # It is of the same elements, or refused.
+    return spread(definition, of, where)
+
+
+def with_replaced(frame: DataFrame, values: Mapping[str, Any], where: Where) -> DataFrame:
+    """Give the same elements with leaves replaced or added; on a table, with collections replaced everywhere.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A collection, a view, an object or the table.
+    values : mapping
+        By name: an expression, or a function of one element (of the collection as it was). ``p4=`` a vector replaces all components.
+
+    Raises
+    ------
+    AxisError
+        When a value belongs to other elements.
+    FieldError
+        When the frame is a leaf, or the new components contradict a stored one.
+    """
+    of, table = frame._expr, frame._table  # noqa: SLF001
+    if not isinstance(of.type.item, Record):
+        raise FieldError(
+            "a leaf has no leaves to replace", where=where, why=f"this is {of.type}", do="X.With(pt=...) is of the collection"
+        )
+    if not values:
+        raise LiteralError("With needs the leaves to replace", where=where, do="X.With(pt=X.pt * 1.03)")
+    if of.key == table.whole.key and any(_is_collection(of.type.item, n) for n in values):
+        return _table_with(frame, values, where)
+    given = {n: _definition(frame, v, f"With({n}=...)", where) for n, v in values.items()}
+    new, hidden = components_of_with(operand_of(frame, table, where), given, where)
+    for name in (*new, *hidden):
+        table.gives(name)
+    return frame._like(build.replaced(of, tuple(new), tuple(new.values()), hidden, where))  # noqa: SLF001
+
+
+def _is_collection(record: Record, name: str) -> bool:
+    member = record.members.get(name)
+    return member is not None and isinstance(member.item, Record)
+
+
+def _table_with(frame: DataFrame, values: Mapping[str, Any], where: Where) -> DataFrame:
+    """Give the table with collections replaced wherever it, its columns and its references mention them."""
+    of, table = frame._expr, frame._table  # noqa: SLF001
+    new: dict[str, Expr] = {}
+    for name, value in values.items():
+        made = value(frame[name]) if callable(value) and not hasattr(value, "_expr") else value
+        if not hasattr(made, "_expr"):
+            raise LiteralError(
+                f"With({name}=...) of a table is a collection, or a function of it, not {with_article(made)}",
+                where=where,
+                do=f"df.With({name}=lambda x: x.With(pt=x.pt * 1.03))",
+            )
+        new[name] = expr_of(made, table, where)
+        if not isinstance(new[name].type.item, Record) and _is_collection(of.type.item, name):  # type: ignore[arg-type]
+            raise LiteralError(
+                f"{name} is a collection, and With({name}=...) gives {new[name].type}",
+                where=where,
+                do=f"df.With({name}=lambda x: x.With(pt=x.pt * 1.03))",
+            )
+        table.gives(name)
+    whole = build.replaced(of, tuple(new), tuple(new.values()), (), where)
+    before = {n: leaf_of(of, n, table, where) for n in new}
+    old = {b.key: new[n] for n, b in before.items() if b is not None}
+    back = {new[n].key: b for n, b in before.items() if b is not None}
+    again: list[Table] = []
+
+    def leaf(record: Expr, name: str, at: Where) -> Expr:
+        found = plain_member(record, name, again[0], at)
+        if found is None:
+            raise FieldError(f"the new {record.type.item} has no leaf {name!r}, which a column of the table uses", where=where)
+        return found
+
+    again.append(table.replaced(whole, {**back, whole.key: of}, lambda d: swapped(d, old, leaf)))
+    return again[0].frame(whole)  # type: ignore[no-any-return]
 
 
 # Subclasses of DataFrame: the user's own objects with properties of their own ----------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import operator
@@ -11,16 +12,18 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hep_flows.errors import AxisError, ControlFlowError, FieldError, LiteralError, RecordError, did_you_mean, with_article
 from hep_flows.expr import build
-from hep_flows.expr.nodes import Literal
-from hep_flows.expr.types import Bool, Int, String, is_number
+from hep_flows.expr.functions import FUNCTIONS
+from hep_flows.expr.nodes import Bound, Call, Field, Filter, Literal, Map
+from hep_flows.expr.types import Bool, Float, Int, Record, String, is_number
 from hep_flows.expr.types import Histogram as HistogramItem
+from hep_flows.expr.walk import postorder
 from hep_flows.record.arguments import checked
 from hep_flows.record.instead import LOCAL_HISTOGRAM
 from hep_flows.record.operands import expr_of, two_tables
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hep_flows.errors import Where
     from hep_flows.expr.nodes import Expr
@@ -598,11 +601,98 @@ def by_axis(axes: Sequence[AxisSpec], values: Sequence[Any], named: Mapping[str,
     return given
 
 
-class Fill:
-    """The arguments of one fill, collected."""
+def by_categories(given: Sequence[Any], axes: Sequence[AxisSpec], where: Where) -> Iterator[tuple[list[Any], list[Any]]]:
+    """Give the values of one fill for each category that masks were given for, with the masks of that category.
 
-    def __init__(self, table: Table | None, where: Where) -> None:
+    Raises
+    ------
+    LiteralError
+        When an axis that takes no text is given masks, or no category is named.
+    """
+    choices: list[list[tuple[Any, Any]]] = []
+    for value, axis in zip(given, axes, strict=True):
+        if not isinstance(value, dict):
+            choices.append([(value, None)])
+            continue
+        if axis.kind != "StrCategory":
+            raise LiteralError(
+                f"the axis {axis.name!r} ({axis.kind}) takes {axis.takes}, not masks",
+                where=where,
+                why="a dict of masks says which categories of a StrCat axis an entry goes into",
+                do="filter what is filled: X[mask]",
+            )
+        if not value or not all(isinstance(label, str) and hasattr(mask, "_expr") for label, mask in value.items()):
+            raise LiteralError(
+                f"the masks of {axis.name!r} are a dict of categories", where=where, do='region={"SR": mask, "CR": other_mask}'
+            )
+        choices.append(list(value.items()))
+    for chosen in itertools.product(*choices):
+        yield [label for label, _ in chosen], [mask for _, mask in chosen if mask is not None]
+
+
+def missing_where(expr: Expr, *, at_most: bool) -> frozenset[tuple[object, ...]]:
+    """Give the reasons why an item may be missing: where lists are empty, where an index points nowhere, ...
+
+    The same reason is missing in the same places, whatever leaf it is taken of.
+
+    Parameters
+    ----------
+    expr : Expr
+        An expression.
+    at_most : bool
+        Whether to give all reasons that there may be, or only those that make the item missing for sure.
+    """
+    found: dict[bytes, frozenset[tuple[object, ...]]] = {}
+    for node in postorder(expr):
+        below = [found[i.key] for i in node.inputs()]
+        found[node.key] = _reasons(node, below, at_most=at_most) if node.type.optional else frozenset()
+    return found[expr.key]
+
+
+def _reasons(node: Expr, below: Sequence[frozenset[tuple[object, ...]]], *, at_most: bool) -> frozenset[tuple[object, ...]]:  # noqa: C901, PLR0911
+    first: frozenset[tuple[object, ...]] = below[0] if below else frozenset()
+    match node:
+        case Field():
+            stored = node.of.type.item
+            own = isinstance(stored, Record) and stored.members[node.name].optional
+            return first | ({("stored", node.key)} if own else frozenset())
+        case Filter():
+            return frozenset([("filter", node.mask.key, node.at, *r) for r in first])
+        case Bound():
+            return frozenset([("bound", node.level, *r) for r in first])
+        case Map():
+            return frozenset([("map", node.over.type.axes[1].key, node.level, *r) for r in below[1]])
+        case Call(function="where") if not at_most:
+            return first
+        case Call(function="fill_none"):
+            return below[1] if at_most else frozenset()
+        case Call(function="pick" | "gather" | "slice" | "flatten"):
+            # What is chosen is said by the lists, the index and where it counts; the chosen item may be missing for a reason of its own.
+            where_from = () if node.function in ("slice", "flatten") else tuple([a.key for a in node.args[0].type.axes])
+            index = node.args[1].key if node.function == "gather" else b""
+            chosen = (node.function, node.options, index, where_from)
+            makes = node.function in ("pick", "gather")
+            return frozenset([(*chosen, *r) for r in first]) | ({chosen} if makes else frozenset())
+        case Call(function=str(name)) if FUNCTIONS[name].kind == "reduce":
+            of = node.args[0]
+            lists = tuple([a.key for a in of.type.axes])
+            if of.type.optional or isinstance(of.type.item, Float):
+                return frozenset({("none of", name if at_most else "", of.key)})
+            # A list of whole numbers has a largest exactly where it has a first entry.
+            at = len(of.type.axes) - 1
+            return frozenset({("pick", (("index", 0), ("at", at)), b"", lists)})
+        case Call():
+            return frozenset().union(*below)
+        case _:
+            return frozenset({("unknown", node.key)})
+
+
+class Fill:
+    """The arguments of one fill, collected; ``masks`` choose the entries."""
+
+    def __init__(self, table: Table | None, where: Where, masks: Sequence[Any] = ()) -> None:
         """Begin without arguments."""
+        self._masks = masks
         self._table = table
         self._where = where
         self._members: dict[str, Expr] = {}
@@ -612,15 +702,21 @@ class Fill:
         """Give where the values of an axis come from."""
         expr = self._expr(value, f"the axis {axis.name!r}")
         self._check(expr.type.item, axis)
+        if isinstance(expr, Literal) and axis.kind == "StrCategory":
+            self._check_category(str(expr.value), axis)
         return self._source(expr, f"axis {len(self._members) + len(self._numbers)}")
 
-    def weight(self, value: Any, storage: Mapping[str, Any]) -> tuple[Constant, ...] | None:
-        """Give where the weights come from."""
+    def weight(self, value: Any, storage: Mapping[str, Any], *, allow_missing: bool = False) -> tuple[Constant, ...] | None:
+        """Give where the weights come from; the axes come before."""
+        if not isinstance(allow_missing, bool):
+            raise LiteralError(f"allow_missing_weight is True or False, not {with_article(allow_missing)}", where=self._where)
+        self._values = () if allow_missing else tuple([*self._members.values(), *self._numbers])
+        self._allow_missing = allow_missing
         if "cells" in storage:
             return self._cells(value, storage["cells"])
         if value is None:
             return None
-        expr = self._number(value, "weight")
+        expr = self._weight(value, "weight")
         if storage["kind"] in {"Int64", "AtomicInt64"} and not isinstance(expr.type.item, Int | Bool):
             raise LiteralError(
                 f"the storage {storage['kind']} counts in whole numbers, and the weight is {expr.type.item}",
@@ -645,15 +741,45 @@ class Fill:
 
     def arguments(self) -> tuple[tuple[Expr, ...], tuple[str, ...]]:
         """Give the arguments of the node after the histogram, and the names of what is per entry."""
-        names = tuple(self._members)
-        record = [build.record(names, [self._members[n] for n in names], self._where)] if names else []
-        return (*record, *self._numbers), names
+        mask: Expr | None = None
+        for m in self._masks:
+            one = self._expr(m, "a mask")
+            if not isinstance(one.type.item, Bool) or not one.type.axes:
+                raise LiteralError(
+                    f"a mask of a category is true or false for each event or object, and this is {one.type}", where=self._where
+                )
+            mask = one if mask is None else build.call("bitwise_and", (mask, one), where=self._where)
+        masks = {} if mask is None else {"mask": mask}
+        members = self._members or masks
+        if not members:
+            return tuple(self._numbers), ()
+        every = {**members, **masks}
+        filled: Expr = build.record(tuple(every), list(every.values()), self._where)
+        if mask is not None:
+            filled = build.filtered(filled, mask, len(filled.type.axes) - 1, self._where)
+        return (filled, *self._numbers), tuple(members)
 
     def _cells(self, value: Any, cells: int) -> tuple[Constant, ...]:
         if not isinstance(value, tuple | list) or len(value) != cells:
             raise LiteralError(f"a MultiCell storage needs weight=, a tuple of {cells}: one for each cell", where=self._where)
-        parts = [self._source(self._number(v, f"weight {i}"), f"weight {i}") for i, v in enumerate(value)]
+        parts = [self._source(self._weight(v, f"weight {i}"), f"weight {i}") for i, v in enumerate(value)]
         return ("cells", tuple(parts))
+
+    def _weight(self, value: Any, what: str) -> Expr:
+        """Give a weight; one that may be missing where the values are not would lose entries without a word."""
+        expr = self._number(value, what)
+        if expr.type.optional and not self._allow_missing:
+            surely: set[tuple[object, ...]] = set()
+            for filled in self._values:
+                surely |= missing_where(filled, at_most=False)
+            if not missing_where(expr, at_most=True) <= surely:
+                raise LiteralError(
+                    f"the {what} may be missing: it is {expr.type}",
+                    where=self._where,
+                    why="an entry without a weight would be left out, for example where there is no such object",
+                    do="say what it is there: ak.fill_none(w, 1.0); or fill(..., allow_missing_weight=True) leaves the entries out",
+                )
+        return expr
 
     def _number(self, value: Any, what: str) -> Expr:
         expr = self._expr(value, what)
@@ -681,6 +807,16 @@ class Fill:
             return ("number", len(self._numbers) - 1)
         self._members[name] = expr
         return ("member", name)
+
+    def _check_category(self, text: str, axis: AxisSpec) -> None:
+        known = axis.values["categories"]
+        if text not in known and not axis.values["growth"]:
+            raise LiteralError(
+                f"{text!r} is no category of the axis {axis.name!r}",
+                where=self._where,
+                why=f"its categories are {', '.join(map(repr, known))}",
+                do=did_you_mean(text, known) or "add it, or make the axis grow: StrCat([], growth=True)",
+            )
 
     def _check(self, item: Item, axis: AxisSpec) -> None:
         match axis.takes:
@@ -757,7 +893,7 @@ class HistogramRequest:
         """Say whether it asks for the same histogram of the same table."""
         if not isinstance(other, HistogramRequest):
             return NotImplemented
-        return self._expr == other._expr and self._table is other._table
+        return self._expr == other._expr and getattr(self._table, "origin", None) is getattr(other._table, "origin", None)
 
     def __hash__(self) -> int:
         """Hash by the expression's key."""
@@ -941,18 +1077,21 @@ class Histogram(HistogramRequest):
     def _empty(cls, spec: str, where: Where) -> Self:
         return cls._of(build.histogram("histogram", (), (("spec", spec),), spec, where), None)
 
-    def fill(self, *values: Any, weight: Any = None, sample: Any = None, **named: Any) -> Self:
+    def fill(self, *values: Any, weight: Any = None, sample: Any = None, allow_missing_weight: bool = False, **named: Any) -> Self:
         """Give the histogram with one more fill.
 
         Parameters
         ----------
         *values, **named : DataFrame, number, bool or str
             One for each axis: by name, or in the order of the axes. They align as operands do, so an event's value counts for
-            each of its jets; nested values are flattened; an entry of which any value is missing is left out.
+            each of its jets; nested values are flattened; an entry of which any value is missing is left out. An axis of text takes
+            a dict of masks as well, ``region={"SR": a, "CR": b}``: an entry goes into every category whose mask is true.
         weight : DataFrame or number, optional
             The weight of each entry; as many as the cells of a ``MultiCell`` storage, as a tuple.
         sample : DataFrame or number, optional
             What ``Mean`` and ``WeightedMean`` storages average.
+        allow_missing_weight : bool
+            Leave entries out whose weight is missing. Without it, a weight that may be missing where the values are not is an error.
 
         Raises
         ------
@@ -965,13 +1104,18 @@ class Histogram(HistogramRequest):
         spec = self._spec
         axes = axes_of(spec)
         given = by_axis(axes, values, named, where)
-        table = self._common_table([*given, sample, *(weight if isinstance(weight, tuple | list) else [weight])], where)
-        new = Fill(table, where)
-        sources = tuple([new.axis(v, a) for v, a in zip(given, axes, strict=True)])
-        weights, samples = new.weight(weight, storage_of(spec)), new.sample(sample, storage_of(spec))
-        args, members = new.arguments()
-        options = (("members", members), ("axes", sources), ("weight", weights), ("sample", samples))
-        return self._of(build.histogram("fill", (self._expr, *args), options, spec, where), table)
+        masks = [m for v in given if isinstance(v, dict) for m in v.values()]
+        weights = weight if isinstance(weight, tuple | list) else [weight]
+        table = self._common_table([*given, *masks, sample, *weights], where)
+        filled = self._expr
+        for labels, chosen in by_categories(given, axes, where):
+            new = Fill(table, where, chosen)
+            sources = tuple([new.axis(v, a) for v, a in zip(labels, axes, strict=True)])
+            weighted = new.weight(weight, storage_of(spec), allow_missing=allow_missing_weight)
+            options = (("axes", sources), ("weight", weighted), ("sample", new.sample(sample, storage_of(spec))))
+            args, members = new.arguments()
+            filled = build.histogram("fill", (filled, *args), (("members", members), *options), spec, where)
+        return self._of(filled, table)
 
     @property
     def _spec(self) -> str:
@@ -983,7 +1127,7 @@ class Histogram(HistogramRequest):
         table = self._table
         for value in values:
             other = getattr(value, "_table", None)
-            if table is not None and other is not None and other is not table:
+            if table is not None and other is not None and other.origin is not table.origin:
                 raise two_tables(table, other, where)
             table = table if other is None else other
         return table

@@ -306,6 +306,8 @@ def awkward_call(frame: Recorded, func: Any, args: Sequence[Any], kwargs: dict[s
         For a function or a keyword that the language does not have.
     """
     name = func.__name__
+    if name == "with_field":
+        return called_with(Recorder(frame._table, where), "ak.with_field", _with_field, args, _given_plain(kwargs))  # noqa: SLF001
     record = _AWKWARD.get(name)
     row = row_called(name, "awkward") if record is None else None
     if row is not None:
@@ -341,6 +343,16 @@ def _given(on: Recorder, name: str, row: Function | None, kwargs: dict[str, Any]
         raise on.refuse(f"ak.{name} with mask_identity={kwargs['mask_identity']} cannot be recorded: an empty list gives {gives}")
     holds = {"highlevel": True, "behavior": None, "attrs": None, "keepdims": False, "mask_identity": kwargs.get("mask_identity")}
     return {k: v for k, v in kwargs.items() if k not in holds or v != holds[k]}
+
+
+def _given_plain(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in kwargs.items() if k not in ("highlevel", "behavior", "attrs") or v not in (None, True)}
+
+
+def _with_field(on: Recorder, array: Any, what: Any, where: Any = None) -> Any:
+    if not isinstance(where, str) or not hasattr(array, "_expr"):
+        raise on.refuse("ak.with_field needs a collection and the name of a leaf", 'ak.with_field(X, value, "pt")')
+    return array._with({where: what}, on.where)  # noqa: SLF001
 
 
 def _num(on: Recorder, array: Any, axis: int = 1) -> Expr:

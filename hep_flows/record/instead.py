@@ -38,17 +38,17 @@ _TEXTS: Mapping[str, str] = {
     ),
     "average": "with weights w: (x * w).Sum() / w.Sum() of each list; without: x.Mean()",
     "count": (
-        "x.Count() counts the entries of each list, missing ones too; those that are there are (~ak.is_none(x)).Sum() in each list, and "
-        "np.sum(~ak.is_none(x)) in all"
+        "x.Count() counts the entries of each list, missing ones too; those that are there are (~ak.is_none(x, axis=-1)).Sum() in each list, and "
+        "np.sum(~ak.is_none(x, axis=-1)) in all"
     ),
     "moment skew kurt kurtosis corr corrcoef cov linear_fit describe softmax": "it needs the values: call make_local(x) first",
     # numbers one by one
     "convert_dtypes to_numeric enforce_type": "x.astype('float64')",
     "fillna": "for missing values: ak.fill_none(x, 0.0); for those that are not a number: np.where(np.isnan(x), 0.0, x)",
     "nan_to_none interpolate": "np.where(np.isnan(x), 0.0, x) puts a number in the place of one that is none",
-    "isna isnull": "missing values: ak.is_none(x); those that are not a number: np.isnan(x)",
-    "notna notnull": "values that are there: ~ak.is_none(x); those that are numbers: ~np.isnan(x)",
-    "dropna": "x[~ak.is_none(x)] leaves missing values out, x[~np.isnan(x)] those that are not a number",
+    "isna isnull": "missing values: ak.is_none(x, axis=-1); those that are not a number: np.isnan(x)",
+    "notna notnull": "values that are there: ~ak.is_none(x, axis=-1); those that are numbers: ~np.isnan(x)",
+    "dropna": "x[~ak.is_none(x, axis=-1)] leaves missing values out, x[~np.isnan(x)] those that are not a number",
     "cut qcut piecewise": (
         "np.digitize(x, [0, 20, 50]) is the number of the bin; how many fall into each says np.histogram(x, bins=[0, 20, 50])"
     ),

@@ -13,111 +13,24 @@ from hep_flows.errors import FieldError, LiteralError, RecordError, did_you_mean
 from hep_flows.expr import build
 from hep_flows.expr.axes import misaligned
 from hep_flows.expr.build import fitted
-from hep_flows.expr.loops import close, provisional_level, select
+from hep_flows.expr.loops import below, close, is_with, member_with, names_with, provisional_level, select
 from hep_flows.expr.nodes import Bound, Call, Dataset, Default, Expr, Field, Filter, Map
 from hep_flows.expr.types import Record, item_of
 from hep_flows.record import aliases
+from hep_flows.record.follow import carried, followed
 from hep_flows.record.instead import instead_of
+from hep_flows.record.references import reference, reference_names
+from hep_flows.record.vectors import Operand, derived_leaf, derived_names, is_made_vector
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from hep_flows.errors import Where
     from hep_flows.record.table import Recorded, Table
+    from hep_flows.record.vectors import LookUp
 
-    Leaf = Callable[[Expr, str], Expr | None]
-
-# Leaves that the data model derives from stored ones: the kinematics of objects that store Cartesian components ------------------
-#
-# The xAOD EDM offers pt, eta, phi, m and e of truth particles as methods and computes them in double precision from the stored
-# px, py, pz and e (or m); so do we. The same holds for sums of four-vectors.
-
-_MODELS = frozenset({"xaod", "vector"})
-_NEEDS = {
-    "pt": ("px", "py"),
-    "phi": ("px", "py"),
-    "eta": ("px", "py", "pz"),
-    "mass": ("px", "py", "pz", "e"),
-    "m": ("px", "py", "pz", "e"),
-    "e": ("px", "py", "pz", "m"),
-    "energy": ("px", "py", "pz", "m"),
-}
-
-
-def derived_names(record: Record) -> tuple[str, ...]:
-    """Give the names that the model derives for a record, stored ones left out."""
-    has = record.members
-    if record.model not in _MODELS or not {"px", "py"} <= set(has):
-        return ()
-    synonyms = {"mass": "m", "m": "mass", "e": "energy", "energy": "e"}
-    return tuple(n for n, needs in _NEEDS.items() if n not in has and (synonyms.get(n) in has or all(x in has for x in needs)))
-
-
-def derived_leaf(of: Expr, name: str, leaf: Leaf) -> Expr | None:
-    """Give a leaf by the data model's formula, or None when it derives none of that name.
-
-    Parameters
-    ----------
-    of : Expr
-        An object with stored Cartesian components.
-    name : str
-        ``pt``, ``eta``, ``phi``, ``mass``, ``m``, ``e`` or ``energy``.
-    leaf : callable
-        Gives a stored leaf of an expression by name.
-    """
-    record = of.type.item
-    if not isinstance(record, Record) or name not in derived_names(record):
-        return None
-    synonym = {"mass": "m", "m": "mass", "e": "energy", "energy": "e"}.get(name, "")
-    if synonym in record.members:
-        return leaf(of, synonym)
-    part = {n: _double(e) for n in ("px", "py", "pz", "e", "m") if n in record.members and (e := leaf(of, n)) is not None}
-    return _FORMULAS[name](part)
-
-
-def _double(expr: Expr) -> Expr:
-    return build.call("multiply", (expr, build.literal(1.0, "float64")), where=expr.where)
-
-
-def _call(name: str, *args: Expr) -> Expr:
-    return build.call(name, args, where=args[0].where)
-
-
-def _square(x: Expr) -> Expr:
-    return _call("square", x)
-
-
-def _pt(p: dict[str, Expr]) -> Expr:
-    return _call("hypot", p["px"], p["py"])
-
-
-def _phi(p: dict[str, Expr]) -> Expr:
-    return _call("arctan2", p["py"], p["px"])
-
-
-def _eta(p: dict[str, Expr]) -> Expr:
-    return _call("arcsinh", _call("true_divide", p["pz"], _pt(p)))
-
-
-def _p2(p: dict[str, Expr]) -> Expr:
-    return _call("add", _call("add", _square(p["px"]), _square(p["py"])), _square(p["pz"]))
-
-
-def _mass(p: dict[str, Expr]) -> Expr:
-    """Give sqrt(e^2 - p^2); negative where rounding makes e smaller than p, as ROOT's TLorentzVector does."""
-    m2 = _call("subtract", _square(p["e"]), _p2(p))
-    return _call("copysign", _call("sqrt", _call("absolute", m2)), m2)
-
-
-def _energy(p: dict[str, Expr]) -> Expr:
-    return _call("sqrt", _call("add", _square(p["m"]), _p2(p)))
-
-
-_FORMULAS = {"pt": _pt, "phi": _phi, "eta": _eta, "mass": _mass, "m": _mass, "e": _energy, "energy": _energy}
-
-
-# The methods of the xAOD event that give a container by name ---------------------------------------------------------------------
+# The names of the xAOD event: the methods that give a container by name, and the keys that links know containers by --------------
 
 ACCESSORS = frozenset(
     "Electrons Muons Photons Jets FatJets TauJets DiTauJets TruthParticles TruthVertices TruthEvents Vertices TrackParticles "
@@ -161,25 +74,89 @@ _EXPRESSION = "print(x) shows what it is; leaves belong to the collection: X.pt,
 REQUIRED: Any = object()  # no default was given
 
 
-def column_of(of: Expr, name: str, table: Table) -> Expr | None:
-    """Give a column that was defined on the expression or on what it is a selection of."""
+def given_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
+    """Give what the user gave the name to, on the expression or on what it is a selection of: a replaced leaf, or a column.
 
-    def found(node: Expr) -> Expr | None:
-        return table.found_columns.get((node.key, name)) or table.column(node, name)
+    The nearest wins. A column that uses a leaf which was replaced further out follows it.
+    """
+    if not table.has_column(name):
+        return None
+    known = table.found_columns.get((table.whole.key, of.key, name))
+    if known is not None:
+        return known
+    crossed: list[Expr] = []
+    node: Expr | None = of
+    column: Expr | None = None
+    while node is not None:
+        given = member_with(node, name)
+        if given is False:
+            return None
+        if isinstance(given, Expr):
+            return select(of, lambda here: member_with(here, name))
+        column = table.column(node, name)
+        if column is not None:
+            break
+        before = table.before.get(node.key)
+        if before is not None:
+            # The table replaced the collection: its columns are those of the new one already.
+            column = table.column(before, name)
+            break
+        crossed.append(node)
+        node = below(node)
+    if column is None or node is None:
+        return None
+    found = _followed_up(column, node, crossed, name, table, where)
+    table.found_columns[table.whole.key, of.key, name] = found
+    return found
 
-    column = select(of, found) if table.has_column(name) else None
-    if column is not None:
-        table.found_columns[of.key, name] = column
-    return column
+
+def _followed_up(column: Expr, base: Expr, crossed: Sequence[Expr], title: str, table: Table, where: Where) -> Expr:
+    """Carry a column from where it was defined up through selections and replaced leaves, which it follows."""
+    selections: list[Expr] = []
+    waiting = list(crossed)
+    while waiting:
+        node = waiting.pop()
+        if not is_with(node):
+            selections.insert(0, node)
+            continue
+        names = dict.fromkeys(names_with(node))
+        while waiting and is_with(waiting[-1]):
+            node = waiting.pop()
+            names.update(dict.fromkeys(names_with(node)))
+        new: dict[bytes, Expr] = {}
+        for name in names:
+            old = given_of(base, name, table, where) or leaf_of(base, name, table, where)
+            now = None if old is None else plain_member(node, name, table, where)
+            if old is not None and now is not None:
+                new[old.key] = now
+        column = followed(column, base, new, selections, repr(title), where)
+        base, selections = node, []
+    return carried(column, selections)
+
+
+def plain_member(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
+    """Give what a name means without aliases."""
+
+    def look_up(n: str) -> tuple[Expr, bool] | None:
+        given = given_of(of, n, table, where)
+        if given is not None:
+            return given, True
+        stored = _stored(of, n, table, where)
+        return None if stored is None else (stored, False)
+
+    found = look_up(name)
+    return derived_leaf(of, name, look_up, where) if found is None else found[0]
 
 
 def leaf_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
     """Give a stored leaf or collection, chosen before every selection that the expression makes."""
 
-    def found(node: Expr) -> Expr | None:
+    def found(node: Expr) -> Expr | bool | None:
         known = table.leaves.get((node.key, name))
         if known is not None:
             return known
+        if (given := member_with(node, name)) is not None:
+            return given
         if isinstance(node, Call) and node.function == "record":
             return _member_of_record(node, name, where)
         if isinstance(node, Field | Dataset) and isinstance(node.type.item, Record) and name in node.type.item.members:
@@ -204,7 +181,7 @@ def leaf_or_default(frame: Recorded, name: Any, default: Any, as_: str, where: W
         raise LiteralError(f"get takes the name of a leaf, not {with_article(name)}", where=where, do='X.get("pt", 0.0)')
     if not isinstance(of.type.item, Record):
         raise no_member(of, name, table, where)
-    if table.has_column(name) and (column := column_of(of, name, table)) is not None:
+    if (column := given_of(of, name, table, where)) is not None:
         return column
     if aliases.any_aliases() and aliases.alias_for(path_of(of), name) is not None:
         found = member_of(frame, of, name, table, where)
@@ -272,7 +249,7 @@ def path_of(of: Expr) -> tuple[str, ...]:
                 of = of.of
             case Map():
                 of = of.body
-            case Call() if of.args and of.function in ("pick", "slice", "gather", "flatten"):
+            case Call() if of.args and of.function in ("pick", "slice", "gather", "flatten", "replace"):
                 of = of.args[0]
             case _:
                 return tuple(reversed(names))
@@ -294,32 +271,63 @@ def member_of(frame: Recorded, of: Expr, name: str, table: Table, where: Where) 
     where : Site
         The user's line.
     """
-    if table.has_column(name) and (column := column_of(of, name, table)) is not None:
-        return column
-    if aliases.any_aliases():
-        path = path_of(of)
-        alias = aliases.alias_for(path, name)
-        if alias is not None:
-            return aliases.expand(alias, frame, path)._expr  # noqa: SLF001
-    if not isinstance(of.type.item, Record):
-        return None
-    leaf = leaf_of(of, name, table, where)
-    if leaf is not None:
-        return leaf
-    derived = derived_leaf(of, name, lambda o, n: leaf_of(o, n, table, where))
+    look_up = _look_up(frame, of, table, where)
+    found = look_up(name)
+    if found is not None:
+        return found[0]
+    derived = derived_leaf(of, name, look_up, where)
     if derived is not None:
         table.looked.whole_schema = True  # The formula depends on what else is stored.
     return derived
 
 
-def known_names(of: Expr, table: Table) -> tuple[str, ...]:
-    """Give every name that means something on an expression: columns, aliases, leaves."""
+def _look_up(frame: Recorded, of: Expr, table: Table, where: Where) -> LookUp:
+    """Give what looks a name up: what the user gave (a column, an alias) before what is stored."""
+
+    def found(name: str) -> tuple[Expr, bool] | None:
+        given = given_of(of, name, table, where)
+        if given is not None:
+            return given, True
+        if aliases.any_aliases():
+            path = path_of(of)
+            alias = aliases.alias_for(path, name)
+            if alias is not None:
+                return aliases.expand(alias, frame, path)._expr, True  # noqa: SLF001
+        stored = _stored(of, name, table, where) if isinstance(of.type.item, Record) else None
+        return None if stored is None else (stored, False)
+
+    return found
+
+
+def _stored(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
+    """Give a stored leaf, or what a stored index or link refers to."""
+    leaf = leaf_of(of, name, table, where)
+    if leaf is not None:
+        return leaf
+    found = reference(of, name, table.whole, lambda of_it, n: plain_member(of_it, n, table, where), where)
+    if found is not None:
+        table.looked.whole_schema = True  # Which collections there are decides what it refers to.
+    return found
+
+
+def operand_of(frame: Recorded, table: Table, where: Where) -> Operand:
+    """Give an object as an operand of vector arithmetic."""
+    from hep_flows.record.table import Recorded
+
+    table.looked.whole_schema = True  # Which components there are decides what is computed.
+    of = frame._expr  # noqa: SLF001
+    return Operand(of, _look_up(frame, of, table, where), is_users=type(frame) is not Recorded)
+
+
+def known_names(of: Expr, table: Table, *, derived: bool = True) -> tuple[str, ...]:
+    """Give every name that means something on an expression: columns, aliases, leaves, and what is derived from them."""
     names: dict[str, None] = {}
-    select(of, lambda node: names.update(dict.fromkeys(table.columns(node))))
+    select(of, lambda node: names.update(dict.fromkeys((*table.columns(node), *table.columns(table.before.get(node.key, node))))))
     names.update(dict.fromkeys(aliases.alias_names(path_of(of))))
     if isinstance(of.type.item, Record):
         names.update(dict.fromkeys(of.type.item.members))
-        names.update(dict.fromkeys(derived_names(of.type.item)))
+        if derived:
+            names.update(dict.fromkeys((*reference_names(of.type.item), *derived_names(of.type.item))))
     return tuple(names)
 
 
@@ -345,15 +353,22 @@ def no_member(of: Expr, name: str, table: Table, where: Where) -> RecordError:
             why="a text in brackets is the name of a leaf, and conditions are no texts here",
             do="write the condition as Python: X[X.pt > 30]",
         )
-    known = known_names(of, table)
-    shown = ", ".join(known[:12]) + (f", ... ({len(known)} names)" if len(known) > 12 else "")
+    if is_made_vector(item):
+        return FieldError(
+            f"a four-vector that was computed has no {name!r}",
+            where=where,
+            why="it has px, py, pz, e and what follows from them",
+            do=f"add it leaf by leaf: a.{name} + b.{name}",
+        )
+    known, given = known_names(of, table), known_names(of, table, derived=False)
+    shown = ", ".join(given[:12]) + (f", ... ({len(given)} names)" if len(given) > 12 else "")
     about = {n: m.doc for n, m in item.members.items() if m.doc}
     more = ACCESSORS if isinstance(of, Dataset) and item.model == "xaod" else ()
     return FieldError(
         f"{_title(of)} has no leaf {name!r}",
         where=where,
         why=f"its names are {shown}",
-        do=did_you_mean(name, [*known, *more], about=about) or _within(of, name, table) or instead_of(name) or _NAMES,
+        do=_within(of, name, table) or did_you_mean(name, [*known, *more], about=about) or instead_of(name) or _NAMES,
     )
 
 
@@ -459,7 +474,7 @@ def called_leaf(frame: Recorded, args: Sequence[Any], kwargs: dict[str, Any], wh
             do="leave the parentheses out, or declare a function with @user_func",
         )
     if isinstance(item, Record) and len(args) == 1 and isinstance(args[0], str):
-        root = frame._made(frame._table.dataset)  # noqa: SLF001
+        root = frame._made(frame._table.whole)  # noqa: SLF001
         return Accessor(root, getattr(expr, "name", "container"))(args[0])
     if args or kwargs:
         raise LiteralError("an xAOD leaf takes no arguments", where=where, do="write it as p.pt or p.pt()")

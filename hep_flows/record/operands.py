@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import AxisError, LiteralError, line_of, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, mixed_units
+from hep_flows.expr.types import Bool, Float, Int
 
 if TYPE_CHECKING:
     from hep_flows.errors import Site, Where
-    from hep_flows.expr.nodes import Expr
+    from hep_flows.expr.nodes import Call, Expr
     from hep_flows.expr.types import Constant
     from hep_flows.record.table import Table
 
@@ -60,7 +61,7 @@ def _axis_number(axis: Any, depth: int, of: Expr, where: Site | None) -> int:
 Options = tuple[tuple[str, "Constant"], ...]
 
 
-def elementwise(name: str, args: tuple[Expr, ...], where: Site | None, options: Any = ()) -> Expr:
+def elementwise(name: str, args: tuple[Expr, ...], where: Site | None, options: Any = ()) -> Call:
     """Give a function of aligned operands, with a warning where units are mixed."""
     new = build.call(name, args, options, where)
     if len(args) > 1:
@@ -71,11 +72,42 @@ def elementwise(name: str, args: tuple[Expr, ...], where: Site | None, options: 
             warnings.warn(
                 f"{mixed[0]} and {mixed[1]} meet in one expression; nothing is converted{place}", MixedUnits, stacklevel=3
             )
+    if name in _MAY_WRAP:
+        _warn_of_wrapping(name, new, where)
     return new
 
 
 class MixedUnits(UserWarning):
     """One expression adds or compares values of different units."""
+
+
+class UnsignedArithmetic(UserWarning):
+    """The result of arithmetic on unsigned integers may leave their range."""
+
+
+_MAY_WRAP = frozenset("add subtract multiply power negative square".split())
+
+
+def _warn_of_wrapping(name: str, new: Call, where: Site | None) -> None:
+    """Say that unsigned integers have no negative numbers, and that with signed ones of 64 bits only floats are left."""
+    wide = [i for a in new.args if isinstance(i := a.type.item, Int) and not i.signed and i.bits > 16]
+    item = new.type.item
+    if not wide or (isinstance(item, Int) and item.signed) or (isinstance(item, Float) and not _is_of_integers(new)):
+        return
+    is_huge = any(i.bits == 64 for i in wide)
+    loses = (
+        "a difference below zero, or a result that is too large, wraps around"
+        if isinstance(item, Int)
+        else "it is exact up to 2**53 only"
+    )
+    fix = "x * 1.0 first, which is exact up to 2**53" if is_huge else "x * np.int64(1) first"
+    line = line_of(where)
+    place = f"\n{line.text()}" if line else ""
+    warnings.warn(f"{name} of {wide[0]} gives {item}: {loses}; write {fix}{place}", UnsignedArithmetic, stacklevel=4)
+
+
+def _is_of_integers(call: Call) -> bool:
+    return all(isinstance(a.type.item, Int | Bool) for a in call.args)
 
 
 def expr_of(value: Any, table: Table | None, where: Where) -> Expr:
@@ -100,7 +132,7 @@ def expr_of(value: Any, table: Table | None, where: Where) -> Expr:
         return build.literal(value, where=where)
     other = getattr(value, "_table", None)
     if other is not None:
-        if table is not None and other is not table:
+        if table is not None and other.origin is not table.origin:
             raise two_tables(table, other, where)
         return value._expr  # type: ignore[no-any-return]  # noqa: SLF001
     constant, dtype = constant_of(value, where)
@@ -164,7 +196,7 @@ def _text(value: str, where: Where) -> str:
 def _advice(value: Any) -> str:
     if hasattr(value, "dtype") or type(value).__module__.startswith("awkward"):
         return "arrays that are in memory already do not line up with the table's events: make the expression local first"
-    return "missing values are found with ak.is_none(x); or did a function forget its return?" if value is None else ""
+    return "missing values are found with ak.is_none(x, axis=-1); or did a function forget its return?" if value is None else ""
 
 
 def as_kind(of: Expr, dtype: Any, where: Site | None) -> Expr:

@@ -168,6 +168,10 @@ def _plain(value: object) -> object:
     return (f"{type(value).__module__}.{type(value).__qualname__}", str(value))
 
 
+def _same(definition: Expr) -> Expr:
+    return definition
+
+
 class ColumnRedefined(UserWarning):
     """A column was defined again; expressions that used the earlier definition keep it."""
 
@@ -175,7 +179,8 @@ class ColumnRedefined(UserWarning):
 class Table:
     """One table of events. Two tables are never the same one, even over the same file.
 
-    ``leaves`` and ``found_columns`` remember what names were found to mean, by expression key and name: long chains of filters stay cheap.
+    ``whole`` is the table itself: its dataset, or that with collections replaced, in a table that has its ``origin`` in another one and
+    the same events. ``leaves`` and ``found_columns`` remember what names were found to mean, by expression key and name: long chains of filters stay cheap.
     Columns are kept by the key of the expression that they were defined on, so that they belong to the collection and not to a
     Python object; expressions take over a definition when they use it. ``metadata`` is what a fileset says about it, ``looked`` what
     was looked at.
@@ -187,12 +192,36 @@ class Table:
         """Start without columns."""
         self.dataset = dataset
         self._frame = frame
+        self.whole: Expr = dataset
         self.looked = Looked()
         self.metadata = Metadata(metadata or {}, self.looked)
+        self.origin = self
+        self.before: dict[bytes, Expr] = {}
+        self.leaves: dict[tuple[bytes, str], Expr] = {}
+        self.found_columns: dict[tuple[bytes, bytes, str], Expr] = {}
         self._columns: dict[bytes, dict[str, Expr]] = {}
         self._column_names: set[str] = set()
-        self.leaves: dict[tuple[bytes, str], Expr] = {}
-        self.found_columns: dict[tuple[bytes, str], Expr] = {}
+        self._outer: Table | None = None
+        self._swap: Callable[[Expr], Expr] = _same
+
+    def replaced(self, whole: Expr, before: dict[bytes, Expr], swap: Callable[[Expr], Expr]) -> Table:
+        """Give the same events with collections replaced everywhere: in columns, in what they capture, in references.
+
+        Parameters
+        ----------
+        whole : Expr
+            The new table.
+        before : mapping
+            By key of what stands for a collection (and of the new table): what it was.
+        swap : callable
+            Gives what a definition of this table means in the new one.
+        """
+        new = Table(self.dataset, None, self._frame)
+        new.looked, new.metadata, new.origin = self.looked, self.metadata, self.origin
+        new.leaves, new.found_columns = self.leaves, self.found_columns
+        new.whole, new.before, new._outer, new._swap = whole, before, self, swap
+        new._column_names = self._column_names
+        return new
 
     def frame(self, expr: Expr) -> Any:
         """Give a plain `DataFrame` of an expression."""
@@ -200,8 +229,12 @@ class Table:
         return self._frame(expr, self)
 
     def has_column(self, name: str) -> bool:
-        """Say whether any collection of the table has a column of that name."""
+        """Say whether anything of the table has a column or a replaced leaf of that name."""
         return name in self._column_names
+
+    def gives(self, name: str) -> None:
+        """Note that something of the table has a replaced leaf of that name."""
+        self._column_names.add(name)
 
     @property
     def name(self) -> str:
@@ -211,11 +244,15 @@ class Table:
     def column(self, of: Expr, name: str) -> Expr | None:
         """Give a column that was defined on exactly this collection or view."""
         columns = self._columns.get(of.key)
-        return None if columns is None else columns.get(name)
+        if columns is not None and name in columns:
+            return columns[name]
+        found = None if self._outer is None else self._outer.column(of, name)
+        return None if found is None else self._swap(found)
 
     def columns(self, of: Expr) -> tuple[str, ...]:
         """Give the names of the columns defined on exactly this collection or view."""
-        return tuple(self._columns.get(of.key, ()))
+        outer = () if self._outer is None else self._outer.columns(of)
+        return tuple(dict.fromkeys((*outer, *self._columns.get(of.key, ()))))
 
     def add_column(self, of: Expr, name: str, definition: Expr, where: Where) -> None:
         """Define a column; a second definition replaces the first, with a warning."""

@@ -22,6 +22,7 @@ from awkward.forms import (
 )
 
 from hep_flows.errors import SourceError, did_you_mean
+from hep_flows.expr.build import LINK
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String, common
 from hep_flows.sources.stored import Note, shared_lack
 
@@ -507,12 +508,12 @@ _VERTICES = frozenset(("PV", "OtherPV", "SV", "GenVtx", "BeamSpot"))
 
 
 def reference_of(leaf: str, collections: Iterable[str]) -> str:
-    """Give the collection of the file that a leaf's name refers to, or an empty string."""
+    """Give the collection that a leaf's name refers to, or an empty string; one that the file lacks as the leaf spells it."""
     found = _INDEX.match(leaf)
     if found is None:
         return ""
-    target = found["target"].lower()
-    return next((c for c in collections if c.lower() == target), "")
+    target = found["target"]
+    return next((c for c in collections if c.lower() == target.lower()), target[:1].upper() + target[1:])
 
 
 def unit_of(prefix: str, leaf: str, member: Member) -> str:
@@ -704,12 +705,19 @@ def _container(name: str, columns: dict[str, StoredColumn]) -> Member:
         if lack and column.lack <= lack:  # there wherever the container is
             made = replace(made, lacking="")
         if part:
-            links.setdefault(link, {})[part] = made
+            links.setdefault(link, {})[part] = _of_link(link, part, made)
         else:
             leaves[leaf] = made
     for link, parts in links.items():
         leaves.setdefault(link, Member(Record(link, parts, _XAOD_MODEL)))
     return Member(Record(name, leaves, _XAOD_MODEL), outer, lacking=lacking)
+
+
+def _of_link(link: str, part: str, made: Member) -> Member:
+    """Give a part of a link: its index counts in the container that its key names, and in no other."""
+    if part == "m_persIndex" and isinstance(made.item, Int):
+        return replace(made, item=replace(made.item, refers_to=f"{LINK}{link}"))
+    return made
 
 
 def _leaf(container: str, leaf: str, column: StoredColumn, outer: tuple[str, ...]) -> Member:

@@ -197,6 +197,8 @@ def every_node() -> dict[str, Expr]:
         "slice": build.sliced(values, (None, 2, None), 1),
         "gather": build.gathered(values, _leaf("Jet", "n"), 1),
         "record": build.record(("x", "n"), (values, _leaf("Jet", "n"))),
+        "replace": build.replaced(jets, ("x",), (values,)),
+        "referring": build.referring(_leaf("Jet", "n")),
         "flatten": build.flattened(nested),
         "histogram": empty,
         "fill": build.histogram("fill", (empty, build.record(("x",), (values,)), build.literal(2.0)), weights, _SPEC),

@@ -139,7 +139,7 @@ def outside(axis, loop, level):
     return whole if whole is not None and element(whole, loop, level)[0] == axis[0] else axis
 
 
-def call_axes(node):
+def call_axes(node):  # noqa: PLR0911
     of = [axes(a) for a in node.args]
     options = dict(node.options)
     match node.function:
@@ -154,6 +154,11 @@ def call_axes(node):
             at = options["at"]
             first = of[1] if len(of[1]) >= at else of[0][:at]
             return [*first, *[chosen(a, "gather", of[0][at][0], key(node.args[1])) for a in of[0][at + 1 :]]]
+        case "replace":
+            return of[0]
+        case "referring":
+            below = digest("referring", key(node.args[0]))
+            return [*of[0], (below, below, None)]
         case "flatten":
             joined = digest("flat", of[0][-2][0], of[0][-1][0])
             return [*of[0][:-2], (joined, joined, None)]

@@ -1,4 +1,7 @@
-"""Item types of results: numpy itself is the oracle, function by function, for every pair of types."""
+"""Item types of results: numpy itself is the oracle, function by function, for every pair of types.
+
+Where a function computes in 32 bits at least, numpy gets small arguments as int32; a truth value beside a float need not be wider.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ import numpy as np
 import pytest
 
 from hep_flows.expr import functions as results
-from hep_flows.expr.functions import FUNCTIONS
+from hep_flows.expr.functions import FUNCTIONS, WIDENING
 from hep_flows.expr.types import Bool, Float, Int, String
+from oracle.scalars import in_arithmetic
 
 ITEMS = {
     "bool": Bool(),
@@ -24,10 +28,8 @@ OWN = {"is_none", "fill_none", "delta_r", "delta_phi", "isin", "where"} | {
 }
 ELEMENTWISE = [n for n, row in FUNCTIONS.items() if row.kind == "elementwise" and n not in OWN]
 
-# Truth values count as the integers 0 and 1, where numpy has a logical operation, 8 bits or an error.
-COUNTED = "add subtract multiply floor_divide remainder power fmod left_shift right_shift gcd lcm".split()
-# The item that we give for a truth value, where numpy has one of its own.
-OF_TRUTH = {"square": "int64", "conjugate": "int64", "round": "int64", "reciprocal": None}
+# Truth values count as 64-bit integers, where numpy has 8 bits.
+SHIFTS = ("left_shift", "right_shift")
 
 
 def operands():
@@ -59,9 +61,9 @@ def test_elementwise_functions_give_numpys_types(name):
         values, items, weak = zip(*combination, strict=True)
         if all(weak):
             continue
-        expected = of_numpy(name, values)
+        expected = of_numpy(name, in_arithmetic(values) if name in WIDENING else values)
         if all(isinstance(i, Bool) for i in items):
-            expected = "int64" if name in COUNTED else OF_TRUTH.get(name, expected)
+            expected = "int64" if name in SHIFTS else None if name in ("negative", "positive", "reciprocal") else expected
         if (given := of_table(name, items, weak)) != expected:
             different[tuple(map(str, items)), weak] = (given, expected)
     assert not different
@@ -79,25 +81,22 @@ def test_where_gives_numpys_types():
 @pytest.mark.parametrize("kind", ITEMS)
 def test_reductions_give_numpys_types(name, kind):
     wide = name in ("sum", "mean") and kind.startswith("float")  # floats are added up in 64 bits
-    expected = "float64" if wide else str(getattr(np, name)(np.ones(2, kind)).dtype)
+    small = "int32" if name in ("sum", "prod") and kind in ("uint8", "uint16") else kind  # small integers have a sign in arithmetic
+    expected = "float64" if wide else str(getattr(np, name)(np.ones(2, small)).dtype)
     assert of_table(name, [ITEMS[kind]], [False]) == expected
 
 
 @pytest.mark.parametrize("name", ["delta_r", "delta_phi"])
-def test_angles_have_the_width_of_the_widest_argument(name):
+def test_angles_are_computed_in_double_precision(name):
     n = FUNCTIONS[name].arity[0]
-    assert of_table(name, [Float(32)] * n, [False] * n) == "float32"
-    for i in range(n):
-        items = [Float(32)] * n
-        items[i] = Float(64)
-        assert of_table(name, items, [False] * n) == "float64"
+    assert of_table(name, [Float(32)] * n, [False] * n) == "float64"
 
 
 def test_constants_adapt_to_arrays_but_not_below_their_kind():
     assert of_table("add", [Float(32), Float(64)], [False, True]) == "float32"
-    assert of_table("add", [Int(8), Int(64)], [False, True]) == "int8"
+    assert of_table("add", [Int(8), Int(64)], [False, True]) == "int32"
     assert of_table("add", [Int(8), Float(64)], [False, True]) == "float64"
-    assert of_table("add", [Bool(), Int(64)], [False, True]) == "int64"
+    assert of_table("add", [Bool(), Int(64)], [False, True]) == "int32"
 
 
 def test_a_reference_is_none_any_more_after_arithmetic():
@@ -107,9 +106,9 @@ def test_a_reference_is_none_any_more_after_arithmetic():
     assert results.arithmetic([reference, Bool()], [False, False]).refers_to == ""
 
 
-@pytest.mark.parametrize("name", ["max", "min", "absolute"])
-def test_a_largest_reference_is_a_plain_number(name):
-    assert FUNCTIONS[name].item([Int(16, refers_to="Muon")], [False]).bits == 16
+@pytest.mark.parametrize(("name", "bits"), [("max", 16), ("min", 16), ("absolute", 32)])
+def test_a_largest_reference_is_a_plain_number(name, bits):
+    assert FUNCTIONS[name].item([Int(16, refers_to="Muon")], [False]).bits == bits
 
 
 @pytest.mark.parametrize("name", ["add", "less", "bitwise_and", "sqrt", "invert", "negative", "absolute", "maximum"])

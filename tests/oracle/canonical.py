@@ -105,6 +105,10 @@ def _call_axes(expr: Call, loops: tuple[Loop, ...]) -> tuple[Form, ...]:
             of, index = expr.args
             inside = [("inside", canonical(index, loops), a) for a in axes(of, loops)[expr.option("at") + 1 :]]
             return (*axes(index, loops), *inside)
+        case "replace":
+            return axes(expr.args[0], loops)
+        case "referring":
+            return (*axes(expr.args[0], loops), ("referring", canonical(expr.args[0], loops)))
         case "flatten":
             outer = axes(expr.args[0], loops)
             return (*outer[:-2], ("joined", outer[-2], outer[-1]))

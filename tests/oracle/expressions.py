@@ -63,6 +63,8 @@ STEPS: tuple[Callable[[DrawFn, Pool], Made | None], ...] = (
     item_steps.angles,
     list_steps.flattened,
     list_steps.recorded,
+    list_steps.referring,
+    list_steps.replaced,
 )
 
 

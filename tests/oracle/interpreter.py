@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Loop, Record
-from oracle.lists import broadcast, deep, flattened, gathered, masked, picked, sliced
+from oracle.lists import broadcast, deep, flattened, gathered, masked, picked, referring, sliced
 from oracle.scalars import cast, elementwise, listed, reduced
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ class _Reader:
         match node.function:
             case "record":
                 return dict(zip(node.option("names"), [self.number(a) for a in node.args], strict=True))
+            case "replace":
+                return _replaced(node, *[self.number(a) for a in node.args])
             case "pick":
                 return picked(self.whole(node.args[0]), node.option("index"))
             case "count" if isinstance(node.args[0].type.item, Record):
@@ -145,7 +147,7 @@ class _Reader:
         loop = Loop(node.over.type.axes[1], node.level)
         return [self.any_value(node.body, i, {**env, loop: k}) for k in range(len(over))]
 
-    def _call(self, node: Call, i: int, env: Environment) -> Any:
+    def _call(self, node: Call, i: int, env: Environment) -> Any:  # noqa: C901, PLR0911
         if isinstance(node.function, UserFunction) or FUNCTIONS[node.function].kind == "elementwise":
             return self._broadcast(node, i, env, lambda *args: self._element(node, args))
         first = node.args[0]
@@ -166,6 +168,10 @@ class _Reader:
                 return self._gather(node, i, env)
             case "flatten":
                 return deep(self.value(first, i, env), depth - 2, flattened)
+            case "replace":
+                return self._broadcast(node, i, env, lambda *parts: _replaced(node, *parts), own_axes_only=True)
+            case "referring":
+                return deep(self.value(first, i, env), depth - 1, referring)
             case str(name):
                 how = listed if FUNCTIONS[name].kind == "list" else reduced
                 return deep(self.value(first, i, env), depth - 1, lambda x: how(name, x, node.type.item, dict(node.options)))
@@ -173,15 +179,14 @@ class _Reader:
     def _gather(self, node: Call, i: int, env: Environment) -> Any:
         of, index = node.args
         at = node.option("at")
-        refers_to = bool(index.type.item.refers_to)
         indices = self.any_value(index, i, env)
         if at == 0:
             every = self.whole(of)
-            return deep(indices, len(index.type.axes) - 1, lambda k: gathered(every, k, 0, refers_to=refers_to))
+            return deep(indices, len(index.type.axes) - 1, lambda k: gathered(every, k, 0))
         below = max(len(index.type.axes) - at, 0)
         absent = _absent(of, at)
         return broadcast(
-            lambda x, k: gathered(x, k, below, refers_to=refers_to, absent=absent),
+            lambda x, k: gathered(x, k, below, absent),
             [self.value(of, i, env), indices],
             [at - 1, max(min(at, len(index.type.axes)) - 1, 0)],
         )
@@ -204,6 +209,14 @@ class _Reader:
             return cast(node.function.body(*given), node.type.item)
         weak = [isinstance(a, Literal) and not a.dtype for a in node.args]
         return elementwise(node.function, args, weak, node.type.item, dict(node.options))
+
+
+def _replaced(node: Call, record: Any, *values: Any) -> Any:
+    """Give an object with members replaced, added and hidden; one that is missing has none."""
+    if record is None:
+        return None
+    kept = {n: v for n, v in record.items() if n not in node.option("hidden")}
+    return {**kept, **dict(zip(node.option("names"), values, strict=True))}
 
 
 def _absent(of: Expr, at: int) -> Any:

@@ -105,6 +105,27 @@ def flattened(draw: DrawFn, pool: Pool) -> Made | None:
     return a and Made(build.flattened(a.expr), a.steady, a.plain)
 
 
+def referring(draw: DrawFn, pool: Pool) -> Made | None:
+    """The places of those that refer to each element of a list."""
+    index = choose(draw, pool, lambda m: isinstance(m.type.item, Int) and m.steady and len(m.type.axes) > 1)
+    return index and Made(build.referring(index.expr))
+
+
+def replaced(draw: DrawFn, pool: Pool) -> Made | None:
+    """Objects with a member replaced, another added, and perhaps one hidden."""
+    of = choose(draw, pool, lambda m: isinstance(m.type.item, Record) and bool(m.type.axes) and bool(m.type.item.members))
+    if of is None:
+        return None
+    assert isinstance(of.type.item, Record)
+    value = choose(draw, pool, lambda m: m.type.axes[: len(of.type.axes)] == of.type.axes and not isinstance(m.type.item, Record))
+    if value is None:
+        return None
+    first, *others = of.type.item.members
+    hidden = draw(st.sampled_from([(), *[(n,) for n in others[:2]]]))
+    names = draw(st.sampled_from([(first,), ("new",), (first, "new")]))
+    return Made(build.replaced(of.expr, names, [value.expr] * len(names), hidden), of.steady and value.steady, plain=False)
+
+
 def recorded(draw: DrawFn, pool: Pool) -> Made | None:
     """A record of two parts."""
     a = choose(draw, pool, lambda m: not isinstance(m.type.item, Record) and bool(m.type.axes))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -48,13 +50,18 @@ def sliced(values: list[Any], bounds: slice) -> Any:
     return values[bounds]
 
 
-def gathered(values: Sequence[Any], index: Any, depth: int, *, refers_to: bool, absent: Any = None) -> Any:
-    """Give the entry that each integer stands for; a missing one and a negative stored reference stand for none."""
+def gathered(values: Sequence[Any], index: Any, depth: int, absent: Any = None) -> Any:
+    """Give the entry that each integer stands for; a missing one and a negative one stand for none."""
     if depth:
-        return [gathered(values, k, depth - 1, refers_to=refers_to, absent=absent) for k in index]
-    if index is None or (refers_to and index < 0):
+        return [gathered(values, k, depth - 1, absent) for k in index]
+    if index is None or index < 0:
         return absent
     return picked(values, int(index), absent)
+
+
+def referring(index: Sequence[Any]) -> list[list[int]]:
+    """Give, for each entry, the positions of those that refer to it."""
+    return [[np.int64(k) for k, i in enumerate(index) if i is not None and i == n] for n in range(len(index))]
 
 
 def flattened(lists: Sequence[list[Any]]) -> Any:

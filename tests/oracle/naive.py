@@ -51,7 +51,6 @@ class Naive:
         self.depth = depth
         self.shared = shared
         self.element = element
-        self.is_reference = False
 
     @classmethod
     def of(cls, table: Table) -> Naive:
@@ -82,9 +81,7 @@ class Naive:
         added = self.shared.levels[name]
         absent: Any = [] if added else None
         found = {i: deep(v, self.depth, lambda x: absent if x is None else x[name]) for i, v in self.values.items()}
-        new = Naive(found, self.depth + added, self.shared, element=self.element)
-        new.is_reference = name == "muon"
-        return new
+        return Naive(found, self.depth + added, self.shared, element=self.element)
 
     def __setitem__(self, name: str, value: Any) -> None:
         if callable(value):
@@ -118,7 +115,7 @@ class Naive:
     def _masked(self, key: Naive) -> Naive:
         here, masks = self._beside(key)
         if isinstance(_any_item(key.values), np.integer):
-            return here._gathered(masks, refers_to=key.is_reference)
+            return here._gathered(masks)
         if not here.depth:
             return Naive({i: v for i, v in here.values.items() if i == PHANTOM or masks.values[i] is True}, 0, self.shared)
 
@@ -130,12 +127,12 @@ class Naive:
         found = {i: v if i == PHANTOM else broadcast(keep, [v, masks.values[i]], depths) for i, v in here.values.items()}
         return Naive(found, here.depth, self.shared, element=here.element)
 
-    def _gathered(self, key: Naive, *, refers_to: bool) -> Naive:
+    def _gathered(self, key: Naive) -> Naive:
         around = self.depth - 1
         found = {}
         for i, v in self.values.items():
             index = deep(key.values[i], key.depth, lambda k: 0 if k is not None else None) if i == PHANTOM else key.values[i]
-            found[i] = broadcast(lambda x, k: gathered(x, k, key.depth - around, refers_to=refers_to), [v, index], [around, around])
+            found[i] = broadcast(lambda x, k: gathered(x, k, key.depth - around), [v, index], [around, around])
         return Naive(found, key.depth, self.shared, element=self.element)
 
     def _sliced(self, key: slice) -> Naive:

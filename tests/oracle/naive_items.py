@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hep_flows.expr.functions import WIDENING
 from hep_flows.expr.types import Record, String
 from oracle.scalars import cast
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hep_flows.expr.types import Item, Member
-
-_OF_BOOLS = {"add", "subtract", "multiply", "floor_divide", "remainder", "power"}
 
 
 def item_of(item: Item, value: Any) -> Any:
@@ -50,14 +49,21 @@ def applied(name: str | Callable[..., Any], items: Sequence[Any]) -> Any:
         return np.float64(name(*items))
     if name == "delta_r":
         eta1, phi1, eta2, phi2 = items
-        distance = math.hypot(float(eta1) - float(eta2), math.remainder(float(phi1) - float(phi2), 2 * math.pi))
-        return np.result_type(*items).type(distance)
+        return np.float64(math.hypot(float(eta1) - float(eta2), math.remainder(float(phi1) - float(phi2), 2 * math.pi)))
     if all(isinstance(i, str) for i in items):
         return (items[0] == items[1]) == (name == "equal")
-    if name in _OF_BOOLS and all(isinstance(i, bool) for i in items):
-        items = [np.int64(i) for i in items]
+    if name in WIDENING:
+        # Small numbers are 32 bits wide; a truth value beside a float need not be.
+        has_float = any(isinstance(i, float | np.floating) for i in items)
+        items = [_wide(i, has_float=has_float) for i in items]
     with np.errstate(all="ignore"):
         return _plain(getattr(np, name)(*[np.bool_(i) if isinstance(i, bool) else i for i in items]))
+
+
+def _wide(value: Any, *, has_float: bool) -> Any:
+    if isinstance(value, bool):
+        return value if has_float else np.int32(value)
+    return np.int32(value) if isinstance(value, np.integer) and value.itemsize < 4 else value
 
 
 def _chosen(condition: Any, yes: Any, no: Any) -> Any:
@@ -84,7 +90,8 @@ def aggregate(name: str, values: Sequence[Any]) -> Any:
         case "all":
             return all(present)
         case "max" | "min":
-            return (max(present) if name == "max" else min(present)) if present else None
+            known = [v for v in present if not np.isnan(v)]
+            return (max(known) if name == "max" else min(known)) if known else None
         case "mean":
             kind = type(present[0]) if present and isinstance(present[0], np.floating) else np.float64
             return kind(math.fsum(float(v) for v in present) / len(present)) if present else None

@@ -42,6 +42,14 @@ def cast(value: Any, item: Item) -> Any:
     return value
 
 
+def in_arithmetic(values: Sequence[Any]) -> list[Any]:
+    """Give small integers and truth values in 32 bits, as a physicist's counts and flags are in arithmetic."""
+    has_float = any(np.asarray(v).dtype.kind == "f" for v in values)
+    small = ("bool", "int8", "int16", "uint8", "uint16")
+    kept = [not isinstance(v, np.ndarray) or v.dtype.name not in small or (has_float and v.dtype == bool) for v in values]
+    return [v if k else v.astype("int32") for v, k in zip(values, kept, strict=True)]
+
+
 def elementwise(name: str, args: Sequence[Any], weak: Sequence[bool], item: Item, options: Mapping[str, Any]) -> Any:
     """Give one value of an elementwise function; None is a missing value."""
     if name == "is_none":
@@ -113,14 +121,14 @@ def reduced(name: str, values: Sequence[Any], item: Item, options: Mapping[str, 
         numbers = [v for v in present if not np.isnan(v)]
         best = (max if name == "argmax" else min)(numbers, default=None)
         return None if best is None else cast(next(i for i, v in enumerate(values) if v is not None and v == best), item)
+    if name in {"max", "min"}:  # What is no number counts as missing.
+        present = [v for v in present if not np.isnan(v)]
     if name in {"any", "all"}:
         return any(bool(v) for v in present) if name == "any" else all(bool(v) for v in present)
     if name in {"max", "min", "mean", "std", "var", "median", "quantile"} and not present:
         return None
     if name in {"max", "min"}:
-        # As in numpy, one value that is no number makes the whole none.
-        unknown = [v for v in present if np.isnan(v)]
-        return unknown[0] if unknown else max(present) if name == "max" else min(present)
+        return max(present) if name == "max" else min(present)
     if name == "mean":
         return cast(_total([float(v) for v in present]) / len(present), item)
     if name in {"std", "var", "median"}:

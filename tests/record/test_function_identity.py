@@ -320,6 +320,16 @@ def vectorised(x):
     return 2.0 if x > 1 else 1.0
 
 
+@hep_flows.user_func(pure=False)
+def noisy(x: float) -> float:
+    return x
+
+
+@hep_flows.user_func(version="1")
+def of_version(x: float) -> float:
+    return x * len(open(PATH).read())
+
+
 cached = functools.lru_cache(by_global)
 hidden = functools.update_wrapper(functools.partial(times, by=TEXT and open), by_global)
 borrowed = functools.update_wrapper(functools.lru_cache(by_global), factor)
@@ -353,7 +363,7 @@ IMPURE = [
     ("x * time.time()", "time.time"),
     ("x * np.random.normal()", "draws random numbers that are in no key, by np.random.normal; random_normal"),
     ("x * default_rng(1).normal()", "draws random numbers"),
-    ("x * RNG.normal()", "RNG.normal"),
+    ("x * RNG.normal()", "draws random numbers"),
     ("x * scipy.stats.norm.rvs()", "scipy.stats.norm.rvs"),
     ("x * norm(0, 1).rvs()", ".rvs"),
     ("x * factor()", "np.genfromtxt"),
@@ -406,6 +416,17 @@ IMPURE = [
     ("ak.from_parquet(PATH).x", "ak.from_parquet"),
     ("x * len(ak.behavior)", "ak.behavior"),
     ("x * statistics_of_mine.mean([x])", ""),
+    ("x * len(sorted(NAMES, key=len)[0])", "order of a set"),
+    ("x * len(list({'a': 1, 'b': 2}.keys() & {'a': 1}.keys()))", "order of a set"),
+    ("def f(x):\n    match x:\n        case object(__class__=c):\n            return c", "__class__"),
+    ("def f(x, seen=[]):\n    seen.append(1)\n    return x * len(seen)", "changes the default of seen"),
+    ("def f(x, seen={}):\n    seen['n'] = seen.get('n', 0) + 1\n    return x * seen['n']", "changes the default of seen"),
+    ("def f(x, *, seen=[]):\n    seen += [1]\n    return x * len(seen)", "changes the default of seen"),
+    ("def f(x):\n    Point.count = 1\n    return x", "Point"),
+    ("x * np.frompyfunc(float, 1, 1)(x)", "np.frompyfunc"),
+    ("x + np.array(ak).size", "module ak"),
+    ("hep_flows.make_local(x)", "hep_flows.make_local"),
+    ("noisy(x)", "pure=False"),
 ]
 
 
@@ -435,6 +456,8 @@ PURE = [
     "def f(x):\n    out = np.zeros_like(x)\n    out[x > 1] = 2\n    with np.errstate(all='ignore'):\n        return out",
     "def f(x):\n    out = []\n    for i in range(3):\n        out.append(i * x)\n    if not out:\n        raise ValueError(f'{x:.2f}')\n    return max(out)",
     "np.divide(1.0, x, out=np.zeros_like(x), where=x > 0)",
+    "of_version(x)",
+    "def f(x, edges=[0.0, 1.0]):\n    return np.digitize(x, edges)",
 ]
 
 
@@ -516,6 +539,15 @@ def test_a_library_is_one_wherever_it_lies(tmp_path, other, monkeypatch, folder)
     unknown = installed(place, "somebodys", "def scaled(x):\n    return x\n")
     _, why = identity_with(tmp_path, monkeypatch, unknown)
     assert "mine.scaled, which is not known to be pure" in why
+
+
+def test_a_package_that_was_built_in_the_folder_of_its_sources_is_the_projects(tmp_path, other, monkeypatch):
+    (other / "mine.egg-info").mkdir()
+    (other / "mine.egg-info" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (other / "mine.egg-info" / "top_level.txt").write_text("mine\n")
+    (other / "mine.py").write_text("def scaled(x):\n    return 2 * x\n")
+    _, why = identity_with(tmp_path, monkeypatch, imported(other, "mine"))
+    assert not why
 
 
 def test_an_installed_package_of_ones_own_counts_by_its_content(tmp_path, other, monkeypatch):

@@ -55,7 +55,7 @@ class Tables:
 
     def new(self, name: str) -> DataFrame:
         dataset = self._datasets[name]
-        return DataFrame._of(dataset, Table(dataset))
+        return DataFrame._of(dataset, Table(dataset, frame=DataFrame._of))
 
     @cached_property
     def sm(self) -> Any:
@@ -119,9 +119,9 @@ class Raw:
 
 
 def delta_r(a: Any, b: Any) -> Any:
-    """Give the distance of aligned objects, in the precision of their angles."""
-    dphi = (a.phi - b.phi + np.pi) % (2 * np.pi) - np.pi
-    return np.hypot(a.eta - b.eta, dphi)
+    """Give the distance of aligned objects, in double precision."""
+    eta, phi = (ak.values_astype(a[n], "float64") - b[n] for n in ("eta", "phi"))
+    return np.hypot(eta, (phi + np.pi) % (2 * np.pi) - np.pi)
 
 
 def pairs(a: Any, b: Any) -> tuple[Any, Any]:

@@ -115,10 +115,10 @@ ROWS = [
             2.5 * (t.sm.Jet.pt > 30),
         ],
         lambda r: [
-            ak.values_astype(r.sm["Jet_pt"] > 30, "int64") + 1,
-            ak.values_astype(r.sm["Jet_pt"] > 30, "int64") + ak.values_astype(r.sm["Jet_eta"] > 0, "int64"),
+            ak.values_astype(r.sm["Jet_pt"] > 30, "int32") + 1,
+            ak.values_astype(r.sm["Jet_pt"] > 30, "int32") + ak.values_astype(r.sm["Jet_eta"] > 0, "int32"),
             (r.sm["Jet_pt"] > 30) * r.sm["Jet_pt"],
-            ak.values_astype(r.sm["Jet_pt"] > 30, "int64") - ak.values_astype(r.sm["Jet_eta"] > 0, "int64"),
+            ak.values_astype(r.sm["Jet_pt"] > 30, "int32") - ak.values_astype(r.sm["Jet_eta"] > 0, "int32"),
             2.5 * (r.sm["Jet_pt"] > 30),
         ],
     ),

@@ -53,9 +53,9 @@ ROWS = [
         lambda r: [
             wide_sum(r.sm["Jet_pt"], axis=1),
             ak.sum(r.sm["Muon_charge"], axis=1),
-            ak.sum(r.tt["Jet_nConstituents"], axis=1),
+            ak.sum(ak.values_astype(r.tt["Jet_nConstituents"], "int32"), axis=1),
             ak.sum(r.tt["GenPart_pdgId"], axis=1),
-            ak.sum(r.sm["Jet_puId"], axis=1),
+            ak.sum(ak.values_astype(r.sm["Jet_puId"], "int32"), axis=1),
         ],
         rel=1e-6,
     ),
@@ -265,7 +265,7 @@ def test_aggregate_or_index(row: Row, t: Tables, raw: Raw) -> None:
 MISTAKES = [
     Mistake("6.9", "an axis that is not there", lambda t: t.sm.Jet.Count(axis=4), ("axis",)),
     Mistake("6.2", "an aggregate of one number", lambda t: t.sm.Count().Count(), ("Count",), ("sequence", "axis")),
-    Mistake("6.1", "a sum of objects", lambda t: t.sm.Jet.Sum(), ("Sum", "Jet"), ("pt",)),
+    Mistake("6.1", "a largest object", lambda t: t.sm.Jet.Max(), ("Max", "Jet"), ("pt",)),
 ]
 
 

@@ -237,12 +237,12 @@ def leaf_from_an_expression(t: Tables) -> None:
 MISTAKES = [
     Mistake("7.4", "a view's column is unknown to its parent", column_of_a_view, ("'x'",)),
     Mistake("7.12", "a column is unknown in another table of the same file", column_of_another_table, ("'mine'",)),
-    Mistake("7.7", "a column over a stored leaf, from an expression", leaf_from_an_expression, ("'pt'", "Jet", "define_alias")),
+    Mistake("7.7", "a column over a stored leaf, from an expression", leaf_from_an_expression, ("'pt'", "Jet", "With(pt=")),
     Mistake(
         "7.7",
         "a column over a stored leaf, from a function",
         set_it("Jet", "pt", lambda j: j.pt * 2),
-        ("'pt'", "Jet", "define_alias"),
+        ("'pt'", "Jet", "With(pt="),
     ),
     Mistake("7.13", "a collection's column on a leaf", column_of_a_leaf, ("'g'",)),
     Mistake("7.13", "a column defined on a leaf", set_it("Jet.pt", "g", lambda p: p / 2), ("'g'",)),

@@ -75,7 +75,7 @@ def outermost_axis(t: Tables) -> Any:
 
 def want_outermost_axis(r: Raw) -> Any:
     n = want_nested(r)
-    return [ak.num(n, axis=2), ak.max(n, axis=2), n * 2, ak.firsts(n, axis=2), ak.sum(ak.sum(n, axis=2), axis=1)]
+    return [ak.num(n, axis=2), ak.max(n, axis=2), n * 2, ak.firsts(n, axis=2), ak.sum(ak.sum(ak.values_astype(n, "float64"), axis=2), axis=1)]
 
 
 def captured(t: Tables) -> Any:
@@ -248,7 +248,7 @@ ROWS = [
         lambda t: [t.sm.Muon[0].DeltaR(t.sm.Muon[1]), t.sm.Jet[t.sm.Jet.pt > 30].DeltaR(t.sm.Jet[t.sm.Jet.pt > 30])],
         lambda r: [
             delta_r(*(ak.firsts(r.sm.objects("Muon_", "eta", "phi")[:, i:]) for i in (0, 1))),
-            ak.zeros_like(r.sm["Jet_pt"][r.sm["Jet_pt"] > 30]),
+            ak.values_astype(ak.zeros_like(r.sm["Jet_pt"][r.sm["Jet_pt"] > 30]), "float64"),
         ],
         rel=1e-5,
     ),

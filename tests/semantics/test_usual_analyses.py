@@ -88,7 +88,7 @@ def want_leading_pair(r: Raw) -> Any:
     e = np.sqrt(m**2 + (pt * np.cosh(eta)) ** 2).sum(axis=1)
     x, y, z = ((pt * f).sum(axis=1) for f in (np.cos(phi), np.sin(phi), np.sinh(eta)))
     dphi = (phi[:, 0] - phi[:, 1] + np.pi) % (2 * np.pi) - np.pi
-    dr = np.hypot(eta[:, 0] - eta[:, 1], dphi).astype("f4")
+    dr = np.hypot(eta[:, 0] - eta[:, 1], dphi)
     charge = q[keep]
     return [
         ak.Array(np.sqrt(e**2 - x**2 - y**2 - z**2)),

@@ -223,16 +223,16 @@ def small_integers(t: Tables) -> Any:
 
 
 def want_small_integers(r: Raw) -> Any:
-    n, m, e = r.tt["Jet_nConstituents"], r.tt["Jet_nMuons"], r.tt["Jet_nElectrons"]
+    n, m, e = (ak.values_astype(r.tt[f"Jet_{x}"], "int32") for x in ("nConstituents", "nMuons", "nElectrons"))
     return [
         n + 1,
         n * 2.0,
         m - e,
         n / m,
         ak.sum(n, axis=1),
-        -r.tt["Muon_charge"],
+        -ak.values_astype(r.tt["Muon_charge"], "int32"),
         n > 255,
-        r.tt["PV_npvs"] - 1,
+        ak.values_astype(r.tt["PV_npvs"], "int32") - 1,
         int(ak.max(r.tt["PV_npvs"])),
     ]
 
@@ -244,7 +244,7 @@ ROWS = [
     Row("awkward", "lists of names and zips give records, event values beside objects", records, want_records),
     Row("awkward", "whole objects", whole_objects, want_whole_objects),
     Row("numpy", "bits of flags", bits, want_bits),
-    Row("numpy", "small integers keep numpy's rules", small_integers, want_small_integers),
+    Row("numpy", "small integers are 32 bits wide in arithmetic", small_integers, want_small_integers),
 ]
 
 

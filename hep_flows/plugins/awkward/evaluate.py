@@ -20,7 +20,7 @@ from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Inpu
 from hep_flows.expr.types import Int, Loop, Record, String
 from hep_flows.expr.walk import postorder, uses
 from hep_flows.plugins.awkward import reduce
-from hep_flows.plugins.awkward.functions import elementwise_call, repeated
+from hep_flows.plugins.awkward.functions import ForUser, ListsOf, elementwise_call, repeated
 from hep_flows.plugins.awkward.needed import Output, leaves_of, needed_fields, output_of, path_of
 from hep_flows.plugins.awkward.reduce import list_of_each, reduced
 from hep_flows.plugins.awkward.values import (
@@ -111,24 +111,33 @@ def _bound(bound: int | None, counts: Indices, lowest: int, highest: Indices, de
     return np.maximum(counts + max(bound, np.iinfo(np.int64).min // 2), lowest)
 
 
-def gathered(axes: Axes, at: int, index_axes: Axes, index: Indices, valid: Mask | None, *, negative_is_missing: bool) -> Selection:
-    """Take, for each index, that item of the list of own axis ``at`` that the index lies in."""
+def gathered(axes: Axes, at: int, index_axes: Axes, index: Indices, valid: Mask | None) -> Selection:
+    """Take, for each index, that item of the list of own axis ``at`` that the index lies in; there is none below 0 or beyond the end."""
     lists = axes[at]
     counts, starts = lists.counts, lists.starts
     if len(index_axes) > at:
         own = Lists(composed(index_axes[at:])) if len(index_axes) > at + 1 else index_axes[at]
         counts, starts = counts.take(own.parents), starts.take(own.parents)
+    if index.dtype == np.uint64:
+        index = np.minimum(index, np.uint64(np.iinfo(np.int64).max))
     index = index.astype(np.int64, copy=False)
-    present = index < counts
-    if negative_is_missing:
-        present &= index >= 0
-    else:
-        present &= index >= -counts
-        index = np.where(index < 0, index + counts, index)
+    present = (index < counts) & (index >= 0)
     if valid is not None:
         present &= valid
     within = take(axes[at + 1 :], starts + index, None if present.all() else present)
     return Selection((*index_axes, *within.axes), within.index, within.present)
+
+
+def referring(lists: Lists, index: Indices, valid: Mask | None) -> tuple[Lists, Indices]:
+    """Give, for each item, the positions of the items of its list whose index is its position, in order."""
+    index = index.astype(np.int64, copy=False)
+    usable = (index >= 0) & (index < lists.counts[lists.parents])
+    if valid is not None:
+        usable &= valid
+    who = np.flatnonzero(usable)
+    to = lists.starts[lists.parents[who]] + index[who]
+    new = Lists(offsets_of(np.bincount(to, minlength=lists.n_items)))
+    return new, lists.positions[who[np.argsort(to, kind="stable")]]
 
 
 def flattened(axes: Axes) -> Axes:
@@ -189,6 +198,7 @@ class _Evaluation:
         self._frames = frames
         self._selections: dict[tuple[object, ...], Selection] = {}
         self._joined: dict[tuple[Lists, ...], tuple[Lists, ...]] = {}
+        self._made: dict[tuple[object, ...], dict[str, Any]] = {}
 
     def value(self, node: Expr) -> Argument:
         """Give the value of a node whose inputs have theirs."""
@@ -306,6 +316,14 @@ class _Evaluation:
                 return self._gather(node)
             case "flatten":
                 return self._flatten(node)
+            case "referring":
+                of = self._of(node.args[0])
+                lists, places = referring(of.axes[-1], of.data, of.valid)
+                return Value(of.frame, (*of.axes, lists), places)
+            case "replace":
+                # Only the structure is kept: the members are put together at the end.
+                whole = self.values[node.args[0].key]
+                return self._frames.lifted(whole, self._frame(node)) if isinstance(whole, Value) else whole
             case _:
                 return self._of_items(node)
 
@@ -324,8 +342,25 @@ class _Evaluation:
         if node.function == "record":
             return self._record(node)
         arguments = [self.values[a.key] for a in node.args]
+        user = self._for_user(node, arguments) if isinstance(node.function, UserFunction) else None
         together = aligned(self._frames, arguments, [a.type.item for a in node.args], node.type.loops)
-        return elementwise_call(node, together)
+        return elementwise_call(node, together, user)
+
+    def _for_user(self, node: Call, arguments: list[Argument]) -> ForUser:
+        """Take lists out of the arguments of a user's function: each entry gets the number of its list."""
+        function = node.function
+        assert isinstance(function, UserFunction)
+        lists: dict[int, ListsOf] = {}
+        for i, name in enumerate(function.parameters):
+            of = arguments[i]
+            if name in function.lists and isinstance(of, Value):
+                *outer, inner = of.axes
+                lists[i] = ListsOf(of.data, inner.offsets)
+                arguments[i] = Value(of.frame, tuple(outer), np.arange(len(inner.starts)))
+        if not function.members:
+            return ForUser(lists)
+        call = (function.code, function.name, function.mode, *[a.key for a in node.args])
+        return ForUser(lists, self._made.setdefault(call, {}))
 
     def _record(self, node: Call) -> Argument:
         """Give the structure of a record; its members are put together at the end."""
@@ -380,11 +415,9 @@ class _Evaluation:
     def _gather(self, node: Call) -> Argument:
         of, index_node = self._of(node.args[0]), node.args[1]
         index = self.values[index_node.key]
-        item = index_node.type.item
-        refers = isinstance(item, Int) and bool(item.refers_to)
         options: dict[str, Any] = dict(node.options)
         if options["at"] == 0:
-            return self._events_at(of, index, node, negative_is_missing=refers)
+            return self._events_at(of, index, node)
         frame = self._frame(node)
         of, at = self._frames.lifted(of, frame), options["at"] - 1
         index = one_for_each_list(index, of, at) if isinstance(index, Constant) else self._frames.lifted(index, frame)
@@ -396,19 +429,19 @@ class _Evaluation:
                 raise TaskError("an index has lists of other lengths than what it points into", where=node.where)
 
         def made() -> Selection:
-            return gathered(of.axes, at, index.axes, index.data, index.valid, negative_is_missing=refers)
+            return gathered(of.axes, at, index.axes, index.data, index.valid)
 
         return selected(of, self._selection(("gather", index_node.key, at, frame, of.axes), made), frame)
 
-    def _events_at(self, of: Value, index: Argument, node: Call, *, negative_is_missing: bool) -> Argument:
+    def _events_at(self, of: Value, index: Argument, node: Call) -> Argument:
         """Give the items of the events that an index names."""
         if isinstance(index, Constant):
-            if index.value is None or (negative_is_missing and index.value < 0):
+            if index.value is None or index.value < 0:
                 return Constant(None)
             return self._item(of, int(index.value), node)
         events = (Lists(np.asarray([0, of.frame.size], dtype=np.int64)), *of.axes)
         everything = (Lists(np.asarray([0, index.n_items], dtype=np.int64)),)
-        found = gathered(events, 0, everything, index.data, index.valid, negative_is_missing=negative_is_missing)
+        found = gathered(events, 0, everything, index.data, index.valid)
         return selected(of, replace(found, axes=found.axes[1:]), index.frame, index.axes)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hep_flows.expr import build
-from hep_flows.expr.loops import select
+from hep_flows.expr.loops import member_with, select
 from hep_flows.expr.nodes import Call, Dataset, Expr, Field, Input
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
@@ -138,7 +138,9 @@ def members_of(node: Expr) -> dict[str, Expr]:
 
 
 def _member_value(node: Expr, name: str) -> Expr | None:
-    def found(here: Expr) -> Expr | None:
+    def found(here: Expr) -> Expr | bool | None:
+        if (given := member_with(here, name)) is not None:
+            return given
         if isinstance(here, Call) and here.function == "record":
             names: tuple[str, ...] = here.option("names")  # type: ignore[assignment]
             return _repeated(here.args[names.index(name)], here)

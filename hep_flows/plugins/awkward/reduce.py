@@ -1,8 +1,8 @@
 """Functions of the innermost lists: aggregates with one result for each, and functions with a list for each.
 
 Missing items are skipped, except that ``count`` counts entries. An empty list gives count and sum 0, product 1, any false, all
-true, and no maximum, minimum or mean. Floats add up one after the other in 64 bits. As in numpy, and other than in awkward, a NaN
-makes the maximum and the minimum NaN.
+true, and no maximum, minimum or mean. Floats add up one after the other in 64 bits. A NaN counts as missing in the maximum and the
+minimum.
 """
 
 from __future__ import annotations
@@ -95,11 +95,19 @@ def _extreme(name: str, lists: Lists, data: NDArray[Any]) -> NDArray[Any]:
         return _truth("any" if name == "max" else "all", lists, data)
     if data.dtype == np.float16:
         data = data.astype(np.float32)
-    result = np.asarray(getattr(ak, name)(_nested(lists, data), axis=1, mask_identity=False))
-    # The sum of all is NaN when one is, and costs less than a look at each.
-    if data.dtype.kind == "f" and np.isnan(data.sum()):
-        result = np.where(_truth("any", lists, np.isnan(data)), data.dtype.type(np.nan), result)
-    return result
+    return np.asarray(getattr(ak, name)(_nested(lists, data), axis=1, mask_identity=False))
+
+
+def _of_known(kernel: Callable[[Lists, Any], NDArray[Any]]) -> Kernel:
+    """Give the kernel of what is there and is a number."""
+    of_numbers = of_present(kernel, on_empty=False)
+
+    def reduce(lists: Lists, data: Any, valid: Mask | None) -> tuple[NDArray[Any], Mask | None]:
+        if data.dtype.kind == "f" and (unknown := np.isnan(data)).any():
+            valid = ~unknown if valid is None else valid & ~unknown
+        return of_numbers(lists, data, valid)
+
+    return reduce
 
 
 def _variance(lists: Lists, data: NDArray[Any]) -> NDArray[Any]:
@@ -221,8 +229,8 @@ KERNELS: Mapping[str, Kernel] = {
     "all": of_present(lambda lists, data: _truth("all", lists, truth_of(data)), on_empty=True),
     "sum": of_present(partial(_folded, "sum"), on_empty=True),
     "prod": of_present(partial(_folded, "prod"), on_empty=True),
-    "max": of_present(partial(_extreme, "max"), on_empty=False),
-    "min": of_present(partial(_extreme, "min"), on_empty=False),
+    "max": _of_known(partial(_extreme, "max")),
+    "min": _of_known(partial(_extreme, "min")),
     "mean": of_present(_mean, on_empty=False),
     "median": of_present(_median, on_empty=False),
     "quantile": of_present(_quantile, on_empty=False),
@@ -352,6 +360,8 @@ def _extreme_of_parts(largest: bool) -> Part:  # noqa: FBT001
 
     def part_of(value: Value, before: Any) -> Any:
         data = _present(value)
+        if data.dtype.kind == "f":
+            data = data[~np.isnan(data)]
         if before is not None:
             data = np.append(data, np.asarray(before, dtype=data.dtype))
         if not len(data):

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
 from hep_flows.expr import build
-from hep_flows.expr.functions import FUNCTIONS, UserFunction
+from hep_flows.expr.functions import FUNCTIONS, WIDENING, UserFunction
 from hep_flows.expr.loops import select
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Anything, Bool, Float, Int, Loop, Record, is_number
+from hep_flows.expr.types import Anything, Bool, Float, Int, Loop, Record, is_number, widened
 from hep_flows.plugins.servicex.terms import Collection, Leaf, Refused, Term, Terms, every
 from hep_flows.plugins.servicex.write import query_ast
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Functions of items as terms: what a row of the capability table allows, with the kind of number that the back end would compute ---
 
 _FEW = 16
-_INTEGERS_OF_TRUTHS = frozenset({"add", "subtract", "multiply", "floor_divide", "remainder", "fmod", "left_shift", "right_shift"})
+_SHIFTS = frozenset({"left_shift", "right_shift"})
 
 
 def called(terms: Terms, dialect: Dialect, node: Call, args: Sequence[Term]) -> Term:
@@ -89,9 +89,19 @@ def _prepared(terms: Terms, name: str, args: Sequence[Term], wanted: Item) -> Se
         if any([a.optional for a in args]):
             raise Refused("where: a choice between values that may be missing is made here")
         return [args[0], *[typed(terms, a, wanted) for a in args[1:]]]
-    if name in _INTEGERS_OF_TRUTHS and all([isinstance(a.item, Bool) for a in args]):
+    if name in WIDENING:
+        has_float = any([isinstance(a.item, Float) for a in args])
+        return [_widened(terms, a, keep_truth=has_float) for a in args]
+    if name in _SHIFTS and all([isinstance(a.item, Bool) for a in args]):
         return [converted(terms, a, Int(64)) for a in args]
     return args
+
+
+def _widened(terms: Terms, term: Term, *, keep_truth: bool) -> Term:
+    """Give small integers in the 32 bits that the language computes in; truth values may stay beside a float."""
+    if term.item is None or is_weak(term) or (keep_truth and isinstance(term.item, Bool)):
+        return term
+    return converted(terms, term, widened(term.item))
 
 
 def typed(terms: Terms, term: Term, wanted: Item) -> Term:

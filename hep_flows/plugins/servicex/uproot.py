@@ -80,18 +80,15 @@ def _wrapped(terms: Terms, angle: Term, wanted: Item) -> Term:
 
 
 def extreme(name: str) -> Callable[[Terms, Sequence[Term], Item], Term]:
-    """Give the row of the largest or smallest of a list: as in numpy, one that is not a number makes the result none."""
+    """Give the row of the largest or smallest of a list: one that is not a number counts as missing."""
 
     def made_of(terms: Terms, args: Sequence[Term], wanted: Item) -> Term:
         (listed,) = args
-        found = terms.reduce(name, listed, wanted)
-        if not isinstance(wanted, Float):
-            return found
-        variable = listed.depth + 1
-        element = terms.element(variable, wanted)
-        is_nan = terms.call("not_equal", (element, element), Bool())
-        has_nan = terms.reduce("any", terms.select(listed, variable, is_nan), Bool())
-        return terms.call("where", (has_nan, terms.reduce("sum", listed, wanted), found), wanted)
+        if isinstance(wanted, Float):
+            variable = listed.depth + 1
+            element = terms.element(variable, wanted)
+            listed = terms.select(listed, variable, terms.call("equal", (element, element), Bool()))
+        return terms.reduce(name, listed, wanted)
 
     return made_of
 

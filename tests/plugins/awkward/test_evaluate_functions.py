@@ -11,10 +11,11 @@ import pytest
 from hep_flows.contract import Scalar
 from hep_flows.errors import TaskError
 from hep_flows.expr import build
-from hep_flows.expr.functions import FUNCTIONS
+from hep_flows.expr.functions import FUNCTIONS, WIDENING
 from hep_flows.expr.types import Int, Type
 from hep_flows.plugins.awkward.evaluate import merge_parts
 from hep_flows.plugins.awkward.functions import wrapped
+from oracle.scalars import in_arithmetic
 from plugins.awkward.memory_events import DS, Events, call, leaf, literal, task_of
 
 EVENTS = Events(60, seed=3)
@@ -38,6 +39,11 @@ def same(got, want):
     np.testing.assert_array_equal(got, want)
 
 
+def of_numpy(name, *args):
+    """Give what numpy gives, of small integers in the 32 bits that arithmetic has at least."""
+    return getattr(np, name)(*(in_arithmetic(args) if name in WIDENING else args))
+
+
 def fits(name, *kinds):
     if name in OF_INTEGERS | OF_BITS and "f" in kinds:
         return False
@@ -55,7 +61,7 @@ def kind(of):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(("name", "of"), [(n, e) for n in UNARY for e in (PT, ETA, N, SMALL) if fits(n, kind(e))], ids=names)
 def test_unary_function_is_numpys(name, of):
-    same(flat(call(name, of)), getattr(np, name)(flat(of)))
+    same(flat(call(name, of)), of_numpy(name, flat(of)))
 
 
 TWO = [(PT, ETA), (N, SMALL), (ETA, N), (SMALL, SMALL)]
@@ -68,7 +74,7 @@ TWO = [(PT, ETA), (N, SMALL), (ETA, N), (SMALL, SMALL)]
 def test_binary_function_is_numpys(name, a, b):
     if "shift" in name:
         b = call("remainder", b, 5)
-    same(flat(call(name, a, b)), getattr(np, name)(flat(a), flat(b)))
+    same(flat(call(name, a, b)), of_numpy(name, flat(a), flat(b)))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -76,13 +82,13 @@ def test_binary_function_is_numpys(name, a, b):
 @pytest.mark.parametrize("constant", [2, 2.5, True, -1])
 @pytest.mark.parametrize("of", [PT, N, SMALL], ids=lambda e: e.name)
 def test_plain_constant_adapts_to_the_width_of_the_array(name, constant, of):
-    same(flat(call(name, of, constant)), getattr(np, name)(flat(of), constant))
-    same(flat(call(name, constant, of)), getattr(np, name)(constant, flat(of)))
+    same(flat(call(name, of, constant)), of_numpy(name, flat(of), constant))
+    same(flat(call(name, constant, of)), of_numpy(name, constant, flat(of)))
 
 
 def test_numpy_constant_keeps_its_width():
     same(flat(call("multiply", PT, literal(2.0, "float64"))), flat(PT) * np.float64(2))
-    same(flat(call("add", SMALL, literal(1, "int16"))), flat(SMALL) + np.int16(1))
+    same(flat(call("add", SMALL, literal(1, "int16"))), flat(SMALL) + np.int32(1))
 
 
 def test_power_of_floats_and_of_integers():
@@ -111,7 +117,7 @@ def test_integer_power_of_missing_items_is_missing():
 def test_masks_count_as_integers_in_arithmetic(name, want):
     other = call("greater", PT, 20)
     got = EVENTS.value(call(name, GOOD, other))
-    assert got.type.content.content.primitive == "int64"
+    assert got.type.content.content.primitive == "int32"
     a, b = flat(GOOD).astype(int), flat(other).astype(int)
     assert flat(call(name, GOOD, other)).tolist() == getattr(np, name)(a, b).tolist()
     assert sorted(set(flat(call(name, GOOD, other)).tolist())) == want
@@ -250,7 +256,7 @@ def wrap(angle):
 def test_delta_phi_is_wrapped_and_delta_r_is_the_distance():
     phi, met = leaf("Jet", "phi"), leaf("MET", "phi")
     got = EVENTS.value(call("delta_phi", phi, met))
-    assert str(got.type.content.content) == "float32"
+    assert str(got.type.content.content) == "float64"
     want = [[wrap(p - m) for p in e] for e, m in zip(EVENTS["Jet", "phi"], EVENTS["MET", "phi"], strict=True)]
     assert ak.flatten(got).to_list() == pytest.approx([x for e in want for x in e], abs=2e-6)
     distance = EVENTS.value(call("delta_r", ETA, phi, literal(0.5), met))

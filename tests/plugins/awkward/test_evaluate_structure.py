@@ -118,10 +118,8 @@ def test_slice_is_pythons(events, bounds):
     assert events.list(build.sliced(HITS, bounds, 2)) == [[h[slice(*bounds)] for h in e] for e in events["Jet", "hits"]]
 
 
-def at(items, index, *, stored=False):
-    if index is None or not -len(items) <= index < len(items) or (stored and index < 0):
-        return None
-    return items[index]
+def at(items, index):
+    return items[index] if index is not None and 0 <= index < len(items) else None
 
 
 def test_index_takes_objects_of_the_same_event(events):
@@ -131,10 +129,11 @@ def test_index_takes_objects_of_the_same_event(events):
         assert events.list(build.gathered(LEAVES[name], index, 1)) == want
 
 
-def test_stored_reference_is_missing_where_negative(events):
+def test_stored_reference_is_missing_where_negative_and_in_arithmetic_too(events):
     index = leaf("Muon", "jetIdx")
-    want = [[at(e, i, stored=True) for i in js] for e, js in zip(events["Jet", "pt"], events["Muon", "jetIdx"], strict=True)]
+    want = [[at(e, i) for i in js] for e, js in zip(events["Jet", "pt"], events["Muon", "jetIdx"], strict=True)]
     assert events.list(build.gathered(PT, index, 1)) == want
+    assert events.list(build.gathered(PT, call("add", index, 0), 1)) == want
 
 
 def test_index_of_events_picks_one_object_each(events):

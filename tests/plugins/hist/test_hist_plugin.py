@@ -194,7 +194,7 @@ class TestArguments:
 
     def test_a_missing_weight_leaves_its_entry_out(self, df):
         there = ak.to_numpy(~ak.is_none(EVENTS.y))
-        got = filled(Histogram.new.Reg(4, -1, 1, name="x").Weight().fill(x=df.x, weight=df.y))
+        got = filled(Histogram.new.Reg(4, -1, 1, name="x").Weight().fill(x=df.x, weight=df.y, allow_missing_weight=True))
         want = hist.Hist.new.Reg(4, -1, 1, name="x").Weight().fill(x=X[there], weight=ak.to_numpy(ak.drop_none(EVENTS.y)))
         assert_same(got, want)
 
@@ -205,7 +205,9 @@ class TestArguments:
         assert_same(got, hist.Hist.new.Reg(2, 0, 2, name="x").Double().fill(x=[1.0, np.nan, np.inf, -np.inf]))
 
     def test_one_number_is_one_entry(self, df):
-        got = filled(Histogram.new.Reg(10, 0, 1000, name="n").Weight().fill(n=df.Count(), weight=df.k.Max()))
+        got = filled(
+            Histogram.new.Reg(10, 0, 1000, name="n").Weight().fill(n=df.Count(), weight=df.k.Max(), allow_missing_weight=True)
+        )
         assert_same(got, hist.Hist.new.Reg(10, 0, 1000, name="n").Weight().fill(n=400, weight=int(K.max())))
 
     def test_a_missing_number_is_no_entry(self, df):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.contract import Columns, Scalar
 from hep_flows.errors import TaskError
 from hep_flows.expr import build
-from hep_flows.expr.loops import select
+from hep_flows.expr.loops import member_with, select
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Map
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
@@ -391,8 +391,10 @@ def members_of(walk: Walk, expr: Expr) -> Mapping[str, Expr]:
     return found
 
 
-def _defined(name: str) -> Callable[[Expr], Expr | None]:
-    def member(here: Expr) -> Expr | None:
+def _defined(name: str) -> Callable[[Expr], Expr | bool | None]:
+    def member(here: Expr) -> Expr | bool | None:
+        if (given := member_with(here, name)) is not None:
+            return given
         if isinstance(here, Call) and here.function == "record":
             names = here.option("names")
             assert isinstance(names, tuple)
