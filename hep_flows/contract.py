@@ -108,6 +108,18 @@ class HistogramResult:
     histogram: Any
 
 
+UNKNOWN_TEXTS = "unknown texts of "
+
+
+def unknown_texts(histogram: Any) -> dict[str, int]:
+    """Give, by the name of a `StrCat` axis that does not grow, the number of entries whose text was none of its categories.
+
+    The bins do not tell this number; a histogram has it as an attribute of its own, which goes wherever it is stored or sent.
+    """
+    known = getattr(histogram, "__dict__", {})
+    return {n.removeprefix(UNKNOWN_TEXTS): number for n, number in known.items() if n.startswith(UNKNOWN_TEXTS)}
+
+
 Result = Columns | Scalar | HistogramResult
 
 

@@ -29,6 +29,10 @@ class LeavesLeftOut(UserWarning):
     """A result has whole objects or events, and leaves of these that cannot be read are not in it."""
 
 
+class TextOfNoCategory(UserWarning):
+    """Entries of a histogram have a text that is no category of an axis: they are in none of its bins, but in its overflow."""
+
+
 @checked
 def make_local(x: Any, *, workers: int | None = None, chunk_events: int | None = None) -> Any:
     """Give the values of expressions: this is where data is read and computed.
@@ -206,7 +210,13 @@ def dumps(x: Any) -> str:
 
 
 def _made_local(x: Any, where: Where, cancelled: Callable[[], bool], *, workers: int | None, chunk_events: int | None) -> Any:
-    return _run(x, where, cancelled, {"workers": workers, "chunk_events": chunk_events}, refresh=False, keep_going=False).values
+    done = _run(x, where, cancelled, {"workers": workers, "chunk_events": chunk_events}, refresh=False, keep_going=False)
+    for row in done.report.tasks:
+        if row.remark:
+            line = line_of(where)
+            place = f"\n{line.text()}" if line else ""
+            warnings.warn(f"{row.label}: {row.remark}{place}", TextOfNoCategory, stacklevel=2)
+    return done.values
 
 
 def _run(  # noqa: PLR0913 - every part of a run can be chosen

@@ -22,6 +22,7 @@ from prefect_servers import end_prefect, noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,13 +53,63 @@ def _no_test_writes_to_the_users_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture
+def environment(monkeypatch) -> Callable[..., None]:
+    """Give a function that sets variables of the environment until the test ends; None takes one away."""
+
+    def change(**values: object) -> None:
+        for name, value in values.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, str(value))
+
+    return change
+
+
+@pytest.fixture
+def work_in(monkeypatch) -> Callable[[str | Path], None]:
+    """Give a function that makes a folder the current one until the test ends."""
+    return monkeypatch.chdir
+
+
+@pytest.fixture
+def modules(monkeypatch) -> Callable[..., None]:
+    """Give a function that says what an import finds by a name until the test ends; None for what is not installed."""
+
+    def change(**found: ModuleType | None) -> None:
+        for name, module in found.items():
+            monkeypatch.setitem(sys.modules, name, module)
+
+    return change
+
+
+@pytest.fixture
+def of_somebody_else(monkeypatch) -> Callable[[], None]:
+    """Give a function after which every folder belongs to another user: only root could give one away."""
+    return lambda: monkeypatch.setattr(os, "geteuid", lambda: -1)
+
+
+@pytest.fixture
+def without_permission(monkeypatch) -> Callable[[], None]:
+    """Give a function after which the process may write nowhere: the mode of a folder does not hold for root."""
+    return lambda: monkeypatch.setattr(os, "access", lambda path, mode: False)
+
+
+@pytest.fixture
+def hasty_client(monkeypatch) -> None:
+    """Let the client of ServiceX try its calls again at once: it waits up to twenty seconds, at random, and nothing depends on that."""
+    from httpx_retries import Retry
+
+    monkeypatch.setattr(Retry, "backoff_strategy", lambda _: 0.01)
+
+
 @pytest.fixture(autouse=True)
-def cache_folder(tmp_path_factory, monkeypatch) -> Path:
+def cache_folder(tmp_path_factory, environment) -> Path:
     """Give each test a cache of its own: no test sees the user's, or that of another test."""
     folder = tmp_path_factory.mktemp("cache") / "hep_flows"
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(folder))
-    for name in ("CACHE_LAYERS", "CACHE_LIMIT", "WORKERS", "CHUNK_EVENTS", "PLUGINS"):
-        monkeypatch.delenv(f"HEP_FLOWS_{name}", raising=False)
+    nothing = ("CACHE_LAYERS", "CACHE_LIMIT", "WORKERS", "CHUNK_EVENTS", "PLUGINS")
+    environment(HEP_FLOWS_CACHE=folder, **{f"HEP_FLOWS_{name}": None for name in nothing})
     return folder
 
 
@@ -88,15 +139,16 @@ def opened() -> set[str]:
 
 
 @pytest.fixture
-def as_if_installed(tmp_path_factory, monkeypatch) -> Callable[[str, str], None]:
-    """Give a function that lets a library look as if another version of it were installed."""
+def as_if_installed(tmp_path_factory, monkeypatch) -> Callable[..., None]:
+    """Give a function that lets a library look as if another version of it were installed, with these entry points."""
 
-    def look(name: str, version: str) -> None:
+    def look(name: str, version: str, entry_points: str = "") -> None:
         folder = tmp_path_factory.mktemp("installed")
         (folder / f"{name}-{version}.dist-info").mkdir()
         (folder / f"{name}-{version}.dist-info" / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         )
+        (folder / f"{name}-{version}.dist-info" / "entry_points.txt").write_text(entry_points)
         monkeypatch.syspath_prepend(folder)
 
     return look

@@ -13,6 +13,7 @@ import threading
 import warnings
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import awkward as ak
 import numpy as np
@@ -29,6 +30,9 @@ from hep_flows.store.about import parse
 from hep_flows.store.commit import TELL_AFTER_S, WaitingForResult, claimed
 from hep_flows.store.store import DamagedResultWarning, Store
 from hep_flows.store.upkeep import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = bytes(range(32))
 EVIL = "x\n>>> fake\x1b[31m\u202eevil\u2066\u200f"
@@ -103,11 +107,11 @@ def test_a_fileset_that_expands_out_of_all_proportion_is_refused(tmp_path: Path)
     assert len(read_fileset(str(small))[0].files) == 300
 
 
-def test_the_size_of_a_fileset_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_a_fileset_is_a_setting(tmp_path: Path, environment: Callable[..., None]) -> None:
     path = tmp_path / "f.json"
     path.write_text(json.dumps({"a": {"files": {f"x{i}.root": "Events" for i in range(300)}}}))
     assert len(read_fileset(str(path))[0].files) == 300
-    monkeypatch.setenv("HEP_FLOWS_FILESET_LIMIT", "2kB")
+    environment(HEP_FLOWS_FILESET_LIMIT="2kB")
     with pytest.raises(SourceError) as caught:
         read_fileset(str(path))
     assert "fileset_limit" in caught.value.why

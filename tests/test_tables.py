@@ -69,14 +69,14 @@ def test_a_file_with_pattern_letters_in_its_name_is_that_file(tmp_path):
     assert dataset_of(tree_table(odd)).files == (str(odd),)
 
 
-def test_a_path_is_kept_from_the_folder_where_the_table_was_made(tmp_path, monkeypatch):
+def test_a_path_is_kept_from_the_folder_where_the_table_was_made(tmp_path, work_in):
     tree_file(tmp_path / "a.root")
-    monkeypatch.chdir(tmp_path)
+    work_in(tmp_path)
     assert dataset_of(tree_table("a.root")).files == (str(tmp_path / "a.root"),)
 
 
-def test_the_home_folder_is_understood(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
+def test_the_home_folder_is_understood(tmp_path, environment):
+    environment(HOME=tmp_path)
     tree_file(tmp_path / "a.root")
     assert dataset_of(tree_table("~/a.root")).files == (str(tmp_path / "a.root"),)
 
@@ -128,9 +128,9 @@ def test_a_name_that_may_be_a_dataset_says_how_its_table_is_made(name):
     assert f"rucio://{name}" in error.value.do
 
 
-def test_a_dataset_needs_a_server_that_is_set_up(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
+def test_a_dataset_needs_a_server_that_is_set_up(tmp_path, environment, work_in):
+    work_in(tmp_path)
+    environment(HOME=tmp_path)
     with pytest.raises(SourceError, match="no ServiceX server is set up") as error:
         xaod_table("rucio://mc20:some.dataset")
     assert "servicex.yaml" in error.value.why

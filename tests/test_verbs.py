@@ -157,11 +157,11 @@ class TestMakeLocal:
         with pytest.raises(NoPluginError, match="mystery"):
             make_local(mystery(df.MET.pt))
 
-    def test_plugins_can_be_restricted_from_outside(self, df, monkeypatch):
-        monkeypatch.setenv("HEP_FLOWS_PLUGINS", "hist")
+    def test_plugins_can_be_restricted_from_outside(self, df, environment):
+        environment(HEP_FLOWS_PLUGINS="hist")
         with pytest.raises(PlanError, match="no plug-in can run"):
             make_local(df.MET.pt)
-        monkeypatch.setenv("HEP_FLOWS_PLUGINS", "hist,nobody")
+        environment(HEP_FLOWS_PLUGINS="hist,nobody")
         with pytest.raises(PluginError, match="no plug-in 'nobody'"):
             make_local(df.MET.pt)
 

@@ -27,7 +27,7 @@ from hep_flows.record.dataframe import DataFrame
 from hep_flows.record.histogram import HistogramRequest
 from hep_flows.record.members import leaf_of
 from hep_flows.record.sources import frame_of
-from hep_flows.record.table import Table, metadata_key
+from hep_flows.record.table import metadata_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -211,7 +211,7 @@ def _same_names(looked: Looked, made_for: Dataset, other: Dataset) -> bool:
     """Say whether every name that was asked for means the same in the files of another dataset."""
     if made_for.kind != other.kind or made_for.tree != other.tree or looked.whole_schema:
         return False
-    table = Table(other)
+    table = frame_of(other)._table  # noqa: SLF001
     for expr in looked.gets.values():
         try:
             (there,) = instantiate([expr], {made_for.key: other})

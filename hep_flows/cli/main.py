@@ -45,6 +45,7 @@ def start(
     found = server.running(folder())
     started = found or server.start(folder(), port)
     typer.echo(f"{'it runs already' if found else 'it runs'}: UI {started.ui}, API {started.url}, process {started.pid}")
+    typer.echo(f"the UI asks for a password, which only you can read: the whole text of {server.token_file(folder())}")
 
 
 @server.command()

@@ -1,4 +1,4 @@
-"""The two listings of the paper, as functions of a path, each with its twin on CMS NanoAOD.
+"""The two listings of the paper, as functions of a path, each with its twin on CMS NanoAOD; ``table`` makes the table of the path.
 
 They read as an analysis does; nothing runs until `hep_flows.make_local` is called with what they give. Aliases are defined in a
 scope of their own, so that nothing is left behind.
@@ -45,38 +45,38 @@ def DeltaR(eta1: float, phi1: float, eta2: float, phi2: float) -> float:  # noqa
     """Give the distance in eta and phi; every plug-in knows it by its name."""
 
 
-def listing_1(path: str | Path) -> Listing:
+def listing_1(path: str | Path, *, table: Callable[[str | Path], DataFrame] = xaod_table) -> Listing:
     """Give the transverse momentum of good electrons on PHYSLITE, in GeV."""
-    df = xaod_table(path)
+    df = table(path)
     eles = df.Electrons("Electrons")
     good_eles = eles[(eles.pt > 50000.0) & (abs(eles.eta) < 1.5)]
     return _spectrum("Listing 1 on PHYSLITE: electrons above 50 GeV", df, eles, good_eles, good_eles.pt / 1000.0)
 
 
-def listing_1_nanoaod(path: str | Path, cut: float = 50.0) -> Listing:
+def listing_1_nanoaod(path: str | Path, cut: float = 50.0, *, table: Callable[[str | Path], DataFrame] = nanoaod_table) -> Listing:
     """Give the same on NanoAOD, which is in GeV already."""
-    df = nanoaod_table(path)
+    df = table(path)
     eles = df.Electron
     good_eles = eles[(eles.pt > cut) & (abs(eles.eta) < 1.5)]
     return _spectrum(f"Listing 1 on NanoAOD: electrons above {cut:g} GeV", df, eles, good_eles, good_eles.pt)
 
 
-def listing_2(path: str | Path) -> Listing:
+def listing_2(path: str | Path, *, table: Callable[[str | Path], DataFrame] = xaod_table) -> Listing:
     """Give the resolution of electrons that match a true one on PHYSLITE, in GeV."""
     with alias_scope():
         define_alias("", "ptgev", lambda o: o.pt / 1000.0)
-        df = xaod_table(path)
+        df = table(path)
         mc_part = df.TruthParticles("TruthElectrons")
         mc_ele = mc_part[(mc_part.pdgId == 11) | (mc_part.pdgId == -11)]
         eles = df.Electrons("Electrons")
         return _resolution("Listing 2 on PHYSLITE: resolution of matched electrons", df, eles[good_e], mc_ele[good_e])
 
 
-def listing_2_nanoaod(path: str | Path) -> Listing:
+def listing_2_nanoaod(path: str | Path, *, table: Callable[[str | Path], DataFrame] = nanoaod_table) -> Listing:
     """Give the same on NanoAOD: the true electrons are the final ones of the generator."""
     with alias_scope():
         define_alias("", "ptgev", lambda o: o.pt)
-        df = nanoaod_table(path)
+        df = table(path)
         mc_part = df.GenPart
         mc_ele = mc_part[((mc_part.pdgId == 11) | (mc_part.pdgId == -11)) & (mc_part.status == 1)]
         return _resolution("Listing 2 on NanoAOD: resolution of matched electrons", df, df.Electron[good_e], mc_ele[good_e])

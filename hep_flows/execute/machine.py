@@ -164,8 +164,8 @@ class Limits:
         About how many events a range has. Sums of floats are made range by range: another number may change their last digits.
     cancelled : callable
         Whether nobody wants the result any more.
-    retries : int
-        How often a batch is tried again after an error that may pass.
+    delays_s : tuple of float
+        How long to wait before each further attempt at a batch, after an error that may pass; none without.
     slots : context manager
         Held while a plug-in runs: runs that go on side by side share it, so that together they use no more threads than one.
     room : Room
@@ -177,7 +177,7 @@ class Limits:
     workers: int
     chunk_events: int
     cancelled: Callable[[], bool]
-    retries: int = 0
+    delays_s: tuple[float, ...] = ()
     slots: AbstractContextManager[object] = field(default_factory=nullcontext)
     room: Room = field(default_factory=lambda: Room(usable(default_memory())))
     slice_events: int | None = None
@@ -188,14 +188,14 @@ class Limits:
         workers: int,
         chunk_events: int,
         cancelled: Callable[[], bool],
-        retries: int = 0,
+        delays_s: tuple[float, ...] = (),
         *,
         memory: int | None = None,
         slice_events: int | None = None,
     ) -> Self:
         """Give limits with a slot for each worker, and room for events within ``memory`` bytes of the process."""
         slots, room = threading.BoundedSemaphore(workers), Room(usable(memory or default_memory()))
-        return cls(workers, chunk_events, cancelled, retries, slots, room, slice_events)
+        return cls(workers, chunk_events, cancelled, delays_s, slots, room, slice_events)
 
 
 def slice_lengths(weight: EventBytes, n_events: int, limits: Limits) -> tuple[int, int]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from hep_flows.contract import Columns, HistogramResult, Scalar
+from hep_flows.contract import Columns, HistogramResult, Scalar, unknown_texts
 from hep_flows.errors import HepFlowsError, TaskError, visible
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.text import one_line
@@ -80,6 +80,8 @@ class TaskRow:
         How many parts it has, and where they came from.
     reason : str
         Why it failed, was not run, or is not stored.
+    remark : str
+        What is to be known of its value: how many entries of a histogram had a text that is no category of an axis.
     """
 
     key: str
@@ -95,6 +97,7 @@ class TaskRow:
     batches_computed: int = 0
     batches_cached: int = 0
     reason: str = ""
+    remark: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Give the row as plain data."""
@@ -332,6 +335,11 @@ class RunReport:
         lines += [f"  {_state(row):24s} {row.plugin:10s} {visible(row.label)}" for row in self.tasks]
         lines += [f"  {row.state}: {visible(row.reason)}" for row in self.tasks if row.state == "failed"]
         lines += [f"  {name} was called with {how}" for name, how in self.functions.items()]
+        lines += [
+            f"  {visible(f'{row.label}, {row.dataset}' if row.dataset else row.label)}: {visible(row.remark)}"
+            for row in self.tasks
+            if row.remark
+        ]
         return "\n".join(lines)
 
     @property
@@ -543,6 +551,19 @@ class RunResult:
         )
         error.report = self.report
         raise error from self.report.errors[0]
+
+
+def with_remarks(report: RunReport, results: Mapping[Key, Result]) -> RunReport:
+    """Say in the row of each histogram how many entries had a text that is no category of an axis."""
+    unknown = {k.hex(): unknown_texts(r.histogram) for k, r in results.items() if isinstance(r, HistogramResult)}
+
+    def remark(counts: Mapping[str, int]) -> str:
+        return "; ".join([f"{n:,} {_ENTRIES[n == 1]} no category of the axis {name!r}" for name, n in counts.items()])
+
+    return replace(report, tasks=tuple([replace(r, remark=remark(unknown.get(r.key, {}))) for r in report.tasks]))
+
+
+_ENTRIES = ("entries have a text that is", "entry has a text that is")
 
 
 def value_of(result: Result) -> Any:

@@ -17,7 +17,7 @@ from hep_flows.execute.machine import Limits, Machine
 from hep_flows.execute.need import Needs, inputs_of, needs, schedule
 from hep_flows.execute.report import BatchDone, Ledger, RunReport, StageTime, Step
 from hep_flows.execute.results import Results, Vanished
-from hep_flows.execute.work import DELAYS_S, BatchRun, Merging, checked, failed, is_transient, pause_before, run_stages, wait
+from hep_flows.execute.work import DELAYS_S, BatchRun, Merging, checked, failed, is_transient, run_stages, spread, wait
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.walk import postorder
@@ -102,11 +102,12 @@ class StreamRun:
         names = [self._name(t, b) for b in wanted for t in stage.tasks if t.key not in machine.keys.not_stored]
         with machine.results.claims(names, self._cancelled):
             left = self._missing(stage, wanted)  # others may have stored some of it while we waited
-            for attempt in range(1, 2 + machine.limits.retries):
+            delays = machine.limits.delays_s
+            for attempt in range(1, 2 + len(delays)):
                 left = self._asked(stage, left, attempt)
-                if not left or attempt > machine.limits.retries:
+                if not left or attempt > len(delays):
                     break
-                wait(pause_before(attempt), self._cancelled)
+                wait(spread(delays[attempt - 1]), self._cancelled)
 
     def _missing(self, stage: Stage, batches: Sequence[Batch]) -> list[Batch]:
         """Give the batches of which something is missing: what takes it is not stored, nor is it stored itself."""
@@ -372,13 +373,14 @@ class PassRun:
         workers, enough = how
         if batch.number in self._lost and self._needs_lost(one, batch):
             return self._lost[batch.number]
-        attempts = 1 + self.machine.limits.retries
+        delays = self.machine.limits.delays_s
+        attempts = 1 + len(delays)
         for attempt in range(1, attempts + 1):
             try:
                 done = BatchRun(self.machine, one, batch, workers, enough, step).run(cancelled)
             except HepFlowsError as error:
                 if attempt < attempts and is_transient(error) and not cancelled():
-                    wait(pause_before(attempt), cancelled)
+                    wait(spread(delays[attempt - 1]), cancelled)
                     continue
                 self._attempts[batch.number] = attempt
                 if not self._keep_going:
@@ -822,8 +824,6 @@ def _plugin(plugins: Mapping[str, Plugin], name: str) -> Plugin:
 # What is stored is looked up first, backwards from what was asked for. Then each table is gone through once per round, batch by batch
 # on threads; results are merged in the order of the batches.
 
-RETRIES = len(DELAYS_S)
-
 
 def run_plan(
     plan: Plan,
@@ -870,6 +870,7 @@ def run_and_report(  # noqa: PLR0913 - every part of a run can be chosen
     chunk_events: int = 200_000,
     memory: int | None = None,
     slice_events: int | None = None,
+    delays_s: tuple[float, ...] = DELAYS_S,
     progress: Callable[[Step], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[dict[Key, Result], RunReport]:
@@ -883,8 +884,12 @@ def run_and_report(  # noqa: PLR0913 - every part of a run can be chosen
         Compute what is stored once more, and replace it.
     keep_going : bool
         When something fails, compute everything else; what cannot be delivered is then missing in the results.
+    delays_s : tuple of float
+        How long to wait before each further attempt, after an error that may pass.
     """
-    limits = Limits.with_slots(workers or _processors(), chunk_events, cancelled, RETRIES, memory=memory, slice_events=slice_events)
+    limits = Limits.with_slots(
+        workers or _processors(), chunk_events, cancelled, delays_s, memory=memory, slice_events=slice_events
+    )
     return Run(plan, plugins, Results(store, refresh=refresh), limits, progress).all(Wish(keep_going=keep_going))
 
 

@@ -148,10 +148,9 @@ def _is_transient(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _TRANSIENT_NUMBERS
 
 
-def pause_before(attempt: int) -> float:
-    """Give the seconds to wait before an attempt, the second one being number 1."""
-    delay = DELAYS_S[min(attempt, len(DELAYS_S)) - 1]
-    return delay * (1 + random.uniform(0, JITTER))  # noqa: S311 - it only spreads the load
+def spread(delay_s: float) -> float:
+    """Give the seconds to wait where it is to be about so many."""
+    return delay_s * (1 + random.uniform(0, JITTER))  # noqa: S311 - it only spreads the load
 
 
 def wait(seconds: float, cancelled: Callable[[], bool]) -> None:

@@ -27,6 +27,7 @@ from hep_flows.expr.types import (
     Record,
     String,
     Type,
+    common,
     item_of,
     replaced_members,
 )
@@ -408,7 +409,7 @@ def _of_list(row: Function, of: Expr, options: tuple[tuple[str, Constant], ...],
     _check_options(row, dict(options), where)
     if len(t.axes) < 2:
         raise AxisError(
-            f"{row.method} requires a list in each event, and this is {t}",
+            f"{row.named} requires a list in each event, and this is {t}",
             where=where,
             why="the order of all events is not known in a range of them",
             do="call make_local first, and take it of the array",
@@ -423,10 +424,20 @@ def _of_list(row: Function, of: Expr, options: tuple[tuple[str, Constant], ...],
     except TypeError as error:
         raise LiteralError(f"{row.method} cannot be applied here: {error}", where=where) from None
     options = tuple(sorted(options))
-    axis = view(t.axes[-1], row.name, of.key, *[v for _, v in options]) if row.new_axis else t.axes[-1]
+    axis = _axis_of_list(row, of, options) if row.new_axis else t.axes[-1]
     optional = row.missing in {"passes", "unordered"} and (t.optional or (row.missing == "unordered" and isinstance(t.item, Float)))
     new = Type(item, (*t.axes[:-1], axis), t.loops, optional, unit_of_result(row, [t]))
     return Call(row.name, (of,), options, type=new, where=where)
+
+
+def _axis_of_list(row: Function, of: Expr, options: tuple[tuple[str, Constant], ...]) -> Axis:
+    axis = of.type.axes[-1]
+    if not row.lists_only:
+        return view(axis, row.name, of.key, *[v for _, v in options])
+    members = [o.name for o in row.options if o.tells_members]
+    made = view(axis, row.name, *[v for n, v in options if n not in members])
+    # A group of elements is no selection of them.
+    return Axis(made.key, f"{axis.name} {row.named.lower()}", made.key) if members else made
 
 
 def _check_options(row: Function, given: Mapping[str, Constant], where: Where) -> None:
@@ -472,8 +483,10 @@ def sliced(of: Expr, bounds: tuple[int | None, int | None, int | None], at: int,
     return Call("slice", (of,), options, type=Type(t.item, axes, t.loops, t.optional, t.unit), where=where)
 
 
-def gathered(of: Expr, index: Expr, at: int, where: Where = None) -> Call:
+def gathered(of: Expr, index: Expr, at: int, where: Where = None, *, inside: bool = False) -> Call:
     """Give, for every integer of ``index``, that entry of axis ``at`` of ``of``; missing where there is none.
+
+    ``inside`` says that the index was made of the lists of that axis (their order, their combinations), so that there is one for each.
 
     ``index`` has the axes of ``of`` up to ``at`` (or fewer: it is then repeated), and any axes of its own below; the result has the
     index's axes in the place of axis ``at``. Below 0 there is none: only a constant index counts from the end.
@@ -499,7 +512,8 @@ def gathered(of: Expr, index: Expr, at: int, where: Where = None) -> Call:
     chosen = i.axes if len(i.axes) >= at else t.axes[:at]
     axes = (*chosen, *[part(a, "gather", t.axes[at].key, index.key) for a in t.axes[at + 1 :]])
     loops = merged_loops([t.loops, i.loops])
-    return Call("gather", (of, index), (("at", at),), type=Type(t.item, axes, loops, True, t.unit), where=where)
+    options: tuple[tuple[str, Constant], ...] = (("at", at), ("inside", True)) if inside else (("at", at),)
+    return Call("gather", (of, index), options, type=Type(t.item, axes, loops, t.optional or not inside, t.unit), where=where)
 
 
 def referring(index: Expr, where: Where = None) -> Call:
@@ -567,8 +581,95 @@ def flattened(of: Expr, where: Where = None) -> Call:
     if len(t.axes) < 3:
         raise AxisError(f"there are no two collection axes to join in {t}", where=where)
     joined = digest("flat", t.axes[-2].key, t.axes[-1].key)
-    axes = (*t.axes[:-2], Axis(joined, t.axes[-1].name, joined))
+    axes = (*t.axes[:-2], Axis(joined, f"({t.axes[-2].name}, {t.axes[-1].name})", joined))
     return Call("flatten", (of,), type=Type(t.item, axes, t.loops, t.optional, t.unit), where=where)
+
+
+def concatenated(parts: Sequence[Expr], at: int, where: Where = None) -> Call:
+    """Give the entries of axis ``at`` of each part, one part after the other: one list where there was one in each part.
+
+    Objects have the members that all parts have, and ``part``, the number of the part that they come from.
+
+    Raises
+    ------
+    AxisError
+        When the parts lie in different lists.
+    LiteralError
+        When their kinds have nothing in common.
+    """
+    types = [p.type for p in parts]
+    first = types[0]
+    for t in types:
+        _check_axis(t, max(at, 1), "Concatenate", where)
+        if t.axes[:at] != first.axes[:at]:
+            raise misaligned(t.axes[:at], first.axes[:at], "Concatenate", where)
+        if len(t.axes) != len(first.axes):
+            raise AxisError(
+                f"Concatenate: {t} is not nested as {first}", where=where, do="reduce one of them, or give both the same depth"
+            )
+    axes: list[Axis] = list(first.axes[:at])
+    for i in range(at, len(first.axes)):
+        key = digest("concatenate", *[t.axes[i].key for t in types])
+        axes.append(Axis(key, " + ".join([t.axes[i].name for t in types]), key))
+    units = {t.unit for t in types}
+    loops = merged_loops([t.loops for t in types])
+    item = _item_of_parts([t.item for t in types], where)
+    new = Type(item, tuple(axes), loops, any([t.optional for t in types]), units.pop() if len(units) == 1 else "")
+    return Call("concatenate", tuple(parts), (("at", at),), type=new, where=where)
+
+
+def part_numbers(joined: Call) -> Call:
+    """Give, for each element of a concatenation, the number of the part that it comes from."""
+    at = joined.option("at")
+    assert isinstance(at, int)
+    numbers = []
+    for i, part_ in enumerate(joined.args):
+        lists: Expr = part_
+        while len(lists.type.axes) > at + 1:
+            lists = call("count", (lists,))
+        numbers.append(call("add", (call("multiply", (call("index", (lists,)), literal(0))), literal(i))))
+    return concatenated(numbers, at, joined.where)
+
+
+def _item_of_parts(items: Sequence[Item], where: Where) -> Item:
+    if all(isinstance(i, Record) for i in items):
+        return _record_of_parts([i for i in items if isinstance(i, Record)])
+    found = _common_item(items)
+    if found is None:
+        kinds = " and ".join(dict.fromkeys([str(i) for i in items]))
+        raise LiteralError(
+            f"Concatenate: {kinds} have no kind in common",
+            where=where,
+            why="what is joined becomes one kind; flags and numbers do not mix by themselves",
+            do='say which kind it is to be: x.astype("int64")',
+        )
+    return found
+
+
+def _common_item(items: Sequence[Item]) -> Item | None:
+    first = items[0]
+    for item in items[1:]:
+        if isinstance(first, String | Bool):
+            if type(item) is not type(first):
+                return None
+        elif not isinstance(first, Int | Float) or not isinstance(item, Int | Float):
+            return None
+        else:
+            first = common(first, item)
+    return None if isinstance(first, Record | Histogram | Anything) else first
+
+
+def _record_of_parts(records: Sequence[Record]) -> Record:
+    members: dict[str, Member] = {}
+    for name in records[0].members:
+        if all([name in r.members for r in records]):
+            found = [r.members[name] for r in records]
+            item = _common_item([m.item for m in found])
+            if item is not None and all([m.is_plain and len(m.axes) == len(found[0].axes) for m in found]):
+                units = {m.unit for m in found}
+                unit = units.pop() if len(units) == 1 else ""
+                members[name] = Member(item, found[0].axes, unit=unit, optional=any([m.optional for m in found]))
+    return Record(" + ".join([r.name for r in records]), {**members, "part": Member(Int(64))}, model="tuple")
 
 
 def histogram(name: str, args: Sequence[Expr], options: tuple[tuple[str, Constant], ...], spec: str, where: Where = None) -> Call:

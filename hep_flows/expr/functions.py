@@ -234,12 +234,15 @@ class Option:
         Says why a value is refused; empty when it is not.
     required : bool
         Whether a call must have it.
+    tells_members : bool
+        Of a function of lists whose entries are groups: it chooses the member of each group, and the groups are the same for all its values.
     """
 
     name: str
     example: Constant
     refusal: Callable[[Any], str] | None = None
     required: bool = True
+    tells_members: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +276,7 @@ class Function:
     spelled : str
         The name in texts alone, where it is another.
     strength : int
-        How strongly an operator binds in texts, more than a comparison; see `hep_flows.expr.spelling`.
+        How strongly an operator binds in texts, more than a comparison; see `hep_flows.expr.text`.
     method : str
         The method of an expression that records it.
     synonyms : tuple of str
@@ -297,7 +300,7 @@ class Function:
     item_option : str
         The option that names the item of the result, where it is not one of ``item``.
     lists_only : bool
-        Whether it looks at the lists and not at what is in them.
+        Whether it looks at the lists and not at what is in them; with ``new_axis``, its positions are the same for all leaves of a collection.
     empty : str
         What an empty list gives, in the documentation.
     doc : str
@@ -692,8 +695,30 @@ def _of_lists() -> list[Function]:
             position,
             missing="removed",
             new_axis=True,
-            options=(Option("descending", False, lambda d: "" if isinstance(d, bool) else "descending is True or False"),),
+            options=(Option("descending", False, _truth_value("descending")),),
             doc="the positions of the entries in ascending order, equal ones as they come, missing ones and `nan` last",
+        ),
+        row(
+            "argcombinations",
+            "",
+            counted,
+            title="Combinations",
+            spelled="argcombinations",
+            missing="removed",
+            lists_only=True,
+            new_axis=True,
+            options=(Option("n", 2, _whole_from(1)), Option("which", 0, _whole_from(0), tells_members=True)),
+        ),
+        row(
+            "argpad",
+            "",
+            counted,
+            title="Pad",
+            spelled="argpad",
+            missing="removed",
+            lists_only=True,
+            new_axis=True,
+            options=(Option("clip", True, _truth_value("clip")), Option("n", 4, _whole_from(0))),
         ),
     ]
 
@@ -709,6 +734,7 @@ def _others() -> list[Function]:
         Function("record", "structure", (1, 10_000)),
         Function("replace", "structure", (2, 10_000)),
         Function("flatten", "structure", (1, 1), awkward=("flatten",)),
+        Function("concatenate", "structure", (2, 10_000), title="Concatenate"),
         Function("histogram", "histogram", (0, 0)),
         Function("fill", "histogram", (2, 2)),
         Function("np_histogram", "histogram", (1, 3)),
@@ -725,6 +751,18 @@ def _number(value: Any) -> str:
 
 def _number_or_none(value: Any) -> str:
     return "" if value is None else _number(value)
+
+
+def _truth_value(name: str) -> Callable[[Any], str]:
+    return lambda value: "" if isinstance(value, bool) else f"{name} is True or False"
+
+
+def _whole_from(least: int) -> Callable[[Any], str]:
+    def refusal(value: Any) -> str:
+        fine = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        return "" if fine else f"{value!r} is no whole number from {least} on"
+
+    return refusal
 
 
 def _numbers(values: Any) -> str:
@@ -808,7 +846,7 @@ def _first_smallest(parts: Sequence[tuple[int, int | None, Any]]) -> int | None:
 
 FUNCTIONS = _rows()
 
-# What computes in 32 bits at least: `hep_flows.expr.promotion.widened` says which arguments become wider.
+# What computes in 32 bits at least: `hep_flows.expr.types.widened` says which arguments become wider.
 _RULES = (arithmetic, divided, negated, magnitude, whole, real)
 WIDENING = frozenset([r.name for r in FUNCTIONS.values() if r.item in _RULES])
 

@@ -116,7 +116,9 @@ def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: PLR091
             bounds = (options["start"], options["stop"], options["step"])
             return build.sliced(inputs[0], bounds, options["at"] + shift, node.where)  # type: ignore[arg-type,operator]
         case "gather":
-            return build.gathered(inputs[0], inputs[1], options["at"] + shift, node.where)  # type: ignore[arg-type,operator]
+            return build.gathered(inputs[0], inputs[1], options["at"] + shift, node.where, inside="inside" in options)  # type: ignore[arg-type,operator]
+        case "concatenate":
+            return build.concatenated(inputs, options["at"] + shift, node.where)  # type: ignore[arg-type,operator]
         case "record":
             # A dissolved loop gives its axis to every part that used its element, and so to the record.
             gained = max([len(i.type.axes) - len(a.type.axes) for i, a in zip(inputs, node.args, strict=True)])
@@ -232,6 +234,7 @@ def _at_same_axis(outer: Expr, inputs: tuple[Expr, ...]) -> Expr:
             bounds = (outer.option("start"), outer.option("stop"), outer.option("step"))
             return build.sliced(inputs[0], bounds, outer.option("at"), outer.where)  # type: ignore[arg-type]
         case Call(function="gather"):
-            return build.gathered(inputs[0], inputs[1], outer.option("at"), outer.where)  # type: ignore[arg-type]
+            inside = "inside" in dict(outer.options)
+            return build.gathered(inputs[0], inputs[1], outer.option("at"), outer.where, inside=inside)  # type: ignore[arg-type]
         case _:
             return rebuilt(outer, inputs)

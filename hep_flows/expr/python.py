@@ -215,7 +215,7 @@ def constant_form(value: Constant) -> ast.expr:
     return ast.Constant(value)
 
 
-# Read an expression from Python: the inverse of `hep_flows.expr.python_ast.to_python` --------------------------------------------
+# Read an expression from Python: the inverse of `to_python` -----------------------------------------------------------------------
 #
 # Only the forms that `to_python` writes are read, and nothing is ever executed.
 

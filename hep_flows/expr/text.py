@@ -261,7 +261,7 @@ def _call(node: Call) -> Spelling:
         return Spelling(UNARY, (row.symbol, (args[0], UNARY)))
     if row.symbol:
         return _binary(node, row.symbol, row.strength or _COMPARISON)
-    if (row.kind in {"reduce", "list"} or row.item_option) and ("axis", None) not in node.options:
+    if row.method and (row.kind in {"reduce", "list"} or row.item_option) and ("axis", None) not in node.options:
         options = ", ".join([constant(v) for _, v in node.options])
         return Spelling(ATOM, ((args[0], ATOM), f".{row.method}({options})"))
     if row.kind == "structure":
@@ -311,6 +311,11 @@ def _structure(node: Call, name: str) -> Spelling:
             return Spelling(ATOM, (first, "[", (node.args[1], LOOSE), "]"))
         case "record":
             return _record(node)
+        case "concatenate":
+            parts: list[Part] = ["Concatenate("]
+            for i, a in enumerate(node.args):
+                parts += [", ", (a, LOOSE)] if i else [(a, LOOSE)]
+            return Spelling(ATOM, (*parts, ")"))
         case "replace":
             names = node.option("names")
             assert isinstance(names, tuple)

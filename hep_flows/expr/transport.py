@@ -298,7 +298,7 @@ def made_call(
     return build.call(function, args, options, where)
 
 
-def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Constant], where: Where) -> Expr:
+def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Constant], where: Where) -> Expr:  # noqa: C901 - one for each function
     match function:
         case "pick":
             return build.pick(args[0], _whole(options["index"]), _whole(options["at"]), where)
@@ -306,7 +306,9 @@ def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Cons
             start, stop, step = [_whole_or_none(options[n]) for n in ("start", "stop", "step")]
             return build.sliced(args[0], (start, stop, step), _whole(options["at"]), where)
         case "gather":
-            return build.gathered(args[0], args[1], _whole(options["at"]), where)
+            return build.gathered(args[0], args[1], _whole(options["at"]), where, inside=options.get("inside") is True)
+        case "concatenate":
+            return build.concatenated(args, _whole(options["at"]), where)
         case "record":
             names = options["names"]
             if not isinstance(names, tuple):

@@ -138,7 +138,7 @@ def _parts_of_result(node: Expr) -> Iterator[Expr]:
             yield node.of
         case Map():
             yield node.body
-        case Call(function="record" | "replace"):
+        case Call(function="record" | "replace" | "concatenate"):
             yield from node.args
         case Call():
             yield from node.args[:1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 KINDS = ("string", "int", "real")
+MOST_BYTES = 1_000_000_000
+# The parser of correctionlib takes a time that goes with the square of a formula's length, and overflows the stack on deep ones.
+MOST_LETTERS, MOST_BRACKETS = 5000, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ def correction_text(file: str, data: bytes, name: str) -> CorrectionText:
             return _made(file, single[chosen], [single[chosen]], [])
         stack = [single[n] for n in dict.fromkeys(compound[chosen]["stack"])]
         return _made(file, compound[chosen], stack, [compound[chosen]])
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(file, f"something that every correction has is missing: {error}") from error
     except RecursionError as error:
         raise _damaged(file, "it is nested too deeply") from error
@@ -97,11 +102,20 @@ def correction_text(file: str, data: bytes, name: str) -> CorrectionText:
 
 def _parsed(file: str, data: bytes) -> Any:
     try:
-        plain = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-        text = plain.decode()
+        text = _unpacked(data).decode()
         return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_Number, object_pairs_hook=_object)
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise _damaged(file, f"{error}") from error
+
+
+def _unpacked(data: bytes) -> bytes:
+    if data[:2] != b"\x1f\x8b":
+        return data
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+        plain = packed.read(MOST_BYTES + 1)
+    if len(plain) > MOST_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES / 1e6:.0f} MB when it is unpacked")
+    return plain
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -130,7 +144,39 @@ def _made(file: str, chosen: Any, corrections: list[Any], compound: list[Any]) -
     members: dict[str, Any] = {"schema_version": _Number(SCHEMA), "corrections": [_essential(c) for c in corrections]}
     if compound:
         members["compound_corrections"] = [_essential(c) for c in compound]
+    try:
+        "".join([str(chosen["name"]), *[name for name, _ in inputs]]).encode()
+    except UnicodeEncodeError as error:
+        raise _damaged(file, f"a name has a letter that is none: {error.reason}") from None
+    for correction in corrections:
+        _check_formulas(file, correction)
     return CorrectionText(str(chosen["name"]), inputs, _written(members), bool(compound))
+
+
+def _check_formulas(file: str, correction: dict[str, Any]) -> None:
+    """Refuse what correctionlib does not survive: formulas that overflow its stack, and parameters that it reads past their end."""
+    shared = correction.get("generic_formulas") or []
+    left: list[Any] = [correction]
+    while left:
+        node = left.pop()
+        if isinstance(node, list | dict):
+            left.extend(node.values() if isinstance(node, dict) else node)
+        if not isinstance(node, dict):
+            continue
+        if isinstance(text := node.get("expression"), str):
+            depth = max(accumulate({"(": 1, ")": -1}.get(letter, 0) for letter in text), default=0) if text else 0
+            if len(text) > MOST_LETTERS or depth > MOST_BRACKETS:
+                raise _damaged(
+                    file,
+                    f"a formula has {len(text)} letters and {depth} brackets in each other, at most {MOST_LETTERS} and {MOST_BRACKETS}",
+                )
+        if node.get("nodetype") == "formularef":
+            index = int(node["index"])
+            if not 0 <= index < len(shared):
+                raise _damaged(file, f"there is no generic formula {index}")
+            needed = max([int(n) + 1 for n in re.findall(r"\[\s*(\d+)\s*\]", shared[index]["expression"])], default=0)
+            if needed > len(node["parameters"]):
+                raise _damaged(file, f"generic formula {index} takes {needed} parameters, and {len(node['parameters'])} are given")
 
 
 def _essential(correction: dict[str, Any]) -> dict[str, Any]:
@@ -174,6 +220,9 @@ def file_bytes(path: str | PathLike[str]) -> tuple[str, bytes]:
         When it cannot be read.
     """
     file = Path(os.path.expandvars(path)).expanduser()
+    if file.exists() and not file.is_file():
+        why = "it is no file, but a folder, a pipe or a device"
+        raise SourceError(f"{os.fspath(path)} cannot be read", where=user_site(), why=why, do="check the path")
     try:
         return file.name, file.read_bytes()
     except OSError as error:

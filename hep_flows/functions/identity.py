@@ -2,7 +2,7 @@
 
 The digest covers the canonical form of its source (comments, layout, annotations and docstring gone), its defaults, the values that
 it captured, and, through every name that it uses, the project functions and constants behind it. Library functions count by their
-module and name, if they are known to be pure (`hep_flows.record.outside`). Whatever else it may reach makes the function good in this
+module and name, if they are known to be pure. Whatever else it may reach makes the function good in this
 process only; what depends on it is then never stored, and the plan names the line.
 """
 

@@ -211,6 +211,10 @@ class _Elements:
             case "gather" if n >= (n_chosen := max(len(call.args[1].type.axes), options["at"])):
                 of, index = call.args
                 return build.gathered(self.key(of, options["at"] + 1 + n - n_chosen), index, options["at"], self._where)
+            case "concatenate" if n > options["at"]:
+                return build.concatenated([self.key(a, n) for a in call.args], options["at"], self._where)
+            case "record" if len({self.key(a, n).key for a in call.args if len(a.type.axes) >= n}) > 1:
+                raise self._refused(call)  # Pairs: they are elements of their own.
             case "flatten" if n >= len(call.type.axes):
                 raise self._refused(call)
             case "gather" if n > options["at"]:

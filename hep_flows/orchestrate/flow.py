@@ -10,6 +10,7 @@ import uuid
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -571,10 +572,12 @@ def run_flow(job: Job, task_runner: Any) -> list[Outcome]:
 
 
 def _lost(error: Exception) -> OrchestrationError:
+    refused = getattr(getattr(error, "response", None), "status_code", None) == HTTPStatus.UNAUTHORIZED
+    look = "set PREFECT_API_AUTH_STRING to what the server asks for" if refused else "see that the server runs"
     return OrchestrationError(
         "Prefect could not run the flow",
         why=f"{type(error).__name__}: {error}",
-        do='what is computed is stored; see that the server runs, or run with engine="inline", which needs none',
+        do=f'what is computed is stored; {look}, or run with engine="inline", which needs none',
     )
 
 

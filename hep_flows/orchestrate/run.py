@@ -22,9 +22,10 @@ from hep_flows.execute.batches import Batches, Keys, result_versions
 from hep_flows.execute.history import note_run
 from hep_flows.execute.machine import Limits
 from hep_flows.execute.need import needs
-from hep_flows.execute.report import ENDED, FAILED_ABOVE, STORED_ABOVE, StageTime, TaskRow, told_of_errors
+from hep_flows.execute.report import ENDED, FAILED_ABOVE, STORED_ABOVE, StageTime, TaskRow, told_of_errors, with_remarks
 from hep_flows.execute.results import Results
-from hep_flows.execute.run import RETRIES, Run, Wish, check_same_functions
+from hep_flows.execute.run import Run, Wish, check_same_functions
+from hep_flows.execute.work import DELAYS_S
 from hep_flows.orchestrate.server import is_healthy
 from hep_flows.orchestrate.settings import check_importable, private_background
 from hep_flows.settings import environment
@@ -248,13 +249,13 @@ class Order:
     Parameters
     ----------
     plan, plugins, store
-        As in `hep_flows.execute.run_plan`.
+        As in `hep_flows.execute.run.run_plan`.
     engine : str, optional
         The engine that was asked for.
     task_runner : TaskRunner, optional
         One of Prefect's; threads when left out.
     workers, chunk_events, refresh, keep_going, cancelled, progress
-        As in `hep_flows.execute.run_plan`.
+        As in `hep_flows.execute.run.run_plan`.
     small_bytes : int
         Work over fewer bytes of local files is done in this process, where no engine was asked for.
     name : str
@@ -286,16 +287,17 @@ class Order:
     slice_events: int | None = None
 
 
-def _limits(order: Order, cancelled: Callable[[], bool], retries: int = 0) -> Limits:
+def _limits(order: Order, cancelled: Callable[[], bool], delays_s: tuple[float, ...] = ()) -> Limits:
     return Limits.with_slots(
-        order.workers, order.chunk_events, cancelled, retries, memory=order.memory, slice_events=order.slice_events
+        order.workers, order.chunk_events, cancelled, delays_s, memory=order.memory, slice_events=order.slice_events
     )
 
 
 def run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
     """Give the results of the targets by task key, and the report."""
     with noted_interrupts(order.cancelled) as cancelled:
-        return _run_order(replace(order, cancelled=cancelled))
+        found, report = _run_order(replace(order, cancelled=cancelled))
+    return found, with_remarks(report, found)
 
 
 def _run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
@@ -323,7 +325,7 @@ def _inline(order: Order, engine: Engine) -> tuple[dict[Key, Result], RunReport]
     def finished(report: RunReport) -> RunReport:
         return replace(report, engine=engine.kind, engine_why=engine.why)
 
-    limits = _limits(order, order.cancelled, RETRIES)
+    limits = _limits(order, order.cancelled, DELAYS_S)
     run = Run(order.plan, order.plugins, Results(order.store, refresh=order.refresh), limits, order.progress)
     with told_of_errors(finished):
         found, report = run.all(Wish(keep_going=order.keep_going, parts_only=order.parts_only))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from hep_flows.errors import OrchestrationError, did_you_mean
 from hep_flows.orchestrate.run import configured_at
-from hep_flows.orchestrate.server import start
+from hep_flows.orchestrate.server import start, token_file, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,8 +50,8 @@ def serve(  # noqa: PLR0913 - what a deployment is made of
             from hep_flows.orchestrate.settings import shared_settings
 
             server = start(folder)
-            held.enter_context(shared_settings(server.url))
-            where = f"the server of the cache folder, UI {server.ui}"
+            held.enter_context(shared_settings(server.url, token_of(folder)))
+            where = f"the server of the cache folder, UI {server.ui} with the password in {token_file(folder)}"
         found = flow_in(file, flow)
         shaped = _shaped(found, parameters)
         tell(f"serving {found.name!r} as {name!r} {f'at {cron!r}' if cron else 'on demand'}; {where}; Ctrl-C ends it")

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import base64
 import contextlib
+import errno
 import json
 import os
+import re
+import secrets
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -21,25 +28,109 @@ from hep_flows.settings import environment
 from hep_flows.store.commit import told_of_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+# Who may talk to a server of a cache folder: whoever can read its token -----------------------------------------------------------
+#
+# The loopback address of a machine is open to all who are logged in there, and who talks to a server of Prefect can change what its runs
+# do. So a server asks for a token, Prefect's own basic authentication, and only its owner can read the file that the token is in. It
+# travels in the environment and in settings, never on a command line, which everybody sees.
+
+TOKEN_FILE = "token"  # noqa: S105 - its name
+_TOKEN = re.compile(r"hep-flows:[A-Za-z0-9_-]{43}")
+
+
+def token_of(folder: str) -> str:
+    """Give the token of the servers of a folder; the first one who asks makes it.
+
+    Raises
+    ------
+    OrchestrationError
+        When others could have written the file, or read it.
+    """
+    import fcntl
+
+    with told_of_disk(folder, "the files of the Prefect server", do=ELSEWHERE):
+        os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+        if os.stat(folder).st_uid == os.geteuid():  # noqa: PTH116
+            os.chmod(folder, 0o700)  # noqa: PTH101
+        try:
+            file = os.open(token_file(folder), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.ELOOP, errno.ENXIO, errno.EISDIR):
+                raise
+            raise _no_token(folder, str(error.strerror)) from None
+        try:
+            about = os.fstat(file)
+            if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_nlink != 1:
+                raise _no_token(folder, "it is not a file of yours alone")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            known = os.pread(file, 256, 0).decode("ascii", "replace")
+            # What others could read or write until now is no secret.
+            if _TOKEN.fullmatch(known) and not about.st_mode & 0o077:
+                return known
+            made = f"hep-flows:{secrets.token_urlsafe(32)}"
+            os.fchmod(file, 0o600)
+            os.ftruncate(file, 0)
+            os.pwrite(file, made.encode(), 0)
+            os.fsync(file)
+            return made
+        finally:
+            os.close(file)
+
+
+def token_file(folder: str) -> str:
+    """Give the file whose content the UI asks for."""
+    return f"{folder}/{TOKEN_FILE}"
+
+
+def _no_token(folder: str, why: str) -> OrchestrationError:
+    return OrchestrationError(
+        f"{token_file(folder)} cannot be the token of a Prefect server", why=why, do=f"remove it; if it is not yours, {ELSEWHERE}"
+    )
+
 
 # Whether a Prefect API answers at an address; nothing of Prefect is imported for it ----------------------------------------------
 
 ANSWER_S = 10.0
 
 
-def is_healthy(api_url: str, timeout_s: float = ANSWER_S) -> bool:
-    """Say whether a Prefect API answers."""
-    if not api_url.startswith(("http://", "https://")):
-        return False
+def is_healthy(api_url: str) -> bool:
+    """Say whether a Prefect API answers; that needs no token."""
+    return _status(f"{api_url}/health") == HTTPStatus.OK
+
+
+def takes(server: Server, token: str) -> bool:
+    """Say whether a server of this user answers, and takes a token; to a stranger's process at its port, the token is not shown."""
+    return _is_of_this_user(server.port) and _status(f"{server.url}/admin/version", token) == HTTPStatus.OK
+
+
+def _status(url: str, token: str = "") -> int:
+    """Give the status that a server of this machine answers with, 0 where nothing does; no proxy is asked."""
     import urllib.error
     import urllib.request
 
+    named = {"Authorization": f"Basic {base64.b64encode(token.encode()).decode()}"} if token else {}
+    opened = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
     try:
-        with urllib.request.urlopen(f"{api_url}/health", timeout=timeout_s) as answer:  # noqa: S310 - checked above
-            return answer.status == 200  # type: ignore[no-any-return]
-    except (OSError, ValueError, urllib.error.URLError):
-        return False
+        with opened(urllib.request.Request(url, headers=named), timeout=ANSWER_S) as answer:  # noqa: S310 - an address of ours
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except (OSError, ValueError, HTTPException):
+        return 0
+
+
+def _is_of_this_user(port: int) -> bool:
+    """Say whether a process of this user listens at a port of the loopback address, where the system tells it."""
+    try:
+        lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    except OSError:
+        return True
+    loopback, listening = int.from_bytes(bytes([127, 0, 0, 1]), sys.byteorder), "0A"
+    sockets = [line.split() for line in lines]
+    return {int(s[7]) for s in sockets if s[3] == listening and s[1] == f"{loopback:08X}:{port:04X}"} == {os.geteuid()}
 
 
 def free_port() -> int:
@@ -67,7 +158,10 @@ _EMBEDDED_ASK_S = 0.05
 
 def server_environment(folder: str, database: str) -> dict[str, str]:
     """Give the settings of a private server, as environment variables."""
+    token = token_of(folder)
     return {
+        "PREFECT_SERVER_API_AUTH_STRING": token,
+        "PREFECT_API_AUTH_STRING": token,
         "PREFECT_HOME": f"{folder}/home",
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/{database}",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -93,8 +187,8 @@ class EmbeddedServer:
         """Start the process; `api_url` waits until it answers."""
         self.folder = folder
         self.port = free_port()
+        self._token = token_of(folder)
         with told_of_disk(folder, "the files of the Prefect server", do=ELSEWHERE):
-            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
             self._database, self._lock = _free_database(folder)
             self._log = f"{folder}/{self._database}.log"
             self.process = self._started()
@@ -116,17 +210,17 @@ class EmbeddedServer:
         OrchestrationError
             When it does not; the end of its log is shown.
         """
-        url = f"http://127.0.0.1:{self.port}/api"
+        server = Server(self.process.pid, self.port)
         with self._ready:
             start = time.monotonic()
             while not self._answers:
                 if not self.is_alive or cancelled() or time.monotonic() - start > EMBEDDED_START_S:
                     raise self._failed()
-                self._answers = is_healthy(url)
+                self._answers = takes(server, self._token)
                 if not self._answers:
                     time.sleep(_EMBEDDED_ASK_S)
             self.seconds = self.seconds or time.monotonic() - start
-        return url
+        return server.url
 
     def stop(self) -> None:
         """End the server."""
@@ -242,9 +336,9 @@ class Server:
 
 
 def running(folder: str) -> Server | None:
-    """Give the server of a folder, if it answers."""
+    """Give the server of a folder, if it answers and takes the folder's token."""
     found = noted(folder)
-    return found if found is not None and is_healthy(found.url) else None
+    return found if found is not None and takes(found, token_of(folder)) else None
 
 
 def noted(folder: str) -> Server | None:
@@ -264,17 +358,29 @@ def start(folder: str, port: int | None = None) -> Server:
     OrchestrationError
         When it does not answer; where its log lies is said.
     """
-    found = running(folder)
-    if found is not None:
-        return found
+    found = noted(folder)
+    if found is not None and (takes(found, token_of(folder)) or _is_server(found)):
+        return _awaited(folder, found, is_new=False)
     number = port or free_port()
+    variables = server_environment(folder, DATABASE)
     with told_of_disk(folder, "the files of the Prefect server", do=ELSEWHERE):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        server = Server(_started(folder, number), number)
+        server = Server(_started(folder, number, variables), number)
         _note(folder, server)
+    return _awaited(folder, server, is_new=True)
+
+
+def _awaited(folder: str, server: Server, *, is_new: bool) -> Server:
+    """Give a server when it answers."""
+    token = token_of(folder)
     end = time.monotonic() + START_S
-    while not is_healthy(server.url):
+    while not takes(server, token):
         code = _has_ended(server.pid)
+        if code is None and is_healthy(server.url) and not is_new and not takes(server, token):
+            raise OrchestrationError(
+                f"the Prefect server of {folder} does not take its token",
+                why=f"{token_file(folder)} is another one than when it was started",
+                do="hep-flows server stop ends it; then hep-flows server start",
+            )
         if code is not None or time.monotonic() > end:
             stop(folder)
             raise OrchestrationError(
@@ -301,11 +407,11 @@ def stop(folder: str) -> bool:
     return was_running
 
 
-def _started(folder: str, port: int) -> int:
+def _started(folder: str, port: int, own: Mapping[str, str]) -> int:
     """Start the process, and give its number: it goes on when this one ends."""
     variables = {k: v for k, v in environment().items() if not k.startswith("PREFECT_")}
     url = f"http://127.0.0.1:{port}/api"
-    variables |= server_environment(folder, DATABASE) | {"PREFECT_UI_API_URL": url, "PREFECT_API_URL": url}
+    variables |= {**own, "PREFECT_UI_API_URL": url, "PREFECT_API_URL": url}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     written = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     files = [
@@ -317,8 +423,11 @@ def _started(folder: str, port: int) -> int:
 
 
 def _has_ended(pid: int) -> int | None:
-    """Give the exit code of a process that this one started; None while it runs."""
-    ended, status = os.waitpid(pid, os.WNOHANG)
+    """Give the exit code of a process that this one started; None while it runs, and for one that another has started."""
+    try:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return None
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
@@ -330,12 +439,10 @@ def _note(folder: str, server: Server) -> None:
 
 def _is_server(server: Server) -> bool:
     """Say whether the process is the server: its number may belong to another one by now."""
-    if is_healthy(server.url):
-        return True
     try:
         command = Path(f"/proc/{server.pid}/cmdline").read_bytes().decode(errors="replace")
     except OSError:
-        return False
+        return not Path("/proc/self/cmdline").exists() and is_healthy(server.url)
     return "prefect" in command and str(server.port) in command
 
 

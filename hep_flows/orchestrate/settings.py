@@ -16,6 +16,7 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import OrchestrationError
+from hep_flows.orchestrate.server import token_of
 from hep_flows.settings import environment, environment_with
 
 if TYPE_CHECKING:
@@ -69,12 +70,13 @@ def private_settings(url: str, folder: str) -> Iterator[None]:
     url : str
         The address of its API.
     folder : str
-        Where Prefect may put files.
+        Where Prefect may put files, and where the token of the server is.
     """
     import prefect.settings as ps
 
     settings = {
         ps.PREFECT_API_URL: url,
+        ps.PREFECT_API_AUTH_STRING: token_of(folder),
         ps.PREFECT_API_KEY: None,
         ps.PREFECT_HOME: f"{folder}/home",
         ps.PREFECT_LOGGING_TO_API_ENABLED: False,
@@ -89,11 +91,12 @@ def private_settings(url: str, folder: str) -> Iterator[None]:
 
 
 @contextmanager
-def shared_settings(url: str) -> Iterator[None]:
+def shared_settings(url: str, token: str) -> Iterator[None]:
     """Let what runs in the block, and the processes that it starts, use a server as if the user had configured it."""
     import prefect.settings as ps
 
-    with environment_with({"PREFECT_API_URL": url}), ps.temporary_settings({ps.PREFECT_API_URL: url}):
+    configured = {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": token}
+    with environment_with(configured), ps.temporary_settings({getattr(ps, name): value for name, value in configured.items()}):
         yield
 
 

@@ -95,6 +95,8 @@ class Wanted:
         The batches of its tables.
     shard_batches : int
         How many batches one pass has at the most.
+    most_units : int
+        How many units there are at the most: a server shows and schedules each.
     """
 
     plan: Plan
@@ -102,6 +104,7 @@ class Wanted:
     need: Needs
     batches: Batches
     shard_batches: int = SHARD_BATCHES
+    most_units: int = MOST_UNITS
 
     def tasks(self) -> list[Task]:
         """Give the tasks that something is needed of, and whose results can be handed on through the store."""
@@ -125,12 +128,12 @@ class Wanted:
 
 
 def units_of(wanted: Wanted) -> tuple[Unit, ...]:
-    """Give the units, in an order in which they can run; at most `MOST_UNITS`."""
+    """Give the units, in an order in which they can run; at most ``most_units``."""
     tasks = wanted.tasks()
     fine = _by_subtree(wanted, tasks)
-    if len(fine) <= MOST_UNITS:
+    if len(fine) <= wanted.most_units:
         return fine
-    return _by_dataset(wanted.plan, tasks)
+    return _by_dataset(wanted, tasks)
 
 
 def _by_subtree(wanted: Wanted, tasks: Sequence[Task]) -> tuple[Unit, ...]:
@@ -182,13 +185,13 @@ def _parts(numbers: Sequence[int], length: int) -> list[tuple[int, ...]]:
     return [tuple(numbers[i : i + length]) for i in range(0, len(numbers), length)]
 
 
-def _by_dataset(plan: Plan, tasks: Sequence[Task]) -> tuple[Unit, ...]:
-    roots = _roots(plan)
+def _by_dataset(wanted: Wanted, tasks: Sequence[Task]) -> tuple[Unit, ...]:
+    roots = _roots(wanted.plan)
     tables: dict[Key, list[Task]] = {}
     for task in tasks:
         tables.setdefault(roots[task.key].key if task.key in roots else b"", []).append(task)
     groups = list(tables.values())
-    each = -(-len(groups) // MOST_UNITS)
+    each = -(-len(groups) // wanted.most_units)
     units: list[Unit] = []
     for start in range(0, len(groups), each):
         some = [t for g in groups[start : start + each] for t in g]
@@ -377,7 +380,7 @@ class Carried:
     __slots__ = ()
 
     def run(self, after: Sequence[Told]) -> Reference:
-        """Run it, after those whose references are given; see `hep_flows.orchestrate.work.run_unit`."""
+        """Run it, after those whose references are given; see `run_unit`."""
         raise NotImplementedError
 
 

@@ -106,10 +106,10 @@ def _without_structure(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
 
 
 def _counted(new: Call, of: Expr) -> Expr:
-    if isinstance(of, Map) and len(of.body.type.axes) > 1:
+    if isinstance(of, Map) and len(of.body.type.axes) > 1 and not FUNCTIONS[str(new.function)].new_axis:
         return build.mapped(of.over, _counted(new, of.body), of.level, of.where)
     counted = _structure(of)
-    return new if counted is new.args[0] else build.call(new.function, (counted,), where=new.where)
+    return new if counted is new.args[0] else build.call(new.function, (counted,), new.options, new.where)
 
 
 def _structure(of: Expr) -> Expr:

@@ -20,6 +20,17 @@ from hep_flows.record import where
 from hep_flows.record.arguments import checked
 from hep_flows.record.callables import called, mapped, name_of
 from hep_flows.record.follow import swapped
+from hep_flows.record.groups import (
+    cartesian,
+    chosen_by,
+    combinations,
+    event_of,
+    index_of,
+    is_order_of,
+    nearest,
+    ordered_by,
+    padded,
+)
 from hep_flows.record.hooks import awkward_call, numpy_function, ufunc_call
 from hep_flows.record.members import (
     REQUIRED,
@@ -264,8 +275,148 @@ class Aggregates:
         return frame._like(boosted(one, two, where, back=back))  # type: ignore[no-any-return]  # noqa: SLF001
 
 
+class Groups:
+    """The methods of `DataFrame` that make other elements of the elements of one collection or of several."""
+
+    __slots__ = ()
+
+    @checked
+    def Combinations(self, n: int, fields: Any = None) -> DataFrame:  # noqa: N802
+        """Give every choice of ``n`` elements of each list: no element twice, in the collection's order (01, 02, 12).
+
+        Parameters
+        ----------
+        n : int
+            How many elements make one.
+        fields : tuple of str, optional
+            The names of the members: ``("a", "b")``; without, they are ``"0"``, ``"1"``, ...
+
+        Returns
+        -------
+        DataFrame
+            Axes: events, combinations; an empty list where there are too few elements.
+        """
+        frame: Any = self
+        return frame._made(combinations(frame._expr, n, fields, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @checked
+    def Cartesian(self, *others: Any, fields: Any = None, nested: bool = False) -> DataFrame:  # noqa: N802
+        """Give every group of one element of this collection and one of each other, this one outermost.
+
+        Parameters
+        ----------
+        others : DataFrame
+            Collections of the same events.
+        fields : tuple of str, optional
+            The names of the members: ``("j", "e")``; without, they are ``"0"``, ``"1"``, ...
+        nested : bool
+            Whether each collection keeps an axis of its own.
+
+        Returns
+        -------
+        DataFrame
+            Axes: events, groups; nested: events, then the collections in order.
+        """
+        where = user_site()
+        frame: Any = self
+        if not others or not isinstance(nested, bool):
+            what = "nested is True or False" if others else "Cartesian needs another collection"
+            raise LiteralError(what, where=where, do='df.Jet.Cartesian(df.Electron, fields=("j", "e"))')
+        parts = [frame._expr, *[expr_of(o, frame._table, where) for o in others]]  # noqa: SLF001
+        return frame._made(cartesian(parts, fields, where, nested=nested))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @checked
+    def MinBy(self, key: Any) -> DataFrame:  # noqa: N802
+        """Give the element of each list with the smallest key: the first of equals, missing where there is none.
+
+        Parameters
+        ----------
+        key : callable or DataFrame
+            A function of the whole collection, or a number for each element. Elements without a key, or with ``nan``, are skipped.
+        """
+        frame: Any = self
+        return frame._like(chosen_by(frame, key, user_site(), largest=False))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @checked
+    def MaxBy(self, key: Any) -> DataFrame:  # noqa: N802
+        """Give the element of each list with the largest key: the first of equals, missing where there is none.
+
+        Parameters
+        ----------
+        key : callable or DataFrame
+            A function of the whole collection, or a number for each element. Elements without a key, or with ``nan``, are skipped.
+        """
+        frame: Any = self
+        return frame._like(chosen_by(frame, key, user_site(), largest=True))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @checked
+    def OrderBy(self, key: Any, descending: bool = False) -> DataFrame:  # noqa: N802, FBT001, FBT002 - one plain switch
+        """Give the elements of each list in ascending order of a key: equal ones as they come; a view, with all columns.
+
+        Parameters
+        ----------
+        key : callable or DataFrame
+            A function of the whole collection, or a number for each element. Elements without a key, or with ``nan``, come last.
+        descending : bool
+            Whether the largest comes first.
+        """
+        where = user_site()
+        if not isinstance(descending, bool):
+            raise LiteralError("descending is True or False", where=where, do="X.OrderBy(lambda x: x.pt, descending=True)")
+        frame: Any = self
+        return frame._like(ordered_by(frame, key, where, descending=descending))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @checked
+    def Nearest(self, other: DataFrame, within: Any = None, key: Any = None) -> DataFrame:  # noqa: N802
+        """Give, for each element, the element of another collection with the smallest DeltaR: the first of equals.
+
+        Parameters
+        ----------
+        other : DataFrame
+            Where to look: a collection of the same events, with eta and phi.
+        within : float, optional
+            Only distances below it count; missing where there is none.
+        key : callable, optional
+            Another distance, of an element of each: ``lambda x, y: abs(x.pt - y.pt)``.
+
+        Returns
+        -------
+        DataFrame
+            Axes: those of this collection.
+        """
+        frame: Any = self
+        return frame._made(nearest(frame, other, within, key, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @checked
+    def Index(self, stored: bool = False) -> DataFrame:  # noqa: N802, FBT001, FBT002 - one plain switch
+        """Give the position of each entry in its list, from 0: a view counts anew.
+
+        Parameters
+        ----------
+        stored : bool
+            Whether to give the position in the stored collection that the elements are of.
+        """
+        where = user_site()
+        if not isinstance(stored, bool):
+            raise LiteralError("stored is True or False", where=where, do="X.Index(stored=True)")
+        frame: Any = self
+        return frame._made(index_of(frame._expr, where, stored=stored))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @checked
+    def Event(self) -> DataFrame:  # noqa: N802
+        """Give the event of each element, for functions of a collection: ``j.Event().MET.pt``."""
+        frame: Any = self
+        return frame._made(event_of(frame._expr, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+
+    @checked
+    def Pad(self, n: int) -> DataFrame:  # noqa: N802
+        """Give lists of ``n`` entries: the first ``n``, and missing ones where there are fewer."""
+        frame: Any = self
+        return frame._like(padded(frame._expr, n, user_site(), clip=True))  # type: ignore[no-any-return]  # noqa: SLF001
+
+
 for _row in FUNCTIONS.values():
-    if _row.method and not hasattr(Aggregates, _row.method):
+    if _row.method and not hasattr(Groups, _row.method) and not hasattr(Aggregates, _row.method):
         setattr(Aggregates, _row.method, method_of(_row))
 
 
@@ -361,7 +512,7 @@ def _by_expression(of: Expr, key: Expr, where: Site | None) -> Expr:
                 why="ATLAS stores flags as numbers; a number would be taken as the position of another element",
                 do="compare it: X[flag != 0]; where it is a position indeed, X[flag + np.int64(0)]",
             )
-        return build.gathered(of, key, at, where)
+        return build.gathered(of, key, at, where, inside=is_order_of(key, of, at))
     if isinstance(key.type.item, Bool):
         if not key.type.axes:
             raise AxisError(
@@ -652,7 +803,7 @@ class _Doc:
         return self.text if frame is None else frame._describe()  # noqa: SLF001
 
 
-class DataFrame(Operators, Aggregates, Recorded):
+class DataFrame(Operators, Aggregates, Groups, Recorded):
     """A recorded expression on the events of a table.
 
     Leaves and collections are attributes (``df.Jet.pt``) or string keys (``df["Jet"]["pt"]``); ``X[mask]``, ``X[function]``, ``X[0]``

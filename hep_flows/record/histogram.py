@@ -687,6 +687,26 @@ def _reasons(node: Expr, below: Sequence[frozenset[tuple[object, ...]]], *, at_m
             return frozenset({("unknown", node.key)})
 
 
+def check_weight(weight: Expr, values: Sequence[Expr], what: str, leave_out: str, where: Where) -> None:
+    """Refuse a weight that may be missing where none of the values of an entry is.
+
+    Raises
+    ------
+    LiteralError
+        With advice that ends with ``leave_out``.
+    """
+    surely: set[tuple[object, ...]] = set()
+    for value in values:
+        surely |= missing_where(value, at_most=False)
+    if weight.type.optional and not missing_where(weight, at_most=True) <= surely:
+        raise LiteralError(
+            f"{what} may be missing: it is {weight.type}",
+            where=where,
+            why="an entry without a weight would be left out, for example where there is no such object",
+            do=f"say what it is there: ak.fill_none(w, 1.0); or {leave_out}",
+        )
+
+
 class Fill:
     """The arguments of one fill, collected; ``masks`` choose the entries."""
 
@@ -768,17 +788,9 @@ class Fill:
     def _weight(self, value: Any, what: str) -> Expr:
         """Give a weight; one that may be missing where the values are not would lose entries without a word."""
         expr = self._number(value, what)
-        if expr.type.optional and not self._allow_missing:
-            surely: set[tuple[object, ...]] = set()
-            for filled in self._values:
-                surely |= missing_where(filled, at_most=False)
-            if not missing_where(expr, at_most=True) <= surely:
-                raise LiteralError(
-                    f"the {what} may be missing: it is {expr.type}",
-                    where=self._where,
-                    why="an entry without a weight would be left out, for example where there is no such object",
-                    do="say what it is there: ak.fill_none(w, 1.0); or fill(..., allow_missing_weight=True) leaves the entries out",
-                )
+        if not self._allow_missing:
+            leave_out = "fill(..., allow_missing_weight=True) leaves the entries out"
+            check_weight(expr, self._values, f"the {what}", leave_out, self._where)
         return expr
 
     def _number(self, value: Any, what: str) -> Expr:
@@ -934,7 +946,7 @@ def numpy_histogram(  # noqa: PLR0913
     Raises
     ------
     LiteralError
-        When an argument is of a kind that numpy or the language does not take.
+        When an argument is of a kind that numpy or the language does not take, or a weight may be missing where its value is not.
     AxisError
         When the weights do not align with the values.
     """
@@ -944,6 +956,7 @@ def numpy_histogram(  # noqa: PLR0913
         weight = _values(weights, "weights", table, where)
         if len(weight.type.axes) > len(x.type.axes):
             raise AxisError("there are more weights than values: the weights are deeper", where=where)
+        check_weight(weight, [x], "the weight", "ak.fill_none(w, 0.0) counts the entries as nothing", where)
         parts["weight"] = weight
     options = [*_bins(bins, range, where), ("density", bool(density)), ("weighted", weights is not None)]
     filled = build.record(list(parts), list(parts.values()), where)

@@ -10,6 +10,7 @@ from hep_flows.errors import LiteralError, RecordError, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, Function, row_called
 from hep_flows.expr.types import Record
+from hep_flows.record.groups import cartesian, combinations, joined, padded
 from hep_flows.record.instead import VALUES, instead_of
 from hep_flows.record.operands import aggregated, as_kind, constant_of, elementwise, expr_of
 from hep_flows.record.where import asking_library, no_value
@@ -414,7 +415,45 @@ def _argsort(on: Recorder, array: Any, axis: int = -1, ascending: bool = True, s
 
 def _sort(on: Recorder, array: Any, axis: int = -1, ascending: bool = True, stable: bool = True) -> Expr:  # noqa: FBT001, FBT002 - awkward's signature
     of = _at_innermost(on, array, axis, "sort")
-    return build.gathered(of, _argsort(on, array, axis, ascending, stable), len(of.type.axes) - 1, on.where)
+    return build.gathered(of, _argsort(on, array, axis, ascending, stable), len(of.type.axes) - 1, on.where, inside=True)
+
+
+def _combinations(
+    on: Recorder, array: Any, n: Any, replacement: Any = False, axis: int = 1, fields: Any = None, **more: Any  # noqa: FBT002 - awkward's signature
+) -> Expr:  # fmt: skip
+    if replacement or any([v is not None for v in more.values()]):
+        raise on.refuse(
+            "ak.combinations with repeated elements, parameters or a name cannot be recorded",
+            "X.Combinations(2) has each pair of two elements, X.Cartesian(X) all pairs in both orders",
+        )
+    return combinations(_at_innermost(on, array, axis, "combinations"), n, fields, on.where)
+
+
+def _cartesian(on: Recorder, arrays: Any, axis: int = 1, nested: Any = None, **more: Any) -> Expr:
+    if any([v is not None for v in more.values()]) or not (nested is None or isinstance(nested, bool)):
+        raise on.refuse(
+            "ak.cartesian with parameters, a name or some of its axes nested cannot be recorded", "nested=True keeps all axes"
+        )
+    parts = list(arrays.values()) if isinstance(arrays, dict) else list(arrays)
+    if len(parts) < 2:
+        raise on.refuse("ak.cartesian needs two collections or more")
+    exprs = [_at_innermost(on, a, axis, "cartesian") for a in parts]
+    return cartesian(exprs, tuple(arrays) if isinstance(arrays, dict) else None, on.where, nested=bool(nested))
+
+
+def _pad_none(on: Recorder, array: Any, target: Any, axis: int = 1, clip: bool = False) -> Expr:  # noqa: FBT001, FBT002 - awkward's signature
+    return padded(_at_innermost(on, array, axis, "pad_none"), target, on.where, clip=bool(clip))
+
+
+def _concatenate(on: Recorder, arrays: Any, axis: int = 0) -> Expr:
+    exprs = [on.expr(a) for a in arrays]
+    depth = len(exprs[0].type.axes)
+    if depth < 2 or axis not in (-1, depth - 1):
+        raise on.refuse(
+            f"ak.concatenate along axis {axis} would join events, or lists of other depths",
+            "axis=1 joins the lists of each event, as Concatenate does; files of one kind are one table: nanoaod_table([a, b])",
+        )
+    return joined(exprs, on.table, on.where)
 
 
 def _values_astype(on: Recorder, array: Any, to: Any, including_unknown: bool = False) -> Expr:  # noqa: ARG001, FBT001, FBT002 - awkward's signature
@@ -441,6 +480,10 @@ _AWKWARD: dict[str, Callable[..., Expr]] = {
     "local_index": _local_index,
     "argsort": _argsort,
     "sort": _sort,
+    "combinations": _combinations,
+    "cartesian": _cartesian,
+    "pad_none": _pad_none,
+    "concatenate": _concatenate,
     "values_astype": _values_astype,
     "firsts": _firsts,
     "is_none": _is_none,

@@ -20,10 +20,10 @@ _TEXTS: Mapping[str, str] = {
         "of each list: x.Median(), x.Quantile(0.9); of all values: np.median(ak.flatten(make_local(x), axis=None)), and so np.quantile; what has one value for each event needs no "
         "flatten: np.median(make_local(x))"
     ),
-    "idxmax nanargmax": "X[X.pt.ArgMax()] is the element with the largest pt",
-    "idxmin nanargmin": "X[X.pt.ArgMin()] is the element with the smallest pt",
-    "sort argsort sort_values order_by OrderBy nlargest nsmallest lexsort partition argpartition msort": (
-        "in order: X[ak.argsort(X.pt, ascending=False)]; numbers alone: ak.sort(x, ascending=False)"
+    "idxmax nanargmax": "X.MaxBy(lambda x: x.pt) is the element with the largest pt",
+    "idxmin nanargmin": "X.MinBy(lambda x: x.pt) is the element with the smallest pt",
+    "sort argsort sort_values order_by nlargest nsmallest lexsort partition argpartition msort": (
+        "in order: X.OrderBy(lambda x: x.pt, descending=True); numbers alone: ak.sort(x, ascending=False)"
     ),
     "cumprod nancumsum diff ediff1d gradient trapezoid convolve rolling shift pct_change ptp roll flip rot90": (
         "what has to do with the order of a list is computed of values: array = make_local(x), then array[:, 1:] - array[:, :-1] are "
@@ -72,7 +72,7 @@ _TEXTS: Mapping[str, str] = {
     "Select SelectMany foreach": "for each element: X.map(lambda j: j.pt * 2)",
     # lists and tables
     "concatenate stack hstack vstack dstack column_stack append concat block": (
-        "make them local and join the arrays: ak.concatenate(make_local([x, y]), axis=-1)"
+        "the lists of each event are joined by ak.concatenate([x, y], axis=1), collections by Concatenate(X, Y)"
     ),
     "merge join merge_asof merge_union_of_records": "columns of one table need no join: x + y; of two tables, make both local",
     "groupby pivot pivot_table crosstab resample": (
@@ -81,13 +81,11 @@ _TEXTS: Mapping[str, str] = {
     "flatten ravel unflatten explode melt": (
         "histograms take lists as they are; all values in one: ak.flatten(make_local(x), axis=None)"
     ),
-    "combinations argcombinations itertools_combinations Combinations": (
-        "pairs of two collections: X.map(lambda x: Y.map(lambda y: ...)); within one: ak.combinations(make_local(X[['pt', 'eta']]), 2)"
+    "argcombinations itertools_combinations combinations": "pairs within one collection: X.Combinations(2, fields=('a', 'b'))",
+    "argcartesian nested_cartesian cartesian outer meshgrid kron": (
+        "pairs of two collections: X.Cartesian(Y, fields=('x', 'y')); X.map(lambda x: Y) gives one list of Y for each X"
     ),
-    "cartesian argcartesian nested_cartesian Cartesian outer meshgrid kron": (
-        "pairs of two collections: X.map(lambda x: Y.map(lambda y: ...)) gives one list of Y for each X"
-    ),
-    "pad_none pad pad_zero rpad": "x.First(), x[1], x[2]: each is missing where the list is shorter",
+    "pad_zero rpad pad": "x.Pad(4) has four entries, missing ones where there are fewer",
     "arange": "X.Index() is the position of each element in its list",
     "to_regular broadcast_arrays broadcast_to reshape expand_dims squeeze transpose swapaxes T atleast_1d atleast_2d": (
         "operands of different depth need no help: X.pt / df.MET.pt; the shape of an array is changed when it is local"

@@ -159,6 +159,8 @@ def leaf_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
             return given
         if isinstance(node, Call) and node.function == "record":
             return _member_of_record(node, name, where)
+        if isinstance(node, Call) and node.function == "concatenate" and name == "part":
+            return build.part_numbers(node)
         if isinstance(node, Field | Dataset) and isinstance(node.type.item, Record) and name in node.type.item.members:
             return build.field(node, name, where)
         return None
@@ -174,7 +176,49 @@ def leaf_of(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
     return leaf
 
 
-def leaf_or_default(frame: Recorded, name: Any, default: Any, as_: str, where: Where) -> Expr:
+def joined_at(of: Expr) -> Call | None:
+    """Give the concatenation whose elements these are, if they are of one."""
+    found: list[Call] = []
+
+    def look(node: Expr) -> Expr | None:
+        if isinstance(node, Call) and node.function == "concatenate":
+            found.append(node)
+        return None
+
+    select(of, look)
+    return found[0] if found else None
+
+
+def _member_of_parts(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
+    """Give what a name means on a concatenation: what it means on its parts, where all of them have it."""
+
+    def found(node: Expr) -> Expr | None:
+        if not (isinstance(node, Call) and node.function == "concatenate"):
+            return None
+        parts = [member_of(table.frame(a), a, name, table, where) for a in node.args]
+        at: Any = node.option("at")
+        return None if None in parts else build.concatenated(parts, at, where)  # type: ignore[arg-type]
+
+    return select(of, found)
+
+
+def _lacking_part(of: Expr, name: str, table: Table, where: Where) -> FieldError | None:
+    """Say which part of a concatenation lacks a name that another one has."""
+    node = joined_at(of)
+    parts = node.args if node is not None else ()
+    lack = [a for a in parts if member_of(table.frame(a), a, name, table, where) is None]
+    if not lack or len(lack) == len(parts):
+        return None
+    title = _title(lack[0])
+    return FieldError(
+        f"{title} has no leaf {name!r}, and others that it is joined with have",
+        where=where,
+        why="a concatenation has the names that all of its parts have",
+        do=did_you_mean(name, known_names(of, table)) or f"define a column {name!r} on {title} before they are joined",
+    )
+
+
+def leaf_or_default(frame: Recorded, name: Any, default: Any, as_: str, where: Where) -> Expr:  # noqa: C901
     """Give what `DataFrame.get` gives: a column or an alias as it is, a stored leaf with a default for the files that lack it."""
     of, table = frame._expr, frame._table  # noqa: SLF001
     if not isinstance(name, str) or not name:
@@ -193,6 +237,9 @@ def leaf_or_default(frame: Recorded, name: Any, default: Any, as_: str, where: W
     def found_at(node: Expr) -> Expr | None:
         if isinstance(node, Call) and node.function == "record":
             return _member_of_record(node, name, where)
+        if isinstance(node, Call) and node.function == "concatenate":
+            at: Any = node.option("at")
+            return build.concatenated([leaf_or_default(table.frame(a), name, default, as_, where) for a in node.args], at, where)
         if isinstance(node, Field | Dataset) and isinstance(node.type.item, Record) and node.type.item.model != "tuple":
             return build.field(node, name, where, _default(node, name, default, as_, where))
         return None
@@ -301,7 +348,7 @@ def _look_up(frame: Recorded, of: Expr, table: Table, where: Where) -> LookUp:
 
 def _stored(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
     """Give a stored leaf, or what a stored index or link refers to."""
-    leaf = leaf_of(of, name, table, where)
+    leaf = leaf_of(of, name, table, where) or _member_of_parts(of, name, table, where)
     if leaf is not None:
         return leaf
     found = reference(of, name, table.whole, lambda of_it, n: plain_member(of_it, n, table, where), where)
@@ -324,6 +371,9 @@ def known_names(of: Expr, table: Table, *, derived: bool = True) -> tuple[str, .
     names: dict[str, None] = {}
     select(of, lambda node: names.update(dict.fromkeys((*table.columns(node), *table.columns(table.before.get(node.key, node))))))
     names.update(dict.fromkeys(aliases.alias_names(path_of(of))))
+    if (joined := joined_at(of)) is not None:
+        every = [known_names(a, table, derived=derived) for a in joined.args]
+        names.update(dict.fromkeys([n for n in every[0] if all([n in others for others in every[1:]])]))
     if isinstance(of.type.item, Record):
         names.update(dict.fromkeys(of.type.item.members))
         if derived:
@@ -353,6 +403,9 @@ def no_member(of: Expr, name: str, table: Table, where: Where) -> RecordError:
             why="a text in brackets is the name of a leaf, and conditions are no texts here",
             do="write the condition as Python: X[X.pt > 30]",
         )
+    lacking = _lacking_part(of, name, table, where)
+    if lacking is not None:
+        return lacking
     if is_made_vector(item):
         return FieldError(
             f"a four-vector that was computed has no {name!r}",

@@ -186,10 +186,8 @@ class Table:
     was looked at.
     """
 
-    def __init__(
-        self, dataset: Dataset, metadata: Mapping[str, object] | None = None, frame: Callable[[Expr, Table], Any] | None = None
-    ) -> None:
-        """Start without columns."""
+    def __init__(self, dataset: Dataset, metadata: Mapping[str, object] | None, frame: Callable[[Expr, Table], Any]) -> None:
+        """Start without columns; ``frame`` makes the `DataFrame` of an expression on the table."""
         self.dataset = dataset
         self._frame = frame
         self.whole: Expr = dataset
@@ -225,7 +223,6 @@ class Table:
 
     def frame(self, expr: Expr) -> Any:
         """Give a plain `DataFrame` of an expression."""
-        assert self._frame is not None
         return self._frame(expr, self)
 
     def has_column(self, name: str) -> bool:

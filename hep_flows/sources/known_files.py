@@ -67,7 +67,7 @@ class KnownFiles:
         self._schemas: dict[bytes, Record] = {}
 
     def describe(self, kind: str, files: Sequence[str], tree: str = "", asked: Asked | None = None) -> Description:
-        """Give the schema that the files share, and the identity of each; as `hep_flows.plugins.awkward.describe.describe`.
+        """Give the schema that the files share, and the identity of each; as `hep_flows.sources.describe.describe`.
 
         Raises
         ------

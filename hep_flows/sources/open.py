@@ -14,7 +14,7 @@ from hep_flows.sources.root import open_root, told_as_source_error, tree_named
 from hep_flows.sources.stored import is_settled, offered, stamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hep_flows.sources.stored import StoredTable
 
@@ -82,9 +82,10 @@ _Key = tuple[str, str, str, tuple[int, ...]]
 class OpenTables:
     """A few open tables. A table is lent to one thread at a time; when this object is closed, or let go, it closes them all."""
 
-    def __init__(self, limit: int = 8) -> None:
-        """Start with none; at most ``limit`` unused ones are kept."""
+    def __init__(self, limit: int = 8, opening: Callable[[str, str, Sequence[str]], StoredTable] = open_table) -> None:
+        """Start with none; at most ``limit`` unused ones are kept, and ``opening`` opens one."""
         self._limit = limit
+        self._opening = opening
         self._unused: list[tuple[_Key, StoredTable]] = []
         self._lock = threading.Lock()
         weakref.finalize(self, _close_all, self._unused)
@@ -100,7 +101,7 @@ class OpenTables:
         """
         # A file that was written again since it was opened is another file.
         key = (kind, file, tree, stamp_of(file))
-        table = self._taken(key) or open_table(kind, file, (tree,) if tree else ())
+        table = self._taken(key) or self._opening(kind, file, (tree,) if tree else ())
         try:
             _check_content(file, table.content, content)
             yield table

@@ -200,6 +200,7 @@ def every_node() -> dict[str, Expr]:
         "replace": build.replaced(jets, ("x",), (values,)),
         "referring": build.referring(_leaf("Jet", "n")),
         "flatten": build.flattened(nested),
+        "concatenate": build.concatenated((values, _leaf("Jet", "n")), 1),
         "histogram": empty,
         "fill": build.histogram("fill", (empty, build.record(("x",), (values,)), build.literal(2.0)), weights, _SPEC),
         "np_histogram": build.histogram("np_histogram", (values,), (("bins", 5), ("range", (0, 1))), "numpy"),
@@ -421,7 +422,7 @@ class PluginSuite:
         if not isinstance(given, type) and not hasattr(given, "can_run"):
             given = request.getfixturevalue("plugin")
         made = given() if isinstance(given, type) else given
-        assert isinstance(made, Plugin), f"{made!r} is no plug-in: it lacks a part of hep_flows.plugin.Plugin"
+        assert isinstance(made, Plugin), f"{made!r} is no plug-in: it lacks a part of hep_flows.contract.Plugin"
         return made
 
     @pytest.fixture

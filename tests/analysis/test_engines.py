@@ -15,10 +15,10 @@ def analysis(events):
     return {"pt": pt.fill(pt=good.pt, weight=events.metadata.get("xsec", 1.0)), "jets": good.pt, "n": events.Count()}
 
 
-def test_prefect_gives_the_same_results(fileset, tmp_path, monkeypatch):
+def test_prefect_gives_the_same_results(fileset, tmp_path, environment):
     found = {}
     for engine in ("inline", "embedded"):
-        monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / f"cache-{engine}"))
+        environment(HEP_FLOWS_CACHE=tmp_path / f"cache-{engine}")
         out = tmp_path / engine
         done = run_analysis(analysis, fileset | {"gone": ["/gone.root"]}, out=out, engine=engine)
         assert done.report.engine == engine

@@ -153,8 +153,8 @@ def test_arrays_are_not_put_together_on_the_way(paths, out, monkeypatch):
     assert True in merged
 
 
-def test_what_cannot_be_stored_is_written_all_the_same(fileset, out, monkeypatch, jets):
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+def test_what_cannot_be_stored_is_written_all_the_same(fileset, out, environment, jets):
+    environment(HEP_FLOWS_CACHE="off")
     done = run_analysis(analysis, fileset, out=out)
     assert done.values["tt"]["jets"].array().tolist() == jets("tt").tolist()
 

@@ -129,8 +129,8 @@ def test_a_key_that_is_not_there_is_an_error(done):
         call("rm", "")
 
 
-def test_without_a_cache_the_commands_say_so(monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+def test_without_a_cache_the_commands_say_so(environment):
+    environment(HEP_FLOWS_CACHE="off")
     with pytest.raises(StoreError, match="there is no cache"):
         call("info")
 
@@ -143,10 +143,10 @@ def test_config_lists_every_setting(cache_folder):
 
 
 @pytest.mark.parametrize("words", [("ls",), ("info",), ("path",), ("gc",), ("verify",), ("rebuild",), ("why", "00"), ("rm", "00")])
-def test_a_file_in_the_place_of_the_folder_is_no_cache(tmp_path, monkeypatch, words):
+def test_a_file_in_the_place_of_the_folder_is_no_cache(tmp_path, environment, words):
     file = tmp_path / "file"
     file.write_text("mine")
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(file))
+    environment(HEP_FLOWS_CACHE=file)
     with pytest.raises(StoreError, match="it is no folder"):
         call(*words)
     assert file.read_text() == "mine"

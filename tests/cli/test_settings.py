@@ -10,9 +10,8 @@ from hep_flows.settings import explained_settings, read_settings
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch):
-    for name in ("CACHE", "WORKERS", "CHUNK_EVENTS", "PLUGINS"):
-        monkeypatch.delenv(f"HEP_FLOWS_{name}", raising=False)
+def _clean_environment(environment):
+    environment(**{f"HEP_FLOWS_{name}": None for name in ("CACHE", "WORKERS", "CHUNK_EVENTS", "PLUGINS")})
 
 
 def test_defaults_are_usable():
@@ -23,29 +22,27 @@ def test_defaults_are_usable():
     assert settings.cache.name == "hep_flows"
 
 
-def test_the_environment_is_read(monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_PLUGINS", "awkward, hist")
-    monkeypatch.setenv("HEP_FLOWS_WORKERS", "3")
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "~/results")
+def test_the_environment_is_read(environment):
+    environment(HEP_FLOWS_PLUGINS="awkward, hist", HEP_FLOWS_WORKERS="3", HEP_FLOWS_CACHE="~/results")
     settings = read_settings()
     assert settings.plugins == ("awkward", "hist")
     assert settings.workers == 3
     assert settings.cache == Path.home() / "results"
 
 
-def test_what_is_given_wins(monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_WORKERS", "3")
+def test_what_is_given_wins(environment):
+    environment(HEP_FLOWS_WORKERS="3")
     assert read_settings(workers=2).workers == 2
 
 
-def test_the_cache_follows_the_convention_of_the_system(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_the_cache_follows_the_convention_of_the_system(environment, tmp_path):
+    environment(XDG_CACHE_HOME=tmp_path)
     assert read_settings().cache == tmp_path / "hep_flows"
 
 
 @pytest.mark.parametrize(("name", "value"), [("WORKERS", "0"), ("WORKERS", "many"), ("CHUNK_EVENTS", "-1")])
-def test_a_wrong_value_is_an_error_that_names_the_setting(monkeypatch, name, value):
-    monkeypatch.setenv(f"HEP_FLOWS_{name}", value)
+def test_a_wrong_value_is_an_error_that_names_the_setting(environment, name, value):
+    environment(**{f"HEP_FLOWS_{name}": value})
     with pytest.raises(HepFlowsError, match=name.lower()) as error:
         read_settings()
     assert f"HEP_FLOWS_{name}" in str(error.value)
@@ -57,15 +54,15 @@ def test_settings_do_not_change():
         settings.workers = 5
 
 
-def test_each_setting_says_where_it_comes_from(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+def test_each_setting_says_where_it_comes_from(environment, work_in, tmp_path):
+    environment(XDG_CONFIG_HOME=tmp_path / "config")
     (tmp_path / "config" / "hep_flows").mkdir(parents=True)
     (tmp_path / "config" / "hep_flows" / "config.toml").write_text('workers = 2\ncache_limit = "20GB"\nchunk_events = 7\n')
     project = tmp_path / "project" / "deep"
     project.mkdir(parents=True)
     (tmp_path / "project" / "pyproject.toml").write_text('[tool.hep_flows]\nworkers = 3\ncache = "results"\nchunk_events = 8\n')
-    monkeypatch.chdir(project)
-    monkeypatch.setenv("HEP_FLOWS_CHUNK_EVENTS", "9")
+    work_in(project)
+    environment(HEP_FLOWS_CHUNK_EVENTS="9")
     found = {s.name: (s.value, s.source) for s in explained_settings(plugins=("hist",))}
     pyproject = f"{tmp_path / 'project' / 'pyproject.toml'}, [tool.hep_flows]"
     assert found["workers"] == (3, pyproject)
@@ -76,14 +73,14 @@ def test_each_setting_says_where_it_comes_from(monkeypatch, tmp_path):
     assert found["cache_layers"] == ((), "default")
 
 
-def test_the_cache_can_be_turned_off(monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+def test_the_cache_can_be_turned_off(environment):
+    environment(HEP_FLOWS_CACHE="off")
     assert read_settings().cache is None
 
 
-def test_a_setting_that_does_not_exist_is_an_error(monkeypatch, tmp_path):
+def test_a_setting_that_does_not_exist_is_an_error(work_in, tmp_path):
     (tmp_path / "pyproject.toml").write_text("[tool.hep_flows]\nworker = 3\n")
-    monkeypatch.chdir(tmp_path)
+    work_in(tmp_path)
     with pytest.raises(HepFlowsError, match="there is no setting 'worker'") as error:
         read_settings()
     assert "workers" in str(error.value)
@@ -96,7 +93,7 @@ def test_sizes_have_units(text, value):
 
 @pytest.mark.parametrize("value", ["-5GB", "-1", "1e400", "12XB", "GB", "."])
 @pytest.mark.parametrize("name", ["cache_limit", "direct_below"])
-def test_a_size_that_is_no_number_of_bytes_is_refused(monkeypatch, name, value):
-    monkeypatch.setenv(f"HEP_FLOWS_{name.upper()}", value)
+def test_a_size_that_is_no_number_of_bytes_is_refused(environment, name, value):
+    environment(**{f"HEP_FLOWS_{name.upper()}": value})
     with pytest.raises(HepFlowsError, match=f"the setting '{name}' has no usable value"):
         read_settings()

@@ -23,12 +23,13 @@ def sample(tmp_path_factory):
 
 
 @pytest.fixture
-def reader(tmp_path, sample, monkeypatch):
+def reader(tmp_path, sample, environment, work_in):
     """Give a session in a folder of its own that has the sample where the demo puts it."""
     from run_blocks import Session
 
     shutil.copytree(sample, tmp_path / "demo-data", copy_function=os.link)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    return Session(tmp_path)
+    work_in(tmp_path)
+    environment(MPLBACKEND="agg")
+    before = [*sys.path]
+    yield Session(tmp_path)
+    sys.path[:] = before

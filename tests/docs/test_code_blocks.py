@@ -43,8 +43,8 @@ def _without_keys(text):
     return re.sub(r"\bkey [0-9a-f]{8}\b", "key ........", text)
 
 
-def test_a_wrong_output_is_found(reader, tmp_path, monkeypatch):
-    monkeypatch.delenv("HEP_FLOWS_GOLDEN", raising=False)
+def test_a_wrong_output_is_found(reader, tmp_path, environment):
+    environment(HEP_FLOWS_GOLDEN=None)
     page = tmp_path / "page.md"
     page.write_text("```python\nprint(1)\n```\n\n```text\n2\n```\n")
     with pytest.raises(AssertionError, match=r"page\.md:2"):

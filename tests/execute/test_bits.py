@@ -16,6 +16,7 @@ import uproot
 
 from hep_flows import Histogram, make_local, tree_table
 from hep_flows.execute.machine import Room
+from hep_flows.settings import environment_with
 
 N, RANGE = 600_000, 200_000
 MACHINES = [
@@ -75,16 +76,15 @@ def bits(values):
     return found
 
 
-def on(monkeypatch, machine, path):
-    for name, value in {"CACHE": "off", "ENGINE": "inline", **machine}.items():
-        monkeypatch.setenv(f"HEP_FLOWS_{name}", value)
-    return bits(make_local(asked(path)))
+def on(machine, path):
+    settings = {"CACHE": "off", "ENGINE": "inline", **machine}
+    with environment_with({f"HEP_FLOWS_{name}": value for name, value in settings.items()}):
+        return bits(make_local(asked(path)))
 
 
 @pytest.fixture(scope="module")
 def wanted(written):
-    with pytest.MonkeyPatch.context() as patch:
-        return on(patch, MACHINES[0], written[0])
+    return on(MACHINES[0], written[0])
 
 
 def in_ranges(values):
@@ -116,29 +116,29 @@ def test_bins_are_loops_over_ranges(wanted):
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda m: " ".join(m.values()))
-def test_bits_do_not_depend_on_the_machine(machine, written, wanted, monkeypatch):
-    assert on(monkeypatch, machine, written[0]) == wanted
+def test_bits_do_not_depend_on_the_machine(machine, written, wanted):
+    assert on(machine, written[0]) == wanted
 
 
-def test_bits_do_not_depend_on_how_ranges_are_divided_among_files(written, wanted, monkeypatch):
-    assert on(monkeypatch, {"WORKERS": "2"}, written[1]) == wanted
+def test_bits_do_not_depend_on_how_ranges_are_divided_among_files(written, wanted):
+    assert on({"WORKERS": "2"}, written[1]) == wanted
 
 
-def test_what_is_made_of_stored_columns_has_the_same_bits(written, tmp_path, monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_ENGINE", "inline")
+def test_what_is_made_of_stored_columns_has_the_same_bits(written, tmp_path, environment):
+    environment(HEP_FLOWS_ENGINE="inline")
     df = tree_table(written[0], tree="t")
     few = df[(df.k > 1) & (df.x > 10)]
 
     def filled(bins):
         return Histogram.new.Reg(bins, 0, 200, name="x").Weight().fill(x=few.x * 2, weight=few.w)
 
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+    environment(HEP_FLOWS_CACHE="off")
     cold = make_local(filled(7))
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / "one"))
+    environment(HEP_FLOWS_CACHE=tmp_path / "one")
     make_local(filled(50))
     shutil.copytree(tmp_path / "one", tmp_path / "two")  # of which nothing is in memory
     for folder in ("one", "two"):
-        monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / folder))
+        environment(HEP_FLOWS_CACHE=tmp_path / folder)
         assert make_local(filled(7)).view(flow=True).tobytes() == cold.view(flow=True).tobytes()
 
 

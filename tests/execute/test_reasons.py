@@ -11,11 +11,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from event_files import fill, new_process, write
 
-from hep_flows import nanoaod_table, plan, run
-from hep_flows.execute.history import computed_because, replaced_by
+from hep_flows import nanoaod_table, plan, render, run
+from hep_flows.execute.history import computed_because, plan_status, replaced_by
 from hep_flows.execute.results import Results
+from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
+from hep_flows.show.plan import PlanView
 from hep_flows.store.store import Store
 
 
@@ -26,7 +28,10 @@ def files(tmp_path):
 
 def why(asked):
     """Give, by plug-in, why a plan would compute it."""
-    seen = plan(asked)
+    return misses(plan(asked))
+
+
+def misses(seen):
     return {t.plugin: s.why for t in seen.tasks if (s := seen.status[t.key]).state == "miss"}
 
 
@@ -49,11 +54,14 @@ def test_what_was_collected_is_told_from_what_was_never_computed(files, cache_fo
 
 
 @pytest.mark.parametrize(("plugin", "name"), [(AwkwardPlugin, "awkward"), (HistPlugin, "hist")])
-def test_a_raised_result_version_is_named(files, monkeypatch, plugin, name):
+def test_a_raised_result_version_is_named(files, cache_folder, plugin, name):
     run(fill(nanoaod_table(files)))
     before = plugin.result_version
-    monkeypatch.setattr(plugin, "result_version", f"{before}.1")
-    assert why(fill(nanoaod_table(files)))[name] == f"the result version of {name} was raised from {before} to {before}.1"
+    raised = type("Raised", (plugin,), {"result_version": f"{before}.1"})
+    plugins = [(raised if plugin is p else p)() for p in (AwkwardPlugin, HistPlugin)]
+    made = make_plan(render([fill(nanoaod_table(files))]), plugins)
+    seen = PlanView(made, plan_status(made, plugins, Store(cache_folder)), {})
+    assert misses(seen)[name] == f"the result version of {name} was raised from {before} to {before}.1"
 
 
 def test_what_failed_does_not_count_as_computed(files):

@@ -7,7 +7,6 @@ import pytest
 from hep_flows import Histogram, nanoaod_table, render
 from hep_flows.contract import RunContext
 from hep_flows.errors import SourceError
-from hep_flows.execute import work as retry
 from hep_flows.execute.run import run_and_report
 from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
@@ -49,11 +48,6 @@ def files(data, tmp_path):
     return [str(tmp_path / f"{i}.root") for i in range(3)]
 
 
-@pytest.fixture
-def fast(monkeypatch):
-    monkeypatch.setattr(retry, "DELAYS_S", (0.01, 0.01, 0.01))
-
-
 def _expressions(files):
     events = nanoaod_table(files)
     jets = events.Jet[events.Jet.pt > 30]
@@ -63,7 +57,7 @@ def _expressions(files):
 def _run(files, streamer, store, **options):
     plugins = [streamer, HistPlugin()]
     plan = make_plan(render(list(_expressions(files))), plugins)
-    found, report = run_and_report(plan, plugins, store=store, **options)
+    found, report = run_and_report(plan, plugins, store=store, delays_s=(0.01, 0.01, 0.01), **options)
     return [found.get(t) for t in plan.targets], report
 
 
@@ -103,7 +97,6 @@ def test_a_stream_that_breaks_has_stored_what_came_before(files, tmp_path):
     assert _same(values, _run(files, AwkwardPlugin(), None)[0])
 
 
-@pytest.mark.usefixtures("fast")
 def test_files_that_failed_for_the_moment_are_asked_for_again_and_no_others(files, tmp_path):
     streamer = Streamer(fails=(1,), transient=2)
     values, report = _run(files, streamer, Store(tmp_path / "cache"))

@@ -73,11 +73,11 @@ def told(report):
 
 
 @pytest.fixture
-def with_workers(tmp_path, monkeypatch):
+def with_workers(tmp_path, environment):
     """Give a run with an empty cache and that many threads."""
 
     def ran(exprs, workers, **options):
-        monkeypatch.setenv("HEP_FLOWS_CACHE", tempfile.mkdtemp(prefix="cache", dir=tmp_path))
+        environment(HEP_FLOWS_CACHE=tempfile.mkdtemp(prefix="cache", dir=tmp_path))
         new_process()
         return run(exprs, engine="inline", workers=workers, **options)
 

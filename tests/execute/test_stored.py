@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from pathlib import Path
 
@@ -12,12 +11,16 @@ import numpy as np
 import pytest
 import uproot
 
-from hep_flows import Histogram, make_local, nanoaod_table, plan, run, user_func
+from hep_flows import Histogram, make_local, nanoaod_table, plan, render, run, user_func
 from hep_flows.errors import SourceError, TaskError
-from hep_flows.execute import batches
 from hep_flows.execute import results as open_store
+from hep_flows.execute.batches import BATCH_EVENTS
 from hep_flows.execute.report import Missing
 from hep_flows.execute.results import ResultNotStored
+from hep_flows.execute.run import run_and_report
+from hep_flows.planning.plan import make_plan
+from hep_flows.plugins.awkward.plugin import AwkwardPlugin
+from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import DamagedResultWarning, Store
 
@@ -81,15 +84,15 @@ def test_other_bins_are_filled_from_stored_columns(files):
 
 
 @pytest.mark.parametrize("how", ["off", "cold", "refill", "grown", "merged again"])
-def test_the_bits_do_not_depend_on_how_a_result_came_about(files, how, monkeypatch, cache_folder):
+def test_the_bits_do_not_depend_on_how_a_result_came_about(files, how, environment, cache_folder):
     def asked(some, bins=20):
         events = nanoaod_table(some)
         return [fill(events, bins), events.MET.pt.Sum(), (events.Jet.pt / 3).Sum().Sum(), events.Jet.pt * 0.1]
 
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+    environment(HEP_FLOWS_CACHE="off")
     want = make_local(asked(files), workers=1)
     if how != "off":
-        monkeypatch.setenv("HEP_FLOWS_CACHE", str(cache_folder))
+        environment(HEP_FLOWS_CACHE=cache_folder)
     if how == "refill":
         run(asked(files, bins=3))
     if how == "grown":
@@ -159,18 +162,18 @@ def test_refresh_computes_again_and_replaces(files, cache_folder):
     assert bits(again.values) == bits(first.values)
 
 
-def test_without_a_cache_nothing_is_written(files, monkeypatch, cache_folder):
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+def test_without_a_cache_nothing_is_written(files, environment, cache_folder):
+    environment(HEP_FLOWS_CACHE="off")
     assert run(nanoaod_table(files).Count()).values == 120
     assert not cache_folder.exists()
     assert "miss" not in str(plan(nanoaod_table(files).Count()))
 
 
-def test_a_read_only_cache_is_read_and_not_written(files, monkeypatch, cache_folder):
+def test_a_read_only_cache_is_read_and_not_written(files, of_somebody_else):
     events = nanoaod_table(files)
     run(events.Count())
     new_process()
-    monkeypatch.setattr(os, "geteuid", lambda: cache_folder.stat().st_uid + 1)
+    of_somebody_else()
     for _ in range(2):
         with pytest.warns(ResultNotStored, match="cannot be written: it belongs to another user"):
             done = run([events.Count(), events.MET.pt.Sum()], on_error="raise")
@@ -178,18 +181,17 @@ def test_a_read_only_cache_is_read_and_not_written(files, monkeypatch, cache_fol
         assert "cannot be written: it belongs to another user" in done.report.tasks[1].reason
 
 
-def test_a_cache_that_is_a_file_is_told_of_and_nothing_is_lost(files, monkeypatch, tmp_path):
+def test_a_cache_that_is_a_file_is_told_of_and_nothing_is_lost(files, environment, tmp_path):
     (tmp_path / "file").write_text("mine")
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / "file"))
+    environment(HEP_FLOWS_CACHE=tmp_path / "file")
     with pytest.warns(ResultNotStored, match="cannot be written: it is no folder"):
         assert run(nanoaod_table(files).Count()).values > 0
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_what_a_team_has_is_not_computed_again(files, monkeypatch, tmp_path, cache_folder):
+def test_what_a_team_has_is_not_computed_again(files, environment, tmp_path, cache_folder):
     run(fill(nanoaod_table(files)))
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / "own"))
-    monkeypatch.setenv("HEP_FLOWS_CACHE_LAYERS", str(cache_folder))
+    environment(HEP_FLOWS_CACHE=tmp_path / "own", HEP_FLOWS_CACHE_LAYERS=cache_folder)
     done = run(fill(nanoaod_table(files), bins=5), on_error="raise")
     assert states(done) == [("awkward", "cached", 0, 3), ("hist", "computed", 3, 0)]
 
@@ -314,9 +316,9 @@ def test_plans_say_what_changed(files, tmp_path):
     assert "file 4 (more.root) was added" in text(fill(nanoaod_table(files)))
 
 
-def test_a_cache_that_cannot_be_written_costs_time_only(files, monkeypatch, tmp_path):
+def test_a_cache_that_cannot_be_written_costs_time_only(files, environment, tmp_path):
     (tmp_path / "a file").write_text("")
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path / "a file" / "cache"))
+    environment(HEP_FLOWS_CACHE=tmp_path / "a file" / "cache")
     with pytest.warns(ResultNotStored, match="cannot be written"):
         done = run(nanoaod_table(files).MET.pt.Sum(), on_error="raise")
     assert done.report.tasks[0].state == "computed"
@@ -346,18 +348,25 @@ def test_a_file_that_is_listed_twice_counts_twice(files):
     assert (done.report.tasks[0].batches_computed, done.report.tasks[0].batches_cached) == (1, 1)
 
 
-def test_big_files_are_stored_in_ranges(tmp_path, monkeypatch):
-    monkeypatch.setattr(batches, "BATCH_EVENTS", 50)
+class NeverDivides(AwkwardPlugin):
+    def partitions(self, dataset, chunk_events):
+        raise AssertionError("the file is looked into, to divide it")
+
+
+def test_big_files_are_stored_in_ranges(tmp_path, cache_folder):
     path = tmp_path / "big.root"
+    half = BATCH_EVENTS // 2
     with uproot.recreate(path) as file:
-        file.mktree("Events", {"MET_pt": "float32"})
-        for i in range(20):
-            file["Events"].extend({"MET_pt": np.arange(10, dtype=np.float32) + 10 * i})
+        file.mktree("Events", {"MET_pt": "uint8"})
+        for i in range(7):
+            file["Events"].extend({"MET_pt": np.full(half, i, np.uint8)})
     events = nanoaod_table(str(path))
-    first = run([events.MET.pt, events.MET.pt.Sum()], chunk_events=20, on_error="raise")
-    assert first.values[0].to_list() == list(range(200))
+    first = run([events.MET.pt, events.MET.pt.Sum()], chunk_events=half // 2, on_error="raise")
+    assert np.array_equal(ak.to_numpy(first.values[0]), np.repeat(np.arange(7), half))
     assert [r.batches_computed for r in first.report.tasks] == [4, 4]
-    monkeypatch.setattr("hep_flows.sources.read.partitions", None)
     new_process()
-    done = run([events.MET.pt, events.MET.pt.Sum(), events.MET.pt.Max()], chunk_events=20, on_error="raise")
-    assert [r.state for r in done.report.tasks] == ["cached", "cached", "computed"]
+    asked = [events.MET.pt, events.MET.pt.Sum(), events.MET.pt.Max()]
+    plugins = [NeverDivides(), HistPlugin()]
+    made = make_plan(render(asked), plugins)
+    _, report = run_and_report(made, plugins, store=Store(cache_folder), chunk_events=half // 2)
+    assert [r.state for r in report.tasks] == ["cached", "cached", "computed"]

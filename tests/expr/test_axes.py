@@ -141,7 +141,7 @@ def test_a_step_of_zero_is_an_error():
 
 
 def test_flattening_needs_two_collection_axes():
-    assert str(build.flattened(leaf("Jet.tracks")).type) == "float32, events x tracks"
+    assert str(build.flattened(leaf("Jet.tracks")).type) == "float32, events x (Jet, tracks)"
     with pytest.raises(AxisError, match="no two collection axes"):
         build.flattened(leaf("Jet.pt"))
 

@@ -122,8 +122,8 @@ def axes(node):
             return call_axes(node)
 
 
-def viewed(before, at, kind, what):
-    return [*before[:at], chosen(before[at], kind, what), *before[at + 1 :]]
+def viewed(before, at, kind, *what):
+    return [*before[:at], chosen(before[at], kind, *what), *before[at + 1 :]]
 
 
 def chosen(axis, kind, *what):
@@ -139,7 +139,7 @@ def outside(axis, loop, level):
     return whole if whole is not None and element(whole, loop, level)[0] == axis[0] else axis
 
 
-def call_axes(node):  # noqa: PLR0911
+def call_axes(node):  # noqa: C901, PLR0911, PLR0912 - one for each function
     of = [axes(a) for a in node.args]
     options = dict(node.options)
     match node.function:
@@ -154,6 +154,17 @@ def call_axes(node):  # noqa: PLR0911
             at = options["at"]
             first = of[1] if len(of[1]) >= at else of[0][:at]
             return [*first, *[chosen(a, "gather", of[0][at][0], key(node.args[1])) for a in of[0][at + 1 :]]]
+        case "argsort":
+            return viewed(of[0], len(of[0]) - 1, "argsort", key(node.args[0]), options["descending"])
+        case "argpad":
+            return viewed(of[0], len(of[0]) - 1, "argpad", options["clip"], options["n"])
+        case "argcombinations":
+            groups = digest("argcombinations", of[0][-1][0], options["n"])
+            return [*of[0][:-1], (groups, groups, None)]
+        case "concatenate":
+            at = options["at"]
+            joined = [digest("concatenate", *[a[i][0] for a in of]) for i in range(at, len(of[0]))]
+            return [*of[0][:at], *[(j, j, None) for j in joined]]
         case "replace":
             return of[0]
         case "referring":

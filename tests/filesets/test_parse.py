@@ -109,21 +109,21 @@ YAML = "tt:\n  files: {a.root: Events, 'root://x//b.root': Events}\n  metadata: 
 
 
 @pytest.mark.parametrize("ending", [".json", ".yaml", ".yml", ".json.gz", ".yaml.gz"])
-def test_files_are_read_and_paths_start_from_them(tmp_path, ending, monkeypatch):
+def test_files_are_read_and_paths_start_from_them(tmp_path, ending, work_in):
     folder = tmp_path / "some" / "where"
     folder.mkdir(parents=True)
     text = json.dumps(FILESET) if "json" in ending else YAML
     path = folder / f"fileset{ending}"
     path.write_bytes(gzip.compress(text.encode()) if ending.endswith("gz") else text.encode())
-    monkeypatch.chdir(tmp_path)
+    work_in(tmp_path)
     entry = one(path)
     assert entry.files == (str(folder / "a.root"), "root://x//b.root")
     assert (entry.tree, entry.metadata["xsec"]) == ("Events", 1)
     assert one(str(path.relative_to(tmp_path))) == entry
 
 
-def test_paths_of_a_mapping_start_from_the_current_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_paths_of_a_mapping_start_from_the_current_folder(tmp_path, work_in):
+    work_in(tmp_path)
     assert one(FILESET).files[0] == str(tmp_path / "a.root")
 
 

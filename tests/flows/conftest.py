@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prefect_servers import end_prefect
+from prefect_servers import end_prefect, token_for
 
 HERE = Path(__file__).parent
 FLOWS = HERE.parents[1] / "flows"
@@ -45,17 +45,17 @@ def server(tmp_path_factory, prefect_database):
 
 
 @pytest.fixture
-def prefect(server, monkeypatch, tmp_path):
+def prefect(server, environment, tmp_path):
     """Let flows of this process use the server."""
     from hep_flows.orchestrate.settings import shared_settings
 
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect-home"))
-    with shared_settings(server.url):
+    environment(PREFECT_HOME=tmp_path / "prefect-home")
+    with shared_settings(server.url, token_for(server.url)):
         yield server
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path, work_in):
     """Give a folder with an analysis, and two datasets of small files."""
     from files import write
 
@@ -63,7 +63,7 @@ def project(tmp_path, monkeypatch):
     for number, dataset in enumerate(["ttbar", "dy"]):
         (tmp_path / "data" / dataset).mkdir(parents=True)
         write(tmp_path / "data" / dataset / "a.root", number)
-    monkeypatch.chdir(tmp_path)
+    work_in(tmp_path)
     return tmp_path
 
 

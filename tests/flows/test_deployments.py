@@ -14,6 +14,7 @@ import yaml
 from files import filled, histogram
 
 from hep_flows.errors import OrchestrationError
+from prefect_servers import note, token_for
 
 ROOT = Path(__file__).parents[2]
 HEP_FLOWS = [sys.executable, "-c", "from hep_flows.cli.main import main; main()"]
@@ -21,7 +22,8 @@ DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 
 
 def _environment(server, **more):
-    return {**os.environ, "PREFECT_API_URL": server.url, "PYTHONPATH": str(ROOT), "DO_NOT_TRACK": "1", **more}
+    configured = {"PREFECT_API_URL": server.url, "PREFECT_API_AUTH_STRING": token_for(server.url)}
+    return {**os.environ, **configured, "PYTHONPATH": str(ROOT), "DO_NOT_TRACK": "1", **more}
 
 
 def test_every_flow_has_a_deployment_and_every_entrypoint_is_a_flow(flow_of):
@@ -52,19 +54,27 @@ def test_all_deployments_can_be_made(server, tmp_path):
     assert all(f"/{d['name']}" in listed for d in DEPLOYMENTS), listed
 
 
-def test_a_served_flow_runs_when_it_is_asked_for(server, project, cache_folder):
+@pytest.mark.parametrize("whose", ["the user", "the cache folder"])
+def test_a_served_flow_runs_when_it_is_asked_for(server, project, cache_folder, whose):
     flow = ROOT / "flows" / "scheduled_reprocessing.py"
     parameters = ["--param", "analysis=analysis.py", "--param", "fileset=data", "--param", "out=results"]
+    environment = _environment(server, PREFECT_HOME=str(project / "home"), PREFECT_RUNNER_POLL_FREQUENCY="1")
+    if whose == "the cache folder":
+        note(server.pid, server.port, cache_folder)
+        del environment["PREFECT_API_URL"], environment["PREFECT_API_AUTH_STRING"]
     serving = subprocess.Popen(
         [*HEP_FLOWS, "serve", str(flow), "--cron", "0 5 * * *", "--name", "served", *parameters],
-        env=_environment(server, PREFECT_HOME=str(project / "home"), PREFECT_RUNNER_POLL_FREQUENCY="1"),
+        env=environment,
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     try:
-        assert "serving 'scheduled reprocessing' as 'served'" in serving.stdout.readline()
+        told = serving.stdout.readline()
+        assert "serving 'scheduled reprocessing' as 'served'" in told
+        assert ("the server of the cache folder" in told) == (whose == "the cache folder")
+        assert token_for(server.url) not in told
         state = _deployment_run(server, project, "scheduled reprocessing/served")
         assert (state.type.value, state.name) == ("COMPLETED", "Completed"), state.message
         assert filled(project / "results", "ttbar").tolist() == histogram("data/ttbar/a.root").tolist()
@@ -85,7 +95,7 @@ def _deployment_run(server, project, name):
 
     from hep_flows.orchestrate.settings import shared_settings
 
-    with shared_settings(server.url):
+    with shared_settings(server.url, token_for(server.url)):
         end = time.monotonic() + 300
         while True:
             try:
@@ -101,7 +111,7 @@ def _deployment_run(server, project, name):
         (["nothing.py"], "nothing.py is not a file"),
         (["analysis.py"], "analysis.py defines no flow"),
         (
-            [str(ROOT / "flows/scheduled_reprocessing.py"), "--flow", "scheduled_reprocess"],
+            [str(ROOT / "flows/scheduled_reprocessing.py"), "--flow", "scheduled_reprocesing"],
             "did you mean 'scheduled_reprocessing'?",
         ),
         (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
-import sys
+import gzip
+import json
+import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -244,6 +246,77 @@ def test_a_damaged_or_missing_file_is_an_error(tmp_path):
         correction(tmp_path / "nothing.json")
 
 
+def one_correction(data, **more):
+    made = {"name": "c", "version": 1, "inputs": [{"name": "x", "type": "real"}], "output": {"name": "w", "type": "real"}}
+    return {"schema_version": 2, "corrections": [{**made, "data": data, **more}]}
+
+
+def formula(text):
+    return {"nodetype": "formula", "expression": text, "parser": "TFormula", "variables": ["x"]}
+
+
+def taking(index, parameters):
+    data = {"nodetype": "formularef", "index": index, "parameters": parameters}
+    return one_correction(data, generic_formulas=[formula("[0]*x+[2]")])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (one_correction(formula("(" * 20_000 + "x" + ")" * 20_000)), "brackets in each other"),
+        (one_correction(formula("(" * 200 + "x" + ")" * 200)), "200 brackets"),
+        (one_correction({"nodetype": "binning", "input": "x", "edges": [0, 1], "flow": 1.0, "content": [formula("+".join("x" * 20_000))]}), "letters"),
+        (taking(0, []), "takes 3 parameters, and 0"),
+        (taking(0, [1.0, 2.0]), "takes 3 parameters, and 2"),
+        (taking(1, [1.0, 2.0, 3.0]), "no generic formula 1"),
+        (taking(-1, [1.0, 2.0, 3.0]), "no generic formula -1"),
+        (taking("x", [1.0, 2.0, 3.0]), "is no set of corrections"),
+        (one_correction(1.0, name="\ud800"), "a letter that is none"),
+    ],
+)  # fmt: skip
+def test_what_correctionlib_does_not_survive_is_refused_when_the_file_is_read(tmp_path, content, words):
+    path = tmp_path / "sf.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(SourceError, match=words) as caught:
+        correction(path)
+    assert caught.value.where.file == __file__
+
+
+def test_generic_formulas_with_all_their_parameters_are_computed(tmp_path):
+    path = tmp_path / "sf.json"
+    path.write_text(json.dumps(taking(0, [3.0, 0.0, 5.0])))
+    assert correction(path)(2.0) == 11.0
+
+
+@pytest.mark.parametrize(
+    "text", ["__import__('os').system('touch pwned')", 'gSystem->Exec("touch pwned")', "", "hello", "x+y", "[0]*x", "[-1]*x", "-" * 4000 + "x"]
+)  # fmt: skip
+def test_a_formula_that_is_no_arithmetic_is_an_error_at_the_users_line(events, tmp_path, work_in, text):
+    work_in(tmp_path)
+    (tmp_path / "sf.json").write_text(json.dumps(one_correction(formula(text))))
+    with pytest.raises(TaskError, match="'c' failed") as caught:
+        make_local(correction("sf.json")(events.Electron.pt))
+    assert caught.value.where.file == __file__
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_file_that_is_much_larger_when_it_is_unpacked_is_refused(tmp_path):
+    path = tmp_path / "sf.json.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(1001):
+            file.write(b" " * 1_000_000)
+    with pytest.raises(SourceError, match="unpacked"):
+        correction(path)
+
+
+@pytest.mark.parametrize("planted", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_never_waited_for(tmp_path, planted):
+    path = tmp_path / "sf.json"
+    {"pipe": os.mkfifo, "device": lambda p: p.symlink_to("/dev/zero"), "folder": os.mkdir}[planted](path)
+    with pytest.raises(SourceError, match="cannot be read"):
+        correction(path)
+
+
 def test_what_correctionlib_refuses_is_an_error_at_the_users_line(events, tmp_path):
     content = corrections()
     named(content, "strict")["data"]["edges"] = "none"
@@ -253,8 +326,8 @@ def test_what_correctionlib_refuses_is_an_error_at_the_users_line(events, tmp_pa
     assert caught.value.where.file == __file__
 
 
-def test_without_correctionlib_the_error_says_what_to_install(plain, monkeypatch):
-    monkeypatch.setitem(sys.modules, "correctionlib", None)
+def test_without_correctionlib_the_error_says_what_to_install(plain, modules):
+    modules(correctionlib=None)
     with pytest.raises(LiteralError, match="needs correctionlib") as caught:
         correction(plain, "other")
     assert caught.value.do == "pip install hep-flows[corrections]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -11,11 +10,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import uproot
 from onnx import TensorProto, helper, numpy_helper
 from sample_corrections import by_numpy, dense_model, model, network, write_model
 
-from hep_flows import make_local, onnx_model, plan, run, user_func
+from hep_flows import make_local, nanoaod_table, onnx_model, plan, run, user_func
 from hep_flows.errors import LiteralError, SourceError
+from hep_flows.functions.onnx import BATCH_ROWS
 
 LAYERS = network(3, 17, 1)
 
@@ -55,12 +56,22 @@ def test_a_model_gives_what_onnxruntime_gives(events, raw, file):
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])
-def test_the_bits_do_not_depend_on_how_many_elements_are_computed_at_once(events, file, chunk, monkeypatch):
+def test_the_bits_do_not_depend_on_how_many_elements_are_computed_at_once(events, file, chunk, environment):
     want = make_local(asked(onnx_model(file), events), workers=1)
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
-    monkeypatch.setattr("hep_flows.functions.onnx.BATCH_ROWS", 13)
+    environment(HEP_FLOWS_CACHE="off")
     got = make_local(asked(onnx_model(file), events), chunk_events=chunk, workers=2)
     assert ak.flatten(got).to_numpy().tobytes() == ak.flatten(want).to_numpy().tobytes()
+
+
+def test_many_elements_are_computed_some_at_a_time(raw, file, tmp_path):
+    """Electrons of 6000 events at once: the same events twenty times give the same twenty times."""
+    with uproot.recreate(tmp_path / "many.root") as out:
+        electrons = ak.concatenate([ak.zip({n: raw[n] for n in ("pt", "eta")})] * 20)
+        out["Events"] = {"Electron": electrons, "PV_npvs": np.tile(raw["npv"], 20)}
+    got = make_local(asked(onnx_model(file), nanoaod_table(str(tmp_path / "many.root"))))
+    want = direct(file, x=features(raw)[0])[0][:, 0]
+    assert len(ak.flatten(got)) > 2 * BATCH_ROWS
+    assert ak.flatten(got).to_numpy().tobytes() == np.tile(want, 20).tobytes()
 
 
 def test_a_model_for_a_fixed_number_of_elements_is_called_for_as_many(events, raw, tmp_path):
@@ -181,14 +192,33 @@ def test_a_user_func_may_use_a_model_and_is_stored(events, file):
     assert [r.state for r in run(odds(events.Electron.eta, events.Electron.pt)).report.tasks] == ["cached"]
 
 
-def test_weights_in_another_file_are_refused(tmp_path, monkeypatch):
+def test_weights_in_another_file_are_refused(tmp_path, work_in):
     path = tmp_path / "outside.onnx"
     onnx.save(dense_model(LAYERS), str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
     assert (tmp_path / "weights.bin").exists()
-    monkeypatch.chdir(tmp_path)
+    work_in(tmp_path)
     with pytest.raises(SourceError, match="cannot be loaded as a model") as caught:
         onnx_model(path)
     assert "in the same file" in caught.value.do
+
+
+@pytest.mark.parametrize(
+    "location", ["../../etc/passwd", "/etc/passwd", "weights.bin", "link.bin", "/dev/null/../../etc/passwd", ""]
+)
+def test_weights_that_are_planted_elsewhere_are_refused(tmp_path, work_in, location):
+    path = tmp_path / "outside.onnx"
+    onnx.save(dense_model(LAYERS), str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
+    (tmp_path / "link.bin").symlink_to("/etc/passwd")
+    work_in(tmp_path)
+    model = onnx.load(str(path), load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = location
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(SourceError, match="cannot be loaded as a model") as caught:
+        onnx_model(path)
+    assert caught.value.where.file == __file__
 
 
 def test_what_is_no_model_or_gives_no_number_for_each_element_is_an_error(tmp_path):
@@ -210,8 +240,8 @@ def test_a_wrong_call_is_an_error_when_it_is_recorded(events, file):
         score("a", events.Electron.pt, 1.0)
 
 
-def test_without_onnxruntime_the_error_says_what_to_install(file, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+def test_without_onnxruntime_the_error_says_what_to_install(file, modules):
+    modules(onnxruntime=None)
     with pytest.raises(LiteralError, match="needs onnxruntime") as caught:
         onnx_model(file)
     assert caught.value.do == "pip install hep-flows[onnx]"

@@ -15,35 +15,24 @@ from plugins.servicex.remote_runs import Clock, client_clock
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_machine(tmp_path, monkeypatch):
+def _nobodys_machine(tmp_path, environment, work_in):
     """Start in an empty folder, with an empty home folder and nothing that the person who runs the tests has configured."""
     home = tmp_path / "home"
     home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.delenv("BEARER_TOKEN_FILE", raising=False)
-    for name in [n for n in os.environ if n.startswith("PREFECT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
+    environment(HOME=home, BEARER_TOKEN_FILE=None, **dict.fromkeys(n for n in os.environ if n.startswith("PREFECT_")))
+    work_in(tmp_path)
 
 
 @pytest.fixture(autouse=True)
-def _few_authorities(tmp_path_factory, monkeypatch):
-    """Let the client load one certificate instead of all: it does so for every call, and nothing here is encrypted."""
+def _client_in_a_hurry(tmp_path_factory, environment, hasty_client):
+    """Let the client not wait, and load one certificate instead of all: it does so for every call, and nothing here is encrypted."""
     import certifi
 
     end = "-----END CERTIFICATE-----"
     file = tmp_path_factory.getbasetemp() / "one-authority.pem"
     if not file.exists():
         file.write_text(Path(certifi.where()).read_text().partition(end)[0] + end + "\n")
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
-
-
-@pytest.fixture(autouse=True)
-def _client_waits_little(monkeypatch):
-    """Let the client try its calls again at once: it waits up to twenty seconds, at random, and nothing here depends on that."""
-    from httpx_retries import Retry
-
-    monkeypatch.setattr(Retry, "backoff_strategy", lambda _: 0.01)
+    environment(SSL_CERT_FILE=file)
 
 
 @pytest.fixture

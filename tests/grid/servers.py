@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,6 @@ from hep_flows.testing.servicex_sim.work import Datasets
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from hep_flows.testing.servicex_sim.server import Simulator
 
@@ -117,7 +114,4 @@ def n_delivered(cache: Path) -> float:
     return sum([s is not None and s.about["plugin"] == "servicex" for s in stored]) / 3
 
 
-def without_typed_packages(patch: pytest.MonkeyPatch) -> None:
-    """Let it look as if no package with the data model of a release were installed."""
-    for release in RELEASES:
-        patch.setitem(sys.modules, f"func_adl_servicex_xaodr{release}", None)
+NO_TYPED_PACKAGES = {f"func_adl_servicex_xaodr{release}": None for release in RELEASES}

@@ -48,9 +48,9 @@ def check_dataset(values, store, names):
     assert values["n"] == ak.sum(pt > CUT)
 
 
-def test_an_analysis_runs_over_local_files_and_datasets_of_the_grid(grid, fileset, monkeypatch):
-    monkeypatch.chdir("/")  # paths of the fileset start in its own folder
-    monkeypatch.setenv("HOME", str(grid.folder))
+def test_an_analysis_runs_over_local_files_and_datasets_of_the_grid(grid, fileset, environment, work_in):
+    work_in("/")  # paths of the fileset start in its own folder
+    environment(HOME=grid.folder)
     done = run_analysis(grid.folder / "cuts.py", fileset, engine="inline", on_error="raise")
     names = grid.store.names
     for dataset, files in {"here": names[3:], "ttbar": names, "open": names[:2], "listed": names[:1]}.items():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from grid.servers import analysis, without_typed_packages
+from grid.servers import NO_TYPED_PACKAGES, analysis
 from grid.store_files import DATASET
 from hep_flows import nanoaod_table, plan, servicex_table, xaod_table
 from hep_flows.demo import listings
@@ -39,11 +40,11 @@ def test_a_plan_shows_the_server_and_the_query(grid):
 
 
 @pytest.mark.parametrize("release", ["", "25"])
-def test_a_plan_names_the_leaves_that_are_taken_for_methods(grid, monkeypatch, release):
+def test_a_plan_names_the_leaves_that_are_taken_for_methods(grid, modules, release):
     if release:
         pytest.importorskip("func_adl_servicex_xaodr25")
     else:
-        without_typed_packages(monkeypatch)
+        modules(**NO_TYPED_PACKAGES)
     jets = xaod_table(DATASET).Jets("AnalysisJets")
     (*rest, last) = notes_of(str(plan((jets.pt, jets.width if not release else jets.eta))))
     assert rest == ([] if release else [f"jets is {BY_NAME}"])
@@ -53,11 +54,10 @@ def test_a_plan_names_the_leaves_that_are_taken_for_methods(grid, monkeypatch, r
     assert Path("servicex.yaml").exists()
 
 
-def test_loops_of_two_plug_ins_may_share_a_body_and_only_the_one_that_reads_the_table_reads_it(tmp_path, monkeypatch):
+def test_loops_of_two_plug_ins_may_share_a_body_and_only_the_one_that_reads_the_table_reads_it(tmp_path):
     """The second listing matches by a loop that is sent for its counts, and stays here for its first element."""
     files = sample_files(tmp_path, Recipe(events=50))
-    monkeypatch.setattr(listings, "nanoaod_table", lambda path: servicex_table(path, kind="nanoaod"))
-    recorded = listings.listing_2_nanoaod(str(files.nanoaod))
+    recorded = listings.listing_2_nanoaod(str(files.nanoaod), table=partial(servicex_table, kind="nanoaod"))
     made = plan({"values": recorded.values, **recorded.yields}).raw
     reads = {t.plugin for t in made.tasks if any(isinstance(n, Dataset) for n in postorder(t.expr))}
     assert reads == {"servicex"}

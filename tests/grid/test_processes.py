@@ -22,8 +22,8 @@ def expected(store: StoreFiles):
     return [int(ak.sum(store.column("Jet_pt") > CUT)), len(store.column("MET_pt"))]
 
 
-def test_an_analysis_that_is_given_up_is_cancelled_at_the_server(grid, monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_ENGINE", "inline")
+def test_an_analysis_that_is_given_up_is_cancelled_at_the_server(grid, environment):
+    environment(HEP_FLOWS_ENGINE="inline")
     grid.sim.fail(FileFault("held", "*part3*"))
     asked = analysis(grid.table())
 

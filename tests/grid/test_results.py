@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -20,13 +22,9 @@ def sample(tmp_path_factory):
     return sample_files(tmp_path_factory.mktemp("sample"), Recipe(events=400))
 
 
-def of_listing(listing, path, monkeypatch, table=None):
+def of_listing(listing, path, **table):
     """Give what a listing of the paper asks for; ``table`` makes its table of the path."""
-    if table is not None:
-        monkeypatch.setattr(listings, "xaod_table", lambda p: table(p, "xaod"))
-        monkeypatch.setattr(listings, "nanoaod_table", lambda p: table(p, "nanoaod"))
-    told = listing(path)
-    monkeypatch.undo()
+    told = listing(path, **table)
     return {"values": told.values, "histogram": told.histogram, **told.yields}
 
 
@@ -45,14 +43,12 @@ def test_the_listings_of_the_paper_give_the_numbers_of_a_local_run(start, store,
     name = f"root://store.example//{layout}.root"
     grid = Grid(start(datasets=Datasets({name: path}, {})), store, tmp_path).set_up()
 
-    def remote(_, kind):
-        return servicex_table(name, kind=kind, like=path)
-
-    with pytest.MonkeyPatch.context() as patch:
-        here = make_local(of_listing(listing, path, patch))
-        embedded = make_local(of_listing(listing, path, patch, lambda p, kind: servicex_table(p, kind=kind)))
-        assert not grid.sim.calls()
-        served = run_in_time(of_listing(listing, path, patch, remote), on_error="raise").values
+    kind = "nanoaod" if layout == "nanoaod" else "xaod"
+    here = make_local(of_listing(listing, path))
+    embedded = make_local(of_listing(listing, path, table=partial(servicex_table, kind=kind)))
+    assert not grid.sim.calls()
+    remote = of_listing(listing, name, table=partial(servicex_table, kind=kind, like=path))
+    served = run_in_time(remote, on_error="raise").values
     assert ak.count(here["values"]) > 20
     for other in (embedded, served):
         assert ak.array_equal(other["values"], here["values"], dtype_exact=True)
@@ -117,9 +113,9 @@ def test_columns_of_several_selections_of_events_are_a_request_each(grid):
 
 
 @pytest.mark.parametrize("cache", ["on", "off"])
-def test_a_dataset_is_whole_where_a_later_step_fails_too(grid, cache, monkeypatch):
+def test_a_dataset_is_whole_where_a_later_step_fails_too(grid, cache, environment):
     if cache == "off":
-        monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
+        environment(HEP_FLOWS_CACHE="off")
 
     @user_func
     def broken(x: float) -> float:

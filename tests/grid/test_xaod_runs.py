@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from grid.atlas import MC, REAL, REAL_FILE, AtlasGrid, AtlasScience, datasets_of, write_samples
-from grid.servers import run_in_time, without_typed_packages
+from grid.servers import NO_TYPED_PACKAGES, run_in_time
 from hep_flows import Histogram, make_local, plan, user_func, xaod_table
 from hep_flows.demo import listings
 from hep_flows.errors import HepFlowsError
@@ -116,10 +116,9 @@ def test_selections_of_events_are_a_request_each_and_files_may_have_no_events(at
 
 
 @pytest.mark.parametrize("listing", [listings.listing_1, listings.listing_2], ids=lambda f: f.__name__)
-def test_the_listings_of_the_paper_give_the_numbers_of_a_local_run(atlas, listing, monkeypatch):
+def test_the_listings_of_the_paper_give_the_numbers_of_a_local_run(atlas, listing):
     def asked(table):
-        monkeypatch.setattr(listings, "xaod_table", lambda _: table)
-        told = listing("")
+        told = listing("", table=lambda _: table)
         return {"values": told.values, "histogram": told.histogram, **told.yields}
 
     wanted = make_local(asked(xaod_table(atlas.paths)))
@@ -129,11 +128,11 @@ def test_the_listings_of_the_paper_give_the_numbers_of_a_local_run(atlas, listin
 
 
 @pytest.mark.parametrize("schema", ["typed", "open"])
-def test_a_table_without_a_file_gives_the_numbers_of_the_file(atlas, schema, monkeypatch):
+def test_a_table_without_a_file_gives_the_numbers_of_the_file(atlas, schema, modules):
     if schema == "typed":
         pytest.importorskip("func_adl_servicex_xaodr25")
     else:
-        without_typed_packages(monkeypatch)
+        modules(**NO_TYPED_PACKAGES)
     wanted = make_local(
         {**analysis(xaod_table(atlas.store.paths[REAL_FILE])), **selected(xaod_table(atlas.store.paths[REAL_FILE]))}
     )
@@ -201,8 +200,8 @@ def test_c_plus_plus_that_does_not_compile_is_an_error_at_the_users_line(atlas):
     assert set(atlas.sim.statuses().values()) == {"Complete"}
 
 
-def test_a_method_that_the_release_lacks_is_an_error_at_the_users_line(atlas, monkeypatch):
-    without_typed_packages(monkeypatch)
+def test_a_method_that_the_release_lacks_is_an_error_at_the_users_line(atlas, modules):
+    modules(**NO_TYPED_PACKAGES)
     atlas.set_up(attempts=1)
     jets = xaod_table(MC).Jets("AnalysisJets")
     many = {"eta": jets.eta, "ptt": jets[jets.ptt > 30_000.0].pt}

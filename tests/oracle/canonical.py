@@ -92,7 +92,7 @@ def axes(expr: Expr, loops: tuple[Loop, ...]) -> tuple[Form, ...]:
             return ()
 
 
-def _call_axes(expr: Call, loops: tuple[Loop, ...]) -> tuple[Form, ...]:
+def _call_axes(expr: Call, loops: tuple[Loop, ...]) -> tuple[Form, ...]:  # noqa: PLR0911 - one for each function
     match expr.function:
         case "pick":
             outer, at = axes(expr.args[0], loops), expr.option("at")
@@ -105,6 +105,16 @@ def _call_axes(expr: Call, loops: tuple[Loop, ...]) -> tuple[Form, ...]:
             of, index = expr.args
             inside = [("inside", canonical(index, loops), a) for a in axes(of, loops)[expr.option("at") + 1 :]]
             return (*axes(index, loops), *inside)
+        case "argcombinations" | "argpad":
+            outer = axes(expr.args[0], loops)
+            how = tuple(v for k, v in expr.options if k != "which")
+            return (*outer[:-1], (expr.function, how, outer[-1]))
+        case "argsort":
+            outer = axes(expr.args[0], loops)
+            return (*outer[:-1], ("order", expr.options, canonical(expr.args[0], loops), outer[-1]))
+        case "concatenate":
+            every, at = [axes(a, loops) for a in expr.args], expr.option("at")
+            return (*every[0][:at], *[("parts", *[e[i] for e in every]) for i in range(at, len(every[0]))])
         case "replace":
             return axes(expr.args[0], loops)
         case "referring":

@@ -62,6 +62,8 @@ STEPS: tuple[Callable[[DrawFn, Pool], Made | None], ...] = (
     item_steps.text,
     item_steps.angles,
     list_steps.flattened,
+    list_steps.regrouped,
+    list_steps.concatenated,
     list_steps.recorded,
     list_steps.referring,
     list_steps.replaced,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Loop, Record
@@ -166,6 +168,14 @@ class _Reader:
                 return deep(self.value(first, i, env), node.option("at") - 1, lambda x: sliced(x, slice(start, stop, step)))
             case "gather":
                 return self._gather(node, i, env)
+            case "concatenate":
+                at = node.option("at")
+                parts = [self.value(a, i, env) for a in node.args]
+                return broadcast(
+                    lambda *lists: [deep(v, len(node.type.axes) - at - 1, lambda x: _as(x, node)) for x in lists for v in x],
+                    parts,
+                    [at - 1] * len(parts),
+                )
             case "flatten":
                 return deep(self.value(first, i, env), depth - 2, flattened)
             case "replace":
@@ -194,6 +204,8 @@ class _Reader:
     def _broadcast(self, node: Call, i: int, env: Environment, f: Any, *, own_axes_only: bool = False) -> Any:
         values = [self.any_value(a, i, env) for a in node.args]
         depths = [max(len(a.type.axes) - 1, 0) for a in node.args]
+        if isinstance(node.function, UserFunction):  # what takes lists gets the innermost ones whole
+            depths = [d - (p in node.function.lists) for d, p in zip(depths, node.function.parameters, strict=True)]
         if own_axes_only:
             # A part that is deeper than the record is a list in it.
             depths = [min(d, len(node.type.axes) - 1) for d in depths]
@@ -205,10 +217,21 @@ class _Reader:
             if any(a is None for a in args):
                 return None
             # What a parameter is declared to take is what the body gets.
-            given = [a if to is None else cast(a, to) for a, to in zip(args, node.function.accepts, strict=True)]
+            f = node.function
+            whole = [p in f.lists for p in f.parameters]
+            given = [
+                np.array([cast(v, to) for v in a], str(to)) if w else a if to is None else cast(a, to)
+                for a, to, w in zip(args, f.accepts, whole, strict=True)
+            ]
             return cast(node.function.body(*given), node.type.item)
         weak = [isinstance(a, Literal) and not a.dtype for a in node.args]
         return elementwise(node.function, args, weak, node.type.item, dict(node.options))
+
+
+def _as(value: Any, joined: Call) -> Any:
+    """Give an entry of one part as the kind of all."""
+    item = joined.type.item
+    return value if value is None or isinstance(item, Record) else cast(value, item)
 
 
 def _replaced(node: Call, record: Any, *values: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from hep_flows.expr import build
-from hep_flows.expr.types import Float, Int, Record
+from hep_flows.expr.types import Bool, Float, Int, Record
 from oracle.pool import Made, Pool, call, choose, mask, number, partner, reducible
 
 if TYPE_CHECKING:
@@ -85,6 +85,41 @@ def gathered(draw: DrawFn, pool: Pool) -> Made | None:
     if of is None:
         return None
     return Made(build.gathered(of.expr, index.expr, draw(st.sampled_from(places(of)))), of.steady, of.plain)
+
+
+def regrouped(draw: DrawFn, pool: Pool) -> Made | None:
+    """The members of combinations, lists that are filled up, or the entries in another order."""
+    of = choose(draw, pool, lambda m: reducible(m) and len(m.type.axes) > 1)
+    if of is None:
+        return None
+    last = len(of.type.axes) - 1
+    how = draw(st.sampled_from(["argcombinations", "argpad", "argsort"]))
+    if how == "argsort":
+        key = choose(draw, pool, lambda m: m.type.axes == of.type.axes and number(m) and m.steady)
+        if key is None:
+            return None
+        order = build.call(how, [key.expr], (("descending", draw(st.booleans())),))
+        return Made(build.gathered(of.expr, order, last, inside=True), of.steady, of.plain)
+    if how == "argpad":
+        places = build.call(how, [of.expr], (("clip", draw(st.booleans())), ("n", draw(st.integers(0, 3)))))
+        return Made(build.gathered(of.expr, places, last), of.steady, of.plain)
+    n = draw(st.integers(1, 3))
+    member = build.call(how, [of.expr], (("n", n), ("which", draw(st.integers(0, n - 1)))))
+    return Made(build.gathered(of.expr, member, last, inside=True), of.steady, of.plain)
+
+
+def concatenated(draw: DrawFn, pool: Pool) -> Made | None:
+    """The entries of two lists of each event, as one list."""
+    a = choose(draw, pool, lambda m: number(m) and len(m.type.axes) > 1)
+    if a is None:
+        return None
+    outer = a.type.axes[:-1]
+    b = choose(
+        draw,
+        pool,
+        lambda m: number(m) and m.type.axes[:-1] == outer and isinstance(m.type.item, Bool) is isinstance(a.type.item, Bool),
+    )
+    return b and Made(build.concatenated((a.expr, b.expr), len(outer)), a.steady and b.steady, a.plain and b.plain)
 
 
 def _is_whole(axis: Axis, name: str) -> bool:

@@ -95,6 +95,16 @@ class Naive:
                 [self.depth, min(value.depth, self.depth)],
             )
 
+    def With(self, **leaves: Any) -> Naive:
+        """Give copies of the objects: columns that use a replaced leaf are not drawn."""
+        new = Naive(
+            {i: deep(v, self.depth, copy.copy) for i, v in self.values.items()}, self.depth, self.shared, element=self.element
+        )
+        found = {name: value(self) if callable(value) else value for name, value in leaves.items()}
+        for name, value in found.items():
+            new[name] = value
+        return new
+
     # -------------------------------------------------------------------------------------------------------- selections
 
     def __getitem__(self, key: Any) -> Any:
@@ -255,6 +265,19 @@ def _any_item(values: Any) -> Any:
 def lifted(f: Callable[..., Any]) -> Callable[..., Naive]:
     """Give what `user_func` makes of a function that declares all its arguments as floats."""
     return lambda *args: _call(lambda *items: f(*[np.float64(i) for i in items]), *args)
+
+
+def lifted_of_lists(f: Callable[..., Any]) -> Callable[..., Naive]:
+    """Give what `user_func` makes of a function that takes the whole innermost list, as floats."""
+
+    def call(of: Naive) -> Naive:
+        def one(values: list[Any]) -> Any:
+            return np.float64(f(np.array(values, np.float64)))
+
+        found = {i: deep(v, of.depth - 1, one) for i, v in of.values.items()}
+        return Naive(found, of.depth - 1, of.shared, element=of.element)
+
+    return call
 
 
 def _in_event(value: Any, i: int) -> Any:

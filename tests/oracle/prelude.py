@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from hep_flows import alias_scope, curry, define_alias, user_func
-from hep_flows.record.dataframe import DataFrame
-from hep_flows.record.table import Table as Columns
-from oracle.naive import Naive, lifted
+from hep_flows.record.operands import UnsignedArithmetic
+from hep_flows.record.sources import frame_of
+from oracle.naive import Naive, lifted, lifted_of_lists
 
 
 def near(objects, x):
@@ -20,6 +21,16 @@ def affine(x: float, y: float) -> float:
     return 2 * x + y
 
 
+def spread(values: list[float]) -> float:
+    """Take a whole list: its length, and how its ends differ."""
+    return len(values) + float(values[-1]) - float(values[0]) if len(values) else -1.0
+
+
+def stepped(x: float) -> float:
+    """Take single values only: arrays cannot decide."""
+    return x * 2 if x > 1 else -1.0
+
+
 def run_naive(program: str, table: Any) -> dict[str, Any]:
     """Give what an analysis names, computed at once."""
     df = Naive.of(table)
@@ -27,14 +38,18 @@ def run_naive(program: str, table: Any) -> dict[str, Any]:
     def alias(base: str, name: str, definition: Any) -> None:
         df.shared.aliases[name] = definition
 
-    return _run(program, df, affine=lifted(affine), define_alias=alias)
+    own = {"affine": lifted(affine), "spread": lifted_of_lists(spread), "stepped": lifted(stepped)}
+    return _run(program, df, define_alias=alias, **own)
 
 
 def record(program: str, table: Any) -> dict[str, Any]:
     """Give what an analysis names, recorded."""
     dataset = table.dataset
-    with alias_scope():
-        return _run(program, DataFrame._of(dataset, Columns(dataset)), affine=user_func(affine), define_alias=define_alias)
+    # Arithmetic of unsigned numbers that may wrap is drawn too; it warns.
+    with alias_scope(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnsignedArithmetic)
+        own = {"affine": user_func(affine), "spread": user_func(spread), "stepped": user_func(stepped, single=True)}
+        return _run(program, frame_of(dataset), define_alias=define_alias, **own)
 
 
 def recorded(frame: Any) -> Any:

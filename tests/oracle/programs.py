@@ -112,10 +112,23 @@ class Scope(Phrases):
             lambda: f"np.{self.one_of('sin', 'arctan', 'tanh')}({self.number(c, 2)})",
             lambda: f"{self.leaf(c)}.{self.one_of('Mean', 'Sum', 'Prod')}()",
             lambda: f"affine({self.number(c)}, {self.per_event()})",
+            lambda: f"stepped({self.number(c)})",
+            lambda: f"spread({c.name}.{self.one_of('pt', 'eta')})",
+            lambda: self.replaced(c),
             lambda: f"{c.name}.map(near({self.collection().name})).{self.one_of('pt', 'eta')}",
             lambda: f"{self.root}.Muon[{c.name}.muon].pt" if c.kind == "Jet" else self.number(c),
             lambda: f"{c.name}.{c.links[-1][0]}.{self.one_of('pt', 'eta')}" if c.links else self.mapped(c),
             lambda: f"{self.linked(c)}" if c.links or c.matches else self.mapped(c),
+        )
+
+    def replaced(self, c: Thing) -> str:
+        """Replace leaves, all from the collection as it was, and use what comes of it beside the collection itself."""
+        new = f"{c.name}.With(pt={self.number(c, 1)}, eta=lambda o: o.pt {self.sign()} o.eta)"
+        return self.one_of(
+            f"{new}.{self.one_of('pt', 'eta', 'phi')}",
+            lambda: f"{new}[{self.mask(c)}].{self.one_of('pt', 'eta', 'phi')}",
+            f"{new}.pt - {c.name}.pt",
+            f"{new}.First().{self.one_of('pt', 'eta')}",
         )
 
 

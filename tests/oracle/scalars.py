@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from typing import TYPE_CHECKING, Any
@@ -147,6 +148,10 @@ def listed(name: str, values: Sequence[Any], item: Item, options: Mapping[str, A
     match name:
         case "index":
             return [cast(i, item) for i in places]
+        case "argcombinations":
+            return [cast(group[options["which"]], item) for group in itertools.combinations(places, options["n"])]
+        case "argpad":
+            return [cast(i, item) for i in range(options["n"] if options["clip"] else max(options["n"], len(values)))]
         case "cumsum":
             so_far = [[v for v in values[: i + 1] if v is not None] for i in places]
             totals = [_accumulated("sum", s, item) if isinstance(item, Int) else sum(float(v) for v in s) for s in so_far]

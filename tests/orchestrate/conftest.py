@@ -12,10 +12,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
-def _prefect_of_nobody(monkeypatch):
+def _prefect_of_nobody(environment):
     """Take away what the person who runs the tests has configured."""
-    for name in [n for n in os.environ if n.startswith("PREFECT_") or n in ("HEP_FLOWS_ENGINE", "HEP_FLOWS_DIRECT_BELOW")]:
-        monkeypatch.delenv(name)
+    configured = [n for n in os.environ if n.startswith("PREFECT_")]
+    environment(HEP_FLOWS_ENGINE=None, HEP_FLOWS_DIRECT_BELOW=None, **dict.fromkeys(configured))
 
 
 @pytest.fixture

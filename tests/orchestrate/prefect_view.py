@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+from prefect_servers import client
+
 WAIT_S = 300.0
 
 
@@ -29,16 +31,15 @@ class Seen:
 
 def latest(url, n_tasks=None):
     """Give the flow run that started last, once the server has taken in the states of all its task runs: it lags behind."""
-    from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
     from prefect.client.schemas.sorting import FlowRunSort
 
-    with SyncPrefectClient(url) as client:
-        (run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
-        artifacts = client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id])))
+    with client(url) as talk:
+        (run,) = talk.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+        artifacts = talk.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id])))
         tables = [json.loads(a.data) for a in artifacts if a.type == "table"]
         wanted = n_tasks or sum([len(t) for t in tables])
-        tasks = _settled(client, FlowRunFilter(id=FlowRunFilterId(any_=[run.id])), wanted)
+        tasks = _settled(talk, FlowRunFilter(id=FlowRunFilterId(any_=[run.id])), wanted)
     by_name = {t.name: t.state.name for t in tasks}
     attempts = {t.name: t.run_count for t in tasks}
     counts = Counter([t.state.name for t in tasks])
@@ -46,10 +47,10 @@ def latest(url, n_tasks=None):
     return Seen(run.name, run.state.name, run.state.message or "", by_name, counts, attempts, artifacts, seconds)
 
 
-def _settled(client, which, n_tasks):
+def _settled(talk, which, n_tasks):
     end = time.monotonic() + WAIT_S
     while True:
-        tasks = client.read_task_runs(flow_run_filter=which)
+        tasks = talk.read_task_runs(flow_run_filter=which)
         settled = [t for t in tasks if t.state is not None and (t.state.is_final() or t.state.name == "NotReady")]
         if len(tasks) >= n_tasks and len(settled) == len(tasks):
             return tasks
@@ -59,7 +60,5 @@ def _settled(client, which, n_tasks):
 
 def flow_run_count(url):
     """Give the number of flow runs."""
-    from prefect.client.orchestration import SyncPrefectClient
-
-    with SyncPrefectClient(url) as client:
-        return len(client.read_flow_runs(limit=200))
+    with client(url) as talk:
+        return len(talk.read_flow_runs(limit=200))

@@ -20,11 +20,11 @@ from hep_flows.orchestrate.units import Unit
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path, environment):
     """Give a home without a Prefect profile."""
     folder = tmp_path / "home"
     folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
+    environment(HOME=folder)
     return folder
 
 
@@ -67,15 +67,15 @@ def test_an_engine_that_cannot_be_used_is_an_error_that_says_what_to_do(tmp_path
 
 
 @pytest.mark.parametrize(("asked", "kind"), [(None, "configured"), ("embedded", "embedded"), ("inline", "inline")])
-def test_the_users_own_prefect_is_used_where_no_engine_was_asked_for(tmp_path, monkeypatch, asked, kind):
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+def test_the_users_own_prefect_is_used_where_no_engine_was_asked_for(tmp_path, environment, asked, kind):
+    environment(PREFECT_API_URL="http://127.0.0.1:4200/api")
     engine = chosen(situation(tmp_path, asked=asked, is_small=True))
     assert engine.kind == kind
     if kind == "configured":
         assert engine.why == "PREFECT_API_URL is set"
 
 
-def test_a_profile_with_a_server_counts_as_configured(home, tmp_path, monkeypatch):
+def test_a_profile_with_a_server_counts_as_configured(home, tmp_path, environment):
     profiles = home / ".prefect" / "profiles.toml"
     profiles.parent.mkdir()
     text = '[profiles.grid]\nPREFECT_API_URL = "http://grid/api"\n\n[profiles.local]\nPREFECT_LOGGING_LEVEL = "INFO"\n'
@@ -84,11 +84,11 @@ def test_a_profile_with_a_server_counts_as_configured(home, tmp_path, monkeypatc
     assert chosen(situation(tmp_path)).kind == "configured"
     profiles.write_text(f'active = "local"\n\n{text}')
     assert configured_at() == ""
-    monkeypatch.setenv("PREFECT_PROFILE", "grid")
+    environment(PREFECT_PROFILE="grid")
     assert configured_at() == "the Prefect profile 'grid'"
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "elsewhere"))
+    environment(PREFECT_HOME=tmp_path / "elsewhere")
     assert configured_at() == ""
-    monkeypatch.setenv("PREFECT_PROFILES_PATH", str(profiles))
+    environment(PREFECT_PROFILES_PATH=profiles)
     assert configured_at() == "the Prefect profile 'grid'"
 
 
@@ -132,9 +132,8 @@ def test_only_what_somebody_set_was_asked_for():
     assert asked_engine("inline", {"engine": "environment variable HEP_FLOWS_ENGINE"}) == "inline"
 
 
-def test_without_a_cache_work_is_done_inline(files, monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_CACHE", "off")
-    monkeypatch.setenv("HEP_FLOWS_DIRECT_BELOW", "0")
+def test_without_a_cache_work_is_done_inline(files, environment):
+    environment(HEP_FLOWS_CACHE="off", HEP_FLOWS_DIRECT_BELOW="0")
     done = run(fill(nanoaod_table(files)), on_error="raise")
     assert (done.report.engine, done.report.engine_why) == ("inline", "there is no cache to hand results on through")
     with pytest.raises(OrchestrationError, match="through the cache"):
@@ -142,8 +141,8 @@ def test_without_a_cache_work_is_done_inline(files, monkeypatch):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_with_a_cache_that_is_read_only_work_is_done_inline(files, cache_folder, monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_DIRECT_BELOW", "0")
+def test_with_a_cache_that_is_read_only_work_is_done_inline(files, cache_folder, environment):
+    environment(HEP_FLOWS_DIRECT_BELOW="0")
     cache_folder.mkdir(parents=True)
     cache_folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
     assert run(fill(nanoaod_table(files))).report.engine == "inline"

@@ -14,7 +14,7 @@ from jet_files import bits, everything, fill, inline, n_computed
 from prefect_view import flow_run_count, latest
 
 from hep_flows import make_local_async, nanoaod_table, run, user_func
-from prefect_servers import end_prefect
+from prefect_servers import as_configured, client, end_prefect
 
 IN_A_NEW_HOME = """
 import os, sys
@@ -74,8 +74,8 @@ def test_a_run_works_within_a_running_event_loop(files, served):
     assert bits(done.values) == bits(inline(everything(nanoaod_table(files))))
 
 
-def test_make_local_async_leaves_the_loop_free(files, served, monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_ENGINE", "embedded")
+def test_make_local_async_leaves_the_loop_free(files, served, environment):
+    environment(HEP_FLOWS_ENGINE="embedded")
     n_flows = flow_run_count(served)
     ticks = []
 
@@ -114,8 +114,7 @@ def test_runs_in_two_threads_at_once_compute_everything_once(files, served):
 
 def test_a_run_within_a_flow_of_the_user_stays_out_of_it(files, served):
     from prefect import flow, task
-    from prefect.client.orchestration import SyncPrefectClient
-    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     asked = [fill(nanoaod_table(files)), nanoaod_table(files).MET.pt / 3]
 
@@ -127,16 +126,16 @@ def test_a_run_within_a_flow_of_the_user_stays_out_of_it(files, served):
     def my_flow():
         return run(asked, engine="embedded", refresh=True, on_error="raise"), a_task_of_mine()
 
-    with temporary_settings({PREFECT_API_URL: served, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    with temporary_settings({**as_configured(served), PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         first, second = my_flow()
     assert bits(first.values) == bits(second.values) == bits(inline(asked))
-    with SyncPrefectClient(served) as client:
-        mine = [f for f in client.read_flow_runs(limit=200) if f.parent_task_run_id is not None]
+    with client(served) as talk:
+        mine = [f for f in talk.read_flow_runs(limit=200) if f.parent_task_run_id is not None]
     assert mine == []
 
 
-def test_a_cancelled_run_ends_soon(files, served, monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_ENGINE", "embedded")
+def test_a_cancelled_run_ends_soon(files, served, environment):
+    environment(HEP_FLOWS_ENGINE="embedded")
 
     @user_func
     def slow(x: float) -> float:
@@ -164,7 +163,7 @@ def test_a_cancelled_run_ends_soon(files, served, monkeypatch):
 def test_events_of_a_run_go_to_its_own_server_whatever_went_before(files, served, tmp_path, prefect_database):
     """Prefect keeps the connection for events that it made first in a process."""
     from prefect import flow, task
-    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from hep_flows.orchestrate.server import EmbeddedServer
 
@@ -181,7 +180,7 @@ def test_events_of_a_run_go_to_its_own_server_whatever_went_before(files, served
             return nothing()
 
         def of_the_user():
-            with temporary_settings({PREFECT_API_URL: other.api_url(), PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            with temporary_settings({**as_configured(other.api_url()), PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
                 return mine()
 
         of_the_user()

@@ -10,7 +10,7 @@ from jet_files import bits, fill, inline, new_process
 
 from hep_flows import nanoaod_table, run
 from hep_flows.execute.report import Missing
-from hep_flows.sources.known_files import SETTLED_S
+from hep_flows.sources.stored import SETTLED_S
 
 
 def asked(files):

@@ -207,10 +207,10 @@ def test_a_record_with_no_names_at_all_does_not_make_results_appear(world):
     assert n_computed(world.again()) == 6
 
 
-def test_a_cache_folder_that_moved_keeps_its_records(world, served, monkeypatch, tmp_path):
+def test_a_cache_folder_that_moved_keeps_its_records(world, served, environment, tmp_path):
     moved = tmp_path / "moved"
     world.cache.rename(moved)
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(moved))
+    environment(HEP_FLOWS_CACHE=moved)
     assert n_computed(world.again()) == 3
     assert latest(served).states == {"Completed": 1, "Cached": 3}
     assert not world.cache.exists()

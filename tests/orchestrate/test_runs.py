@@ -175,15 +175,15 @@ def test_numbers_that_cannot_be_stored_are_computed_by_the_run_that_delivers(fil
     assert bits(done.values) == bits(inline(asked))
 
 
-def test_make_local_uses_the_engine_of_the_setting(files, served, monkeypatch):
-    monkeypatch.setenv("HEP_FLOWS_ENGINE", "embedded")
+def test_make_local_uses_the_engine_of_the_setting(files, served, environment):
+    environment(HEP_FLOWS_ENGINE="embedded")
     events = nanoaod_table(files)
     n_flows = flow_run_count(served)
     assert bits(make_local(everything(events))) == bits(inline(everything(events)))
     assert flow_run_count(served) == n_flows + 1
 
 
-def test_small_work_is_done_inline_where_no_server_runs(files, monkeypatch):
+def test_small_work_is_done_inline_where_no_server_runs(files):
     done = run(fill(nanoaod_table(files)))
     assert (done.report.engine, done.report.engine_why) == ("inline", "the work takes less time than starting a server")
 

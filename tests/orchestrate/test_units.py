@@ -11,13 +11,11 @@ from jet_files import bits, everything, fill, inline, write
 
 from hep_flows import Histogram, nanoaod_table, run, user_func
 from hep_flows import plan as planned
-from hep_flows.execute import batches as batches_module
-from hep_flows.execute.batches import Batches, Keys
+from hep_flows.execute.batches import BATCH_EVENTS, Batches, Keys
 from hep_flows.execute.machine import Limits
 from hep_flows.execute.need import needs
 from hep_flows.execute.results import Results, open_store
 from hep_flows.expr.text import one_line
-from hep_flows.orchestrate import units as units_module
 from hep_flows.orchestrate.flow import name_of
 from hep_flows.orchestrate.units import MOST_UNITS, Session, Wanted, closure, run_unit, units_of
 from hep_flows.plugins import installed
@@ -91,16 +89,15 @@ def test_a_table_of_many_batches_gets_several_passes(tmp_path):
     assert units[3].follows == (0, 1, 2)
 
 
-def test_a_big_file_is_several_batches(tmp_path, monkeypatch):
+def test_a_big_file_is_several_batches(tmp_path):
     import uproot
 
-    monkeypatch.setattr(batches_module, "BATCH_EVENTS", 10)
     with uproot.recreate(tmp_path / "big.root") as file:
-        file.mktree("Events", {"MET_pt": "float32"})
-        for start in range(0, 60, 10):
-            file["Events"].extend({"MET_pt": np.arange(start, start + 10, dtype=np.float32)})
+        file.mktree("Events", {"MET_pt": "uint8"})
+        for _ in range(6):
+            file["Events"].extend({"MET_pt": np.zeros(BATCH_EVENTS // 2, np.uint8)})
     units, _ = divided(nanoaod_table(str(tmp_path / "big.root")).MET.pt / 2, shard_batches=2)
-    assert [u.batches for u in units] == [(0, 1), (2, 3), (4, 5), None]
+    assert [u.batches for u in units] == [(0, 1), (2,), None]
 
 
 def test_what_is_stored_is_no_unit(files):
@@ -164,10 +161,9 @@ def test_more_units_than_a_server_bears_are_put_together(tmp_path):
     assert [name_of(u, plan) for u in units] == [f"small_{i}.root · {n} tasks" for i in range(3)]
 
 
-def test_more_datasets_than_units_share_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(units_module, "MOST_UNITS", 2)
+def test_more_datasets_than_units_share_them(tmp_path):
     tables = [nanoaod_table(write(tmp_path / f"small_{i}.root", i, n=3)) for i in range(5)]
-    units, plan = divided([t.MET.pt / 2 for t in tables])
+    units, plan = divided([t.MET.pt / 2 for t in tables], most_units=2)
     assert kinds(units) == ["datasets", "datasets"]
     assert sorted([k for u in units for k in u.tasks]) == sorted([t.key for t in plan.tasks])
     assert name_of(units[0], plan) == "small_0.root, small_1.root, small_2.root · 3 tasks"

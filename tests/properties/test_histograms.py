@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hep_flows import Histogram, render
+from hep_flows.errors import AxisError, LiteralError
 from oracle.lists import broadcast
 from oracle.memory import filled
 from oracle.prelude import record, run_naive
@@ -18,14 +19,13 @@ EDGES = [-6.0, -1.5, 0.0, 2.25, 8.0]
 
 
 def entries(program, table):
-    """Give the pairs of value and weight of which none is missing, in order."""
+    """Give the pairs of value and weight, in order; None where one is missing."""
     names = run_naive(program, table)
     x, w = names["x"]._beside(names["w"])
     found = []
 
     def note(value, weight):
-        if value is not None and weight is not None:
-            found.append((float(value), float(weight)))
+        found.append((None if value is None else float(value), None if weight is None else float(weight)))
 
     for i in x.values:
         if i != -1:
@@ -36,16 +36,36 @@ def entries(program, table):
 @given(program=fills(), table=tables(), chunk_events=st.sampled_from([1, 1000]))
 def test_weighted_fill_counts_each_entry(program, table, chunk_events):
     names = record(program, table)
-    request = Histogram.new.Var(EDGES, name="x").Weight().fill(x=names["x"], weight=names["w"])
-    expr = render(request)
+    h = Histogram.new.Var(EDGES, name="x").Weight()
+    expr = render(h.fill(x=names["x"], weight=names["w"], allow_missing_weight=True))
     got = filled(expr, table, chunk_events=chunk_events)
     sums, squares = np.zeros(len(EDGES) + 1), np.zeros(len(EDGES) + 1)
     for x, w in entries(program, table):
+        if x is None or w is None:
+            continue
         place = sum(x >= e for e in EDGES)
         sums[place] += w
         squares[place] += w * w
     assert got.view(flow=True).value == pytest.approx(sums, rel=1e-5, abs=1e-3)
     assert got.view(flow=True).variance == pytest.approx(squares, rel=1e-5, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "filled_with",
+    [lambda x, w: Histogram.new.Var(EDGES, name="x").Weight().fill(x=x, weight=w), lambda x, w: np.histogram(x, weights=w)],
+    ids=["fill", "numpy"],
+)
+@given(program=fills(), table=tables())
+def test_no_entry_is_left_out_for_its_weight_without_a_word(filled_with, program, table):
+    names = record(program, table)
+    try:
+        filled_with(names["x"], names["w"])
+    except LiteralError as error:
+        assert "may be missing" in error.what  # noqa: PT017 - whether it is refused depends on what is drawn
+    except AxisError as error:
+        assert "weights" in error.what  # noqa: PT017
+    else:
+        assert [(x, w) for x, w in entries(program, table) if x is not None and w is None] == []
 
 
 @given(program=fills(), table=tables(), chunk_events=st.sampled_from([1, 1000]))

@@ -117,11 +117,13 @@ def loaded(folder, source, part):
     return module
 
 
-@pytest.fixture
-def identities(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "project_part", None)
-    monkeypatch.setitem(sys.modules, "project_main", None)
+@pytest.fixture(autouse=True)
+def _the_project_ends_with_its_test(modules):
+    modules(project_part=None, project_main=None)
 
+
+@pytest.fixture
+def identities(tmp_path):
     def give(source=BASE, part=PART):
         module = loaded(tmp_path, source, part)
         found = {n: code_identity(getattr(module, n)) for n in NAMES if hasattr(module, n)}
@@ -195,9 +197,7 @@ def test_layout_comments_and_annotations_are_not(identities, old, new):
         "def f(x):\n    return unknown_name(x)",
     ],
 )
-def test_what_cannot_be_followed_makes_a_function_good_here_only(tmp_path, monkeypatch, body):
-    monkeypatch.setitem(sys.modules, "project_part", None)
-    monkeypatch.setitem(sys.modules, "project_main", None)
+def test_what_cannot_be_followed_makes_a_function_good_here_only(tmp_path, body):
     head = """
     import numpy as np
     import project_part
@@ -337,9 +337,7 @@ borrowed = functools.update_wrapper(functools.lru_cache(by_global), factor)
 
 
 def one(source, part=PART, head=HEAD):
-    def make(folder, monkeypatch):
-        for name in ("project_part", "project_main"):
-            monkeypatch.setitem(sys.modules, name, None)
+    def make(folder):
         body = source if source.startswith("def ") else f"def f(x):\n    return {source}"
         return loaded(folder, f"{head}\n\n{body}\n", part).f
 
@@ -431,8 +429,8 @@ IMPURE = [
 
 
 @pytest.mark.parametrize(("source", "named"), IMPURE, ids=[s.replace("\n", " ")[:60] for s, _ in IMPURE])
-def test_what_is_not_known_to_be_pure_is_never_stored(tmp_path, monkeypatch, source, named):
-    _, why = code_identity(one(source)(tmp_path, monkeypatch))
+def test_what_is_not_known_to_be_pure_is_never_stored(tmp_path, source, named):
+    _, why = code_identity(one(source)(tmp_path))
     assert why
     assert named in why
 
@@ -462,15 +460,15 @@ PURE = [
 
 
 @pytest.mark.parametrize("source", PURE)
-def test_what_is_known_to_be_pure_has_one_identity(tmp_path, monkeypatch, source):
-    first, why = code_identity(one(source, head=f"import scipy.constants\n{HEAD}")(tmp_path, monkeypatch))
+def test_what_is_known_to_be_pure_has_one_identity(tmp_path, source):
+    first, why = code_identity(one(source, head=f"import scipy.constants\n{HEAD}")(tmp_path))
     assert not why
-    again, _ = code_identity(one(source, head=f"import scipy.constants\n{HEAD}")(tmp_path, monkeypatch))
+    again, _ = code_identity(one(source, head=f"import scipy.constants\n{HEAD}")(tmp_path))
     assert again == first
 
 
-def test_the_reason_names_the_line(tmp_path, monkeypatch):
-    _, why = code_identity(one("def f(x):\n    y = 2 * x\n    return y * np.fromregex(PATH)")(tmp_path, monkeypatch))
+def test_the_reason_names_the_line(tmp_path):
+    _, why = code_identity(one("def f(x):\n    y = 2 * x\n    return y * np.fromregex(PATH)")(tmp_path))
     n_lines = len(HEAD.splitlines())
     assert f"(project_main.py:{n_lines + 5})" in why
 
@@ -499,9 +497,15 @@ def imported(folder, name):
             sys.modules[name] = before
 
 
-def identity_with(folder, monkeypatch, module, source="mine.scaled(x)"):
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return code_identity(one(source, head=f"import {module.__name__} as mine")(folder, monkeypatch))
+@pytest.fixture
+def identity_with(tmp_path, modules):
+    """Give a function that gives the identity of a function which uses a module as ``mine``."""
+
+    def give(module, source="mine.scaled(x)"):
+        modules(**{module.__name__: module})
+        return code_identity(one(source, head=f"import {module.__name__} as mine")(tmp_path))
+
+    return give
 
 
 @pytest.fixture
@@ -511,66 +515,66 @@ def other(tmp_path):
     return folder
 
 
-def test_a_module_of_the_project_with_the_name_of_one_of_pythons_counts_by_its_content(tmp_path, other, monkeypatch):
-    python_own, why = identity_with(tmp_path, monkeypatch, importlib.import_module("statistics"), "mine.mean([x, x])")
+def test_a_module_of_the_project_with_the_name_of_one_of_pythons_counts_by_its_content(other, identity_with):
+    python_own, why = identity_with(importlib.import_module("statistics"), "mine.mean([x, x])")
     assert not why
     found = {python_own}
     for text in ("def mean(x):\n    return x[0]\n", "def mean(x):\n    return x[0] + 1\n"):
         (other / "statistics.py").write_text(text)
         linecache.clearcache()
-        code, why = identity_with(tmp_path, monkeypatch, imported(other, "statistics"), "mine.mean([x, x])")
+        code, why = identity_with(imported(other, "statistics"), "mine.mean([x, x])")
         assert not why
         found.add(code)
     assert len(found) == 3
 
 
 @pytest.mark.parametrize("folder", ["site-packages", "dist-packages", "view/lib", "stack"])
-def test_a_library_is_one_wherever_it_lies(tmp_path, other, monkeypatch, folder):
+def test_a_library_is_one_wherever_it_lies(other, monkeypatch, folder, identity_with):
     """As in LCG views, with --user, in distribution packages, on PYTHONPATH: numpy itself, and one that nobody knows."""
     place = other / folder
     place.mkdir(parents=True)
     for part in Path(np.__file__).parents[1].glob("numpy*"):
         (place / part.name).symlink_to(part)
-    _, why = identity_with(tmp_path, monkeypatch, np, "mine.sqrt(x)")
+    _, why = identity_with(np, "mine.sqrt(x)")
     assert not why
     monkeypatch.setattr(np, "__file__", str(place / "numpy" / "__init__.py"))
-    _, why = identity_with(tmp_path, monkeypatch, np, "mine.sqrt(x) + mine.hypot(x, x)")
+    _, why = identity_with(np, "mine.sqrt(x) + mine.hypot(x, x)")
     assert not why
     unknown = installed(place, "somebodys", "def scaled(x):\n    return x\n")
-    _, why = identity_with(tmp_path, monkeypatch, unknown)
+    _, why = identity_with(unknown)
     assert "mine.scaled, which is not known to be pure" in why
 
 
-def test_a_package_that_was_built_in_the_folder_of_its_sources_is_the_projects(tmp_path, other, monkeypatch):
+def test_a_package_that_was_built_in_the_folder_of_its_sources_is_the_projects(other, identity_with):
     (other / "mine.egg-info").mkdir()
     (other / "mine.egg-info" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
     (other / "mine.egg-info" / "top_level.txt").write_text("mine\n")
     (other / "mine.py").write_text("def scaled(x):\n    return 2 * x\n")
-    _, why = identity_with(tmp_path, monkeypatch, imported(other, "mine"))
+    _, why = identity_with(imported(other, "mine"))
     assert not why
 
 
-def test_an_installed_package_of_ones_own_counts_by_its_content(tmp_path, other, monkeypatch):
+def test_an_installed_package_of_ones_own_counts_by_its_content(other, identity_with):
     found = []
     for i, by in enumerate((2, 3)):
         module = installed(other / str(i), "own", f"def scaled(x):\n    return {by} * x\n", "file:///somewhere/own")
-        code, why = identity_with(tmp_path, monkeypatch, module)
+        code, why = identity_with(module)
         assert not why
         found.append(code)
     assert found[0] != found[1]
 
 
-def test_a_module_that_the_user_declares_pure_counts_by_its_version(tmp_path, other, monkeypatch):
+def test_a_module_that_the_user_declares_pure_counts_by_its_version(other, environment, identity_with):
     text = "class Thing:\n    @classmethod\n    def made(cls, x):\n        return cls()\n\n\ndef scaled(x):\n    return x\n"
     module = installed(other, "particles", text)
     both = "mine.scaled(x) + mine.Thing.made(x).width"
-    assert "mine.scaled" in identity_with(tmp_path, monkeypatch, module, both)[1]
-    monkeypatch.setenv("HEP_FLOWS_PURE_MODULES", "other,particles")
-    first, why = identity_with(tmp_path, monkeypatch, module, both)
+    assert "mine.scaled" in identity_with(module, both)[1]
+    environment(HEP_FLOWS_PURE_MODULES="other,particles")
+    first, why = identity_with(module, both)
     assert not why
     info = other / "particles-1.0.dist-info"
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: particles\nVersion: 1.1\n")
-    assert identity_with(tmp_path, monkeypatch, module, both)[0] != first
+    assert identity_with(module, both)[0] != first
 
 
 CLASSES = """
@@ -612,9 +616,7 @@ def constant_only(x):
         ("    pass", "    @staticmethod\n    def scaled(x):\n        return x", {"through_subclass"}),
     ],
 )
-def test_parts_of_a_class_count_where_they_are_used(tmp_path, monkeypatch, old, new, affected):
-    for name in ("project_part", "project_main"):
-        monkeypatch.setitem(sys.modules, name, None)
+def test_parts_of_a_class_count_where_they_are_used(tmp_path, old, new, affected):
     assert CLASSES.count(old) == 1
 
     def identities(source):

@@ -2,7 +2,6 @@
 
 import functools
 import importlib.util
-import sys
 
 import awkward as ak
 import pytest
@@ -56,7 +55,16 @@ def by_attribute(x: float) -> float:
     return x * times.factor
 
 
-times.factor = 2.0
+def set_factors(factor):
+    """Give all that the functions multiply by another value, as a cell of a notebook does."""
+    globals()["FACTOR"] = BY["factor"] = Scale.factor = times.factor = factor
+
+
+@pytest.fixture(autouse=True)
+def _factors():
+    set_factors(2.0)
+    yield
+    set_factors(2.0)
 
 
 @pytest.fixture
@@ -65,28 +73,25 @@ def met(data):
 
 
 @pytest.mark.parametrize("function", [by_global, by_helper, by_mapping, by_class, by_attribute], ids=lambda f: f.__name__)
-def test_a_value_that_changes_between_two_expressions_is_not_taken_from_the_cache(met, monkeypatch, function):
+def test_a_value_that_changes_between_two_expressions_is_not_taken_from_the_cache(met, function):
     plain = make_local(met)
     assert ak.all(abs(make_local(function(met)) - 2 * plain) < 1e-3)
-    monkeypatch.setitem(globals(), "FACTOR", 3.0)
-    monkeypatch.setitem(BY, "factor", 3.0)
-    monkeypatch.setattr(Scale, "factor", 3.0)
-    monkeypatch.setattr(times, "factor", 3.0)
+    set_factors(3.0)
     assert ak.all(abs(make_local(function(met)) - 3 * plain) < 1e-3)
 
 
-def test_what_was_written_before_the_change_is_not_computed_with_what_is_there_now(met, monkeypatch):
+def test_what_was_written_before_the_change_is_not_computed_with_what_is_there_now(met):
     scaled = by_global(met)
-    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    set_factors(3.0)
     with pytest.raises(TaskError, match="'by_global' does something else than when this was written") as caught:
         make_local(scaled)
     assert "scaled = by_global(met)" in str(caught.value)
 
 
-def test_what_was_stored_before_the_change_is_still_found(met, monkeypatch):
+def test_what_was_stored_before_the_change_is_still_found(met):
     scaled = by_global(met)
     before = make_local(scaled)
-    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    set_factors(3.0)
     assert ak.all(make_local(scaled) == before)
 
 
@@ -122,12 +127,12 @@ def test_a_function_that_no_key_can_stand_for_is_one_selection_when_it_is_writte
     assert ak.all(make_local(met[above(met)] - met[above(met)]) == 0)
 
 
-def test_a_module_that_was_edited_after_its_import_has_no_key(tmp_path, monkeypatch):
+def test_a_module_that_was_edited_after_its_import_has_no_key(tmp_path, modules):
     file = tmp_path / "edited_module.py"
     spec = importlib.util.spec_from_file_location("edited_module", file)
     file.write_text("def scaled(x):\n    return 2 * x\n")
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "edited_module", module)
+    modules(edited_module=module)
     spec.loader.exec_module(module)
     first, why = code_identity(module.scaled)
     assert not why

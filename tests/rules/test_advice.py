@@ -20,6 +20,7 @@ import uproot
 
 import hep_flows
 from hep_flows import (
+    Concatenate,
     DataFrame,
     HepFlowsError,
     Histogram,
@@ -42,11 +43,11 @@ PACKAGE = Path(hep_flows.__file__).parent
 # X, Y are jets and muons, x and y the pt and eta of jets; J, M, pt, eta, met are the arrays.
 ANSWERS = [
     ("nanmedian", "np.median(ak.flatten(make_local(x), axis=None))", "np.median(ak.flatten(pt, axis=None))"),
-    ("idxmax", "X[X.pt.ArgMax()]", "ak.firsts(pt[ak.argmax(pt, axis=1, keepdims=True)])"),
-    ("idxmin", "X[X.pt.ArgMin()]", "ak.firsts(pt[ak.argmin(pt, axis=1, keepdims=True)])"),
+    ("idxmax", "X.MaxBy(lambda x: x.pt)", "ak.firsts(pt[ak.argmax(pt, axis=1, keepdims=True)])"),
+    ("idxmin", "X.MinBy(lambda x: x.pt)", "ak.firsts(pt[ak.argmin(pt, axis=1, keepdims=True)])"),
     ("nanmedian", "x.Median()", "[np.median(p) if len(p) else None for p in pt]"),
     ("nanmedian", "x.Quantile(0.9)", "[np.quantile(p, 0.9) if len(p) else None for p in pt]"),
-    ("sort", "X[ak.argsort(X.pt, ascending=False)]", "ak.sort(pt, ascending=False)"),
+    ("sort", "X.OrderBy(lambda x: x.pt, descending=True)", "ak.sort(pt, ascending=False)"),
     ("sort", "ak.sort(x, ascending=False)", "ak.sort(pt, ascending=False)"),
     ("nansum", "x[~np.isnan(x)].Sum()", "ak.nansum(pt, axis=1)"),
     ("average", "(x * w).Sum() / w.Sum()", "ak.sum(pt * mass, axis=1) / ak.sum(mass, axis=1)"),
@@ -82,14 +83,13 @@ ANSWERS = [
     ("drop", "X[['pt', 'eta']]", "pt"),
     ("Filter", "X[X.pt > 30]", "pt[pt > 30]"),
     ("Select", "X.map(lambda j: j.pt * 2)", "pt * 2"),
-    ("concatenate", "ak.concatenate(make_local([x, y]), axis=-1)", "ak.concatenate([pt, eta], axis=-1)"),
+    ("hstack", "ak.concatenate([x, y], axis=1)", "ak.concatenate([pt, eta], axis=1)"),
+    ("hstack", "Concatenate(X, Y)", "ak.concatenate([pt, M], axis=1)"),
     ("merge", "x + y", "pt + eta"),
     ("groupby", "make_local([X[X.pt > 30].Count(), X[X.pt <= 30].Count()])", "[ak.num(pt[pt > 30]), ak.num(pt[pt <= 30])]"),
     ("flatten", "ak.flatten(make_local(x), axis=None)", "ak.flatten(pt, axis=None)"),
-    ("combinations", "ak.combinations(make_local(X[['pt', 'eta']]), 2)", "ak.combinations(pt, 2)['0']"),
-    ("pad_none", "x.First()", "ak.pad_none(pt, 3)[:, 0]"),
-    ("pad_none", "x[1]", "ak.pad_none(pt, 3)[:, 1]"),
-    ("pad_none", "x[2]", "ak.pad_none(pt, 3)[:, 2]"),
+    ("outer", "X.map(lambda x: Y)", "ak.cartesian([pt, M], nested=True)['1']"),
+    ("pad_zero", "x.Pad(4)", "ak.pad_none(pt, 4, clip=True)"),
     ("arange", "X.Index()", "ak.local_index(pt)"),
     ("to_regular", "X.pt / df.MET.pt", "pt / met"),
     ("zeros_like", "x * 0", "ak.zeros_like(pt)"),
@@ -280,7 +280,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     tools = {
         "np": np, "ak": ak, "hist": hist, "make_local": make_local, "Histogram": Histogram, "user_func": user_func, "curry": curry, "run": run,
         "plan": plan, "nanoaod_table": nanoaod_table, "tree_table": tree_table, "xaod_table": xaod_table, "define_alias": define_alias,
-        "DataFrame": DataFrame, "folder": str(path.parent),
+        "DataFrame": DataFrame, "Concatenate": Concatenate, "folder": str(path.parent),
     }  # fmt: skip
     return arrays | tools | {"path": str(path)}
 
@@ -353,7 +353,7 @@ def test_every_answer_is_executed_or_has_no_code_of_its_own() -> None:
         "it needs the values: call make_local(x) first",
         "print(x) shows the kind and the axes",
         "expressions never change, and need no copy: y = x",
-        *[t for t in words if t.startswith(("what has to do with the order", "it needs the values: np.digitize", "several cases are one", "pairs of two collections: X.map(lambda x: Y"))],
+        *[t for t in words if t.startswith(("what has to do with the order", "it needs the values: np.digitize", "several cases are one", "pairs within one collection: X.Combinations(2, fields=('a', 'b'))"))],
         *[t for t in words if t.startswith(("add a column: X['pt_gev']", "a column of another name", "names of records are given"))],
     }  # fmt: skip
 
@@ -362,7 +362,8 @@ OTHER_ANSWERS = [
     ("diff", "(lambda array: array[:, 1:] - array[:, :-1])(make_local(x))", "pt[:, 1:] - pt[:, :-1]"),
     ("cut", "make_local(np.histogram(x, bins=[0, 20, 50]))[0]", "np.histogram(ak.flatten(pt), bins=[0, 20, 50])[0]"),
     ("choose", "np.where(x > 50, 2, np.where(x > 20, 1, 0))", "ak.where(pt > 50, 2, ak.where(pt > 20, 1, 0))"),
-    ("cartesian", "X.map(lambda a: Y.map(lambda b: a.pt + b.pt))", "pt[:, :, np.newaxis] + M[:, np.newaxis]"),
+    ("argcombinations", "X.Combinations(2, fields=('a', 'b')).a.pt", "ak.combinations(pt, 2)['0']"),
+    ("cartesian", "X.Cartesian(Y, fields=('x', 'y')).y.pt", "ak.cartesian([pt, M])['1']"),
     ("assign", "(X.__setitem__('pt_gev', X.pt / 1000), X.pt_gev)[1]", "pt / 1000"),
     ("rename", "(X.__setitem__('momentum', X.pt), X.momentum)[1]", "pt"),
     ("with_name", "ak.with_name(make_local(X[['pt', 'eta']]), 'Jet')", "pt"),

@@ -105,3 +105,22 @@ def test_no_file_names_a_place_of_one_machine():
     files += [ROOT / name for name in ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml")]
     texts = [f for f in files if f.is_file() and f.suffix in {"", ".json", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}]
     assert not [f"{f.relative_to(ROOT)}: {m}" for f in texts for m in place.findall(f.read_text(errors="replace"))]
+
+
+def test_modules_that_texts_and_programs_in_quotes_name_are_there():
+    """A module that moves leaves its name behind where no import fails: in comments, messages, pages, and programs that tests start."""
+    folders = [ROOT / f for f in ("hep_flows", "tests", "flows", "benchmarks", "docs")]
+    paths = [p for f in folders for p in f.rglob("*.*") if p.suffix in (".py", ".md", ".txt")]
+    named = [(p, name) for p in paths for name in re.findall(r"\bhep_flows(?:\.[a-z]\w*)+", p.read_text(encoding="utf-8"))]
+    gone = [f"{p.relative_to(ROOT)}: {name}" for p, name in named if not _is_there(name.split(".")[1:])]
+    assert {g for g in gone if not g.endswith(" hep_flows.nothing_of_the_kind")} == set()
+
+
+def _is_there(words: list[str]) -> bool:
+    """Say whether words lead from the package to a module, or to a name that the last folder on the way gives."""
+    folder = ROOT / "hep_flows"
+    for word in words:
+        if not (folder / word).is_dir():
+            return (folder / f"{word}.py").is_file() or re.search(rf"\b{word}\b", (folder / "__init__.py").read_text()) is not None
+        folder /= word
+    return True

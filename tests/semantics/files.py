@@ -10,12 +10,12 @@ import numpy as np
 import uproot
 
 from hep_flows import nanoaod_table, render, tree_table, xaod_table
-from hep_flows.record.dataframe import DataFrame
-from hep_flows.record.table import Table
+from hep_flows.record.sources import frame_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hep_flows import DataFrame
     from hep_flows.expr.nodes import Dataset
 
 FILES = {
@@ -55,7 +55,7 @@ class Tables:
 
     def new(self, name: str) -> DataFrame:
         dataset = self._datasets[name]
-        return DataFrame._of(dataset, Table(dataset, frame=DataFrame._of))
+        return frame_of(dataset)
 
     @cached_property
     def sm(self) -> Any:

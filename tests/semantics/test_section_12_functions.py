@@ -96,10 +96,10 @@ def test_statistics_over_all_events(events):
     np.testing.assert_allclose(got, [met.std(), met.var(), met.argmax(), pt.std(), pt.var(), met.std()], rtol=1e-12)
 
 
-def test_parts_are_merged_whatever_the_ranges(events, monkeypatch):
+def test_parts_are_merged_whatever_the_ranges(events, environment):
     df, arrays = events
     met = ak.to_numpy(arrays["MET_pt"]).astype(np.float64)
-    monkeypatch.setenv("HEP_FLOWS_CHUNK_EVENTS", "7")
+    environment(HEP_FLOWS_CHUNK_EVENTS="7")
     got = make_local([df.MET.pt.Std(), df.MET.pt.ArgMin(), np.var(df.Jet.pt), df[df.MET.pt < 0].MET.pt.Std()])
     pt = ak.to_numpy(ak.flatten(arrays["Jet_pt"])).astype(np.float64)
     np.testing.assert_allclose(got[:3], [met.std(), met.argmin(), pt.var()], rtol=1e-12)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import vector
 
-from hep_flows import HepFlowsError, Histogram, define_alias, make_local, user_func
+from hep_flows import HepFlowsError, Histogram, define_alias, make_local, run, user_func
+from hep_flows.verbs import TextOfNoCategory
 from semantics.rows import Mistake, Row, table
 
 if TYPE_CHECKING:
@@ -456,6 +457,16 @@ def test_a_weight_that_may_be_missing(number: int, t: Tables) -> None:
     assert np.allclose(allowed.values(), want)
 
 
+@pytest.mark.parametrize("number", range(len(WEIGHTS)))
+def test_a_weight_of_numpys_histogram_that_may_be_missing(number: int, t: Tables, raw: Raw) -> None:
+    weight = WEIGHTS[number](t.dy)
+    with pytest.raises(HepFlowsError, match=r"may be missing(.|\n)*fill_none"):
+        np.histogram(t.dy.MET.pt, bins=5, range=(0, 100), weights=weight)
+    (got, _), w = make_local([np.histogram(t.dy.MET.pt, bins=5, range=(0, 100), weights=ak.fill_none(weight, 0.0)), weight])
+    want, _ = np.histogram(raw.dy["MET_pt"], bins=5, range=(0, 100), weights=np.asarray(ak.fill_none(w, 0.0)))
+    assert np.allclose(got, want)
+
+
 def test_a_weight_that_is_missing_where_the_value_is(t: Tables) -> None:
     mu = t.dy.Muon
     h = Histogram.new.Reg(10, 0, 200, name="pt").Weight()
@@ -463,6 +474,7 @@ def test_a_weight_that_is_missing_where_the_value_is(t: Tables) -> None:
     h.fill(pt=first.pt, weight=scale_factor(first.eta))
     h.fill(pt=mu[mu.pt > 10][0].pt * 2, weight=1 / mu[mu.pt > 10].First().eta)
     h.fill(pt=mu.map(lambda m: t.dy.Jet.First().pt), weight=mu.map(lambda m: t.dy.Jet.First().eta))
+    np.histogram(first.pt, weights=first.eta)
     for other in (mu[1].pt, mu[mu.pt > 10][0].pt, t.dy.Jet[0].pt, mu.pt.Max()):
         with pytest.raises(HepFlowsError, match="may be missing"):
             h.fill(pt=first.pt, weight=other)
@@ -482,6 +494,43 @@ def test_categories_by_masks(t: Tables, raw: Raw) -> None:
     assert by_jet["SR", :].values().tolist() == np.histogram(ak.flatten(pt[raw.sm["Jet_eta"] > 0]), 10, (0, 100))[0].tolist()
     only = make_local(Histogram.new.StrCat(["SR", "two"], name="region").Double().fill(region={k: masks[k] for k in ("SR", "two")}))
     assert only.values().tolist() == [int(ak.sum(wanted["SR"])), int(ak.sum(wanted["two"]))]
+
+
+def _of_types(df: Any) -> list[Any]:
+    """Give histograms of texts that are not all categories: weighted, in two fills, and where the entries wait for a growing axis."""
+    h = Histogram.new.StrCat(["GT", "TT"], name="type").Weight()
+    grows = Histogram.new.StrCat(["GT"], name="type").Reg(4, 60, 120, name="m", growth=True).Double()
+    return [
+        h.fill(type=df.Type, weight=df.M),
+        h.fill(type=df.Type).fill(type=df[df.M > 90].Type),
+        grows.fill(type=df.Type, m=df.M),
+        Histogram.new.StrCat([], name="type", growth=True).Double().fill(type=df.Type),
+        h.fill(type={"GT": df.M > 90}),
+    ]
+
+
+def _unknown(raw: Raw) -> list[int]:
+    texts, hard = raw.zmm["Type"], raw.zmm["M"] > 90
+    other = (texts != "GT") & (texts != "TT")
+    return [int(ak.sum(n)) for n in (other, other, other & hard, texts != "GT")]
+
+
+@pytest.mark.parametrize("chunk_events", [100, 100_000])
+def test_texts_of_no_category_are_counted(chunk_events: int, t: Tables, raw: Raw) -> None:
+    once, twice, hard, not_gt = _unknown(raw)
+    assert min(once, hard) > 0
+    histograms = _of_types(t.zmm)
+    want = [f"{n:,} entries have a text that is no category of the axis 'type'" for n in (once, twice + hard, not_gt)]
+    for _ in range(2):  # computed, and found in the cache
+        report = run(histograms, chunk_events=chunk_events).report
+        assert sorted([row.remark for row in report.tasks if row.remark]) == sorted(want)
+        assert all(text in str(report) and text in str(report.as_json()) for text in want)
+        with pytest.warns(TextOfNoCategory, match="no category") as caught:
+            values = make_local(histograms, chunk_events=chunk_events)
+        assert len(caught) == len(want)
+    assert values[0].values(flow=True)[-1] == pytest.approx(
+        float(ak.sum(raw.zmm["M"][(raw.zmm["Type"] != "GT") & (raw.zmm["Type"] != "TT")]))
+    )
 
 
 CATEGORIES = [

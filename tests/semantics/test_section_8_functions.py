@@ -75,7 +75,13 @@ def outermost_axis(t: Tables) -> Any:
 
 def want_outermost_axis(r: Raw) -> Any:
     n = want_nested(r)
-    return [ak.num(n, axis=2), ak.max(n, axis=2), n * 2, ak.firsts(n, axis=2), ak.sum(ak.sum(ak.values_astype(n, "float64"), axis=2), axis=1)]
+    return [
+        ak.num(n, axis=2),
+        ak.max(n, axis=2),
+        n * 2,
+        ak.firsts(n, axis=2),
+        ak.sum(ak.sum(ak.values_astype(n, "float64"), axis=2), axis=1),
+    ]
 
 
 def captured(t: Tables) -> Any:

@@ -13,7 +13,6 @@ from uproot.writing import _cascade
 
 from described import described, one, read
 from hep_flows.errors import SourceError
-from hep_flows.sources import stored as file_identity
 from hep_flows.sources.describe import describe
 from hep_flows.sources.open import OpenTables
 from hep_flows.sources.read import partitions, read_columns
@@ -78,14 +77,12 @@ def test_any_changed_byte_of_data_is_another_content(tmp_path, kind, write):
     assert content(kind, tmp_path / "a") != before
 
 
-def test_blocks_of_a_big_file_are_looked_at(tmp_path, monkeypatch):
-    monkeypatch.setattr(file_identity, "_SMALL_BYTES", 1000)
-    monkeypatch.setattr(file_identity, "_BLOCK_BYTES", 64)
-    write_tree(tmp_path / "a", np.zeros(20_000))
+def test_blocks_of_a_big_file_are_looked_at(tmp_path):
+    write_tree(tmp_path / "a", np.zeros(1_500_000))
     before = content("tree", tmp_path / "a")
     raw = bytearray((tmp_path / "a").read_bytes())
-    half = (len(raw) - 64) * 32 // 63
-    raw[half + 5] ^= 1
+    assert len(raw) > 8 << 20  # what is smaller is looked at whole
+    raw[len(raw) * 32 // 63] ^= 1
     (tmp_path / "a").write_bytes(raw)
     assert content("tree", tmp_path / "a") != before
 

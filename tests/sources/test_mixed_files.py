@@ -272,8 +272,8 @@ def test_values_of_a_dataset_that_failed_are_missing_by_any_name(tmp_path):
 
 
 @pytest.mark.parametrize("by", ["dot", "link", "hard link", "pattern", "folder", "tree"])
-def test_a_file_by_two_spellings_is_an_error_that_names_both(by, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_file_by_two_spellings_is_an_error_that_names_both(by, tmp_path, work_in):
+    work_in(tmp_path)
     nano(tmp_path / "a.root", x=[1.0])
     (tmp_path / "link.root").symlink_to("a.root")
     (tmp_path / "hard.root").hardlink_to("a.root")

@@ -108,14 +108,17 @@ class Fake:
 
 
 @pytest.fixture
-def made(monkeypatch):
-    opened = []
-    monkeypatch.setattr("hep_flows.sources.open.open_table", lambda *_: opened.append(Fake()) or opened[-1])
-    return opened
+def made():
+    return []
 
 
-def test_a_table_is_kept_for_the_next_reader(made):
-    tables = OpenTables()
+@pytest.fixture
+def opening(made):
+    return lambda *_: made.append(Fake()) or made[-1]
+
+
+def test_a_table_is_kept_for_the_next_reader(made, opening):
+    tables = OpenTables(opening=opening)
     for _ in range(3):
         with tables.lent("tree", "f", "t", "c"):
             pass
@@ -124,16 +127,16 @@ def test_a_table_is_kept_for_the_next_reader(made):
     assert made[0].closed
 
 
-def test_two_readers_at_a_time_never_share_a_table(made):
-    tables = OpenTables()
+def test_two_readers_at_a_time_never_share_a_table(made, opening):
+    tables = OpenTables(opening=opening)
     with tables.lent("tree", "f", "t") as first, tables.lent("tree", "f", "t") as second:
         assert first is not second
     assert not any(t.closed for t in made)
     tables.close()
 
 
-def test_no_more_than_the_limit_are_kept(made):
-    tables = OpenTables(limit=2)
+def test_no_more_than_the_limit_are_kept(made, opening):
+    tables = OpenTables(limit=2, opening=opening)
     for name in "abcd":
         with tables.lent("tree", name, "t"):
             pass
@@ -142,8 +145,8 @@ def test_no_more_than_the_limit_are_kept(made):
     assert all(t.closed for t in made)
 
 
-def test_a_table_is_closed_after_an_error_and_not_lent_again(made):
-    tables = OpenTables()
+def test_a_table_is_closed_after_an_error_and_not_lent_again(made, opening):
+    tables = OpenTables(opening=opening)
     with pytest.raises(ValueError, match="mine"), tables.lent("tree", "f", "t"):
         raise ValueError("mine")
     assert made[0].closed
@@ -164,10 +167,9 @@ def test_zlib_is_read_by_isal_where_it_is_installed():
 
 @pytest.mark.data
 @pytest.mark.parametrize("gone", ["package", "attribute"])
-def test_nothing_breaks_without_isal(data, monkeypatch, gone):
+def test_nothing_breaks_without_isal(data, monkeypatch, modules, gone):
     if gone == "package":
-        monkeypatch.setitem(sys.modules, "isal", None)
-        monkeypatch.setitem(sys.modules, "isal.isal_zlib", None)
+        modules(**{"isal": None, "isal.isal_zlib": None})
         monkeypatch.setattr(uproot.compression._DecompressZLIB, "library", "zlib")
     else:
         monkeypatch.delattr(uproot.compression, "_DecompressZLIB")

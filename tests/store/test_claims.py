@@ -19,7 +19,7 @@ from hep_flows.store.store import Store
 COMPUTE = """
 import sys, time
 from pathlib import Path
-from hep_flows.plugin import Scalar
+from hep_flows.contract import Scalar
 from hep_flows.store.store import Store
 root, me = sys.argv[1:]
 store = Store(root)
@@ -136,9 +136,9 @@ def test_a_claim_ends_with_an_error_too(store):
         pass
 
 
-def test_a_folder_that_is_read_only_needs_no_claim(tmp_path, monkeypatch):
+def test_a_folder_that_is_read_only_needs_no_claim(tmp_path, of_somebody_else):
     (tmp_path / "team").mkdir()
-    monkeypatch.setattr(os, "geteuid", lambda: -1)
+    of_somebody_else()
     with Store(tmp_path / "team").claim(bytes(32)):
         pass
     assert list((tmp_path / "team").iterdir()) == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import warnings
 
 import awkward as ak
@@ -139,18 +140,15 @@ def test_a_sidecar_with_other_members_is_refused(store, files, kind):
     assert_missing(store, kind)
 
 
-def test_a_result_that_is_replaced_while_it_is_read_is_no_damage(store, monkeypatch, kind):
+def test_a_result_that_is_replaced_while_it_is_read_is_no_damage(store, kind):
     store.put(KEY, RESULTS[kind])
-    fresh = Store(store.folder.root)
-    original = fresh._read
-    calls = []
+    waiting = [store.folder.object(KEY.hex())]
 
-    def read(folder, name, text):
-        calls.append(name)
-        if len(calls) == 1:
+    def replace_when_opened(event, arguments):
+        if event == "open" and waiting and arguments[0] == waiting[0]:
+            waiting.clear()
             store.put(KEY, Scalar("new"))
-        return original(folder, name, text)
 
-    monkeypatch.setattr(fresh, "_read", read)
-    assert fresh.get(KEY) == Scalar("new")
-    assert len(calls) == 2
+    sys.addaudithook(replace_when_opened)
+    assert Store(store.folder.root).get(KEY) == Scalar("new")
+    assert not waiting

@@ -140,9 +140,9 @@ def test_rows_of_another_shape_are_refused(filled):
         assert listed(filled) == rows
 
 
-def test_a_read_only_folder_is_listed_without_an_index(filled, monkeypatch):
+def test_a_read_only_folder_is_listed_without_an_index(filled, without_permission):
     rows = rebuild(filled)
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    without_permission()
     before = sorted(os.listdir(filled.folder.root))
     assert listed(Store(filled.folder.root)) == rows
     assert sorted(os.listdir(filled.folder.root)) == before

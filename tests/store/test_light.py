@@ -48,7 +48,7 @@ def test_a_look_up_in_a_new_process_loads_little(store, key, what):
 def test_storing_does_not_load_pandas(tmp_path):
     code = """
 import sys, awkward as ak
-from hep_flows.plugin import Columns, Scalar
+from hep_flows.contract import Columns, Scalar
 from hep_flows.store.store import Store
 Store(sys.argv[1]).put(bytes(32), Columns(ak.Array({"x": [[1.5], []], "s": ["a", None]})))
 Store(sys.argv[1]).put(bytes(32), Scalar("a"))

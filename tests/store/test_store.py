@@ -80,12 +80,12 @@ def test_a_removed_result_is_missing_at_once(store, key):
     assert key("a") not in store
 
 
-def test_the_folder_can_be_moved_and_named_relatively(tmp_path, monkeypatch, key):
-    monkeypatch.chdir(tmp_path)
+def test_the_folder_can_be_moved_and_named_relatively(tmp_path, work_in, key):
+    work_in(tmp_path)
     Store("cache").put(key("a"), Scalar(1))
     os.rename(tmp_path / "cache", tmp_path / "elsewhere")
     moved = Store("elsewhere")
-    monkeypatch.chdir("/")
+    work_in("/")
     assert moved.get(key("a")) == Scalar(1)
     shutil.copytree(tmp_path / "elsewhere", tmp_path / "copy")
     assert Store(tmp_path / "copy").get(key("a")) == Scalar(1)
@@ -117,9 +117,9 @@ def test_a_damaged_layer_does_not_hide_the_next(tmp_path, key):
         assert Store(tmp_path / "mine", [tmp_path / "team", tmp_path / "more"]).get(key("a")) == Scalar("more")
 
 
-def test_a_folder_of_somebody_else_is_read_only_unless_allowed(store, key, monkeypatch):
+def test_a_folder_of_somebody_else_is_read_only_unless_allowed(store, key, of_somebody_else):
     store.put(key("a"), Scalar(1))
-    monkeypatch.setattr(os, "geteuid", lambda: os.stat(store.folder.root).st_uid + 1)
+    of_somebody_else()
     foreign = Store(store.folder.root)
     assert not foreign.writable
     assert foreign.get(key("a")) == Scalar(1)
@@ -133,9 +133,9 @@ def test_a_folder_of_somebody_else_is_read_only_unless_allowed(store, key, monke
     assert allowed.get(key("b")) == Scalar(2)
 
 
-def test_a_folder_without_permission_is_read_only(store, key, monkeypatch):
+def test_a_folder_without_permission_is_read_only(store, key, without_permission):
     store.put(key("a"), Scalar(1))
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    without_permission()
     locked = Store(store.folder.root)
     assert locked.get(key("a")) == Scalar(1)
     with pytest.raises(StoreError, match="cannot be written"):

@@ -81,7 +81,7 @@ class Project:
         self.tools = self.tools.replace(old, new)
 
     def add_plugin(self, name: str, value: str) -> None:
-        """Install one more plug-in."""
+        """Install one more plug-in, or another release of one."""
         self.more_plugins.append(EntryPoint(name, value, plugins.GROUP))
 
     def loaded(self):
@@ -98,7 +98,7 @@ class Project:
         """Run everything, one result at a time; gives the values, and what was computed for each."""
         open_store.store_of.cache_clear()
         os.environ["HEP_FLOWS_CACHE"] = str(self.cache) if store else "off"
-        found = [*entry_points(group=plugins.GROUP), *self.more_plugins]
+        found = [*{p.name: p for p in [*entry_points(group=plugins.GROUP), *self.more_plugins]}.values()]
         installed = mock.patch.object(plugins, "entry_points", return_value=found)
         with warnings.catch_warnings(), installed, mock.patch.dict(os.environ, self.environment):
             warnings.simplefilter("ignore")

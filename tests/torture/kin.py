@@ -5,6 +5,7 @@ from __future__ import annotations
 from hep_flows.contract import No, Yes
 from hep_flows.expr.nodes import Call
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
+from hep_flows.plugins.hist.plugin import HistPlugin
 
 
 class Twin(AwkwardPlugin):
@@ -28,3 +29,15 @@ class Arithmetic(AwkwardPlugin):
         if isinstance(node, Call) and node.function in {"multiply", "true_divide", "less", "absolute"} and not node.type.loops:
             return Yes(0.1)
         return No("it multiplies, divides and compares")
+
+
+class RaisedAwkward(AwkwardPlugin):
+    """A release of the awkward plug-in that computes other numbers."""
+
+    result_version = "2"
+
+
+class RaisedHist(HistPlugin):
+    """A release of the hist plug-in that fills in another way."""
+
+    result_version = "2"

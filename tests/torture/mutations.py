@@ -18,8 +18,6 @@ from functions.sample_corrections import (
     write_corrections,
     write_model,
 )
-from hep_flows.plugins.awkward.plugin import AwkwardPlugin
-from hep_flows.plugins.hist.plugin import HistPlugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,10 +129,6 @@ def _touch(p: Project) -> None:
     os.utime(p.files[1], (time.time() + 5, time.time() + 5))
 
 
-def _raise_version(plugin: type) -> Callable[[Project], None]:
-    return lambda p: setattr(plugin, "result_version", "2")
-
-
 def _plugin(name: str, value: str) -> Callable[[Project], None]:
     return lambda p: p.add_plugin(name, value)
 
@@ -183,10 +177,10 @@ MUTATIONS = [
     Mutation("weight", _edit("weight=0.1", "weight=0.3"), {"histogram": [("hist", 3)]}),
     Mutation("alias redefined", _edit("j.pt / 1000.0", "j.pt / 500.0"), {"alias": [("awkward", 3)]}),
     Mutation("column redefined", _edit("events.Jet.pt.Sum()", "events.Jet.pt.Max()"), {"column": [("awkward", 3)]}),
-    Mutation("result version of hist", _raise_version(HistPlugin), {"histogram": [("hist", 3)]}),
+    Mutation("result version of hist", _plugin("hist", "kin:RaisedHist"), {"histogram": [("hist", 3)]}),
     Mutation(
         "result version of awkward",
-        _raise_version(AwkwardPlugin),
+        _plugin("awkward", "kin:RaisedAwkward"),
         {**everything(3), "normalised": [("awkward", 3), ("awkward", 3)], "first": [("awkward", 1), ("awkward", 1)]},
     ),
     Mutation("another correction in the same file", _edit_correction("other"), NOTHING),

@@ -9,9 +9,7 @@ import pytest
 from bench import Project, same
 from mutations import MUTATIONS
 
-from hep_flows.plugins.awkward.plugin import AwkwardPlugin
-from hep_flows.plugins.hist.plugin import HistPlugin
-from hep_flows.sources import known_files
+from hep_flows.sources import stored
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +17,7 @@ def computed_once(tmp_path_factory):
     """A project whose results were all computed; copied for each mutation."""
     folder = tmp_path_factory.mktemp("torture")
     project = Project.new(folder)
-    time.sleep(known_files.SETTLED_S + 0.1)  # so that the files are remembered
+    time.sleep(stored.SETTLED_S + 0.1)  # so that the files are remembered
     before = pytest.MonkeyPatch()
     try:
         before.setenv("HEP_FLOWS_CACHE", str(project.cache))
@@ -44,9 +42,7 @@ def project(computed_once, tmp_path):
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
 def test_exactly_what_depends_on_a_change_is_computed_again(mutation, project, computed_once, monkeypatch, record_property):
-    for plugin in (AwkwardPlugin, HistPlugin):
-        monkeypatch.setattr(plugin, "result_version", plugin.result_version)
-    monkeypatch.setattr(known_files, "SETTLED_S", -1.0)
+    monkeypatch.setattr(stored, "SETTLED_S", -1.0)
     project.results()  # the files lie elsewhere now, and are remembered
     mutation.make(project)
     values, computed = project.results()

@@ -15,9 +15,9 @@ from hep_flows.store.upkeep import verify
 
 
 @pytest.fixture
-def cache(small_disk, monkeypatch):
+def cache(small_disk, environment):
     folder = small_disk / "cache"
-    monkeypatch.setenv("HEP_FLOWS_CACHE", str(folder))
+    environment(HEP_FLOWS_CACHE=folder)
     return folder
 
 

@@ -6,6 +6,7 @@ collection has in an event, and adds up what is alive at a time. A selection cou
 
 from __future__ import annotations
 
+from math import factorial
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.contract import EventBytes
@@ -252,11 +253,20 @@ class _Sizes:
         for axis in node.type.axes[1:]:
             if axis.key in self._means or axis.root in self._means or isinstance(node, Field | Bound):
                 continue
+            if isinstance(node, Call) and node.function in {"argcombinations", "concatenate"} and axis is node.type.axes[-1]:
+                self._means[axis.key] = self._of_groups(node)
+                continue
             known = [a for a in node.type.axes[1:] if a is not axis]
             rest = 1.0
             for other in (*known, *[o.axis for o in node.type.loops]):
                 rest *= self._mean(other)
             self._means[axis.key] = max([self._items(i.type) for i in node.inputs()], default=1.0) / rest
+
+    def _of_groups(self, node: Call) -> float:
+        """Give the mean length of joined lists, or of lists of combinations: m^n / n! is that of lengths which vary about m by chance."""
+        means = [self._mean(a.type.axes[-1]) for a in node.args]
+        n = dict(node.options).get("n")
+        return (means[0] + 1) ** n / factorial(n) if isinstance(n, int) else sum(means)
 
     def _mean(self, axis: Axis) -> float:
         """Give the mean length of the lists of an axis; of a selection, that of all."""

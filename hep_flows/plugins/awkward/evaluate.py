@@ -22,7 +22,7 @@ from hep_flows.expr.walk import postorder, uses
 from hep_flows.plugins.awkward import reduce
 from hep_flows.plugins.awkward.functions import ForUser, ListsOf, elementwise_call, repeated
 from hep_flows.plugins.awkward.needed import Output, leaves_of, needed_fields, output_of, path_of
-from hep_flows.plugins.awkward.reduce import list_of_each, reduced
+from hep_flows.plugins.awkward.reduce import combinations, list_of_each, reduced
 from hep_flows.plugins.awkward.values import (
     Argument,
     Constant,
@@ -36,6 +36,7 @@ from hep_flows.plugins.awkward.values import (
     constant,
     dtype_of,
     items_at,
+    joined_items,
     kept_lists,
     offsets_of,
     one_for_each_list,
@@ -128,6 +129,31 @@ def gathered(axes: Axes, at: int, index_axes: Axes, index: Indices, valid: Mask 
     return Selection((*index_axes, *within.axes), within.index, within.present)
 
 
+def gathered_inside(axes: Axes, at: int, index_axes: Axes, index: Indices) -> Selection:
+    """Take, for each index, that item of the list of own axis ``at`` that the index lies in; there is one for each."""
+    starts = axes[at].starts
+    if len(index_axes) > at:
+        own = Lists(composed(index_axes[at:])) if len(index_axes) > at + 1 else index_axes[at]
+        starts = starts.take(own.parents)
+    within = take(axes[at + 1 :], starts + index)
+    return Selection((*index_axes, *within.axes), within.index)
+
+
+def concatenated(parts: Sequence[Axes], at: int) -> Selection:
+    """Take the items of own axis ``at`` of all parts, list by list: the index counts the items of all parts, one part after the other."""
+    counts = sum([axes[at].counts for axes in parts])
+    new = Lists(offsets_of(np.asarray(counts)))
+    index = np.empty(new.n_items, dtype=np.int64)
+    start, before = new.starts, 0
+    for axes in parts:
+        lists = axes[at]
+        index[start[lists.parents] + lists.positions] = np.arange(before, before + lists.n_items)
+        start, before = start + lists.counts, before + lists.n_items
+    deeper = [Lists(offsets_of(np.concatenate([axes[i].counts for axes in parts]))) for i in range(at + 1, len(parts[0]))]
+    within = take(tuple(deeper), index)
+    return Selection((*parts[0][:at], new, *within.axes), within.index)
+
+
 def referring(lists: Lists, index: Indices, valid: Mask | None) -> tuple[Lists, Indices]:
     """Give, for each item, the positions of the items of its list whose index is its position, in order."""
     index = index.astype(np.int64, copy=False)
@@ -198,6 +224,7 @@ class _Evaluation:
         self._frames = frames
         self._selections: dict[tuple[object, ...], Selection] = {}
         self._joined: dict[tuple[Lists, ...], tuple[Lists, ...]] = {}
+        self._groups: dict[tuple[Lists, int], tuple[Lists, list[Indices]]] = {}
         self._made: dict[tuple[object, ...], dict[str, Any]] = {}
 
     def value(self, node: Expr) -> Argument:
@@ -306,7 +333,7 @@ class _Evaluation:
         n_events = len(selection.axes[0].starts) if selection.axes else len(selection.index)
         return selected(of, selection, self._frames.root(node.type.axes[0].key, n_events))
 
-    def _call(self, node: Call) -> Argument:
+    def _call(self, node: Call) -> Argument:  # noqa: PLR0911 - one for each function
         match node.function:
             case "pick":
                 return self._pick(node)
@@ -316,6 +343,10 @@ class _Evaluation:
                 return self._gather(node)
             case "flatten":
                 return self._flatten(node)
+            case "concatenate":
+                return self._concatenate(node)
+            case "argcombinations":
+                return self._combinations(node)
             case "referring":
                 of = self._of(node.args[0])
                 lists, places = referring(of.axes[-1], of.data, of.valid)
@@ -333,6 +364,29 @@ class _Evaluation:
         if axes is None:
             axes = self._joined[of.axes] = flattened(of.axes)
         return replace(of, axes=axes)
+
+    def _concatenate(self, node: Call) -> Value:
+        frame, at = self._frame(node), node.option("at")
+        assert isinstance(at, int)
+        parts = [self._frames.lifted(self._of(a), frame) for a in node.args]
+        for part in parts[1:]:
+            for mine, theirs in zip(parts[0].axes[: at - 1], part.axes[: at - 1], strict=True):
+                if not mine.holds_the_same_numbers_as(theirs):
+                    raise TaskError("lists of different lengths are joined", where=node.where)
+        axes = tuple([p.axes for p in parts])
+        selection = self._selection(("concatenate", at, frame, axes), lambda: concatenated(axes, at - 1))
+        return selected(joined_items(parts, node.type.item), selection, frame)
+
+    def _combinations(self, node: Call) -> Value:
+        """Give the position of one member of each combination; those of the others are made along with it."""
+        of = self._of(node.args[0])
+        options: dict[str, Any] = dict(node.options)
+        key = (of.axes[-1], options["n"])
+        found = self._groups.get(key)
+        if found is None:
+            found = self._groups[key] = combinations(*key)
+        lists, members = found
+        return Value(of.frame, (*of.axes[:-1], lists), members[options["which"]])
 
     def _of_items(self, node: Call) -> Argument:
         if isinstance(node.function, str) and FUNCTIONS[node.function].kind == "reduce":
@@ -429,6 +483,8 @@ class _Evaluation:
                 raise TaskError("an index has lists of other lengths than what it points into", where=node.where)
 
         def made() -> Selection:
+            if "inside" in options:
+                return gathered_inside(of.axes, at, index.axes, index.data)
             return gathered(of.axes, at, index.axes, index.data, index.valid)
 
         return selected(of, self._selection(("gather", index_node.key, at, frame, of.axes), made), frame)

@@ -144,9 +144,18 @@ def _member_value(node: Expr, name: str) -> Expr | None:
         if isinstance(here, Call) and here.function == "record":
             names: tuple[str, ...] = here.option("names")  # type: ignore[assignment]
             return _repeated(here.args[names.index(name)], here)
+        if isinstance(here, Call) and here.function == "concatenate":
+            return _of_all_parts(here, name)
         return build.field(here, name, here.where) if isinstance(here, Dataset | Field | Input) else None
 
     return select(node, found)
+
+
+def _of_all_parts(joined: Call, name: str) -> Expr | None:
+    if name == "part":
+        return build.part_numbers(joined)
+    parts = [p for p in [_member_value(a, name) for a in joined.args] if p is not None]
+    return build.concatenated(parts, joined.option("at"), joined.where) if len(parts) == len(joined.args) else None  # type: ignore[arg-type]
 
 
 def _repeated(part: Expr, record: Call) -> Expr:

@@ -15,7 +15,7 @@ import awkward as ak
 import numpy as np
 
 from hep_flows.plugins.awkward.functions import is_filled, is_text
-from hep_flows.plugins.awkward.values import Lists, dtype_of, kept_lists, running_count
+from hep_flows.plugins.awkward.values import Lists, dtype_of, kept_lists, offsets_of, running_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -198,10 +198,32 @@ def _unique(lists: Lists, data: NDArray[Any], valid: Mask | None) -> tuple[Lists
 
 def _order(lists: Lists, data: NDArray[Any], valid: Mask | None, *, descending: bool) -> tuple[Lists, NDArray[Any], Mask | None]:
     usable = ordered(data, valid)
-    # The rank among all distinct numbers can be turned round, whatever its kind; equal ones stay as they come.
-    _, key = np.unique(data, return_inverse=True)
-    order = np.lexsort((-key if descending else key, ~usable, lists.parents))
+    # Turned round exactly, whatever the kind; equal ones stay as they come.
+    key = data if not descending else -data if data.dtype.kind == "f" else ~data
+    order = np.lexsort((key, ~usable, lists.parents))
     return lists, lists.positions[order], None
+
+
+def combinations(lists: Lists, n: int) -> tuple[Lists, list[NDArray[np.int64]]]:
+    """Give the lists of all choices of ``n`` items of each list, in the order 01, 02, 12, and the position of each member.
+
+    Each round adds a member to the choices so far, which are only those that can be completed: nothing is made to be left out.
+    """
+    starting = np.flatnonzero(lists.positions <= lists.counts[lists.parents] - n)
+    list_of, members = lists.parents[starting], [lists.positions[starting]]
+    for place in range(1, n):
+        highest = lists.counts[list_of] - n + place
+        more = Lists(offsets_of(highest - members[-1]))
+        members = [m[more.parents] for m in members]
+        members.append(members[-1] + 1 + more.positions)
+        list_of = list_of[more.parents]
+    return Lists(offsets_of(np.bincount(list_of, minlength=len(lists.counts)))), members
+
+
+def _padded(lists: Lists, data: Any, valid: Mask | None, *, n: int, clip: bool) -> tuple[Lists, NDArray[Any], Mask | None]:  # noqa: ARG001
+    counts = np.full(len(lists.counts), n, dtype=np.int64)
+    new = Lists(offsets_of(counts if clip else np.maximum(counts, lists.counts)))
+    return new, new.positions, None
 
 
 def _position(name: str) -> Kernel:
@@ -246,6 +268,7 @@ LIST_KERNELS: Mapping[str, ListKernel] = {
     "index": lambda lists, data, valid: (lists, lists.positions, None),  # noqa: ARG005
     "unique": _unique,
     "argsort": _order,
+    "argpad": _padded,
 }
 
 

@@ -199,6 +199,19 @@ def items_at(data: Any, valid: Mask | None, selection: Selection, n_items: int) 
     return items, present
 
 
+def joined_items(parts: Sequence[Value], item: Item) -> Value:
+    """Give the items of all values, one value after the other, as items of one kind, in one list."""
+    frame, axes = parts[0].frame, (Lists(np.asarray([0, sum([p.n_items for p in parts])])),)
+    valid = None
+    if any(p.valid is not None for p in parts):
+        valid = np.concatenate([np.ones(p.n_items, np.bool_) if p.valid is None else p.valid for p in parts])
+    if parts[0].data is None:
+        return Value(frame, axes, None, valid)
+    if isinstance(item, String):
+        return Value(frame, axes, ak.concatenate([p.data for p in parts]), valid)
+    return Value(frame, axes, np.concatenate([p.data.astype(dtype_of(item), copy=False) for p in parts]), valid)
+
+
 def blanks(like: Any, size: int) -> Any:
     """Give items without a meaning, to stand where all are missing."""
     if isinstance(like, np.ndarray):

@@ -16,7 +16,7 @@ import awkward as ak
 import hist
 import numpy as np
 
-from hep_flows.contract import Columns, HistogramResult, Scalar
+from hep_flows.contract import UNKNOWN_TEXTS, Columns, HistogramResult, Scalar, unknown_texts
 from hep_flows.errors import PluginError, TaskError
 from hep_flows.expr.nodes import Call, Input, Literal
 from hep_flows.expr.types import Histogram
@@ -86,7 +86,7 @@ def _dtype(values: ak.Array) -> Any:
 
 
 def template(spec: str) -> hist.Hist[Any]:
-    """Give the empty histogram that `hep_flows.record.histogram_spec` describes.
+    """Give the empty histogram that `hep_flows.record.histogram` describes.
 
     Parameters
     ----------
@@ -251,6 +251,7 @@ class FillSum:
             self._total = part.filled.copy()
         else:
             self._total += part.filled
+            _note_unknown(self._total, unknown_texts(part.filled))
 
     def histogram(self) -> hist.Hist[Any]:
         """Give the sum."""
@@ -275,6 +276,7 @@ def _with_variances(total: hist.Hist[Any], *, weighted: bool) -> hist.Hist[Any]:
         return total
     fresh = hist.Hist(*total.axes, storage=storage(), name=total.name, label=total.label, metadata=total.metadata)
     fresh[...] = total.view(flow=True)
+    _note_unknown(fresh, unknown_texts(total))
     return fresh
 
 
@@ -359,6 +361,19 @@ def _no_category(axis: hist.axis.IntCategory) -> int:
 def _fill(histogram: hist.Hist[Any], batch: Entries) -> None:
     more = {} if batch.sample is None else {"sample": batch.sample}
     histogram.fill(*batch.axes, weight=batch.weight, **more)
+    unknown: dict[str, int] = {}
+    for axis, values in zip(histogram.axes, batch.axes, strict=True):
+        if isinstance(axis, hist.axis.StrCategory) and not axis.traits.growth and isinstance(values, np.ndarray) and values.size:
+            number = int(np.count_nonzero(~np.isin(values, np.asarray(list(axis), str))))
+            if number:
+                unknown[axis.name] = unknown.get(axis.name, 0) + number
+    _note_unknown(histogram, unknown)
+
+
+def _note_unknown(histogram: hist.Hist[Any], more: Mapping[str, int]) -> None:
+    """Add to the number of entries whose text is no category."""
+    known = unknown_texts(histogram)
+    vars(histogram).update({f"{UNKNOWN_TEXTS}{name}": known.get(name, 0) + number for name, number in more.items()})
 
 
 def summed(expr: Expr, parts: Sequence[FillPart]) -> hist.Hist[Any]:

@@ -222,7 +222,7 @@ def _check_about(body: Term, variable: int, what: str) -> None:
 
 # What a back end can do: a table of rows, each with how it is written, or why it is not ------------------------------------------
 #
-# The builder (`hep_flows.plugins.servicex.query_ast`) is the same for every dialect. A dialect says how a table, a branch, a collection and
+# The builder (`hep_flows.plugins.servicex.write`) is the same for every dialect. A dialect says how a table, a branch, a collection and
 # a leaf are written, which functions and aggregates there are, and which shapes of captured values work.
 
 

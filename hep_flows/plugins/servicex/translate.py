@@ -524,10 +524,11 @@ class Builder:
                     return self.list(node.over, (), loops)
                 loop = Loop(node.over.type.axes[1], node.level)
                 return self.list(node.body, own[1:], _with(loops, loop, own[0]))
-            case Call(function=str(name)) if FUNCTIONS[name].new_axis:
-                raise Refused(f"the query language has no {name}")
             case Call():
-                longest = next(a for a in node.args if len(a.type.axes) > at)
+                # Functions keep the axes of their arguments, but for those that make lists of their own.
+                longest = next((a for a in node.args if node.type.axes[: at + 1] == a.type.axes[: at + 1]), None)
+                if longest is None:
+                    raise Refused(f"the query language has no {table_name(node)}")
                 return self.list(longest, own, loops)
             case _:
                 raise Refused("events as a whole cannot be sent")

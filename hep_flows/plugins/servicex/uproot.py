@@ -87,7 +87,7 @@ def extreme(name: str) -> Callable[[Terms, Sequence[Term], Item], Term]:
         if isinstance(wanted, Float):
             variable = listed.depth + 1
             element = terms.element(variable, wanted)
-            listed = terms.select(listed, variable, terms.call("equal", (element, element), Bool()))
+            listed = terms.where(listed, variable, terms.call("equal", (element, element), Bool()))
         return terms.reduce(name, listed, wanted)
 
     return made_of
@@ -174,6 +174,9 @@ _LOCAL = {
     "slice": "the query language has no slices",
     "gather": "the query language has no indices",
     "flatten": "lists of lists are joined here",
+    "concatenate": "collections are joined here",
+    "argcombinations": "the query language has no positions of combinations",
+    "argpad": "the query language cannot fill lists up",
     "record": "objects are put together here",
 }
 

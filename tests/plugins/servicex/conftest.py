@@ -16,23 +16,15 @@ from plugins.servicex.remote_runs import DATASET, EMPTY, HURRY, OPEN_DATA, QUERY
 
 
 @pytest.fixture(autouse=True)
-def _few_authorities(tmp_path_factory, monkeypatch):
-    """Let the client load one certificate instead of all: it does so for every call, and nothing here is encrypted."""
+def _client_in_a_hurry(tmp_path_factory, environment, hasty_client):
+    """Let the client not wait, and load one certificate instead of all: it does so for every call, and nothing here is encrypted."""
     import certifi
 
     end = "-----END CERTIFICATE-----"
     file = tmp_path_factory.getbasetemp() / "one.pem"
     if not file.exists():
         file.write_text(Path(certifi.where()).read_text().partition(end)[0] + end + "\n")
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))
-
-
-@pytest.fixture(autouse=True)
-def _client_waits_little(monkeypatch):
-    """Let the client try its calls again at once: it waits up to twenty seconds, at random, and nothing here depends on that."""
-    from httpx_retries import Retry
-
-    monkeypatch.setattr(Retry, "backoff_strategy", lambda _: 0.01)
+    environment(SSL_CERT_FILE=file)
 
 
 @pytest.fixture

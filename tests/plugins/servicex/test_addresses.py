@@ -39,11 +39,11 @@ print(json.dumps(told))
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path, environment, work_in):
     folder = tmp_path / "somebody"
     (folder / "analysis" / "plots").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.chdir(folder / "analysis" / "plots")
+    environment(HOME=folder)
+    work_in(folder / "analysis" / "plots")
     return folder
 
 
@@ -68,7 +68,7 @@ PLACES = (
 )
 
 
-def test_the_file_is_the_one_that_the_client_finds(tmp_path, monkeypatch):
+def test_the_file_is_the_one_that_the_client_finds(tmp_path, environment, work_in):
     cases = []
     for number, (places, folder) in enumerate(product(PLACES, ("home/analysis/plots", "data"))):
         root = tmp_path / str(number)
@@ -82,8 +82,8 @@ def test_the_file_is_the_one_that_the_client_finds(tmp_path, monkeypatch):
     expected = json.loads(done.stdout)
     assert sum([e is not None for e in expected]) == 7
     for (home, folder), told in zip(cases, expected, strict=True):
-        monkeypatch.setenv("HOME", home)
-        monkeypatch.chdir(folder)
+        environment(HOME=home)
+        work_in(folder)
         found = configured_endpoints()
         if told is None:
             assert found == ()

@@ -47,7 +47,7 @@ def test_an_error_of_the_work_is_handed_on():
 def test_a_fork_gets_a_loop_of_its_own():
     code = """
 import os, queue, sys
-from hep_flows.plugins.servicex.loop_thread import loop_thread
+from hep_flows.plugins.servicex.client import loop_thread
 async def work(): pass
 def ends():
     inbox = queue.SimpleQueue()

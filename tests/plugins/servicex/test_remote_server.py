@@ -138,17 +138,17 @@ def test_a_missing_token_is_an_error_that_says_what_to_do(sim, names, scratch):
     assert not came.refused.transient
 
 
-def test_the_token_file_of_the_environment_is_used(sim, names, scratch, right, tmp_path, monkeypatch):
+def test_the_token_file_of_the_environment_is_used(sim, names, scratch, right, tmp_path, environment):
     file = tmp_path / "token"
     file.write_text(sim.tokens.issue(f"Bearer {TOKEN}"))
-    monkeypatch.setenv("BEARER_TOKEN_FILE", str(file))
+    environment(BEARER_TOKEN_FILE=file)
     right(collect(RemoteServiceX(Address("bare", sim.url), HURRY), names[:1], scratch), names[:1])
 
 
-def test_a_token_file_that_holds_no_token_is_not_shown(sim, names, scratch, tmp_path, monkeypatch):
+def test_a_token_file_that_holds_no_token_is_not_shown(sim, names, scratch, tmp_path, environment):
     file = tmp_path / "token"
     file.write_text("a-secret-that-is-no-token")
-    monkeypatch.setenv("BEARER_TOKEN_FILE", str(file))
+    environment(BEARER_TOKEN_FILE=file)
     came = collect(RemoteServiceX(Address("bare", sim.url), HURRY), names[:1], scratch)
     assert "is no JSON web token" in came.refused.text
     assert "a-secret" not in "".join(traceback.format_exception(came.refused))
@@ -287,7 +287,7 @@ KILLED = """
 import shutil, sys
 from pathlib import Path
 from hep_flows.plugins.servicex.addresses import configured_endpoints
-from hep_flows.plugins.servicex.endpoint import Watch
+from hep_flows.plugins.servicex.query import Watch
 from hep_flows.plugins.servicex.remote import RemoteServiceX
 from plugins.servicex.remote_runs import HURRY, QUERY
 config, store, scratch, *names = sys.argv[1:]
@@ -306,8 +306,9 @@ def test_after_a_kill_only_what_had_not_come_is_asked_for_again(sim, endpoint, n
     tests = os.pathsep.join([str(p) for p in sys.path if p.endswith("tests")] + [os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": tests}
     sim.fail(*[FileFault("held", n) for n in names[3:]])
-    first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    _wait_until(lambda: len(list(store.iterdir())) == 3)
+    first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _wait_until(lambda: first.poll() is not None or len(list(store.iterdir())) == 3)
+    assert first.poll() is None, first.communicate()
     first.send_signal(signal.SIGKILL)
     first.communicate()
     sim.let_go()

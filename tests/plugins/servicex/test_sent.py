@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 
+import awkward as ak
+import numpy as np
 import pytest
 import qastle
+import uproot
 
 from golden_files import assert_golden
 from hep_flows import render
@@ -89,3 +92,26 @@ def test_values_on_other_files_are_those_of_the_awkward_plugin(both, file):
     for name in local:
         assert plugins_of(tables.plan(remote[name])) == ["servicex"], name
         assert tables.difference(local[name], remote[name]) == "", name
+
+
+@pytest.fixture
+def with_nan(tmp_path):
+    """Give both tables over a file with lists in which some numbers, or all of them, are none."""
+    lists = ak.values_astype(ak.Array([[np.nan], [1.0, np.nan, 3.0], [np.nan, 2.0], [], [5.0, 4.0]]), np.float32)
+    with uproot.recreate(tmp_path / "nan.root") as file:
+        file.mktree("Events", {"Jet_pt": lists.type.content}).extend({"Jet_pt": lists})
+    return Both("nanoaod", [str(tmp_path / "nan.root")])
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        lambda df: df.Jet.pt.Max(),
+        lambda df: df.Jet[df.Jet.pt > 1].pt.Min() + 1,
+        lambda df: df[df.Jet.pt.Max() > 2].Jet.pt,
+        lambda df: df[df.Jet.Count() > 0].Jet.pt.Min(),
+    ],
+)
+def test_the_largest_of_a_list_is_none_of_those_that_are_no_numbers(with_nan, expression):
+    assert plugins_of(with_nan.plan(expression(with_nan.remote))) == ["servicex"]
+    assert with_nan.difference(expression(with_nan.local), expression(with_nan.remote)) == ""

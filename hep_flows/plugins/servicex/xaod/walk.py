@@ -582,7 +582,7 @@ def _mean(r: Reduced) -> Value:
 
 
 def _extreme(name: str, sign: float) -> Reduce:
-    """Begin at the infinity that everything exceeds; a NaN stays, as in numpy."""
+    """Begin at the infinity that everything exceeds; what is no number counts as missing."""
 
     def reduce(r: Reduced) -> Value:
         if isinstance(r.body.item, Bool):
@@ -592,6 +592,8 @@ def _extreme(name: str, sign: float) -> Reduce:
             raise Refused("the query language does no arithmetic on 64-bit whole numbers")
         step = function(["a", "v"], called(name, ast.Name("a", ast.Load()), ast.Name("v", ast.Load())))
         start = constant(sign * float("inf"))
+        if isinstance(r.body.item, Float):
+            r = replace(r, of=r.where(negated(called("hf_isnan", r.body.node))))
         node = method(r.mapped(r.body.node), "Aggregate", start, step)
         return Value(node, "double", r.item, r.body.bits, (is_filled(r.of),))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from described import described
-from hep_flows import DataFrame, alias_scope
+from hep_flows import alias_scope
 from hep_flows.execute.run import run_plan
 from hep_flows.expr import build
 from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
-from hep_flows.record.table import Table
+from hep_flows.record.sources import frame_of
 from plugins.servicex.edm.columns import read_columns, write_columns
 from plugins.servicex.edm.compiled import Compiler, need_compiler
 from plugins.servicex.xaod.compiled_endpoint import CompiledEndpoint
@@ -54,7 +54,7 @@ def physlite(data):
 def df(physlite):
     """Give the table of the same file, with columns and aliases of its own."""
     with alias_scope():
-        yield DataFrame._of(physlite, Table(physlite))
+        yield frame_of(physlite)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def remote(physlite):
     """Give the same file as a table whose queries are about methods."""
     record = physlite.type.item
     same = build.dataset(KIND, physlite.content, physlite.tree, record, files=physlite.files, name=physlite.name)
-    return DataFrame._of(same, Table(same))
+    return frame_of(same)
 
 
 @pytest.fixture

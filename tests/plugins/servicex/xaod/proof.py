@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 
 from hep_flows import render
-from hep_flows.plugins.servicex.xaod.own_functions import MATHEMATICS, MATHEMATICS_OF_TWO, PER_TURN
+from hep_flows.plugins.servicex.xaod.own_functions import MATHEMATICS, MATHEMATICS_OF_TWO, PER_TURN, near_name
 from hep_flows.plugins.servicex.xaod.query import Rows, XaodDialect, array_of
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from plugins.servicex.edm.compiled import Compiler
 
 NEAR = tuple(f"hf_{n}" for n in (*MATHEMATICS, *MATHEMATICS_OF_TWO, *PER_TURN))
+SINGLE = tuple(near_name(n, 32) for n in (*MATHEMATICS, *MATHEMATICS_OF_TWO, *PER_TURN))
 
 
 @dataclass
@@ -51,22 +52,25 @@ def normal(frame) -> Expr:
     return render(frame)
 
 
-def is_exact(text: str) -> bool:
-    """Say whether a query promises every bit: it uses no mathematics whose last digits depend on the library."""
-    return not any(f"call {name}" in text for name in NEAR)
+def digits(text: str) -> int:
+    """Give how many bits of its numbers a query is right in: 32 or 64 of a mathematical function whose last digits depend on the
+    library, however wide the sum is that it goes into; 0 where it uses none and promises every bit.
+    """
+    used = [name for name in (*SINGLE, *NEAR) if f"call {name} " in text]
+    return 0 if not used else 32 if any(name in SINGLE for name in used) else 64
 
 
-def assert_same(got: Any, wanted: Any, *, exact: bool = True) -> None:
-    """Compare type and values: to the bit, or but for the last digits of mathematical functions."""
+def assert_same(got: Any, wanted: Any, *, bits: int = 0) -> None:
+    """Compare type and values: to the bit, or but for the last digits of numbers of 32 or 64 bits (see `digits`)."""
     if not isinstance(wanted, ak.Array):
         assert got == wanted
         return
     assert str(got.type) == str(wanted.type)
     for (path, a), (_, b) in zip(_flat(got), _flat(wanted), strict=True):
-        if exact:
+        if not bits:
             np.testing.assert_array_equal(a, b, err_msg=path)
         else:
-            narrow = a.dtype == np.float32
+            narrow = bits == 32 or a.dtype == np.float32
             np.testing.assert_allclose(a, b, rtol=2e-5 if narrow else 1e-12, atol=1e-6 if narrow else 1e-12, err_msg=path)
 
 

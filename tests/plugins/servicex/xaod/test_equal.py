@@ -9,7 +9,7 @@ import pytest
 from hep_flows import make_local
 from hep_flows.plugins.servicex.xaod.query import event_masks, is_event_count
 from plugins.servicex.xaod import expressions
-from plugins.servicex.xaod.proof import assert_same, is_exact, normal
+from plugins.servicex.xaod.proof import assert_same, digits, normal
 
 EACH = bool(os.environ.get("HEP_FLOWS_XAOD_ALL"))
 GROUPS = ("items", "functions", "lists", "loops", "missing")
@@ -25,7 +25,7 @@ def _compare(proof, frames: dict) -> None:
     got = proof.results([normal(f) for f in frames.values()])
     for (name, frame), result in zip(frames.items(), got, strict=True):
         try:
-            assert_same(result, wanted[name], exact=is_exact(proof.text(frame)))
+            assert_same(result, wanted[name], bits=digits(proof.text(frame)))
         except AssertionError as error:
             raise AssertionError(f"{name}: {error}\n{proof.text(frame)}") from None
 

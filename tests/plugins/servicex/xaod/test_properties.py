@@ -23,7 +23,7 @@ from hep_flows.testing.suite import reference
 from oracle.expressions import grown
 from oracle.pool import Made
 from plugins.servicex.edm.compiled import DoesNotCompileError, FailsError
-from plugins.servicex.xaod.proof import assert_same, is_exact
+from plugins.servicex.xaod.proof import assert_same, digits
 
 if TYPE_CHECKING:
     from hep_flows.expr.nodes import Expr
@@ -109,8 +109,8 @@ def test_what_is_labelled_compiles_and_is_equal(df, proof):
 
 def _check_one(proof, expr: Expr, got, wanted) -> None:
     assert isinstance(wanted, Columns | Scalar)
-    exact = is_exact(proof.dialect.query([expr]).text)
+    bits = digits(proof.dialect.query([expr]).text)
     try:
-        assert_same(got, wanted.array if isinstance(wanted, Columns) else wanted.value, exact=exact)
+        assert_same(got, wanted.array if isinstance(wanted, Columns) else wanted.value, bits=bits)
     except AssertionError as error:
         raise AssertionError(f"{one_line(expr)[:500]}: {expr.type}\n{error}\n{proof.dialect.query([expr]).text[-3000:]}") from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from hep_flows import render
@@ -87,9 +85,8 @@ def test_wrong_declarations_are_refused(given, what):
         open_event(**given)
 
 
-def test_without_the_package_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "func_adl_servicex_xaodr22.event_collection", None)
-    monkeypatch.setitem(sys.modules, "func_adl_servicex_xaodr22", None)
+def test_without_the_package_the_error_says_what_to_install(modules):
+    modules(**{"func_adl_servicex_xaodr22": None, "func_adl_servicex_xaodr22.event_collection": None})
     with pytest.raises(SourceError, match="release 22 cannot be read") as found:
         typed_event("22")
     assert "pip install func-adl-servicex-xaodr22" in str(found.value)
