@@ -241,6 +241,28 @@ ADVICE = [
     ("ak.firsts(X.pt, axis=2)", "use X.First() for the innermost axis", "X.pt.First()", "ak.firsts(pt)"),
     ("ak.fill_none(X.pt, 0, axis=3)", "use axis=-1", "ak.fill_none(X.pt, 0, axis=-1)", "pt"),
     ("ak.where(X.pt > 3)", "use X[mask] to select", "x[x > 3]", "pt[pt > 3]"),
+    ("X.pt.With(pt=X.eta)", "X.With(pt=...) is of the collection", "X.With(pt=X.eta).pt", "eta"),
+    ("X.With(pt=X.pt, px=X.pt)", "replace components of one kind; the others follow", "X.With(pt=X.pt * 2).px", "2 * pt * np.cos(phi)"),
+    ("(X.__setitem__('px', X.pt), X.With(pt=X.pt * 2) + X)", "give one kind; the other follows from it", "(X.With(pt=X.pt * 2) + X).px", "3 * pt * np.cos(phi)"),
+    ("X.With(p4=X[['pt', 'phi']])", "X.With(p4=X * 1.03)", "X.With(p4=X * 1.03).pt", "pt * 1.03"),
+    ("(X.__setitem__('v', X + X), X.v.With(px=x))", "X.With(p4=X * 1.03) replaces all components, or give the energy too",
+     "(lambda v: v.With(p4=v * 1.03).pt)(X.map(lambda j: j + j))", "2.06 * pt"),
+    ("X.boost(X.pt)", "(a + b) is one, and so is an object with pt, eta, phi, mass", "(lambda j: j.boostCM_of(j + j).energy)(X[X.mass > 3])", "mass[mass > 3]"),
+    ("(lambda v: (v.__setitem__('f', v.pt / v.pt.Sum()), v.With(pt=v.pt * 2).f))(X[X.pt > 30])",
+     "define the column again on the new one, or replace the leaf before the selection",
+     "(lambda v: (v.__setitem__('f', v.pt / v.pt.Sum()), v.f)[1])(X.With(pt=X.pt * 2)[X.pt > 30])",
+     "(lambda p: p / ak.sum(ak.values_astype(p, np.float64), axis=1))(pt[pt > 30])"),
+    ("Histogram.new.Reg(5, 0, 100, name='pt').Weight().fill(pt=df.MET.pt, weight=X[0].pt)", "say what it is there: ak.fill_none(w, 1.0); or",
+     "Histogram.new.Reg(5, 0, 100, name='pt').Double().fill(pt=df.MET.pt, weight=ak.fill_none(X[0].pt, 1.0))",
+     "hist.Hist.new.Reg(5, 0, 100).Double().fill(met, weight=ak.fill_none(ak.firsts(pt), 1.0)).values()"),
+    ("Histogram.new.Reg(5, 0, 100, name='pt').Double().fill(pt={'a': X.pt > 3})", "filter what is filled: X[mask]",
+     "Histogram.new.Reg(5, 0, 100, name='pt').Double().fill(pt=X[X.pt > 30].pt)", "hist.Hist.new.Reg(5, 0, 100).Double().fill(ak.flatten(pt[pt > 30])).values()"),
+    ("Histogram.new.StrCat(['a'], name='region').Double().fill(region={})", 'region={"SR": mask, "CR": other_mask}',
+     "Histogram.new.StrCat(['SR', 'CR'], name='region').Double().fill(region={'SR': df.MET.pt > 50, 'CR': df.MET.pt <= 50})",
+     "[sum(met > 50), sum(met <= 50)]"),
+    ("Histogram.new.StrCat(['SR'], name='r').Reg(5, 0, 100, name='pt').Double().fill(r='XX', pt=X.pt)", "add it, or make the axis grow: StrCat([], growth=True)",
+     "Histogram.new.StrCat([], growth=True, name='r').Reg(5, 0, 100, name='pt').Double().fill(r='XX', pt=X.pt)",
+     "[hist.Hist.new.Reg(5, 0, 100).Double().fill(ak.flatten(pt)).values()]"),
 ]  # fmt: skip
 
 # Advice that no example can follow within a test: it is about other software, other machines, or what a person decides. By folder, with the reason.
@@ -280,7 +302,14 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         found = kept | {n: tree[n].array() for n in ("run", "event", "luminosityBlock", "MET_pt", "MET_phi")}
         file.mktree("Events", {n: a.layout.form.type for n, a in found.items()})
         file["Events"].extend(found)
-    arrays = {"pt": kept["Jet"].pt, "eta": kept["Jet"].eta, "mass": kept["Jet"].mass, "M": kept["Muon"].pt, "met": found["MET_pt"]}
+    arrays = {
+        "pt": kept["Jet"].pt,
+        "eta": kept["Jet"].eta,
+        "phi": kept["Jet"].phi,
+        "mass": kept["Jet"].mass,
+        "M": kept["Muon"].pt,
+        "met": found["MET_pt"],
+    }
     tools = {
         "np": np, "ak": ak, "hist": hist, "make_local": make_local, "Histogram": Histogram, "user_func": user_func, "curry": curry, "run": run,
         "plan": plan, "nanoaod_table": nanoaod_table, "tree_table": tree_table, "xaod_table": xaod_table, "define_alias": define_alias,
@@ -455,6 +484,8 @@ BY_OTHERS = {
     "compare it, for example != 0": "masks of plug-ins: tests/expr",
     "make it local and index the array, or filter the events": "nodes that are built by hand: tests/expr",
     "index the table's": "references: tests/semantics",
+    "follow the link: ": "references: tests/semantics",
+    "use a file that has it; hasattr(df, name)": "references: tests/semantics",
     "write np.int64(": "constants beyond a kind: tests/expr",
     "end it with": "expressions from Python's text: tests/expr",
     "split the expression into columns": "maps that are nested two hundred times: tests/semantics",
