@@ -9,7 +9,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import awkward as ak
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -169,7 +168,6 @@ def pack(result: Result, name: str = "") -> Packed:
 
 
 def _pack_array(kind: str, result: Columns | Scalar, name: str) -> Packed:
-
     shown, description, columns = array_columns(result, name or "value")
     return Packed(kind, shown, description, tuple(columns))
 
@@ -459,6 +457,8 @@ def _parameters(node: ArrowNode) -> dict[str, Any] | None:
 
 
 def _number(array: pa.Array, node: ArrowNode) -> Any:
+    import awkward as ak
+
     return ak.contents.NumpyArray(_read_numbers(array, np.dtype(node["dtype"])), parameters=_parameters(node))
 
 
@@ -477,12 +477,16 @@ def _read_offsets(array: pa.Array) -> npt.NDArray[np.int64]:
 
 
 def _list(array: pa.Array, node: ArrowNode) -> Any:
+    import awkward as ak
+
     offsets = ak.index.Index64(_read_offsets(array))
     return ak.contents.ListOffsetArray(offsets, from_arrow(array.values, node["of"]), parameters=_parameters(node))
 
 
 def _fixed(array: pa.Array, node: ArrowNode) -> Any:
     """Read lists of one size; below an option, those that are missing were written as empty ones and get a copy of another."""
+    import awkward as ak
+
     size, offsets = int(node["size"]), _read_offsets(array)
     counts = np.diff(offsets)
     here = counts == size
@@ -496,6 +500,8 @@ def _fixed(array: pa.Array, node: ArrowNode) -> Any:
 
 
 def _texts(array: pa.Array, node: ArrowNode) -> Any:
+    import awkward as ak
+
     offsets = _read_offsets(array)
     text, char = ("string", "char") if node["kind"] == "string" else ("bytestring", "byte")
     letters = ak.contents.NumpyArray(numbers_in(array.buffers()[2], np.uint8, 0, int(offsets[-1])), parameters={"__array__": char})
@@ -503,6 +509,8 @@ def _texts(array: pa.Array, node: ArrowNode) -> Any:
 
 
 def _read_option(array: pa.Array, node: ArrowNode) -> Any:
+    import awkward as ak
+
     parameters, length = _parameters(node), len(array)
     valid = array.buffers()[0]
     if array.null_count == length:
@@ -516,6 +524,8 @@ def _read_option(array: pa.Array, node: ArrowNode) -> Any:
 
 
 def _read_record(array: pa.Array, node: ArrowNode) -> Any:
+    import awkward as ak
+
     parameters, length = _parameters(node), len(array)
     if not node["of"]:
         return ak.contents.RecordArray([], node["fields"], length=length, parameters=parameters)
@@ -525,6 +535,8 @@ def _read_record(array: pa.Array, node: ArrowNode) -> Any:
 
 def _categories(array: pa.Array, outer: ArrowNode) -> Any:
     """Find the categories anew, in the order in which they occur."""
+    import awkward as ak
+
     node = outer["of"]
     is_option = node["kind"] == "option"
     item = node["of"] if is_option else node
@@ -545,6 +557,8 @@ def _categories(array: pa.Array, outer: ArrowNode) -> Any:
 
 
 def _read_union(array: pa.Array, node: ArrowNode) -> Any:
+    import awkward as ak
+
     marks = array.field(0)
     tags = numbers_in(marks.buffers()[1], np.int8, marks.offset, len(array))
     index = ak.index.Index64(np.arange(len(array), dtype=np.int64))
@@ -556,6 +570,8 @@ def _read_union(array: pa.Array, node: ArrowNode) -> Any:
 
 
 def _unknown(_array: pa.Array, _node: ArrowNode) -> Any:
+    import awkward as ak
+
     return ak.contents.EmptyArray()
 
 
@@ -588,6 +604,8 @@ def array_columns(result: Columns | Scalar, name: str) -> tuple[str, dict[str, A
     name : str
         The name of the column of an array that is no record.
     """
+    import awkward as ak
+
     match result:
         case Columns(ak.Array() as array):
             one = False
@@ -612,6 +630,8 @@ def array_columns(result: Columns | Scalar, name: str) -> tuple[str, dict[str, A
 
 def array_result(description: Mapping[str, Any], arrays: Sequence[pa.Array]) -> Result:
     """Give the result that `array_columns` was given."""
+    import awkward as ak
+
     node = description["node"]
     if node["kind"] == "record" and node["of"]:
         contents = [from_arrow(a, n) for a, n in zip(arrays, node["of"], strict=True)]
