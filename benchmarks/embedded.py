@@ -24,7 +24,7 @@ from hep_flows.planning.normalise import normalise
 from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
-from hep_flows.record.sources import table_of
+from hep_flows.record.dataframe import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,7 +16,7 @@ from hep_flows.contract import Description
 from hep_flows.expr.text import tree_text
 from hep_flows.expr.types import Float, Member, Record
 from hep_flows.planning.normalise import normalise
-from hep_flows.record.sources import table_of
+from hep_flows.record.dataframe import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -624,7 +624,7 @@ def _sorted_out(
 
 
 def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str, missing_tree: str) -> Described:
-    from hep_flows.record.sources import dataset_of
+    from hep_flows.record.dataframe import dataset_of
 
     if entry.server is not None:
         return _described_at_server(entry, entry.server, facts, asked)

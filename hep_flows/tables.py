@@ -177,7 +177,7 @@ def servicex_table(  # noqa: PLR0913 - what a table at a server is made of
         When a file is missing, damaged or of another kind, no server is set up, or nothing says what is in a dataset.
     """
     from hep_flows.execute.results import Results, open_store
-    from hep_flows.record.sources import frame_of
+    from hep_flows.record.dataframe import frame_of
     from hep_flows.settings import read_settings
 
     where = line_of(user_site())
@@ -224,7 +224,7 @@ def _table(
     kind: str, source: Any, tree: str, missing_tree: Any = "error", collections: Mapping[str, Sequence[str]] | None = None
 ) -> DataFrame:
     from hep_flows.execute.results import Results, open_store
-    from hep_flows.record.sources import table_of
+    from hep_flows.record.dataframe import table_of
     from hep_flows.settings import read_settings
     from hep_flows.sources.known_files import KnownFiles
     from hep_flows.sources.paths import Asked

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hep_flows.contract import Description
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String
-from hep_flows.record.sources import table_of
+from hep_flows.record.dataframe import table_of
 
 if TYPE_CHECKING:
     from hep_flows.record.dataframe import DataFrame

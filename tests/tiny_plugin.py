@@ -13,7 +13,7 @@ from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.nodes import Call, Dataset, Field, Filter, Input, Literal
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String
 from hep_flows.expr.walk import postorder
-from hep_flows.record.sources import table_of
+from hep_flows.record.dataframe import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

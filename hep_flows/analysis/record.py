@@ -23,10 +23,9 @@ from hep_flows.expr.walk import postorder
 from hep_flows.planning.normalise import normalise
 from hep_flows.planning.plan import instantiate
 from hep_flows.record.aliases import alias_scope
-from hep_flows.record.dataframe import DataFrame
+from hep_flows.record.dataframe import DataFrame, frame_of
 from hep_flows.record.histogram import HistogramRequest
 from hep_flows.record.members import leaf_of
-from hep_flows.record.sources import frame_of
 from hep_flows.record.table import metadata_key
 
 if TYPE_CHECKING:

@@ -558,7 +558,7 @@ def replaced(of: Expr, names: Sequence[str], values: Sequence[Expr], hidden: Seq
     t = of.type
     record = t.item
     if not isinstance(record, Record):
-        raise FieldError(f"a leaf has no leaves to replace: this is {t}", where=where, do="X.With(pt=...) is of the collection X")
+        raise FieldError(f"a leaf has no leaves to replace: this is {t}", where=where, do="X.With(pt=...) is of the collection")
     if len(names) != len(values) or len(set(names)) < len(names):
         raise LiteralError(f"the members that are replaced need a value each: {', '.join(names)}", where=where)
     for name, v in zip(names, values, strict=True):

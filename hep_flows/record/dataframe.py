@@ -47,16 +47,16 @@ from hep_flows.record.members import (
     spread,
 )
 from hep_flows.record.operands import aggregated, as_kind, constant_of, elementwise, expr_of
-from hep_flows.record.table import Recorded
+from hep_flows.record.table import Recorded, Table
 from hep_flows.record.vectors import Operand, boosted, combined, components_of_with, delta, nothing, opposite, summed
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from hep_flows.contract import Description
     from hep_flows.errors import Site, Where
-    from hep_flows.expr.nodes import Expr
-    from hep_flows.record.table import Table
+    from hep_flows.expr.nodes import Collections, Expr
 
 # Python's operators on expressions, and the ones that have no meaning on them ----------------------------------------------------
 
@@ -1036,3 +1036,29 @@ class DataFrame(Operators, Aggregates, Groups, Recorded):
 
 
 DataFrame.__doc__ = _Doc(DataFrame.__doc__ or "")  # type: ignore[assignment]
+
+
+# The first expression of all: a table of events ---------------------------------------------------------------------------------
+
+
+def table_of(description: Description, kind: str, collections: Collections = ()) -> DataFrame:
+    """Give the frame of a table from what a plug-in found in its files."""
+    return frame_of(dataset_of(description, kind, collections=collections))
+
+
+def dataset_of(description: Description, kind: str, name: str = "", collections: Collections = ()) -> Dataset:
+    """Give the node of a table, under a name to show; ``collections`` are those that the user named by their leaves."""
+    return build.dataset(
+        kind,
+        description.content,
+        description.tree,
+        description.record,
+        files=description.files,
+        name=name or description.name,
+        collections=collections,
+    )
+
+
+def frame_of(dataset: Dataset, metadata: Mapping[str, object] | None = None) -> DataFrame:
+    """Give the frame of a table, with what a fileset says about it."""
+    return DataFrame._of(dataset, Table(dataset, metadata, DataFrame._of))  # noqa: SLF001

@@ -359,11 +359,9 @@ def _stored(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
 
 def operand_of(frame: Recorded, table: Table, where: Where) -> Operand:
     """Give an object as an operand of vector arithmetic."""
-    from hep_flows.record.table import Recorded
-
     table.looked.whole_schema = True  # Which components there are decides what is computed.
     of = frame._expr  # noqa: SLF001
-    return Operand(of, _look_up(frame, of, table, where), is_users=type(frame) is not Recorded)
+    return Operand(of, _look_up(frame, of, table, where), is_users=type(frame) is not type(table.frame(of)))
 
 
 def known_names(of: Expr, table: Table, *, derived: bool = True) -> tuple[str, ...]:

@@ -303,7 +303,7 @@ def _checked(of: Operand, where: Where) -> dict[str, Expr]:
             f"{parts.title} is no vector: it has no {parts.lacking()}",
             where=where,
             why="a missing component is never taken as zero, and objects that are no vectors do not add",
-            do="add the leaf that you mean: x.pt + y.pt",
+            do="name the leaf that you mean: x.pt + y.pt, x.pt * 2, x.pt.Sum()",
         )
     if parts.is_transverse:
         return {n: parts.quantity(n) for n in ("px", "py")}

@@ -352,7 +352,7 @@ def sample_table(folder: Path) -> DataFrame:
     import pyarrow.parquet as pq
 
     from hep_flows.plugins.awkward.plugin import AwkwardPlugin
-    from hep_flows.record.sources import table_of
+    from hep_flows.record.dataframe import table_of
 
     events, files = [_event(i) for i in range(N_EVENTS)], []
     for start, stop in ((0, 18), (18, 29), (29, N_EVENTS)):

@@ -94,7 +94,7 @@ class TestMetadata:
             return 10 if "dy" in events.metadata["dataset"] else 1
 
         with alias_scope():
-            define_alias(".", "wgt", lambda e: e.run * 0 + weight(e))
+            define_alias(".", "wgt", lambda e: e.MET.pt * 0 + weight(e))
             done = run_analysis(lambda events: {"x": events.wgt.Sum()}, fileset)
         assert sums(done) == [400, 40, 200]
 

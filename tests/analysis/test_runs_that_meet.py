@@ -16,7 +16,7 @@ KILLED_BEFORE = ["_histograms", "_numbers", "_report"]
 PROGRAM = """
     import json, os, signal, sys
     from hep_flows import run_analysis
-    from hep_flows.analysis.outputs.write_outputs import _Writing
+    from hep_flows.analysis.outputs import _Writing
 
     def analysis(events):
         return {"pt": events.Jet.pt, "n": events.Count()}

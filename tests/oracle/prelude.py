@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hep_flows import alias_scope, curry, define_alias, user_func
+from hep_flows.record.dataframe import frame_of
 from hep_flows.record.operands import UnsignedArithmetic
-from hep_flows.record.sources import frame_of
 from oracle.naive import Naive, lifted, lifted_of_lists
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import uproot
 
 from hep_flows import nanoaod_table, render, tree_table, xaod_table
-from hep_flows.record.sources import frame_of
+from hep_flows.record.dataframe import frame_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ class Row:
 
     ``user`` gets the tables and gives what is made local; ``wanted`` gets the plain arrays and gives what must come out. Floats are
     compared to the last bit unless ``rel`` is given. A result without any entry proves nothing, unless ``empty`` says that it is meant.
+    ``warns`` are the words of a warning that must come.
     """
 
     number: str
@@ -33,12 +35,15 @@ class Row:
     wanted: Callable[[Raw], Any]
     rel: float = 0.0
     empty: bool = False
+    warns: str = ""
 
     def check(self, tables: Tables, raw: Raw) -> None:
         with np.errstate(all="ignore"):
             want = self.wanted(raw)
         assert self.empty or _has_entries(want), "the reference has no entries"
-        assert_same(make_local(self.user(tables)), want, self.rel)
+        with pytest.warns(UserWarning, match=self.warns) if self.warns else nullcontext():
+            found = make_local(self.user(tables))
+        assert_same(found, want, self.rel)
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def want_pairs_in_two_axes(r: Raw) -> Any:
 
 ROWS = [
     Row("11.10, 11.11", "categories that grow, text expressions, weights of the event", categories, want_categories),
-    Row("11.11", "a text leaf fills categories", text_leaf, want_text_leaf),
+    Row("11.11", "a text leaf fills categories", text_leaf, want_text_leaf, warns="516 entries have a text that is no category"),
     Row("11.10", "every kind of axis and storage", other_axes, want_other_axes, rel=1e-6),
     Row("11.11", "histograms and arrays in one container, filled after filters", many_at_once, want_many_at_once),
     Row("Q1 to Q4", "missing ET, jet pt, central jets, events with two jets", benchmark, want_benchmark),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ SUMS = {
     "np.hypot(n, e)": ("float64", lambda n, e: (n * n + e * e) ** 0.5),
     "(n > 50) + (e > 0)": ("int32", lambda n, e: (n > 50) + (e > 0)),
     "(n > 50) * pt": ("float32", lambda n, e: (n > 50) * n / 8),
-    "np.exp(e > 0)": ("float64", lambda n, e: np.exp(e > 0)),
+    "np.exp(e > 0)": ("float64", lambda n, e: math.exp(e > 0)),
 }
 
 

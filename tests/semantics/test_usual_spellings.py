@@ -254,7 +254,7 @@ def test_usual_spelling(row: Row, t: Tables, raw: Raw) -> None:
 
 
 MISTAKES = [
-    Mistake("awkward", "an unknown function", lambda t: ak.combinations(t.sm.Jet, 2), ("ak.combinations",)),
+    Mistake("awkward", "an unknown function", lambda t: ak.run_lengths(t.sm.Jet.pt), ("ak.run_lengths",)),
     Mistake("awkward", "flattening events away", lambda t: ak.flatten(t.sm.Jet.pt), ("ak.flatten",)),
     Mistake("awkward", "an unknown keyword", lambda t: ak.sum(t.sm.Jet.pt, axis=1, keepdims=True), ("keepdims",)),
     Mistake("awkward", "sum over events of jagged values", lambda t: ak.sum(t.sm.Jet.pt, axis=0), ("axis 0",)),

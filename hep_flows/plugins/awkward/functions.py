@@ -141,12 +141,12 @@ def _astype(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str,
 
 
 def _delta_phi(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str, Any]) -> Any:  # noqa: ARG001
-    first, second = [np.asarray(o, dtype=dtype) for o in operands]
+    first, second = [np.asarray(o, dtype=np.float64) for o in operands]
     return wrapped(first - second)
 
 
 def _delta_r(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str, Any]) -> Any:  # noqa: ARG001
-    eta1, phi1, eta2, phi2 = [np.asarray(o, dtype=dtype) for o in operands]
+    eta1, phi1, eta2, phi2 = [np.asarray(o, dtype=np.float64) for o in operands]
     d_eta, d_phi = eta1 - eta2, wrapped(phi1 - phi2)
     square = d_eta * d_eta + d_phi * d_phi
     if np.isfinite(square.sum()):
@@ -155,15 +155,11 @@ def _delta_r(operands: Sequence[Any], dtype: np.dtype[Any], options: Mapping[str
     return np.where(np.isfinite(square), np.sqrt(square), np.hypot(d_eta, d_phi))
 
 
-def wrapped(angle: NDArray[Any]) -> NDArray[Any]:
+def wrapped(angle: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the same angle in [-pi, pi); one that lies there already is not touched, so it keeps every bit."""
     angle = np.atleast_1d(angle)
-    pi, turn = angle.dtype.type(np.pi), angle.dtype.type(2 * np.pi)
-    turns = np.floor((angle + pi) / turn)
-    near: NDArray[Any] = angle - turns * turn
-    if angle.dtype != np.float64:
-        # What the narrow number lacks of a turn would be the largest error of all.
-        near -= turns * angle.dtype.type(2 * np.pi - float(turn))
+    pi, turn = np.pi, 2 * np.pi
+    near = angle - np.floor((angle + pi) / turn) * turn
     # Next to the borders the rounded quotient may be off by one turn.
     off = np.flatnonzero(~((near >= -pi) & (near < pi)))
     if len(off):

@@ -269,8 +269,10 @@ def test_delta_r_needs_no_body():
     names = ("eta1", "phi1", "eta2", "phi2")
     eta, phi = leaf("Jet", "eta"), leaf("Jet", "phi")
     args = [eta, phi, literal(0.0), leaf("MET", "phi")]
-    got = EVENTS.list(build.call(declared(None, *names, name="DeltaR", returns=Float(32)), args))
-    assert got == EVENTS.list(call("delta_r", *args))
+    want = EVENTS.list(call("delta_r", *args))
+    assert EVENTS.list(build.call(declared(None, *names, name="DeltaR", returns=Float(64)), args)) == want
+    narrow = EVENTS.list(build.call(declared(None, *names, name="DeltaR", returns=Float(32)), args))
+    assert narrow == [[float(np.float32(d)) for d in e] for e in want]  # computed in double precision, given as declared
 
 
 def test_other_function_without_a_body_is_an_error_that_names_it():

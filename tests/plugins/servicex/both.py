@@ -10,7 +10,7 @@ from hep_flows.execute.run import run_plan
 from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
-from hep_flows.record.sources import table_of
+from hep_flows.record.dataframe import table_of
 from plugins.servicex.exactly import exact_difference
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from hep_flows.plugins.servicex.query import Delivered, EndpointError
-from hep_flows.record.sources import table_of
+from hep_flows.record.dataframe import table_of
 from hep_flows.testing.suite import PluginSuite, sample_table
 from plugins.servicex.both import Both, plugins_of
 from plugins.servicex.exactly import exact_difference

@@ -11,7 +11,7 @@ from hep_flows.expr import build
 from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
-from hep_flows.record.sources import frame_of
+from hep_flows.record.dataframe import frame_of
 from plugins.servicex.edm.columns import read_columns, write_columns
 from plugins.servicex.edm.compiled import Compiler, need_compiler
 from plugins.servicex.xaod.compiled_endpoint import CompiledEndpoint

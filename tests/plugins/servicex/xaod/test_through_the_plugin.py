@@ -15,7 +15,7 @@ from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from hep_flows.plugins.servicex.xaod.schema import open_event, typed_event
-from hep_flows.record.sources import table_of
+from hep_flows.record.dataframe import table_of
 from plugins.servicex.xaod.proof import assert_same, normal
 
 

@@ -9,7 +9,7 @@ from hep_flows.contract import Description
 from hep_flows.errors import FieldError, SourceError
 from hep_flows.expr.types import Bool, Float, Int, Record
 from hep_flows.plugins.servicex.xaod.schema import assumed_leaves, installed_release, open_event, typed_event
-from hep_flows.record.sources import table_of
+from hep_flows.record.dataframe import table_of
 
 
 def table(record: Record):
