@@ -179,7 +179,9 @@ def analysis(events):
 """
 
 
-@pytest.mark.parametrize(("body", "said"), [("return x * missing", "NameError: name 'missing'"), ("sys.exit(0)", "SystemExit: 0")])
+@pytest.mark.parametrize(
+    ("body", "said"), [("return x * missing", "NameError: name 'missing'"), ("sys.exit(0)\n    return x", "SystemExit: 0")]
+)
 def test_what_fails_while_it_runs_is_shown_once_with_the_users_line(folder, body, said):
     (folder / "fails.py").write_text(FAILS.format(body=body))
     done = call(folder, "run", "fails.py", "fileset.json", "--out", "out", "--engine", "inline", code=3)
