@@ -244,3 +244,18 @@ class EndpointError(Exception):
         """Keep the parts."""
         super().__init__(text)
         self.text, self.file, self.transient = text, file, transient
+
+
+def zipped(parts: Mapping[str, Any], levels: int) -> Any:
+    """Put arrays together to records, below so many levels of lists, which all of them share."""
+    import numpy as np
+    from awkward.contents import ListOffsetArray, RecordArray
+
+    if levels == 0:
+        return RecordArray(list(parts.values()), list(parts))
+    first = next(iter(parts.values()))
+    offsets = np.asarray(first.offsets.data)
+    for name, part in parts.items():
+        if not np.array_equal(np.asarray(part.offsets.data), offsets):
+            raise TaskError(f"the back end delivered lists of other lengths for {name}", why="they are leaves of one collection")
+    return ListOffsetArray(first.offsets, zipped({n: p.content for n, p in parts.items()}, levels - 1))

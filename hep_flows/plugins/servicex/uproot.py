@@ -15,7 +15,7 @@ from hep_flows.contract import Columns, Scalar
 from hep_flows.errors import TaskError
 from hep_flows.expr.types import Bool, Float, Int, Record
 from hep_flows.plugins.servicex.addresses import RemoteIdentity
-from hep_flows.plugins.servicex.query import UPROOT, Query
+from hep_flows.plugins.servicex.query import UPROOT, Query, zipped
 from hep_flows.plugins.servicex.terms import Dialect, Refused, Row, Term, Terms
 from hep_flows.plugins.servicex.translate import Asked, Builder, Capabilities, asked, branches, converted
 from hep_flows.plugins.servicex.write import qastle_text, query_ast
@@ -319,22 +319,7 @@ def _layout(output: Output, columns: Mapping[int, Any], depth: int) -> Any:
     assert isinstance(output.expr.type.item, Record)
     own = len(output.expr.type.axes) - 1 - depth
     parts = {name: _layout(m, columns, depth + own) for name, m in output.members.items()}
-    return _zipped(parts, own)
-
-
-def _zipped(parts: Mapping[str, Any], levels: int) -> Any:
-    """Put arrays together to records, below so many levels of lists, which all of them share."""
-    import numpy as np
-    from awkward.contents import ListOffsetArray, RecordArray
-
-    if levels == 0:
-        return RecordArray(list(parts.values()), list(parts))
-    first = next(iter(parts.values()))
-    offsets = np.asarray(first.offsets.data)
-    for name, part in parts.items():
-        if not np.array_equal(np.asarray(part.offsets.data), offsets):
-            raise TaskError(f"the back end delivered lists of other lengths for {name}", why="they are leaves of one collection")
-    return ListOffsetArray(first.offsets, _zipped({n: p.content for n, p in parts.items()}, levels - 1))
+    return zipped(parts, own)
 
 
 def _plain(layout: Any, expr: Expr, levels: int) -> Any:

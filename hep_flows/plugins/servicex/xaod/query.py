@@ -21,7 +21,7 @@ from hep_flows.expr.loops import member_with, select
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Map
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
-from hep_flows.plugins.servicex.query import XAOD, Query
+from hep_flows.plugins.servicex.query import XAOD, Query, zipped
 from hep_flows.plugins.servicex.terms import Refused
 from hep_flows.plugins.servicex.write import qastle_text
 from hep_flows.plugins.servicex.xaod.own_functions import carried, declarations, declaring
@@ -196,25 +196,10 @@ def _layout(output: Output | Objects, columns: Mapping[str, Any], above: int) ->
 
     if isinstance(output, Objects):
         parts = {name: _layout(o, columns, output.levels) for name, o in output.members}
-        return _zipped(parts, output.levels - above)
+        return zipped(parts, output.levels - above)
     values = ak.to_layout(columns[output.column])
     there = ak.to_layout(columns[output.there]) if output.there else None
     return _items(values, there, output, output.levels)
-
-
-def _zipped(parts: Mapping[str, Any], levels: int) -> Any:
-    """Put arrays together to records, below so many levels of lists, which all of them share."""
-    import numpy as np
-    from awkward.contents import ListOffsetArray, RecordArray
-
-    if levels == 0:
-        return RecordArray(list(parts.values()), list(parts))
-    first = next(iter(parts.values()))
-    offsets = np.asarray(first.offsets.data)
-    for name, part in parts.items():
-        if not np.array_equal(np.asarray(part.offsets.data), offsets):
-            raise TaskError(f"the back end delivered lists of other lengths for {name}", why="they are leaves of one collection")
-    return ListOffsetArray(first.offsets, _zipped({n: p.content for n, p in parts.items()}, levels - 1))
 
 
 def _items(values: Any, there: Any, output: Output, levels: int) -> Any:
