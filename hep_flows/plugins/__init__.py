@@ -5,21 +5,15 @@ Nothing is imported before it is asked for, and a plug-in that cannot be importe
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
+from hep_flows.contract import GROUP, Plugin, package_of, registered_points
 from hep_flows.errors import PluginError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Mapping, Sequence
     from importlib.metadata import EntryPoint
-
-    from hep_flows.contract import Plugin
-
-GROUP = "hep_flows.plugins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,7 @@ def registered(names: Sequence[str] | None = None) -> tuple[Found, ...]:
     PluginError
         When two packages register one name, or a name is not registered.
     """
-    points = _points()
+    points = registered_points()
     for name in names or ():
         if name not in points:
             raise _unknown(name, points)
@@ -100,28 +94,8 @@ def _usable(found: Found) -> Plugin:
     return found.plugin
 
 
-def _points() -> dict[str, EntryPoint]:
-    return dict(_points_on(tuple(sys.path), entry_points))
-
-
-@lru_cache(maxsize=1)
-def _points_on(_path: tuple[str, ...], find: Callable[..., Iterable[EntryPoint]]) -> dict[str, EntryPoint]:
-    """Give the entry points that are found on a search path; reading what every installed package says takes a while."""
-    points: dict[str, EntryPoint] = {}
-    for point in find(group=GROUP):
-        other = points.get(point.name)
-        if other is not None and other.value != point.value:
-            raise PluginError(
-                f"two packages register a plug-in {point.name!r}: {_package(other)} and {_package(point)}",
-                why="labels and keys of results name the plug-in, so a name must mean one thing",
-                do="uninstall one of them",
-            )
-        points[point.name] = point
-    return points
-
-
 def _loaded(point: EntryPoint) -> Found:
-    package = _package(point)
+    package = package_of(point)
     try:
         plugin: Plugin = point.load()()
         name = plugin.name
@@ -132,11 +106,7 @@ def _loaded(point: EntryPoint) -> Found:
     return Found(point.name, package, plugin)
 
 
-def _package(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.module
-
-
-def _unknown(name: str, known: dict[str, EntryPoint]) -> PluginError:
+def _unknown(name: str, known: Mapping[str, EntryPoint]) -> PluginError:
     return PluginError(
         f"there is no plug-in {name!r}",
         why=f"installed are: {', '.join(sorted(known)) or 'none'}",
