@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hep_flows.record.dataframe import DataFrame as DataFrame
     from hep_flows.record.dataframe import exclusive_class as exclusive_class
     from hep_flows.record.histogram import Histogram as Histogram
+    from hep_flows.tables import events_table as events_table
     from hep_flows.tables import nanoaod_table as nanoaod_table
     from hep_flows.tables import parquet_table as parquet_table
     from hep_flows.tables import servicex_table as servicex_table
@@ -51,6 +52,7 @@ _HOMES = {
     "exclusive_class": "hep_flows.record.dataframe",
     "make_local": "hep_flows.verbs",
     "make_local_async": "hep_flows.verbs",
+    "events_table": "hep_flows.tables",
     "nanoaod_table": "hep_flows.tables",
     "onnx_model": "hep_flows.functions.onnx",
     "parquet_table": "hep_flows.tables",
@@ -73,6 +75,7 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "nanoaod_table",
     "tree_table",
     "parquet_table",
+    "events_table",
     "servicex_table",
     "DataFrame",
     "Histogram",

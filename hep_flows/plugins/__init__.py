@@ -27,15 +27,18 @@ class Found:
     package : str
         The distribution that registers it, with its version.
     plugin : Plugin, optional
-        The plug-in; None when it cannot be used.
+        The plug-in; None when it cannot be used, and when it executes nothing.
     reason : str
-        Why it cannot be used; empty when it can.
+        Why it cannot be used, or that it executes nothing; empty when it can.
+    brings : tuple of str
+        The kinds of tables that it brings.
     """
 
     name: str
     package: str
     plugin: Plugin | None
     reason: str = ""
+    brings: tuple[str, ...] = ()
 
 
 def registered(names: Sequence[str] | None = None) -> tuple[Found, ...]:
@@ -97,13 +100,19 @@ def _usable(found: Found) -> Plugin:
 def _loaded(point: EntryPoint) -> Found:
     package = package_of(point)
     try:
-        plugin: Plugin = point.load()()
-        name = plugin.name
+        made: object = point.load()()
+        name = made.name  # type: ignore[attr-defined]
+        brings = tuple([s.kind for s in getattr(made, "sources", ())])
     except Exception as error:  # noqa: BLE001  (foreign code: whatever it raises is why it cannot be used)
         return Found(point.name, package, None, f"{type(error).__name__}: {error}")
     if name != point.name:
         return Found(point.name, package, None, f"it calls itself {name!r}")
-    return Found(point.name, package, plugin)
+    if isinstance(made, Plugin):
+        return Found(point.name, package, made, "", brings)
+    if brings and not hasattr(made, "can_run"):
+        return Found(point.name, package, None, f"it brings tables of kind {', '.join(brings)}, and executes nothing", brings)
+    lacks = [m for m in sorted(vars(Plugin)) if not m.startswith("_") and not hasattr(made, m)]
+    return Found(point.name, package, None, f"it has no {', '.join(lacks)}: hep_flows.contract.Plugin is what to derive it from")
 
 
 def _unknown(name: str, known: Mapping[str, EntryPoint]) -> PluginError:

@@ -174,7 +174,8 @@ def _lengths(table: StoredTable, names: Sequence[str]) -> dict[str, bytes]:
     if not stop or not names:
         return dict.fromkeys(names, b"")
     try:
-        arrays = table.read([(n,) for n in names], 0, stop)
+        with told_as_source_error(table.file, "it cannot be read"):
+            arrays = table.read([(n,) for n in names], 0, stop)
     except SourceError:
         if len(names) == 1:
             return {}
@@ -185,7 +186,7 @@ def _lengths(table: StoredTable, names: Sequence[str]) -> dict[str, bytes]:
         layout = ak.to_layout(array)
         while layout.is_indexed or layout.is_option:
             layout = layout.project()
-        if len(layout) == stop:  # no list is missing
+        if len(layout) == stop and layout.is_list:  # no list is missing
             found[name] = np.diff(np.asarray(layout.to_ListOffsetArray64(True).offsets)).tobytes()
     return found
 
