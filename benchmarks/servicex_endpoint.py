@@ -23,6 +23,17 @@ from hep_flows.plugins.servicex.remote import RemoteServiceX
 
 QASTLE = "(call Select (call EventDataset 'bogus.root' 'Events') (lambda (list e) (dict (list 'pt') (list (attr e 'Jet_pt')))))"
 POLL_S = 0.1
+SERVE = """
+import signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from servicex_sim.server import Simulator
+from servicex_sim.work import datasets_of_folder
+with Simulator(datasets_of_folder(Path(sys.argv[2]))) as simulator:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    Path(sys.argv[3]).write_text(simulator.config(Path("servicex-cache").resolve()))
+    signal.pause()
+"""
 
 
 class Bare:
@@ -52,15 +63,8 @@ def seconds(work: Any) -> float:
 
 def server(folder: Path, config: Path) -> subprocess.Popen[bytes]:
     """Start the simulator, and wait until it listens."""
-    command = [
-        str(Path(sys.executable).parent / "hep-flows"),
-        "servicex-sim",
-        "--data",
-        str(folder / "files"),
-        "--write",
-        str(config),
-    ]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    tests = str(Path(__file__).parents[1] / "tests")
+    process = subprocess.Popen([sys.executable, "-c", SERVE, tests, str(folder / "files"), str(config)], cwd=folder)
     while not config.exists() or not configured_endpoints(config):
         time.sleep(0.1)
     return process

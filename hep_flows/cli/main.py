@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,13 +18,6 @@ from hep_flows.cli.cache import cache
 from hep_flows.errors import HepFlowsError, OrchestrationError, StoreError
 from hep_flows.plugins import registered
 from hep_flows.settings import explained_settings, read_settings
-from hep_flows.store.commit import save_text
-from hep_flows.testing.servicex_sim.faults import parse_fault
-from hep_flows.testing.servicex_sim.server import Simulator
-from hep_flows.testing.servicex_sim.work import datasets_of_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # ``hep-flows server``: a Prefect server of the cache folder, with its UI ---------------------------------------------------------
 
@@ -183,19 +174,6 @@ def config() -> None:
     show_config()
 
 
-@app.command("servicex-sim")
-def servicex_sim(
-    data: Annotated[Path, typer.Option(file_okay=False, exists=True, help="Folder of ROOT files; a folder inside is a dataset.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on, on this machine only [default: a free one].")] = 0,
-    fault: Annotated[
-        list[str] | None, typer.Option(help="What goes wrong, such as 'file kind=fails file=*x.root times=2'.")
-    ] = None,
-    write: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the configuration to this file.")] = None,
-) -> None:
-    """Run a ServiceX server on local files, to try things without an account."""
-    run_simulator(data, port, fault or [], write)
-
-
 # ``hep-flows config``: every setting, and where it comes from --------------------------------------------------------------------
 
 
@@ -229,27 +207,3 @@ def show_plugins() -> None:
         state = one.reason or ("left out by HEP_FLOWS_PLUGINS" if left_out else "ready")
         table.add_row(one.name, one.plugin.result_version if one.plugin is not None else "", one.package, state)
     Console(soft_wrap=True, highlight=False).print(table)
-
-
-# ``hep-flows servicex-sim``: a ServiceX server on this machine, to try things without an account ---------------------------------
-
-
-def run_simulator(folder: Path, port: int, faults: Sequence[str], write: Path | None) -> None:
-    """Serve the ROOT files of a folder until the process is told to stop; print what ``servicex.yaml`` has to say."""
-    parsed = [parse_fault(f) for f in faults]
-    datasets = datasets_of_folder(folder)
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    with Simulator(datasets, port=port) as simulator:
-        simulator.fail(*parsed)
-        # As an absolute path: the client would take another one to be in the folder that it runs in.
-        text = simulator.config(Path("servicex-cache").resolve())
-        if write is not None:
-            save_text(write, text, "the configuration")
-        typer.echo(f"# A ServiceX server for {len({*datasets.files.values()})} files of {folder} listens; stop it with Ctrl-C.")
-        typer.echo(f"# Datasets: {', '.join(datasets.datasets)}")
-        typer.echo(f"# {'Written to ' + str(write) if write is not None else 'Put this into servicex.yaml'}:")
-        typer.echo(text)
-        stopped.wait()
-    typer.echo(f"# {len(simulator.submits())} requests, {len(simulator.calls())} calls.")

@@ -12,8 +12,8 @@ import awkward as ak
 from grid.servers import Grid
 from grid.store_files import StoreFiles
 from hep_flows.demo.sample import Recipe, generate, write_physlite
-from hep_flows.testing.servicex_sim.work import Datasets
 from plugins.servicex.edm.columns import read_columns, write_columns
+from servicex_sim.work import Datasets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,9 @@ import pytest
 
 from grid.servers import TOKEN, Grid, datasets_of
 from grid.store_files import StoreFiles, write_store
-from hep_flows.testing.servicex_sim.server import Simulator
-from hep_flows.testing.servicex_sim.work import UprootScience
 from plugins.servicex.remote_runs import Clock, client_clock
+from servicex_sim.server import Simulator
+from servicex_sim.work import UprootScience
 
 
 @pytest.fixture(autouse=True)

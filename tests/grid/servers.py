@@ -14,12 +14,12 @@ from hep_flows import run, servicex_table
 from hep_flows.plugins.servicex.xaod.schema import RELEASES
 from hep_flows.store.index import sidecars
 from hep_flows.store.store import Store
-from hep_flows.testing.servicex_sim.work import Datasets
+from servicex_sim.work import Datasets
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hep_flows.testing.servicex_sim.server import Simulator
+    from servicex_sim.server import Simulator
 
 TOKEN = "refresh-token-that-nobody-may-see"
 CUT = 30

@@ -14,8 +14,8 @@ from grid.store_files import DATASET, EMPTY
 from hep_flows.errors import HepFlowsError
 from hep_flows.execute.report import Missing
 from hep_flows.plugins.servicex.addresses import RemoteSettings
-from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
 from plugins.servicex.remote_runs import looked_again, requests_stand_still
+from servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
 
 TRANSFORMATION = "/servicex/transformation"
 

@@ -12,8 +12,8 @@ from grid.child import answer, start_child, wait_until
 from grid.servers import CUT, TOKEN, Grid, analysis, check, n_delivered, run_in_time
 from grid.store_files import DATASET, StoreFiles
 from hep_flows import make_local_async
-from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault
-from hep_flows.testing.servicex_sim.work import Datasets
+from servicex_sim.faults import ALWAYS, FileFault
+from servicex_sim.work import Datasets
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaves files open
 

@@ -14,7 +14,7 @@ from hep_flows import make_local, nanoaod_table, plan, run, servicex_table, user
 from hep_flows.demo import listings
 from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.errors import SourceError
-from hep_flows.testing.servicex_sim.work import Datasets
+from servicex_sim.work import Datasets
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 from grid.servers import TOKEN, analysis, check, run_in_time
 from grid.store_files import DATASET
 from hep_flows import plan
-from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault
+from servicex_sim.faults import ALWAYS, FileFault, HttpFault
 
 
 def test_no_token_and_no_key_of_the_object_store_is_told_to_anybody(

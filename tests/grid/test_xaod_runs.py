@@ -15,10 +15,10 @@ from hep_flows import Histogram, make_local, plan, user_func, xaod_table
 from hep_flows.demo import listings
 from hep_flows.errors import HepFlowsError
 from hep_flows.execute.report import Missing
-from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, RequestFault
 from plugins.servicex.edm.compiled import Compiler, need_compiler
 from plugins.servicex.remote_runs import looked_again
 from plugins.servicex.xaod.proof import assert_same
+from servicex_sim.faults import ALWAYS, FileFault, RequestFault
 
 
 @pytest.fixture(scope="session")

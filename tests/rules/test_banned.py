@@ -13,8 +13,6 @@ MODULES_THAT_RUN_CODE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 # Where any error may be taken without being raised again, and why.
 BROAD_HANDLERS = {
     "hep_flows/execute/run.py": "whatever ends a stream is the reason of every batch that it did not deliver",
-    "hep_flows/testing/servicex_sim/server.py": "a code generator raises what it likes, and the server lives on",
-    "hep_flows/testing/servicex_sim/work.py": "a query raises what it likes, and the file has failed as in a transformer",
     "hep_flows/sources/parquet.py": "a type that the library fails on cannot be read, and the others can",
     "hep_flows/sources/root.py": "a field that the library fails on cannot be read, and the others can",
     "hep_flows/plugins/__init__.py": "a plug-in that cannot be loaded is a reason to show, whatever foreign code raises",

@@ -11,8 +11,8 @@ import pytest
 
 from hep_flows.plugins.servicex.addresses import configured_endpoints
 from hep_flows.plugins.servicex.remote import RemoteServiceX
-from hep_flows.testing.servicex_sim.work import Datasets, UprootScience
 from plugins.servicex.remote_runs import DATASET, EMPTY, HURRY, OPEN_DATA, QUERY, TOKEN, Clock, Holding, client_clock, collect
+from servicex_sim.work import Datasets, UprootScience
 
 
 @pytest.fixture(autouse=True)

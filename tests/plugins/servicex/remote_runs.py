@@ -14,7 +14,7 @@ import awkward as ak
 from hep_flows.plugins.servicex.addresses import RemoteSettings
 from hep_flows.plugins.servicex.client import loop_thread
 from hep_flows.plugins.servicex.query import Delivered, EndpointError, Query, Watch
-from hep_flows.testing.servicex_sim.server import Simulator
+from servicex_sim.server import Simulator
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hep_flows.plugins.servicex.remote import RemoteServiceX
-    from hep_flows.testing.servicex_sim.server import Answer, Call
+    from servicex_sim.server import Answer, Call
 
 QASTLE = "(call Select (call EventDataset 'bogus.root' 'Events') (lambda (list e) (dict (list 'pt') (list (attr e 'Jet_pt')))))"
 QUERY = Query(QASTLE, "uproot", ("pt",), tree="Events")

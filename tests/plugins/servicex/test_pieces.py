@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hep_flows.plugins.servicex.addresses import RemoteSettings
 from hep_flows.plugins.servicex.remote import ObjectNames, code_generator, pieces
-from hep_flows.testing.servicex_sim.work import object_name
+from servicex_sim.work import object_name
 
 NAMES = st.lists(st.text("ab:/.", min_size=1, max_size=6).map("f{}".format))
 

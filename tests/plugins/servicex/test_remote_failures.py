@@ -8,8 +8,8 @@ import awkward as ak
 import pytest
 
 from hep_flows.plugins.servicex.query import Query, Watch
-from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
 from plugins.servicex.remote_runs import DATASET, EMPTY, QASTLE, QUERY, looked_again, object_of
+from servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
 
 
 def _asked_for(sim) -> list[object]:

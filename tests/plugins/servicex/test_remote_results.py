@@ -9,10 +9,10 @@ import awkward as ak
 import pytest
 
 from hep_flows.plugins.servicex.query import Query, Watch
-from hep_flows.testing.servicex_sim.faults import FileFault
-from hep_flows.testing.servicex_sim.work import Datasets
 from plugins.servicex.bare_client import bare_client
 from plugins.servicex.remote_runs import DATASET, OPEN_DATA, QASTLE, QUERY, collect, object_of
+from servicex_sim.faults import FileFault
+from servicex_sim.work import Datasets
 
 
 @pytest.mark.parametrize("capabilities", [("poll_local_transformation_results",), ()], ids=["results", "bucket"])

@@ -18,8 +18,8 @@ import pytest
 from hep_flows.plugins.servicex.addresses import Address
 from hep_flows.plugins.servicex.query import EndpointError, Query, Watch
 from hep_flows.plugins.servicex.remote import RemoteServiceX
-from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
 from plugins.servicex.remote_runs import DATASET, HANGS_S, HURRY, QUERY, TOKEN, collect, object_of
+from servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
 
 SUBMIT = ("POST", "/servicex/transformation")
 STATUS = ("GET", "/servicex/transformation/*")

@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 import uproot
 
-from hep_flows.errors import HepFlowsError
-from hep_flows.testing.servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault, parse_fault
-from hep_flows.testing.servicex_sim.work import datasets_of_folder
 from plugins.servicex.bare_client import bare_client
 from plugins.servicex.remote_runs import DATASET, QASTLE, TOKEN, object_of
+from servicex_sim.faults import ALWAYS, FileFault, HttpFault, RequestFault
+from servicex_sim.work import datasets_of_folder
 
 FORM = {"title": "test", "selection": QASTLE, "codegen": "uproot", "result-destination": "object-store", "result-format": "parquet"}
 
@@ -181,25 +180,3 @@ def test_a_folder_is_all_that_can_be_read(tmp_path, data):
     assert found.path("two.root") == str(tmp_path / "ttbar/two.root")
     assert found.path(data("uproot-Zmumu.root")) is None
     assert found.names("rucio://local:four") is None
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("file kind=fails file=*x* times=2", FileFault("fails", "*x*", times=2)),
-        ("file 'kind=other columns' times=always", FileFault("other columns", times=ALWAYS)),
-        ("http method=POST status=500 delay_s=0.5", HttpFault("POST", status=500, delay_s=0.5)),
-        ("request kind=hangs after_files=3", RequestFault("hangs", after_files=3)),
-    ],
-)
-def test_a_fault_can_be_written_as_text(text, fault):
-    assert parse_fault(text) == fault
-
-
-@pytest.mark.parametrize(
-    "text", ["", "disk kind=full", "file kind=burns", "file file=x", "http status=many", "http size=3", "http status"]
-)
-def test_a_text_that_is_no_fault_says_what_there_is(text):
-    with pytest.raises(HepFlowsError, match="is no fault") as caught:
-        parse_fault(text)
-    assert caught.value.do

@@ -15,7 +15,7 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hep_flows.testing.servicex_sim.faults import Faults, FileFault, RequestFault
+    from servicex_sim.faults import Faults, FileFault, RequestFault
 
 # One request at the server: what was asked for, how far it is, what it gave ------------------------------------------------------
 

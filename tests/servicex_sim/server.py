@@ -21,15 +21,15 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
-from hep_flows.testing.servicex_sim.faults import Faults
-from hep_flows.testing.servicex_sim.work import Datasets, Transform, UprootScience, Workplace, run_transform
+from servicex_sim.faults import Faults
+from servicex_sim.work import Datasets, Transform, UprootScience, Workplace, run_transform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from hep_flows.testing.servicex_sim.faults import Fault
-    from hep_flows.testing.servicex_sim.work import Result
+    from servicex_sim.faults import Fault
+    from servicex_sim.work import Result
 
 # Calls and answers of the simulator, as plain data -------------------------------------------------------------------------------
 
@@ -245,7 +245,7 @@ def _handler_of(answer: Callable[[Call], Answer], opened: set[socket.socket]) ->
         def _serve(self) -> None:
             _send(self, answer(_call(self)))
 
-        do_GET = do_HEAD = do_POST = do_DELETE = do_PUT = _serve  # noqa: N815 - the names that the standard library calls
+        do_GET = do_HEAD = do_POST = do_DELETE = do_PUT = _serve
 
         def log_message(self, *_: Any) -> None:
             """Keep quiet: who answers keeps a log."""
