@@ -128,7 +128,7 @@ def _input(file: str, node: Any, features: Sequence[str], *, alone: bool) -> Mod
     if item is None or not 1 <= len(shape) <= 3:
         raise _refused(
             file,
-            f"its input {node.name} is {node.type} of shape {shape}: neither a row of numbers for each element, nor a block of rows",
+            f"its input {node.name} is {node.type} of shape {shape}: not a row of numbers for each element, nor a block of rows",
         )
     rows, *inner = [s if isinstance(s, int) else 0 for s in shape]
     width = inner[-1] if inner else 1

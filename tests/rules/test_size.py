@@ -26,7 +26,7 @@ BUDGETS = {
     "orchestrate": 1560,
     "planning": 540,
     "plugins": 6670,
-    "record": 3640,  # four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
+    "record": 3650,  # four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
     "settings": 240,
     "show": 750,
     "sources": 1890,
