@@ -6,17 +6,16 @@ opened.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.contract import Source, package_of, registered_points
 from hep_flows.errors import PluginError, SourceError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from importlib.metadata import EntryPoint
 
     from hep_flows.contract import StoredColumn, StoredTable
     from hep_flows.expr.types import Record
@@ -139,7 +138,7 @@ def kinds() -> Kinds:
     PluginError
         When two packages bring one kind.
     """
-    return _kinds_on(tuple(sys.path), entry_points)
+    return _kinds_of(tuple([p for _, p in sorted(registered_points().items())]))
 
 
 def source_of(kind: str) -> Source:
@@ -191,12 +190,12 @@ def endings() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _kinds_on(_path: tuple[str, ...], _find: Callable[..., Any]) -> Kinds:
+def _kinds_of(points: tuple[EntryPoint, ...]) -> Kinds:
     found: dict[str, Source] = {}
     packages: dict[str, str] = {}
     broken: dict[str, PluginError] = {}
-    for name, point in sorted(registered_points().items()):
-        package = package_of(point)
+    for point in points:
+        name, package = point.name, package_of(point)
         try:
             brought = tuple(getattr(point.load(), "sources", ()))
         except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises is why it cannot be used
@@ -204,6 +203,8 @@ def _kinds_on(_path: tuple[str, ...], _find: Callable[..., Any]) -> Kinds:
             continue
         for one in brought:
             kind, made = _made(one)
+            if kind in packages and type(made) is type(found.get(kind)):  # a plug-in that is derived from another brings the same
+                continue
             if kind in packages:
                 raise PluginError(
                     f"two packages bring tables of kind {kind!r}: {packages[kind]} and {package}",

@@ -10,7 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hep_flows"
-FILES, SINGLE_READERS = 139, 27  # lumi_mask has a file of its own, as other functions from files; what reads a format is known to its kind alone
+# lumi_mask has a file of its own, as other functions from files; what reads a format is known to its kind alone
+FILES, SINGLE_READERS = 139, 27
 BUDGETS = {
     "": 90,
     "analysis": 950,

@@ -215,8 +215,9 @@ BROKEN = [
 @pytest.mark.parametrize(("members", "error", "what", "why"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
 def test_a_broken_source_says_what_is_wrong_with_it(tmp_path, as_if_installed, monkeypatch, members, error, what, why):
     odd = type("OddSource", (CsvSource,), dict(members))
-    monkeypatch.setattr(csv_events, "OddPlugin", type("OddPlugin", (), {"name": "odd", "sources": (odd,)}), raising=False)
-    as_if_installed("odd_package", "1.0", "[hep_flows.plugins]\nodd = csv_events:OddPlugin\n")
+    name = f"Odd{tmp_path.name}"  # an entry point that was loaded stays so in a process
+    monkeypatch.setattr(csv_events, name, type("OddPlugin", (), {"name": "odd", "sources": (odd,)}), raising=False)
+    as_if_installed("odd_package", "1.0", f"[hep_flows.plugins]\nodd = csv_events:{name}\n")
     file = write(tmp_path / "a.csv", lines_of(1))
 
     def pts():
@@ -234,9 +235,11 @@ def test_a_broken_source_says_what_is_wrong_with_it(tmp_path, as_if_installed, m
     assert list(kinds().sources)[:4] == BUILT_IN
 
 
-def test_two_packages_with_one_kind_are_an_error(as_if_installed):
-    for name in ("one", "two"):
-        as_if_installed(f"package_{name}", "1.0", f"[hep_flows.plugins]\ncsv-{name} = csv_events:CsvPlugin\n")
+def test_two_packages_with_one_kind_are_an_error(as_if_installed, monkeypatch):
+    other = type("OtherSource", (CsvSource,), {})
+    monkeypatch.setattr(csv_events, "OtherPlugin", type("OtherPlugin", (), {"sources": (other,)}), raising=False)
+    for name, plugin in (("one", "CsvPlugin"), ("two", "OtherPlugin")):
+        as_if_installed(f"package_{name}", "1.0", f"[hep_flows.plugins]\ncsv-{name} = csv_events:{plugin}\n")
     with pytest.raises(PluginError, match=r"two packages bring tables of kind 'csv': package_one 1\.0 and package_two 1\.0"):
         source_of("csv")
 
