@@ -237,9 +237,16 @@ def test_make_local_inside_a_body_is_refused_at_once(data) -> None:
     def scaled(pt: float) -> float:
         return pt / make_local(events.MET.pt.Max())
 
-    with pytest.raises(HepFlowsError, match="cannot be started inside the body of a function") as caught:
+    with pytest.raises(HepFlowsError, match="calls make_local in its body") as caught:
         make_local(scaled(events.MET.pt), workers=1)
     assert caught.value.where.file == __file__
+
+    @user_func(version="1")
+    def hidden(pt: float) -> float:
+        return pt / getattr(sys.modules["hep_flows"], "make_" + "local")(events.MET.pt.Max())
+
+    with pytest.raises(HepFlowsError, match="cannot be started inside the body of a function"):
+        make_local(hidden(events.MET.pt), workers=1)
 
     @user_func
     def of_both(pt: float, largest: float) -> float:

@@ -50,7 +50,7 @@ def reference(of: Expr, name: str, whole: Expr, leaf_of: Leaf, where: Where) -> 
     record = of.type.item
     if not isinstance(record, Record):
         return None
-    if _KEY in record.members and _INDEX in record.members and record.model == "xaod":
+    if {_KEY, _INDEX} <= set(record.members) and record.model == "xaod":  # not `in`: a kind that is not known whole has any name
         return _linked(of, name, whole, leaf_of, where)
     if record.model != "nanoaod":
         return None

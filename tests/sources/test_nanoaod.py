@@ -134,8 +134,8 @@ def test_the_full_name_of_a_leaf_lies_on_the_axis_of_its_collection(sm):
         (("FatJet", "genJetAK8Idx"), "GenJetAK8"),
         (("Jet", "genJetIdx"), "GenJet"),
         (("Jet", "muonIdx2"), "Muon"),
-        (("Jet", "svIdx1"), ""),
-        (("Electron", "photonIdx"), ""),
+        (("Jet", "svIdx1"), "Sv"),
+        (("Electron", "photonIdx"), "Photon"),
         (("Jet", "nMuons"), ""),
         (("GenPart", "pdgId"), ""),
     ],
@@ -149,7 +149,7 @@ def test_a_stored_index_knows_its_collection(path, target, tt):
 @pytest.mark.parametrize(
     ("leaf", "target"),
     [("svIdx1", "SV"), ("muonIdx3SJ", "Muon"), ("subJetIdx1", "SubJet"), ("genPartIdxMother", "GenPart"), ("fsrPhotonIdx", "FsrPhoton"),
-     ("pFCandsIdx", "PFCands"), ("nMuons", ""), ("tightIdx", ""), ("Idx", ""), ("jetIdxG", "")],
+     ("pFCandsIdx", "PFCands"), ("nMuons", ""), ("tightIdx", "Tight"), ("Idx", ""), ("jetIdxG", "")],
 )  # fmt: skip
 def test_names_of_indices_name_their_collection(leaf, target):
     assert reference_of(leaf, ["Jet", "Muon", "SubJet", "SV", "GenPart", "FsrPhoton", "PFCands"]) == target
@@ -169,8 +169,9 @@ def test_references_agree_with_those_of_nano_aod_schema(tt):
     assert checked > 10
 
 
-def test_an_index_into_a_collection_that_is_not_stored_is_a_plain_number(sm):
-    assert member(sm, "Electron", "genPartIdx").item == Int(32)
+def test_an_index_into_a_collection_that_is_not_stored_still_says_where_it_points(sm):
+    """So that it is refused in the place of an index into another one."""
+    assert member(sm, "Electron", "genPartIdx").item == Int(32, refers_to="GenPart")
 
 
 def test_obvious_units_and_descriptions_are_kept(sm, dy):

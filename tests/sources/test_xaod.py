@@ -121,7 +121,7 @@ def test_links_are_records_of_a_key_and_an_index(phys, tree):
     assert link.axes == ()
     assert {n: m.item for n, m in link.item.members.items()} == {
         "m_persKey": Int(32, signed=False),
-        "m_persIndex": Int(32, signed=False),
+        "m_persIndex": Int(32, signed=False, refers_to="what is at the end of truthParticleLink"),
     }
     base = "AnalysisElectronsAuxDyn.truthParticleLink"
     want = tree[f"{base}/{base}.m_persIndex"].array()

@@ -169,7 +169,7 @@ class _Described:
     ("expression", "reason"),
     [
         (lambda df: df.Jet[0].pt, "of an empty list, the back end fails"),
-        (lambda df: df.Jet.pt[:2], "no slices"),
+        (lambda df: df.Jet.pt[:2], "no slice"),
         (lambda df: df.Jet.pt.Mean(), "no mean"),
         (lambda df: df.Jet.pt.Prod(), "no product"),
         (lambda df: df.MET.pt.Max(), "a total over all events is made here"),
@@ -184,7 +184,7 @@ class _Described:
             lambda df: df.Jet.map(lambda j: df.Jet.map(lambda k: df.Jet.map(lambda m: j.pt + k.pt + m.pt))),
             "pair the elements of two",
         ),
-        (lambda df: df.run**2, "may fail"),
+        (lambda df: df.Muon.charge**2, "may fail"),
         (lambda df: np.isin(df.run, range(40)), "more than 16"),
         (lambda df: np.round(df.Jet.pt, 1), "whole numbers only"),
     ],
