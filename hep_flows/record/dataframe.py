@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, did_you_mean, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, Function, row_of_method
-from hep_flows.expr.nodes import Dataset
+from hep_flows.expr.nodes import Call, Dataset
 from hep_flows.expr.types import Bool, Int, Record
 from hep_flows.record import where
 from hep_flows.record.arguments import checked
@@ -461,6 +461,12 @@ def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
         When there is nothing to select from, or a mask that does not fit.
     """
     of = frame._expr  # noqa: SLF001
+    if isinstance(of, Call) and of.function == "record" and dict(of.options).get("block"):
+        raise AxisError(
+            "a block has the same number of objects in each event, and what is selected of it has not",
+            where=where,
+            do="select before: ml_features(df[mask].Jet[cut], ...)",
+        )
     if hasattr(key, "_expr"):
         return _by_expression(of, expr_of(key, frame._table, where), where)  # noqa: SLF001
     if isinstance(key, slice):
