@@ -186,7 +186,7 @@ def read_columns(
         return {}
     found = {path: find_member(record, path) for path in members}
     own = tables or OpenTables(limit=0)
-    with own.lent(dataset.kind, partition.file, dataset.tree, dataset.content[partition.file_number]) as table:
+    with own.lent(dataset.model, partition.file, dataset.tree, dataset.content[partition.file_number]) as table:
         return _Reading(record, partition, table).of(found)
 
 
@@ -375,14 +375,13 @@ def _counts(array: ak.Array, leaf: _Leaf, level: int) -> ak.Array:
 
 # Divide a dataset into ranges of events ------------------------------------------------------------------------------------------
 
-CHUNK_EVENTS = 200_000
 # A range may be this much longer than asked for, so that no short one is left over.
 _SLACK = 1.25
 # A cluster of up to this many ranges is read in one: each cut inside would decompress all of its baskets once more.
 _LONGEST_CLUSTER = 6
 
 
-def partitions(dataset: Dataset, chunk_events: int = CHUNK_EVENTS, tables: OpenTables | None = None) -> tuple[Partition, ...]:
+def partitions(dataset: Dataset, chunk_events: int, tables: OpenTables | None = None) -> tuple[Partition, ...]:
     """Give ranges of about ``chunk_events`` events of each file, in dataset order, on cluster boundaries where there are any.
 
     Only files with more events than that are opened. A file without events has no range.
@@ -401,8 +400,8 @@ def partitions(dataset: Dataset, chunk_events: int = CHUNK_EVENTS, tables: OpenT
         entries = entries_of(content)
         cuts: Sequence[int] = (0, entries)
         if entries > chunk_events * _SLACK:
-            with own.lent(dataset.kind, file, dataset.tree, content) as table:
-                cuts = chosen_cuts(source_of(dataset.kind).partitions(table, chunk_events), entries, chunk_events)
+            with own.lent(dataset.model, file, dataset.tree, content) as table:
+                cuts = chosen_cuts(source_of(dataset.model).partitions(table, chunk_events), entries, chunk_events)
         made += [Partition(file, number, a, b, first + a) for a, b in pairwise(cuts) if b > a]
         first += entries
     return tuple(made)

@@ -46,7 +46,7 @@ def column_bytes(dataset: Dataset, columns: Sequence[str], tables: OpenTables) -
     names = {stored.get(c, c) for c in columns}
     total = 0
     for file, content in zip(dataset.files, dataset.content, strict=True):
-        with tables.lent(dataset.kind, file, dataset.tree, content) as table, told_as_source_error(file, "sizes cannot be read"):
+        with tables.lent(dataset.model, file, dataset.tree, content) as table, told_as_source_error(file, "sizes cannot be read"):
             found = table.stored_bytes(names)
         if found is None:
             return None
@@ -80,7 +80,7 @@ def event_bytes(tasks: Sequence[Task], keep: Collection[Key], dataset: Dataset, 
     outputs = {t.key: list(output_of(t.expr).exprs()) for t in tasks if t.expr.type.axes}
     roots = [e for t in tasks for e in outputs.get(t.key, [t.expr])]
     file, content = dataset.files[file_number], dataset.content[file_number]
-    with tables.lent(dataset.kind, file, dataset.tree, content) as table:
+    with tables.lent(dataset.model, file, dataset.tree, content) as table:
         stored = _stored(roots, dataset, table)
     sizes = _Sizes(roots, stored)
     delivered = {k: sum([sizes.of_result(e) for e in exprs]) for k, exprs in outputs.items()}
