@@ -76,9 +76,9 @@ class Raw:
 
     def __init__(self, path: str) -> None:
         with uproot.open(path) as file:
-            tree = file["Events"]
-            wanted = r"(Electron|Muon|Jet|GenPart|MET|Pileup)_|run|luminosityBlock|genWeight|HLT_"
-            self.a = tree.arrays([n for n in tree if re.match(wanted, n)])
+            self.a = file["Events"].arrays(
+                filter_name=r"/(Electron|Muon|Jet|GenPart|MET|Pileup|HLT)_.*|run|luminosityBlock|genWeight/"
+            )
 
     def __getitem__(self, name: str) -> Any:
         return self.a[name]
