@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hep_flows.expr.python import check
+from expr.python_view import check
 from hep_flows.planning.normalise import normalise
 from oracle.compare import differences
 from oracle.interpreter import interpret

@@ -263,10 +263,6 @@ def _a_sum(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
     return "half precision" if isinstance(items[0], Float) and items[0].bits < 32 else ""
 
 
-def _a_truth(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
-    return "" if isinstance(items[0], Bool) else "only of truth values"
-
-
 # From the Parquet file that an endpoint delivers to arrays of exactly the type of their expressions ------------------------------
 
 
