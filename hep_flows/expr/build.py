@@ -575,6 +575,36 @@ def replaced(of: Expr, names: Sequence[str], values: Sequence[Expr], hidden: Seq
     return Call("replace", (of, *values), options, type=Type(item, t.axes, loops, t.optional, t.unit), where=where)
 
 
+def varied(nominal: Expr, others: Sequence[Expr], source: str, words: Sequence[str], where: Where = None) -> Call:
+    """Give a value that has a variation: the nominal one, and one for each word of its source.
+
+    It is on the axes of the nominal value, and stands for several expressions: `hep_flows.record.variations` takes them apart before
+    anything is planned.
+
+    Raises
+    ------
+    AxisError
+        When a variation belongs to other elements.
+    LiteralError
+        When the values have no kind in common.
+    """
+    t = nominal.type
+    if len(others) != len(words) or len(set(words)) < len(words):
+        raise LiteralError(f"the variations of {source} need a value each: {', '.join(words)}", where=where)
+    for word, o in zip(words, others, strict=True):
+        if o.type.axes != t.axes:
+            raise misaligned(o.type.axes or (Axis(b"", "one value", b""),), t.axes, f"{source}: {word}", where)
+    types = [t, *[o.type for o in others]]
+    item = _common_item([x.item for x in types])
+    if item is None:
+        kinds = " and ".join(dict.fromkeys([str(x.item) for x in types]))
+        raise LiteralError(f"variations of {source}: {kinds} have no kind in common", where=where)
+    loops = merged_loops([x.loops for x in types])
+    options: tuple[tuple[str, Constant], ...] = (("source", source), ("words", tuple(words)))
+    new = Type(item, t.axes, loops, any([x.optional for x in types]), t.unit)
+    return Call("vary", (nominal, *others), options, type=new, where=where)
+
+
 def flattened(of: Expr, where: Where = None) -> Call:
     """Give the innermost two collection axes as one."""
     t = of.type

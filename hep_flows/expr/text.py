@@ -321,6 +321,11 @@ def _structure(node: Call, name: str) -> Spelling:
             assert isinstance(names, tuple)
             named = [(f"{', ' if i else ''}{n!s}=", (v, LOOSE)) for i, (n, v) in enumerate(zip(names, node.args[1:], strict=True))]
             return Spelling(ATOM, (first, ".With(", *[part for pair in named for part in pair], ")"))
+        case "vary":
+            words = node.option("words")
+            assert isinstance(words, tuple)
+            varied = [(f", {w!s}=", (v, LOOSE)) for w, v in zip(words, node.args[1:], strict=True)]
+            return Spelling(ATOM, ("vary(", (node.args[0], LOOSE), f", {constant(node.option('source'))}", *[p for v in varied for p in v], ")"))
         case _:
             return _named(FUNCTIONS[name].written, node)
 

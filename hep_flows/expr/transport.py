@@ -324,6 +324,11 @@ def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Cons
             return build.replaced(args[0], [_text(n) for n in names], args[1:], [_text(n) for n in hidden], where)
         case "flatten":
             return build.flattened(args[0], where)
+        case "vary":
+            words = options["words"]
+            if not isinstance(words, tuple):
+                raise TypeError("the words of a variation are a tuple")
+            return build.varied(args[0], args[1:], _text(options["source"]), [_text(w) for w in words], where)
         case _:
             raise KeyError(function)
 

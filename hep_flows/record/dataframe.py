@@ -7,15 +7,17 @@ on purpose.
 from __future__ import annotations
 
 import functools
+import warnings
 from contextvars import ContextVar
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, did_you_mean, with_article
+from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, did_you_mean, line_of, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, Function, row_of_method
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.types import Bool, Int, Record
+from hep_flows.expr.variations import nominal_leaf
 from hep_flows.record import where
 from hep_flows.record.arguments import checked
 from hep_flows.record.callables import called, mapped, name_of
@@ -462,7 +464,10 @@ def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
     """
     of = frame._expr  # noqa: SLF001
     if hasattr(key, "_expr"):
-        return _by_expression(of, expr_of(key, frame._table, where), where)  # noqa: SLF001
+        by = expr_of(key, frame._table, where)  # noqa: SLF001
+        if frame._table.varies:  # noqa: SLF001
+            _tell_of_nominal(of, by, where)
+        return _by_expression(of, by, where)
     if isinstance(key, slice):
         bounds = (_bound(key.start, where), _bound(key.stop, where), _bound(key.step, where))
         return build.sliced(of, bounds, _innermost(of, where), where)
@@ -493,6 +498,19 @@ def _advice(key: Any) -> str:
     if isinstance(key, bool):
         return "a mask has a truth value for each element: X[X.pt > 30]"
     return "select by a mask X[X.pt > 30], a function X[lambda x: x.pt > 30], a position X[0], X[:2], or names X[['pt', 'eta']]"
+
+
+class NominalMask(UserWarning):
+    """A mask of nominal objects selects varied ones: it keeps the same objects in every variation."""
+
+
+def _tell_of_nominal(of: Expr, mask: Expr, where: Where) -> None:
+    leaf = nominal_leaf(of, mask)
+    if leaf:
+        line = line_of(where)
+        place = f"\n{line.text()}" if line else ""
+        fix = "make the mask of the varied objects, if they are meant"
+        warnings.warn(f"the objects vary, and the mask takes their nominal {leaf}: {fix}{place}", NominalMask, stacklevel=4)
 
 
 def _by_expression(of: Expr, key: Expr, where: Site | None) -> Expr:

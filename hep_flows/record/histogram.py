@@ -16,6 +16,8 @@ from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.nodes import Bound, Call, Field, Filter, Literal, Map
 from hep_flows.expr.types import Bool, Float, Int, Record, String, is_number
 from hep_flows.expr.types import Histogram as HistogramItem
+from hep_flows.expr.variations import AXIS as VARIATION
+from hep_flows.expr.variations import labels
 from hep_flows.expr.walk import postorder
 from hep_flows.record.arguments import checked
 from hep_flows.record.instead import LOCAL_HISTOGRAM
@@ -1121,13 +1123,20 @@ class Histogram(HistogramRequest):
         weights = weight if isinstance(weight, tuple | list) else [weight]
         table = self._common_table([*given, *masks, sample, *weights], where)
         filled = self._expr
-        for labels, chosen in by_categories(given, axes, where):
+        for values_of, chosen in by_categories(given, axes, where):
             new = Fill(table, where, chosen)
-            sources = tuple([new.axis(v, a) for v, a in zip(labels, axes, strict=True)])
+            sources = tuple([new.axis(v, a) for v, a in zip(values_of, axes, strict=True)])
             weighted = new.weight(weight, storage_of(spec), allow_missing=allow_missing_weight)
             options = (("axes", sources), ("weight", weighted), ("sample", new.sample(sample, storage_of(spec))))
             args, members = new.arguments()
             filled = build.histogram("fill", (filled, *args), (("members", members), *options), spec, where)
+        if any(a.name == VARIATION for a in axes) and labels(filled):
+            raise LiteralError(
+                f"the histogram has an axis {VARIATION!r}, and what is filled varies",
+                where=where,
+                why="a histogram of what varies gets an axis of that name",
+                do="give the axis of the template another name",
+            )
         return self._of(filled, table)
 
     @property

@@ -44,6 +44,8 @@ class Looked:
         Whether something was computed: what follows may depend on the content of the files.
     closed : bool
         Whether the recording is over: what is not looked at by now must not be looked at any more.
+    of_analysis : bool
+        Whether an analysis is recorded: what it asks for is computed later, all together.
     """
 
     names: dict[tuple[bytes, str], tuple[Expr, Expr | None]] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class Looked:
     all_metadata: bool = False
     values: bool = False
     closed: bool = False
+    of_analysis: bool = False
 
 
 # ``events.metadata``: what a fileset says about a dataset, for reading, with a note of what is read ------------------------------
@@ -194,6 +197,7 @@ class Table:
         self.looked = Looked()
         self.metadata = Metadata(metadata or {}, self.looked)
         self.origin = self
+        self.varies = False
         self.before: dict[bytes, Expr] = {}
         self.leaves: dict[tuple[bytes, str], Expr] = {}
         self.found_columns: dict[tuple[bytes, bytes, str], Expr] = {}
@@ -215,7 +219,7 @@ class Table:
             Gives what a definition of this table means in the new one.
         """
         new = Table(self.dataset, None, self._frame)
-        new.looked, new.metadata, new.origin = self.looked, self.metadata, self.origin
+        new.looked, new.metadata, new.origin, new.varies = self.looked, self.metadata, self.origin, self.varies
         new.leaves, new.found_columns = self.leaves, self.found_columns
         new.whole, new.before, new._outer, new._swap = whole, before, self, swap
         new._column_names = self._column_names
