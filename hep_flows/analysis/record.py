@@ -29,9 +29,10 @@ from hep_flows.record.histogram import HistogramRequest
 from hep_flows.record.members import leaf_of
 from hep_flows.record.table import metadata_key
 from hep_flows.record.variations import asked
+from hep_flows.tables import other_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hep_flows.errors import Where
     from hep_flows.expr.nodes import Expr
@@ -112,6 +113,8 @@ class Recording:
             When they do not fit it.
         """
         tables = {self.made_for.table.key: other.table}
+        for name, tree in self.looked.trees.items():
+            tables[tree.key] = other_tree(other.table, name)
         if _schema(other.table) is _schema(self.made_for.table):
             # Types decide what is normal, and they are the same.
             return dict(zip(self.normal, instantiate(tuple(self.normal.values()), tables), strict=True))
@@ -136,6 +139,7 @@ def record(analysis: Analysis, dataset: Described) -> Recording:
     """Give what an analysis gives for a dataset, or the error that it ends with."""
     values = dataset.entry.metadata
     frame = frame_of(dataset.table, values)
+    frame._table.open_tree = other_tree  # noqa: SLF001
     looked = frame._table.looked  # noqa: SLF001
     looked.of_analysis = True
     exprs: Mapping[str, Expr] = {}
@@ -164,10 +168,10 @@ def _recorded(analysis: Analysis, frame: DataFrame) -> tuple[dict[str, Expr], di
         where = line_in(error, analysis.folder) or analysis.where
         what = f"{analysis.title} fails on the dataset {frame._table.name!r}: {type(error).__name__}: {said}"  # noqa: SLF001
         raise AnalysisError(what, where=where) from error
-    return _checked(analysis, given, frame._table.dataset)  # noqa: SLF001
+    return _checked(analysis, given, [frame._table.dataset, *frame._table.looked.trees.values()])  # noqa: SLF001
 
 
-def _checked(analysis: Analysis, given: Any, table: Dataset) -> tuple[dict[str, Expr], dict[str, Asked]]:
+def _checked(analysis: Analysis, given: Any, tables: Sequence[Dataset]) -> tuple[dict[str, Expr], dict[str, Asked]]:
     do = "end it with: return {'pt': events.Jet.pt}"
     if not isinstance(given, dict):
         why = "did it forget its return?" if given is None else ""
@@ -191,7 +195,7 @@ def _checked(analysis: Analysis, given: Any, table: Dataset) -> tuple[dict[str, 
         if list(one.parts) != [""]:
             joint[name] = one
     for name, expr in exprs.items():
-        if any(isinstance(n, Dataset) and n.key != table.key for n in postorder(expr)):
+        if any(isinstance(n, Dataset) and n not in tables for n in postorder(expr)):
             raise AnalysisError(
                 f"{name!r} is not over the events that {analysis.title} was given",
                 where=expr.where or analysis.where,

@@ -273,10 +273,12 @@ def _check_tables(exprs: Sequence[Expr]) -> None:
         if isinstance(node, Dataset):
             tables[node.key] = node
             continue
-        below = [t for i in node.inputs() if (t := tables[i.key]) is not None]
+        # A number over all events of another table (another tree of the same files) is a number like any other.
+        inputs = [i for i in node.inputs() if i.type.axes or i.type.loops] or node.inputs()
+        below = [t for i in inputs if (t := tables[i.key]) is not None]
         tables[node.key] = below[0] if below else None
         for other in below[1:]:
-            if other != below[0]:
+            if other != below[0] and inputs[0].type.axes:
                 raise _two_tables(node, below[0], other)
 
 

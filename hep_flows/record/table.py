@@ -44,6 +44,8 @@ class Looked:
         Whether something was computed: what follows may depend on the content of the files.
     closed : bool
         Whether the recording is over: what is not looked at by now must not be looked at any more.
+    trees : dict
+        The other trees of the files that were opened, by name.
     of_analysis : bool
         Whether an analysis is recorded: what it asks for is computed later, all together.
     """
@@ -56,6 +58,7 @@ class Looked:
     values: bool = False
     closed: bool = False
     of_analysis: bool = False
+    trees: dict[str, Dataset] = field(default_factory=dict)
 
 
 # ``events.metadata``: what a fileset says about a dataset, for reading, with a note of what is read ------------------------------
@@ -198,6 +201,8 @@ class Table:
         self.metadata = Metadata(metadata or {}, self.looked)
         self.origin = self
         self.varies = False
+        self.open_tree: Callable[[Dataset, str], Dataset] | None = None
+        self.events: Table | None = None
         self.before: dict[bytes, Expr] = {}
         self.leaves: dict[tuple[bytes, str], Expr] = {}
         self.found_columns: dict[tuple[bytes, bytes, str], Expr] = {}
@@ -219,6 +224,7 @@ class Table:
             Gives what a definition of this table means in the new one.
         """
         new = Table(self.dataset, None, self._frame)
+        new.open_tree, new.events = self.open_tree, self.events
         new.looked, new.metadata, new.origin, new.varies = self.looked, self.metadata, self.origin, self.varies
         new.leaves, new.found_columns = self.leaves, self.found_columns
         new.whole, new.before, new._outer, new._swap = whole, before, self, swap
@@ -226,8 +232,24 @@ class Table:
         return new
 
     def frame(self, expr: Expr) -> Any:
-        """Give a plain `DataFrame` of an expression."""
+        """Give a plain `DataFrame` of an expression; a number over all entries of another tree of the files is one of the events' table."""
+        if self.events is not None and not expr.type.axes and not expr.type.loops:
+            return self.events.frame(expr)
         return self._frame(expr, self)
+
+    def tree(self, name: str, where: Where) -> Any:
+        """Give another tree of the same files as a table of its own."""
+        if self.open_tree is None:
+            raise RecordError(
+                f"there is no tree {name!r} to open: this table was not made of files",
+                where=where,
+                do="make the table by nanoaod_table, xaod_table or tree_table",
+            )
+        events = self if self.events is None else self.events
+        new = Table(self.open_tree(self.dataset, name), None, self._frame)
+        new.looked, new.events, new.open_tree = self.looked, events, self.open_tree
+        self.looked.trees.setdefault(name, new.dataset)
+        return new.frame(new.whole)
 
     def has_column(self, name: str) -> bool:
         """Say whether anything of the table has a column or a replaced leaf of that name."""
