@@ -367,13 +367,15 @@ def _rebuilding(x: Any, exprs: list[Expr], where: Where, depth: int) -> Callable
     from hep_flows.record.cutflow import CutflowRequest
     from hep_flows.record.dataframe import DataFrame
     from hep_flows.record.histogram import HistogramRequest
+    from hep_flows.record.parameters import fixed
     from hep_flows.record.variations import asked
 
     if isinstance(x, DataFrame | HistogramRequest | CutflowRequest):
         if x._table is not None:  # noqa: SLF001
             x._table.looked.values = True  # noqa: SLF001 - what a verb says is known of these files only
         one = x._asked if isinstance(x, CutflowRequest) else asked(x._expr)  # noqa: SLF001
-        exprs.extend(one.parts.values())
+        known = {} if x._table is None else x._table.looked.parameters  # noqa: SLF001
+        exprs.extend(fixed(one.parts.values(), known) if known else one.parts.values())
         return lambda values: one.together({name: next(values) for name in one.parts})
     if depth > _DEEPEST:
         raise LiteralError(f"containers are nested more than {_DEEPEST} deep, or hold themselves", where=where)

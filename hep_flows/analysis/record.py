@@ -27,6 +27,7 @@ from hep_flows.record.cutflow import CutflowRequest
 from hep_flows.record.dataframe import DataFrame, frame_of
 from hep_flows.record.histogram import HistogramRequest
 from hep_flows.record.members import leaf_of
+from hep_flows.record.parameters import fixed
 from hep_flows.record.table import metadata_key
 from hep_flows.record.variations import asked
 from hep_flows.tables import other_tree
@@ -112,13 +113,14 @@ class Recording:
         HepFlowsError
             When they do not fit it.
         """
+        values = other.entry.metadata
         tables = {self.made_for.table.key: other.table}
         for name, tree in self.looked.trees.items():
             tables[tree.key] = other_tree(other.table, name)
         if _schema(other.table) is _schema(self.made_for.table):
             # Types decide what is normal, and they are the same.
-            return dict(zip(self.normal, instantiate(tuple(self.normal.values()), tables), strict=True))
-        return dict(zip(self.exprs, normalise(instantiate(tuple(self.exprs.values()), tables)), strict=True))
+            return dict(zip(self.normal, fixed(instantiate(tuple(self.normal.values()), tables), values), strict=True))
+        return dict(zip(self.exprs, normalise(fixed(instantiate(tuple(self.exprs.values()), tables), values)), strict=True))
 
     def holds_for(self, other: Described) -> bool:
         """Say whether recording over another dataset would give the same; of one that failed nothing is known."""
@@ -126,6 +128,8 @@ class Recording:
             return False
         values = other.entry.metadata
         if self.looked.values or any(metadata_key(values, k) != v for k, v in self.keys.items()):
+            return False
+        if any(type(values.get(k)) is not type(v) for k, v in self.looked.parameters.items()):
             return False
         if self.looked.all_metadata and list(values) != list(self.made_for.entry.metadata):
             return False
@@ -327,7 +331,9 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
         made = _again(recordings, dataset)
         if made is None:
             recordings.append(record(analysis, dataset))
-            error, made = recordings[-1].error, (recordings[-1].normal, recordings[-1].joint)
+            new = recordings[-1]
+            own = dict(zip(new.normal, fixed(new.normal.values(), dataset.entry.metadata), strict=True))
+            error, made = new.error, (own, new.joint)
             if error is not None:
                 if not keep_going:
                     raise error

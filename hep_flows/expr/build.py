@@ -60,6 +60,17 @@ def literal(value: Constant, dtype: str = "", where: Where = None) -> Literal:
     return Literal(value, dtype, type=weak if kind is None else Type(kind), where=where)
 
 
+def parameter(name: str, value: float, where: Where = None) -> Call:
+    """Give a number of a dataset's metadata, by its name; `hep_flows.record.parameters` puts the value of each dataset there."""
+    number = literal(value, where=where)
+    return Call("parameter", (number,), (("name", name),), type=number.type, where=where)
+
+
+def _adapts(node: Expr) -> bool:
+    """Say whether a node is a plain Python constant, which takes the width of what it is combined with."""
+    return (isinstance(node, Literal) and not node.dtype) or (isinstance(node, Call) and node.function == "parameter")
+
+
 def fitted(value: Constant, item: Item, what: str, where: Where) -> Constant:
     """Give a default as a leaf of that kind holds it: 0 is 0.0 for a float leaf, None is missing.
 
@@ -307,7 +318,7 @@ def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str
     types = [a.type for a in args]
     title = row.named
     axes, loops = aligned(types, title, where)
-    weak = [isinstance(a, Literal) and not a.dtype for a in args]
+    weak = [_adapts(a) for a in args]
     given = dict(options)
     _check_options(row, given, where)
     assert row.item is not None

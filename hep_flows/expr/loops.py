@@ -130,6 +130,8 @@ def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: PLR091
             return build.replaced(inputs[0], options["names"], inputs[1:], options["hidden"], node.where)  # type: ignore[arg-type]
         case "flatten":
             return build.flattened(inputs[0], node.where)
+        case "parameter":
+            return node
         case "vary":
             return build.varied(inputs[0], inputs[1:], options["source"], options["words"], node.where)  # type: ignore[arg-type]
         case "histogram" | "fill" | "np_histogram":

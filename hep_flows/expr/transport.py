@@ -324,6 +324,9 @@ def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Cons
             return build.replaced(args[0], [_text(n) for n in names], args[1:], [_text(n) for n in hidden], where)
         case "flatten":
             return build.flattened(args[0], where)
+        case "parameter":
+            (value,) = [a.value for a in args if isinstance(a, Literal)]
+            return build.parameter(_text(options["name"]), value, where)  # type: ignore[arg-type]
         case "vary":
             words = options["words"]
             if not isinstance(words, tuple):

@@ -22,6 +22,7 @@ from hep_flows.expr.walk import postorder
 from hep_flows.record.arguments import checked
 from hep_flows.record.instead import LOCAL_HISTOGRAM
 from hep_flows.record.operands import expr_of, two_tables
+from hep_flows.record.parameters import plain_number
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
@@ -234,6 +235,7 @@ def several(value: Any, what: str, where: Where) -> tuple[Any, ...]:
 
 def plain(value: Any, what: str, where: Where) -> Any:
     """Give data that can be written as JSON: nothing else can be part of a key or of a stored histogram."""
+    value = plain_number(value)
     if value is None or type(value) in {bool, int, float, str}:
         return value
     if isinstance(value, list | tuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hep_flows.errors import RecordError, did_you_mean, line_of
 from hep_flows.expr.key import digest
+from hep_flows.record.parameters import parameter
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Looked:
         Whether something was computed: what follows may depend on the content of the files.
     closed : bool
         Whether the recording is over: what is not looked at by now must not be looked at any more.
+    parameters : dict
+        The numbers of the metadata that were taken, by name, with their values here.
     trees : dict
         The other trees of the files that were opened, by name.
     of_analysis : bool
@@ -59,6 +62,7 @@ class Looked:
     closed: bool = False
     of_analysis: bool = False
     trees: dict[str, Dataset] = field(default_factory=dict)
+    parameters: dict[str, int | float] = field(default_factory=dict)
 
 
 # ``events.metadata``: what a fileset says about a dataset, for reading, with a note of what is read ------------------------------
@@ -89,6 +93,10 @@ class Metadata(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         """Give one value; a list or dict is a copy, so that no recording changes what another one sees."""
+        value = self._values.get(key)
+        if type(value) in (int, float):
+            self._looked.parameters[key] = value  # type: ignore[assignment]
+            return parameter(key, value, lambda: self._note(key))  # type: ignore[arg-type]
         self._note(key)
         if key in self._values:
             return copy.deepcopy(self._values[key])
@@ -96,8 +104,11 @@ class Metadata(Mapping[str, Any]):
         raise KeyError(f"the dataset has no metadata {key!r}; {near}")
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Give one value, or another one where there is none."""
-        return self[key] if key in self else default  # noqa: SIM401 - this is it
+        """Give one value, or another one where there is none: which of the two it is counts as read."""
+        if key not in self._values:
+            self._note(key)
+            return default
+        return self[key]
 
     def __contains__(self, key: object) -> bool:
         """Say whether there is a value of that name."""
