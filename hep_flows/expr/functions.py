@@ -740,6 +740,7 @@ def _others() -> list[Function]:
         Function("histogram", "histogram", (0, 0)),
         Function("fill", "histogram", (2, 2)),
         Function("np_histogram", "histogram", (1, 3)),
+        Function("scaled", "histogram", (2, 2)),
     ]
 
 

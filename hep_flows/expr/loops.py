@@ -134,7 +134,7 @@ def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: PLR091
             return node
         case "vary":
             return build.varied(inputs[0], inputs[1:], options["source"], options["words"], node.where)  # type: ignore[arg-type]
-        case "histogram" | "fill" | "np_histogram":
+        case "histogram" | "fill" | "np_histogram" | "scaled":
             assert isinstance(node.type.item, Histogram)
             return build.histogram(node.function, inputs, node.options, node.type.item.spec, node.where)
         case _:

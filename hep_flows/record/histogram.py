@@ -902,7 +902,36 @@ class HistogramRequest:
             do=LOCAL_HISTOGRAM,
         )
 
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _refused
+    def _times(self, number: Any, *, divided: bool = False) -> Self:
+        """Give the finished histogram times a number: a constant, or an expression that is one number for all events."""
+        where = user_site()
+        item = self._expr.type.item
+        assert isinstance(item, HistogramItem)
+        kind = json.loads(item.spec)["storage"]["kind"] if item.spec.startswith("{") else ""
+        factor = expr_of(number, self._table, where)
+        if factor.type.axes or factor.type.loops or not is_number(factor.type.item):
+            raise LiteralError(
+                f"a histogram is multiplied by one number, not by {factor.type}", where=where, do="what differs between entries is weight="
+            )
+        if kind not in ("Double", "Weight"):
+            raise LiteralError(
+                f"{kind or 'numpy'} counts are not multiplied", where=where, do="use Weight() or Double(), or multiply the values when they are local"
+            )
+        if divided:
+            factor = build.call("true_divide", (build.literal(1.0), factor), where=where)
+        return self._of(build.histogram("scaled", (self._expr, factor), (), item.spec, where), self._table or getattr(number, "_table", None))
+
+    def __mul__(self, number: Any) -> Self:
+        """Give the finished histogram times a number."""
+        return self._times(number)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, number: Any) -> Self:
+        """Give the finished histogram divided by a number."""
+        return self._times(number, divided=True)
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __rtruediv__ = __neg__ = _refused
     __getitem__ = __setitem__ = __len__ = __array__ = __float__ = __array_ufunc__ = __array_function__ = _refused
 
     def __eq__(self, other: object) -> bool:
