@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hep_flows.analysis.run import run_analysis as run_analysis
     from hep_flows.errors import HepFlowsError as HepFlowsError
     from hep_flows.functions.correction import correction as correction
+    from hep_flows.functions.lumi import lumi_mask as lumi_mask
     from hep_flows.functions.onnx import onnx_model as onnx_model
     from hep_flows.functions.random_numbers import random_normal as random_normal
     from hep_flows.functions.random_numbers import random_poisson as random_poisson
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from hep_flows.record.callables import curry as curry
     from hep_flows.record.dataframe import DataFrame as DataFrame
     from hep_flows.record.dataframe import exclusive_class as exclusive_class
+    from hep_flows.record.groups import Concatenate as Concatenate
+    from hep_flows.record.groups import ml_features as ml_features
     from hep_flows.record.histogram import Histogram as Histogram
     from hep_flows.record.cutflow import cut as cut
     from hep_flows.record.variations import vary as vary
@@ -54,8 +57,10 @@ _HOMES = {
     "define_alias": "hep_flows.record.aliases",
     "dumps": "hep_flows.verbs",
     "exclusive_class": "hep_flows.record.dataframe",
+    "lumi_mask": "hep_flows.functions.lumi",
     "make_local": "hep_flows.verbs",
     "make_local_async": "hep_flows.verbs",
+    "ml_features": "hep_flows.record.groups",
     "nanoaod_table": "hep_flows.tables",
     "onnx_model": "hep_flows.functions.onnx",
     "parquet_table": "hep_flows.tables",
@@ -88,7 +93,9 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "cutflow",
     "user_func",
     "correction",
+    "lumi_mask",
     "onnx_model",
+    "ml_features",
     "random_normal",
     "random_uniform",
     "random_poisson",

@@ -49,7 +49,7 @@ def make_local(x: Any, *, workers: int | None = None, chunk_events: int | None =
 
     Returns
     -------
-    ak.Array, number, text, hist.Hist, or numpy's pair of counts and edges
+    ak.Array, number, text, hist.Hist, numpy's pair of counts and edges, or the array of `ml_features`
         Missing values are ``None``.
 
     Raises
@@ -303,7 +303,8 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
         tell=tell,
     )
     results, report = run_order(order)
-    return RunResult(rebuilt(value_of(results[k]) if k in results else _missing(k, report) for k in made.targets), report)
+    asked = zip(made.targets, made.exprs, strict=True)
+    return RunResult(rebuilt(value_of(results[k], e) if k in results else _missing(k, report) for k, e in asked), report)
 
 
 def _tell_what_is_left_out(exprs: Sequence[Expr], where: Where) -> None:

@@ -177,7 +177,7 @@ def _values(
         for name, key in prepared.targets[entry.name].items():
             row = rows[key.hex()]
             if key in results:
-                values[entry.name][name] = value_of(results[key])
+                values[entry.name][name] = value_of(results[key], prepared.expressions.by_dataset[entry.name][name])
             elif key in left_stored and row.state in ("computed", "cached"):
                 values[entry.name][name] = Stored(key)
             else:

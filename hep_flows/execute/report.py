@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from hep_flows.contract import Columns, HistogramResult, Scalar, unknown_texts
 from hep_flows.errors import HepFlowsError, TaskError, visible
-from hep_flows.expr.nodes import Call
+from hep_flows.expr.nodes import Call, Filter
 from hep_flows.expr.text import one_line
 from hep_flows.expr.types import Histogram
 from hep_flows.record.where import user_site
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from hep_flows.contract import Key, Plan, Result, Task
     from hep_flows.execute.batches import Batch
-    from hep_flows.expr.nodes import Dataset
+    from hep_flows.expr.nodes import Dataset, Expr
 
 # What a task is called in reports and in Prefect: what it gives, as a physicist would say it -------------------------------------
 
@@ -566,12 +566,29 @@ def with_remarks(report: RunReport, results: Mapping[Key, Result]) -> RunReport:
 _ENTRIES = ("entries have a text that is", "entry has a text that is")
 
 
-def value_of(result: Result) -> Any:
-    """Give what the user gets for a result."""
+def value_of(result: Result, expr: Expr) -> Any:
+    """Give what the user gets for a result of an expression in its normal form."""
     match result:
         case Columns(array):
-            return array
+            return _block(array, expr)
         case Scalar(value):
             return value
         case HistogramResult(histogram):
             return histogram
+
+
+def _block(array: Any, expr: Expr) -> Any:
+    """Give a rectangular array where the expression asks for one, events first and features last."""
+    while (isinstance(expr, Filter) and expr.at == 0) or (
+        isinstance(expr, Call) and expr.function == "slice" and expr.option("at") == 0
+    ):
+        expr = expr.inputs()[0]
+    length = dict(expr.options).get("block") if isinstance(expr, Call) else None
+    if not isinstance(length, int):
+        return array
+    import awkward as ak
+    import numpy as np
+
+    shape = (len(array), length) if length else (len(array),)
+    flat = [np.asarray(ak.flatten(array[n], axis=None)).reshape(shape) for n in array.fields]
+    return np.stack(flat, axis=-1)

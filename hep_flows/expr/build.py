@@ -537,8 +537,13 @@ def referring(index: Expr, where: Where = None) -> Call:
     return Call("referring", (index,), type=Type(Int(64, refers_to=t.item.refers_to), axes, t.loops), where=where)
 
 
-def record(names: Sequence[str], parts: Sequence[Expr], where: Where = None, n_axes: int | None = None) -> Call:
-    """Give one record per element of the deepest part, or of the first ``n_axes`` axes: deeper parts are then lists in the record."""
+def record(
+    names: Sequence[str], parts: Sequence[Expr], where: Where = None, n_axes: int | None = None, block: Constant = None
+) -> Call:
+    """Give one record per element of the deepest part, or of the first ``n_axes`` axes: deeper parts are then lists in the record.
+
+    A ``block`` is delivered as one rectangular array; the number is the length of its lists, 0 where there are none.
+    """
     types = [p.type for p in parts]
     if len(set(names)) < len(parts):
         raise LiteralError(f"two members of a record have one name: {', '.join(names)}", where=where)
@@ -546,7 +551,7 @@ def record(names: Sequence[str], parts: Sequence[Expr], where: Where = None, n_a
         options: tuple[tuple[str, Constant], ...] = (("names", tuple(names)), ("axes", n_axes))
         types = [replace(t, axes=t.axes[:n_axes]) for t in types]
     else:
-        options = (("names", tuple(names)),)
+        options = (("names", tuple(names)),) if block is None else (("block", block), ("names", tuple(names)))
     axes, loops = aligned(types, "a record", where)
     members = {
         n: Member(p.type.item, tuple([a.name for a in p.type.axes[len(axes) :]]), unit=p.type.unit, optional=p.type.optional)

@@ -123,7 +123,7 @@ def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: PLR091
             # A dissolved loop gives its axis to every part that used its element, and so to the record.
             gained = max([len(i.type.axes) - len(a.type.axes) for i, a in zip(inputs, node.args, strict=True)])
             n_axes = options["axes"] + gained if "axes" in options else None  # type: ignore[operator]
-            return build.record(options["names"], inputs, node.where, n_axes)  # type: ignore[arg-type]
+            return build.record(options["names"], inputs, node.where, n_axes, options.get("block"))  # type: ignore[arg-type]
         case "referring":
             return build.referring(inputs[0], node.where)
         case "replace":

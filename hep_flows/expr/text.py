@@ -338,7 +338,10 @@ def _record(node: Call) -> Spelling:
     for i, (name, arg) in enumerate(zip(names, node.args, strict=True)):
         title = "" if numbered else f"{constant(name)}: "
         parts += [f"{', ' if i else ''}{title}", (arg, LOOSE)]
-    return Spelling(ATOM, (*parts, ",)" if numbered and len(names) == 1 else ")" if numbered else "}"))
+    end = ",)" if numbered and len(names) == 1 else ")" if numbered else "}"
+    if "block" in dict(node.options):
+        return Spelling(ATOM, ("ml_features(", *parts, f"{end})"))
+    return Spelling(ATOM, (*parts, end))
 
 
 def _histogram(node: Call, name: str) -> Spelling:

@@ -314,7 +314,8 @@ def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Cons
             if not isinstance(names, tuple):
                 raise TypeError("the names of a record are a tuple")
             n_axes = _whole(options["axes"]) if "axes" in options else None
-            return build.record([_text(n) for n in names], args, where, n_axes)
+            block = _whole(options["block"]) if "block" in options else None
+            return build.record([_text(n) for n in names], args, where, n_axes, block)
         case "referring":
             return build.referring(args[0], where)
         case "replace":

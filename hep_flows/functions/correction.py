@@ -103,7 +103,7 @@ def correction_text(file: str, data: bytes, name: str) -> CorrectionText:
 def _parsed(file: str, data: bytes) -> Any:
     try:
         text = _unpacked(data).decode()
-        return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_Number, object_pairs_hook=_object)
+        return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_Number, object_pairs_hook=unique_members)
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise _damaged(file, f"{error}") from error
 
@@ -118,7 +118,8 @@ def _unpacked(data: bytes) -> bytes:
     return plain
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Give an object of JSON, for `json.loads`; raises `ValueError` where a member stands in it twice."""
     made = dict(pairs)
     if len(made) != len(pairs):
         # Readers differ in which of the two counts.

@@ -16,6 +16,7 @@ from hep_flows.expr.types import Bool, Float, Int, Item
 from hep_flows.functions.correction import file_bytes
 from hep_flows.functions.declared import DeclaredFunction
 from hep_flows.record.arguments import checked
+from hep_flows.record.groups import block_columns
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class ModelInput:
         Whether it has one number for each element, without a second axis.
     rows : int
         For how many elements at a time the model is made; 0 for any number.
+    has_lists : bool
+        Whether each argument is a list for each element: the input is a block of objects and their features.
+    length : int
+        How many entries these lists have; 0 for any number.
     """
 
     name: str
@@ -57,6 +62,8 @@ class ModelInput:
     width: int
     is_flat: bool
     rows: int
+    has_lists: bool = False
+    length: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +125,21 @@ def model_output(file: str, nodes: Sequence[Any], output: str, column: int | Non
 
 def _input(file: str, node: Any, features: Sequence[str], *, alone: bool) -> ModelInput:
     item, shape = ITEMS.get(node.type), list(node.shape or [])
-    if item is None or not 1 <= len(shape) <= 2:
-        raise _refused(file, f"its input {node.name} is {node.type} of shape {shape}: not a row of numbers for each element")
-    rows = shape[0] if isinstance(shape[0], int) else 0
-    width = 1 if len(shape) == 1 else shape[1]
-    if not isinstance(width, int):
+    if item is None or not 1 <= len(shape) <= 3:
+        raise _refused(
+            file,
+            f"its input {node.name} is {node.type} of shape {shape}: not a row of numbers for each element, nor a block of rows",
+        )
+    rows, *inner = [s if isinstance(s, int) else 0 for s in shape]
+    width = inner[-1] if inner else 1
+    if not width:
         if not (alone and features):
             raise _refused(
                 file, f"it does not say how many numbers its input {node.name} takes", 'name them: features=("pt", "eta", ...)'
             )
         width = len(features)
-    return ModelInput(node.name, item, width, len(shape) == 1, rows)
+    has_lists = len(inner) == 2
+    return ModelInput(node.name, item, width, not inner, rows, has_lists, inner[0] if has_lists else 0)
 
 
 def _refused(file: str, why: str, do: str = "") -> SourceError:
@@ -159,8 +170,9 @@ def onnx_model(
     Returns
     -------
     DeclaredFunction
-        Takes one number for each feature, by place or by name: those of the first input, then those of the next. Records a call when
-        one of them is an expression, else computes.
+        Takes one number for each feature, by place or by name: those of the first input, then those of the next; or all of them as one
+        block of `ml_features`. Records a call when one of them is an expression, else computes. An input of shape (N, objects, features)
+        takes one list for each feature, of the objects of a block.
 
     Raises
     ------
@@ -182,17 +194,46 @@ def onnx_model(
     features = tuple(features)
     inputs = model_inputs(file, session.get_inputs(), features)
     chosen = model_output(file, session.get_outputs(), output, column)
+    names = parameters_of(inputs, features)
+    lists = [n for n, i in zip(names, [i for i in inputs for _ in range(i.width)], strict=True) if i.has_lists]
     function = UserFunction(
         re.sub(r"\W", "_", file.removesuffix(".onnx")) or "model",
-        parameters_of(inputs, features),
+        names,
         tuple([i.item for i in inputs for _ in range(i.width)]),
         chosen.item,
         digest("onnx model", data, chosen.name, chosen.column, tuple([i.width for i in inputs])),
         body=Model(file, data, inputs, chosen),
         note=f"the model of {file}",
         from_file=True,
+        mode="jagged" if lists else "arrays",
+        lists=tuple(lists),
     )
-    return DeclaredFunction(function)
+    return _ModelFunction(function, named=bool(features))
+
+
+class _ModelFunction(DeclaredFunction):
+    """A model that takes its arguments one by one, or as one block; its features are ``named`` by the user, or by their place only."""
+
+    def __init__(self, declared: UserFunction, *, named: bool) -> None:
+        super().__init__(declared)
+        self._named = named
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Record a call, or compute."""
+        names = self.declared.parameters
+        block = args[0] if len(args) == 1 and not kwargs and hasattr(args[0], "_expr") else None
+        columns = None if block is None else block_columns(block, len(names))
+        if columns is None:
+            return super().__call__(*args, **kwargs)
+        if set(columns) == set(names):
+            return super().__call__(**columns)
+        if self._named or len(columns) != len(names):
+            raise LiteralError(
+                f"{self.declared.name} takes {', '.join(names)}, and the block has {', '.join(columns)}",
+                where=user_site(),
+                do="make a block of as many features, and give them the names that the model has",
+            )
+        return super().__call__(*columns.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +261,14 @@ class Model:
         """Give the model's output for each element."""
         import numpy as np
 
-        arrays = np.broadcast_arrays(*values)
-        shape = arrays[0].shape
-        flat = [np.ravel(a) for a in arrays]
-        size = flat[0].size
+        lists = [i for i in self.inputs for _ in range(i.width)]
+        of_lists = [_rectangular(v, i) if i.has_lists else np.asarray(v) for v, i in zip(values, lists, strict=True)]
+        shape = np.broadcast_shapes(*[a.shape[: a.ndim - i.has_lists] for a, i in zip(of_lists, lists, strict=True)])
+        flat = [
+            np.broadcast_to(a, (*shape, *a.shape[a.ndim - i.has_lists :])).reshape(-1, *a.shape[a.ndim - i.has_lists :])
+            for a, i in zip(of_lists, lists, strict=True)
+        ]
+        size = flat[0].shape[0]
         step = max([i.rows for i in self.inputs]) or BATCH_ROWS
         parts = [self._part([a[i : i + step] for a in flat]) for i in range(0, size, step)]
         found = np.concatenate(parts) if parts else np.zeros(0, f"{self.output.item}")
@@ -233,9 +278,9 @@ class Model:
         import numpy as np
 
         fed, left = {}, list(values)
-        size = left[0].size
+        size = left[0].shape[0]
         for i in self.inputs:
-            rows = np.stack([left.pop(0) for _ in range(i.width)], axis=1).astype(f"{i.item}")
+            rows = np.stack([left.pop(0) for _ in range(i.width)], axis=-1).astype(f"{i.item}")
             if i.rows > size:
                 # The model is made for more elements: the last one is repeated, and what comes of it left out.
                 rows = np.concatenate([rows, np.repeat(rows[-1:], i.rows - size, axis=0)])
@@ -243,6 +288,22 @@ class Model:
         (found,) = _session(self.file, self.data).run([self.output.name], fed)
         column = found if found.ndim == 1 else found[:, self.output.column]
         return column[:size]
+
+
+def _rectangular(lists: Any, of: ModelInput) -> Any:
+    """Give lists of one length as an array with one more axis."""
+    import awkward as ak
+    import numpy as np
+
+    if isinstance(lists, ak.Array):
+        lengths = np.unique(ak.num(lists))
+        if len(lengths) > 1:
+            raise ValueError(f"lists of {lengths[0]} to {lengths[-1]} entries are no block: ml_features(X, ..., pad=4) makes one")
+        lists = ak.to_numpy(ak.to_regular(lists))
+    lists = np.asarray(lists)
+    if of.length and lists.shape[-1] != of.length:
+        raise ValueError(f"the model takes {of.length} objects, and lists of {lists.shape[-1]} were given: pad={of.length}")
+    return lists
 
 
 @lru_cache(maxsize=8)

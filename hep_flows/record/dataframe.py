@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, SourceError, did_you_mean, line_of, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, Function, row_of_method
-from hep_flows.expr.nodes import Dataset
+from hep_flows.expr.nodes import Call, Dataset
 from hep_flows.expr.types import Bool, Int, Record
 from hep_flows.expr.variations import nominal_leaf
 from hep_flows.record import where
@@ -464,6 +464,12 @@ def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
         When there is nothing to select from, or a mask that does not fit.
     """
     of = frame._expr  # noqa: SLF001
+    if isinstance(of, Call) and of.function == "record" and dict(of.options).get("block"):
+        raise AxisError(
+            "a block has the same number of objects in each event, and what is selected of it has not",
+            where=where,
+            do="select before: ml_features(df[mask].Jet[cut], ...)",
+        )
     if hasattr(key, "_expr"):
         by = expr_of(key, frame._table, where)  # noqa: SLF001
         if frame._table.varies:  # noqa: SLF001

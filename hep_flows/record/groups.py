@@ -14,10 +14,10 @@ from hep_flows.expr import build
 from hep_flows.expr.axes import misaligned
 from hep_flows.expr.loops import close, provisional_level, select
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Map
-from hep_flows.expr.types import Record, String, is_number
+from hep_flows.expr.types import Float, Record, String, is_number
 from hep_flows.record.arguments import checked
 from hep_flows.record.callables import called, name_of
-from hep_flows.record.members import joined_at, known_names, spread
+from hep_flows.record.members import joined_at, known_names, member_of, spread
 from hep_flows.record.operands import expr_of, two_tables
 from hep_flows.record.where import user_site
 
@@ -269,6 +269,100 @@ def padded(of: Expr, n: Any, where: Where, *, clip: bool) -> Expr:
     at = list_axis(of, "Pad", where)
     places = build.call("argpad", (of,), (("clip", clip), ("n", _whole_number(n, 0, "Pad", where))), where)
     return build.gathered(of, places, at, where)
+
+
+@checked
+def ml_features(X: Any, features: Sequence[str], *, pad: int | None = None, fill: float = 0.0) -> Any:  # noqa: N803 - a collection
+    """Give some leaves of objects as one rectangular block of float32, for models and for numpy.
+
+    Parameters
+    ----------
+    X : DataFrame
+        A collection (events x objects), or one object for each event: ``df.MET``, ``df.Jet[0]``, a pair that was chosen.
+    features : sequence of str
+        Leaves, columns and derived quantities of an object, in the order of the last axis; ``"a.pt"`` is a leaf of a member.
+    pad : int, optional
+        How many objects the block has for each event: the first ones, and ``fill`` where there are fewer. A collection needs it.
+    fill : float
+        What stands for objects that are not there, and for values that are missing.
+
+    Returns
+    -------
+    DataFrame
+        make_local gives a `numpy.ndarray` of float32 with the shape (events, objects, features), or (events, features) for one object for
+        each event. `onnx_model` takes it as one argument.
+
+    Raises
+    ------
+    AxisError
+        When X has more than one level of lists, or a feature is a list for each object.
+    LiteralError
+        When ``pad`` is missing, or a feature is no number.
+    """
+    where = user_site()
+    if not hasattr(X, "_expr") or not isinstance(X._expr.type.item, Record):  # noqa: SLF001
+        what = X._expr.type if hasattr(X, "_expr") else with_article(X)  # noqa: SLF001
+        raise LiteralError(f"ml_features takes objects, not {what}", where=where, do='ml_features(df.Jet, ["pt", "eta"], pad=4)')
+    names = (features,) if isinstance(features, str) else tuple(features)
+    if not names or not all(type(n) is str and n for n in names):
+        raise LiteralError("the features are names of leaves", where=where, do='ml_features(df.Jet, ["pt", "eta"], pad=4)')
+    axes = X._expr.type.axes  # noqa: SLF001
+    if not 1 <= len(axes) <= 2 or X._expr.type.loops:  # noqa: SLF001
+        do = "choose one of the lists, or join them: ak.flatten(X, axis=-1); outside of a lambda"
+        raise AxisError(f"a block has one list of objects for each event, and this is {X._expr.type}", where=where, do=do)  # noqa: SLF001
+    if (len(axes) == 2) != (pad is not None):
+        what = (
+            f"ml_features needs to know how many {axes[-1].name} an event has"
+            if len(axes) == 2
+            else "there is one object for each event"
+        )
+        raise LiteralError(what, where=where, do="give it pad=4" if len(axes) == 2 else "leave out pad")
+    length = 0 if pad is None else _whole_number(pad, 1, "ml_features", where)
+    objects: Any = X._like(padded(X._expr, length, where, clip=True)) if length else X  # noqa: SLF001
+    if isinstance(fill, bool) or not isinstance(fill, int | float):
+        raise LiteralError(f"fill is a number, not {fill!r}", where=where, do="fill=0.0, or fill=float('nan')")
+    number = build.fitted(float(fill), Float(32), "fill", where)
+    block = [_feature(objects, name, number, where) for name in names]
+    return X._made(build.record(names, block, where, block=length))  # noqa: SLF001
+
+
+def block_columns(frame: Any, n: int) -> dict[str, Any] | None:
+    """Give the features of a block by name, as expressions; None for what is no block.
+
+    Where the numbers of all its objects are ``n``, these: ``pt_0``, ``eta_0``, ``pt_1``, ... as `numpy.ravel` puts them.
+    """
+    of = frame._expr  # noqa: SLF001
+    while isinstance(of, Filter) or (isinstance(of, Call) and of.function == "slice"):
+        of = of.inputs()[0]
+    if not (isinstance(of, Call) and of.function == "record" and "block" in dict(of.options)):
+        return None
+    options: dict[str, Any] = dict(of.options)
+    columns = {name: frame[name] for name in options["names"]}
+    if n == len(columns) or n != options["block"] * len(columns):
+        return columns
+    return {f"{name}_{i}": _present(c[i]) for i in range(options["block"]) for name, c in columns.items()}
+
+
+def _present(number: Any) -> Any:
+    """Say of what is never missing that it is not: lists of a block have all their entries."""
+    of: Expr = number._expr  # noqa: SLF001
+    return number._made(build.call("fill_none", (of, build.literal(0.0, "float32")), (), of.where))  # noqa: SLF001
+
+
+def _feature(objects: Any, name: str, fill: Any, where: Where) -> Expr:
+    of = objects
+    for part in name.split("."):
+        found = member_of(of, of._expr, part, of._table, where)  # noqa: SLF001
+        of = getattr(of, part) if found is None else of._made(found)  # noqa: SLF001
+    leaf = expr_of(of, objects._table, where)  # noqa: SLF001
+    if len(leaf.type.axes) != len(objects._expr.type.axes):  # noqa: SLF001
+        raise AxisError(
+            f"{name} is no one number for each object, but {leaf.type}", where=where, do="reduce it: Sum(), Max(), First(), ..."
+        )
+    if not is_number(leaf.type.item):
+        raise LiteralError(f"{name} is no number, but {leaf.type}", where=where)
+    kind = build.call("astype", (leaf,), (("dtype", "float32"),), where)
+    return build.call("fill_none", (kind, build.literal(fill, "float32")), (), where)
 
 
 # The event of each element -------------------------------------------------------------------------------------------------------

@@ -235,9 +235,8 @@ def components_of_with(of: Operand, given: Mapping[str, Expr], where: Where) -> 
     assert isinstance(record, Record)
     new = dict(given)
     parts = _Parts(of.expr, of.look_up, where)
-    p4 = new.get("p4")
-    if p4 is not None and isinstance(p4.type.item, Record):
-        del new["p4"]
+    p4 = new.pop("p4", None)
+    if p4 is not None:
         new.update(parts.spread(p4, where))
     stands_for = {n: c for n in record.members for c in (*POLAR, *CARTESIAN, *_SPELLED) if n.lower() in _SPELLED.get(c, (c,))}
     meant = {c: v for n, v in new.items() if (c := stands_for.get(n) or _canonical(n))}
@@ -386,6 +385,13 @@ class _Parts:
 
     def spread(self, p4: Expr, where: Where) -> dict[str, Expr]:
         """Give the components of another vector under the names that this one has them by."""
+        if not isinstance(p4.type.item, Record):
+            raise LiteralError(
+                f"With(p4=...) takes a vector, not {p4.type}",
+                where=where,
+                why="p4 stands for all components of an object",
+                do="X.With(p4=X * 1.03); a number has another name: X.With(scale=...)",
+            )
         if not self.is_vector:
             raise FieldError(f"{self.title} is no vector: it has no {self.lacking()}", where=where)
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from hep_flows import Concatenate, Histogram, make_local, nanoaod_table, plan, run, tree_table
+from hep_flows import Concatenate, Histogram, lumi_mask, make_local, ml_features, nanoaod_table, plan, run, tree_table
 from hep_flows.errors import HepFlowsError
 from hep_flows.functions.user import user_func
 from hep_flows.record.aliases import alias_scope, define_alias
@@ -99,6 +99,23 @@ MISTAKES = [
     "df.Jet.With(pt=df.Jet.pt, px=df.Jet.pt)",
     "df.With(Jet=df.Jet.pt)",
     "df.Jet.pt.With(pt=df.Jet.pt)",
+    "df.Jet.With(p4=df.Jet.pt * 2)",
+    "df.Jet.With(p4=df.MET)",
+    "df.Jet.With(pt=df.Jet[df.Jet.pt > 3].pt)",
+    "ak.with_field(df.Jet, df.Muon.pt, 'pt')",
+    "ml_features(df.Jet.pt, ['pt'], pad=2)",
+    "ml_features(df.Jet, ['pt'])",
+    "ml_features(df.MET, ['pt'], pad=2)",
+    "ml_features(df.Jet, ['ptt'], pad=2)",
+    "ml_features(df.Jet, [], pad=2)",
+    "ml_features(df.Jet, ['pt'], pad=-1)",
+    "ml_features(df.Jet, ['pt'], 2)",
+    "ml_features(df.Jet, ['pt'], pad=2, fill='zero')",
+    "ml_features(df.Jet, ['tracks'], pad=2)",
+    "ml_features(df, ['Type'])",
+    "ml_features(df.Jet.map(lambda j: df.Muon), ['pt'], pad=2)",
+    "ml_features(df.Jet, ['pt'], pad=2)[df.MET.pt > 3]",
+    "lumi_mask('nowhere.json')",
     "df.Muon[df.Muon.jetIdx]",
     "df.Jet[lambda j: None]",
     "df.Jet[lambda a, b: a.pt > 3]",
@@ -343,7 +360,7 @@ def messages(request: pytest.FixtureRequest) -> dict[str, str]:
             "df": table(nano_record(), "nanoaod"),
             "other": table(nano_record(), "nanoaod"),
             "atlas": table(xaod_record(), "xaod"),
-            "Exclusive": exclusive_class(Plain), "Concatenate": Concatenate,
+            "Exclusive": exclusive_class(Plain), "Concatenate": Concatenate, "ml_features": ml_features, "lumi_mask": lumi_mask,
             "np": np, "ak": ak, "math": math, "functools": functools, "scale": scale, "pair": pair,
             "user_func": user_func, "define_alias": define_alias,
         }  # fmt: skip

@@ -27,6 +27,7 @@ from hep_flows import (
     curry,
     define_alias,
     make_local,
+    ml_features,
     nanoaod_table,
     plan,
     run,
@@ -108,6 +109,22 @@ ANSWERS = [
 
 # A mistake, words of its advice, what one writes who follows it, and the same in plain awkward.
 ADVICE = [
+    ("df.Jet.With(p4=X.pt)", "X.With(p4=X * 1.03)", "X.With(p4=X * 1.03).pt", "pt * 1.03"),
+    ("df.Jet.With(p4=X.pt)", "a number has another name: X.With(scale=...)", "X.With(scale=X.pt * 2).scale", "pt * 2"),
+    ("ml_features(x, ['pt'], pad=2)", 'ml_features(df.Jet, ["pt", "eta"], pad=4)', 'make_local(ml_features(df.Jet, ["pt", "eta"], pad=4))',
+     "ak.concatenate([ak.fill_none(ak.pad_none(v, 4, clip=True), 0.0)[..., None] for v in (pt, eta)], axis=2)"),
+    ("ml_features(X, ['pt'])", "give it pad=4", "make_local(ml_features(X, ['pt'], pad=4))[:, :, 0]", "ak.fill_none(ak.pad_none(pt, 4, clip=True), 0.0)"),
+    ("ml_features(df.MET, ['pt'], pad=2)", "leave out pad", "make_local(ml_features(df.MET, ['pt']))[:, 0]", "met"),
+    ("ml_features(X, ['pt'], pad=2, fill='zero')", "fill=0.0, or fill=float('nan')", "make_local(ml_features(X, ['pt'], pad=2, fill=0.0))[:, :, 0]",
+     "ak.fill_none(ak.pad_none(pt, 2, clip=True), 0.0)"),
+    ("ml_features(X.map(lambda j: Y), ['pt'], pad=2)", "choose one of the lists, or join them: ak.flatten(X, axis=-1); outside of a lambda",
+     "make_local(ml_features(ak.flatten(X.map(lambda j: Y), axis=-1), ['pt'], pad=2))[:, :, 0]",
+     "ak.fill_none(ak.pad_none(ak.flatten(ak.cartesian([pt, M], nested=True)['1'], axis=2), 2, clip=True), 0.0)"),
+    ("ml_features(df, ['Jet.pt'])", "reduce it: Sum(), Max(), First(), ...",
+     "(df.__setitem__('ht', df.Jet.pt.Sum()), make_local(ml_features(df, ['ht']))[:, 0])[1]", "ak.sum(ak.values_astype(pt, np.float64), axis=1)"),
+    ("ml_features(X, ['pt'], pad=2)[df.MET.pt > 20]", "select before: ml_features(df[mask].Jet[cut], ...)",
+     "make_local(ml_features(df[df.MET.pt > 20].Jet[lambda j: j.pt > 30], ['pt'], pad=2))[:, :, 0]",
+     "ak.fill_none(ak.pad_none(pt[pt > 30][met > 20], 2, clip=True), 0.0)"),
     ("df.Jet.pt.fields", "print(x) shows the kind and the axes", "str(x.Count())", "str(x.Count())"),
     ("df.Jet.pt.foo", "leaves belong to the collection: X.pt, X.eta", "X.pt", "pt"),
     ("df.Jet.foo", "dir(X) lists all names; X['name'] = ... adds a column", "(X.__setitem__('foo', X.pt * 2), X.foo)[1]", "pt * 2"),
@@ -313,7 +330,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     tools = {
         "np": np, "ak": ak, "hist": hist, "make_local": make_local, "Histogram": Histogram, "user_func": user_func, "curry": curry, "run": run,
         "plan": plan, "nanoaod_table": nanoaod_table, "tree_table": tree_table, "xaod_table": xaod_table, "define_alias": define_alias,
-        "DataFrame": DataFrame, "Concatenate": Concatenate, "folder": str(path.parent),
+        "DataFrame": DataFrame, "Concatenate": Concatenate, "ml_features": ml_features, "folder": str(path.parent),
     }  # fmt: skip
     return arrays | tools | {"path": str(path)}
 

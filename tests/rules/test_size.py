@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hep_flows"
-FILES, SINGLE_READERS = 140, 25
+FILES, SINGLE_READERS = 141, 26  # lumi_mask has a file of its own, as other functions from files
 BUDGETS = {
     "": 90,
     "analysis": 950,
@@ -19,14 +19,14 @@ BUDGETS = {
     "demo": 410,
     "errors": 140,
     "execute": 2280,
-    "expr": 2680,  # replaced leaves, what refers to an element, collections that are joined; arithmetic in 32 bits at least
+    "expr": 2690,  # replaced leaves, what refers to an element, collections that are joined; arithmetic in 32 bits at least
     "filesets": 430,
-    "functions": 1470,  # random numbers, and what a body reaches, what a file of corrections may hold
+    "functions": 1570,  # random numbers, and what a body reaches, what a file of corrections may hold; certified sections; models of blocks
     "in_order": 80,
     "orchestrate": 1560,
     "planning": 540,
     "plugins": 6670,
-    "record": 3600,  # four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining
+    "record": 3650,  # four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
     "settings": 240,
     "show": 750,
     "sources": 1890,

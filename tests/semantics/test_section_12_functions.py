@@ -6,8 +6,9 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
+from onnx import TensorProto, helper, numpy_helper
 
-from hep_flows import dumps, make_local
+from hep_flows import dumps, make_local, ml_features, onnx_model, run
 from hep_flows.errors import AxisError, LiteralError, TaskError
 from semantics.files import FILES
 
@@ -133,6 +134,8 @@ REFUSED = [
     (lambda df: df.Jet.pt.astype("complex64"), LiteralError, "names no kind of number"),
     (lambda df: df.Jet.pt.Unique() + df.Jet.pt, AxisError, "Jet"),
     (lambda df: df.Jet.pt[ak.argsort(df.Jet.pt)] + df.Jet.pt, AxisError, "Jet"),
+    (lambda df: ml_features(df.Jet, ["pt"], pad=2)[df.MET.pt > 20], AxisError, "the same number of objects in each event"),
+    (lambda df: ml_features(df.Jet.map(lambda j: df.Muon), ["pt"], pad=2), AxisError, "one list of objects for each event"),
 ]
 
 
@@ -154,3 +157,104 @@ def test_texts_have_the_methods(events):
     assert "events.Jet.pt.Quantile(0.9)" in dumps(np.quantile(jets.pt, 0.9, axis=-1))
     assert "events.Jet.Index()" in dumps(jets.Index())
     assert "events.Jet.pt.astype('float64')" in dumps(jets.pt.astype(float))
+
+
+# 12.11: blocks of features, and models that take them
+
+
+def block(arrays, names, pad, fill):
+    filled = [ak.fill_none(ak.pad_none(arrays[n], pad, clip=True), fill) for n in names]
+    return np.stack([ak.to_numpy(ak.values_astype(x, np.float32)) for x in filled], axis=-1)
+
+
+@pytest.mark.parametrize(("pad", "fill"), [(4, -9.0), (1, 0), (40, float("nan"))])
+@pytest.mark.parametrize("chunk", [None, 7])
+def test_features_are_a_rectangular_block(events, pad, fill, chunk):
+    df, arrays = events
+    got = make_local({"x": ml_features(df.Jet, ["pt", "eta"], pad=pad, fill=fill)}, chunk_events=chunk)["x"]
+    assert isinstance(got, np.ndarray)
+    assert (got.dtype, got.shape) == (np.float32, (len(arrays), pad, 2))
+    np.testing.assert_array_equal(got, block(arrays, ["Jet_pt", "Jet_eta"], pad, fill))
+
+
+def test_features_of_selections_columns_pairs_and_single_objects(events):
+    df, arrays = events
+    wide = arrays["MET_pt"] > 40
+    df.Jet["sum"] = df.Jet.pt + df.Jet.eta
+    pairs = df[df.MET.pt > 40].Jet.Combinations(2, fields=("a", "b"))
+    a, b = ak.unzip(ak.combinations(arrays["Jet_pt"][wide], 2))
+    got = make_local(
+        [
+            ml_features(df[df.MET.pt > 40].Jet[:2], ("sum",), pad=3),
+            ml_features(pairs, ["a.pt", "b.pt"], pad=2, fill=-1),
+            ml_features(df.MET, "pt"),
+            ml_features(df.Jet.MaxBy(lambda j: j.pt), ["pt", "px"], fill=-1),
+            ml_features(df[df.MET.pt < 0].Jet, ["pt"], pad=3),
+        ]
+    )
+    with_sum = {"sum": (arrays["Jet_pt"] + arrays["Jet_eta"])[wide][:, :2]}
+    np.testing.assert_array_equal(got[0], block(with_sum, ["sum"], 3, 0.0))
+    np.testing.assert_array_equal(got[1], block({"a": a, "b": b}, ["a", "b"], 2, -1))
+    np.testing.assert_array_equal(got[2], ak.to_numpy(arrays["MET_pt"])[:, None])
+    np.testing.assert_array_equal(got[3][:, 0], ak.to_numpy(ak.fill_none(ak.max(arrays["Jet_pt"], axis=1), -1)))
+    assert got[3].shape == (len(arrays), 2)
+    assert got[4].shape == (0, 3, 1)
+
+
+def test_a_block_comes_from_the_store_as_it_was(events):
+    made = run(ml_features(events[0].Jet, ["pt", "eta"], pad=3))
+    again = run(ml_features(events[0].Jet, ["pt", "eta"], pad=3))
+    assert {r.state for r in again.report.tasks} <= {"cached", "not run"}
+    assert made.values.tobytes() == again.values.tobytes()
+    assert again.values.shape == made.values.shape
+
+
+@pytest.fixture
+def linear(tmp_path):
+    """Give the function that writes a model: all numbers of an event times a weight of their own."""
+
+    def written(shape, name):
+        weights = np.linspace(-0.01, 0.02, int(np.prod(shape)), dtype=np.float32)[:, None]
+        graph = helper.make_graph(
+            [helper.make_node("Flatten", ["x"], ["flat"], axis=1), helper.make_node("MatMul", ["flat", "w"], ["score"])],
+            "linear",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *shape])],
+            [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["N", 1])],
+            [numpy_helper.from_array(weights, "w")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        (tmp_path / name).write_bytes(model.SerializeToString())
+        return str(tmp_path / name), weights[:, 0]
+
+    return written
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (8,)], ids=["objects x features", "flat"])
+def test_a_model_takes_a_block_as_one_argument(events, linear, shape):
+    df, arrays = events
+    path, weights = linear(shape, "linear.onnx")
+    x = ml_features(df.Jet, ["pt", "eta"], pad=4, fill=-1)
+    score = onnx_model(path)(x)
+    got = make_local([score, score[df.MET.pt > 40].Max(), df[score > 0].Count()], chunk_events=100)
+    want = block(arrays, ["Jet_pt", "Jet_eta"], 4, -1).reshape(len(arrays), 8) @ weights
+    assert str(score._expr.type) == "float32, events"
+    np.testing.assert_allclose(ak.to_numpy(got[0]), want, rtol=1e-5, atol=1e-5)
+    assert got[1] == pytest.approx(want[ak.to_numpy(arrays["MET_pt"]) > 40].max(), rel=1e-5)
+    assert got[2] == (ak.to_numpy(got[0]) > 0).sum()
+
+
+def test_names_of_features_go_by_name(events, linear):
+    df, _ = events
+    path, _ = linear((3, 2), "named.onnx")
+    by_name = onnx_model(path, features=("eta", "pt"))
+    one, other = (make_local(by_name(ml_features(df.Jet, names, pad=3))) for names in (["pt", "eta"], ["eta", "pt"]))
+    assert lists(one) == lists(other)
+    assert lists(make_local(onnx_model(path)(ml_features(df.Jet, ["pt", "eta"], pad=3)))) != lists(one)
+    with pytest.raises(LiteralError, match="takes eta, pt, and the block has eta, phi"):
+        by_name(ml_features(df.Jet, ["eta", "phi"], pad=3))
+    with pytest.raises(LiteralError, match="the block has pt, eta, mass"):
+        onnx_model(path)(ml_features(df.Jet, ["pt", "eta", "mass"], pad=3))
+    with pytest.raises(TaskError, match="the model takes 3 objects, and lists of 4 were given"):
+        make_local(by_name(ml_features(df.Jet, ["pt", "eta"], pad=4)))
+    with pytest.raises(TaskError, match="are no block: ml_features"):
+        make_local(by_name(df.Jet.pt, df.Jet.eta))
