@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from hep_flows.record.aliases import define_alias as define_alias
     from hep_flows.record.aliases import reset_aliases as reset_aliases
     from hep_flows.record.callables import curry as curry
+    from hep_flows.record.cutflow import cut as cut
     from hep_flows.record.dataframe import DataFrame as DataFrame
     from hep_flows.record.dataframe import exclusive_class as exclusive_class
     from hep_flows.record.groups import Concatenate as Concatenate
     from hep_flows.record.groups import ml_features as ml_features
     from hep_flows.record.histogram import Histogram as Histogram
-    from hep_flows.record.cutflow import cut as cut
     from hep_flows.record.variations import vary as vary
     from hep_flows.tables import nanoaod_table as nanoaod_table
     from hep_flows.tables import parquet_table as parquet_table

@@ -240,12 +240,12 @@ def _table(
         asked = Asked(tree, missing_tree_named(missing_tree, "the table") == "empty", named)
         known = KnownFiles(Results(open_store(read_settings())))
         frame = table_of(known.describe(kind, files, tree, asked), kind, named)
-        frame._table.open_tree = other_tree  # noqa: SLF001
-        return frame
     except HepFlowsError as error:
         if error.where is None:
             error.where = where
         raise
+    frame._table.open_tree = other_tree  # noqa: SLF001
+    return frame
 
 
 def other_tree(table: Dataset, name: str) -> Dataset:

@@ -541,7 +541,9 @@ class _Writing:
     def all(self, result: AnalysisResult) -> AnalysisResult:
         remove_unfinished(self._folder)
         values = self._prepared.joined(self._skims(result.values))
-        self._histograms({p: _as_hists(v) for p, v in _each(values) if self._output(p) == "histogram" and not isinstance(v, Missing)})
+        self._histograms(
+            {p: _as_hists(v) for p, v in _each(values) if self._output(p) == "histogram" and not isinstance(v, Missing)}
+        )
         self._numbers(values)
         report = replace(result.report, errors=(*result.report.errors, *self._errors))
         done = replace(result, values=values, report=report)
@@ -555,7 +557,9 @@ class _Writing:
         """Give the keys of the tasks that a result is made of."""
         targets = self._prepared.targets.get(place[0], {})
         one = self._prepared.expressions.joint.get(place[0], {}).get(place[1])
-        return [targets[n] for n in ([place[1]] if one is None else [part_of(place[1], part) for part in one.parts]) if n in targets]
+        return [
+            targets[n] for n in ([place[1]] if one is None else [part_of(place[1], part) for part in one.parts]) if n in targets
+        ]
 
     def _key(self, place: Place) -> str:
         keys = [k.hex() for k in self._keys(place)]

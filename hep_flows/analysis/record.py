@@ -345,9 +345,7 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
     return Expressions(found, joint, failed, len(recordings))
 
 
-def _again(
-    recordings: Iterable[Recording], dataset: Described
-) -> tuple[Mapping[str, Expr], Mapping[str, Asked]] | None:
+def _again(recordings: Iterable[Recording], dataset: Described) -> tuple[Mapping[str, Expr], Mapping[str, Asked]] | None:
     """Give the expressions of a recording that holds for a dataset, over its table; None when there is none."""
     for one in recordings:
         if not one.holds_for(dataset):

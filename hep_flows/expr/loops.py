@@ -106,7 +106,7 @@ def rebuilt(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
             return _rebuilt_call(node, inputs)
 
 
-def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: PLR0911
+def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: C901, PLR0911
     options = dict(node.options)
     shift = len(inputs[0].type.axes) - len(node.args[0].type.axes) if node.args else 0
     match node.function:

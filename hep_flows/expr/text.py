@@ -295,7 +295,7 @@ def _axis(node: Call) -> str:
     return "" if at == len(node.args[0].type.axes) - 1 else f"axis {constant(at)}: "
 
 
-def _structure(node: Call, name: str) -> Spelling:
+def _structure(node: Call, name: str) -> Spelling:  # noqa: PLR0911 - one for each function
     first = (node.args[0], ATOM)
     axis = _axis(node) if name in {"pick", "slice"} else ""
     match name:
@@ -325,7 +325,9 @@ def _structure(node: Call, name: str) -> Spelling:
             words = node.option("words")
             assert isinstance(words, tuple)
             varied = [(f", {w!s}=", (v, LOOSE)) for w, v in zip(words, node.args[1:], strict=True)]
-            return Spelling(ATOM, ("vary(", (node.args[0], LOOSE), f", {constant(node.option('source'))}", *[p for v in varied for p in v], ")"))
+            return Spelling(
+                ATOM, ("vary(", (node.args[0], LOOSE), f", {constant(node.option('source'))}", *[p for v in varied for p in v], ")")
+            )
         case _:
             return _named(FUNCTIONS[name].written, node)
 

@@ -298,7 +298,7 @@ def made_call(
     return build.call(function, args, options, where)
 
 
-def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Constant], where: Where) -> Expr:  # noqa: C901 - one for each function
+def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Constant], where: Where) -> Expr:  # noqa: C901, PLR0911, PLR0912 - one for each function
     match function:
         case "pick":
             return build.pick(args[0], _whole(options["index"]), _whole(options["at"]), where)

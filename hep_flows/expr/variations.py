@@ -21,8 +21,8 @@ NOMINAL = "nominal"
 AXIS = "variation"  # of a histogram that what varies is filled into
 
 
-
 def varying(*exprs: Expr) -> list[Call]:
+    """Give the nodes that vary."""
     return [n for n in postorder(*exprs) if isinstance(n, Call) and n.function == "vary"]
 
 

@@ -218,7 +218,7 @@ def _scaled(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
     return new
 
 
-def _scaled_fill(new: Call) -> Expr:
+def _scaled_fill(new: Call) -> Expr:  # noqa: C901 - a weight is of several forms
     item = new.type.item
     before = new.args[0]
     source = new.option("weight")
@@ -284,7 +284,11 @@ def _factored(product: Expr) -> tuple[Expr | None, Expr | None]:
     """Give a product without the factors that have no axes, and the product of these; None where there is nothing left, or none."""
     if not product.type.axes and not product.type.loops:
         return (product, None) if product.type.optional else (None, product)
-    if not isinstance(product, Call) or product.function not in ("multiply", "true_divide") or not isinstance(product.type.item, Float):
+    if (
+        not isinstance(product, Call)
+        or product.function not in ("multiply", "true_divide")
+        or not isinstance(product.type.item, Float)
+    ):
         return product, None
     a, b = product.args
     rest, factor = _factored(a)

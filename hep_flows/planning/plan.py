@@ -267,19 +267,20 @@ def _escaped(node: Expr) -> PlanError:
 
 
 def _check_tables(exprs: Sequence[Expr]) -> None:
-    """Refuse an expression over two tables, where they meet."""
+    """Refuse an expression over two tables, where they meet; a number over all of another tree of the same files is a number."""
     tables: dict[Key, Dataset | None] = {}
     for node in postorder(*exprs):
         if isinstance(node, Dataset):
             tables[node.key] = node
             continue
-        # A number over all events of another table (another tree of the same files) is a number like any other.
-        inputs = [i for i in node.inputs() if i.type.axes or i.type.loops] or node.inputs()
-        below = [t for i in inputs if (t := tables[i.key]) is not None]
-        tables[node.key] = below[0] if below else None
-        for other in below[1:]:
-            if other != below[0] and inputs[0].type.axes:
-                raise _two_tables(node, below[0], other)
+        first: Dataset | None = None
+        for i in sorted(node.inputs(), key=lambda i: not (i.type.axes or i.type.loops)):
+            other = tables[i.key]
+            if first is None or other is None or other == first:
+                first = first or other
+            elif i.type.axes or i.type.loops or not other.files or other.files != first.files:
+                raise _two_tables(node, first, other)
+        tables[node.key] = first
 
 
 def _two_tables(node: Expr, first: Dataset, second: Dataset) -> AxisError:

@@ -48,7 +48,7 @@ class _CutSite(Site):
 
 
 @checked
-def cut(name: str, mask: DataFrame) -> Any:
+def cut(name: Any, mask: Any) -> Any:
     """Give a mask a name for cutflows: ``df[cut("2 muons", df.Muon.Count() >= 2)]``. It is the same mask, of the same key.
 
     Parameters
@@ -63,12 +63,14 @@ def cut(name: str, mask: DataFrame) -> Any:
         raise LiteralError(f"a cut is called by a text, not {name!r}", where=where, do='cut("2 muons", mask)')
     if not isinstance(mask, DataFrame):
         raise LiteralError(f"a cut is a mask, not {with_article(mask)}", where=where, do=f'cut("{visible(name)}", df.MET.pt > 30)')
-    expr = mask._expr
+    expr = mask._expr  # noqa: SLF001
     if not isinstance(expr.type.item, Bool):
-        raise LiteralError(f"a cut is true or false for each event, and this is {expr.type}", where=where, do="compare it with a number")
+        raise LiteralError(
+            f"a cut is true or false for each event, and this is {expr.type}", where=where, do="compare it with a number"
+        )
     site = where if where is not None else Site(cut.__code__, 0, cut.__code__.co_firstlineno)
     named = rebuilt_at(expr, _CutSite(site, name))
-    return mask._made(named)
+    return mask._made(named)  # noqa: SLF001
 
 
 def rebuilt_at(expr: Expr, where: Where) -> Expr:
@@ -117,12 +119,12 @@ class Cutflow:
 
     def _cells(self) -> list[tuple[str, ...]]:
         """Give the cells: of a cutflow, the share of all events and of the row before too."""
-        head = ("all cuts but" if self.n_minus_one else "cut", "events")
+        head: tuple[str, ...] = ("all cuts but" if self.n_minus_one else "cut", "events")
         head += ("sum of weights",) if self.weighted else ()
         head += () if self.n_minus_one else ("of all", "of the row before")
         table = [head]
         for i, row in enumerate(self.rows):
-            cells = (visible(row.name), str(row.events))
+            cells: tuple[str, ...] = (visible(row.name), str(row.events))
             cells += (f"{row.sumw:.6g}",) if self.weighted else ()
             if not self.n_minus_one:
                 first, before = self.rows[0].sumw, self.rows[max(i - 1, 0)].sumw
@@ -135,7 +137,8 @@ class Cutflow:
         table = self._cells()
         widths = [max([len(r[i]) for r in table]) for i in range(len(table[0]))]
         lines = [
-            "  ".join([c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))]).rstrip() for r in table
+            "  ".join([c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))]).rstrip()
+            for r in table
         ]
         return "\n".join(lines)
 
@@ -159,7 +162,18 @@ class Cutflow:
         """Give a LaTeX tabular."""
         table = [[_latex(c) for c in r] for r in self._cells()]
         head, *rows = [" & ".join(r) + r" \\" for r in table]
-        return "\n".join([rf"\begin{{tabular}}{{l{'r' * (len(table[0]) - 1)}}}", r"\hline", head, r"\hline", *rows, r"\hline", r"\end{tabular}", ""])
+        return "\n".join(
+            [
+                rf"\begin{{tabular}}{{l{'r' * (len(table[0]) - 1)}}}",
+                r"\hline",
+                head,
+                r"\hline",
+                *rows,
+                r"\hline",
+                r"\end{tabular}",
+                "",
+            ]
+        )
 
     def hist(self) -> Any:
         """Give a histogram with a bin for each row: sums of weights where there are weights, else numbers of events."""
@@ -178,7 +192,13 @@ def _share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.2f} %" if whole else "-"
 
 
-_SIGNS = {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": r"\textless{}", ">": r"\textgreater{}"}
+_SIGNS = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
 
 
 def _latex(text: str) -> str:
@@ -201,11 +221,13 @@ class CutflowRequest:
 
 def requested(e: Any, weight: Any, *, n_minus_one: bool, where: Where) -> CutflowRequest:
     """Give the cutflow of an expression, to be computed; see `hep_flows.verbs.cutflow`."""
-    if not isinstance(e, DataFrame | HistogramRequest) or e._table is None:
-        raise LiteralError(f"a cutflow is of an expression of events, not of {with_article(e)}", where=where, do="cutflow(df[mask].MET.pt)")
-    table = e._table
+    if not isinstance(e, DataFrame | HistogramRequest) or e._table is None:  # noqa: SLF001
+        raise LiteralError(
+            f"a cutflow is of an expression of events, not of {with_article(e)}", where=where, do="cutflow(df[mask].MET.pt)"
+        )
+    table = e._table  # noqa: SLF001
     whole = table.whole
-    cuts = _cuts(_events_of(e._expr, where), whole)
+    cuts = _cuts(_events_of(e._expr, where), whole)  # noqa: SLF001
     w = None if weight is None else _weight(weight, table, where)
     exprs = _left_out(cuts, whole, w) if n_minus_one else _one_by_one(cuts, whole, w)
     names = [*([] if n_minus_one else [ALL]), *[c.name for c in cuts]]

@@ -978,7 +978,7 @@ class DataFrame(Operators, Aggregates, Groups, Recorded):
         return self._made(leaf_or_default(self, name, default, as_, where))
 
     @checked
-    def tree(self, name: str) -> DataFrame:
+    def tree(self, name: Any) -> DataFrame:
         """Give another tree of the same files, ``df.tree("Runs")``, as a table of its own.
 
         A number over all its entries (``df.tree("Runs").genEventSumw.Sum()``) may stand in any expression of this table. Its leaves are there

@@ -911,15 +911,21 @@ class HistogramRequest:
         factor = expr_of(number, self._table, where)
         if factor.type.axes or factor.type.loops or not is_number(factor.type.item):
             raise LiteralError(
-                f"a histogram is multiplied by one number, not by {factor.type}", where=where, do="what differs between entries is weight="
+                f"a histogram is multiplied by one number, not by {factor.type}",
+                where=where,
+                do="what differs between entries is weight=",
             )
         if kind not in ("Double", "Weight"):
             raise LiteralError(
-                f"{kind or 'numpy'} counts are not multiplied", where=where, do="use Weight() or Double(), or multiply the values when they are local"
+                f"{kind or 'numpy'} counts are not multiplied",
+                where=where,
+                do="use Weight() or Double(), or multiply the values when they are local",
             )
         if divided:
             factor = build.call("true_divide", (build.literal(1.0), factor), where=where)
-        return self._of(build.histogram("scaled", (self._expr, factor), (), item.spec, where), self._table or getattr(number, "_table", None))
+        return self._of(
+            build.histogram("scaled", (self._expr, factor), (), item.spec, where), self._table or getattr(number, "_table", None)
+        )
 
     def __mul__(self, number: Any) -> Self:
         """Give the finished histogram times a number."""

@@ -50,7 +50,7 @@ class Parameter:
         """Nothing depends on its value yet."""
         self._number, self.node, self._note = value, node, read
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> type:
         """Its kind of number, for ``isinstance``."""
         return type(self._number)
@@ -63,11 +63,11 @@ class Parameter:
     def _with(self, name: str, other: Any, *, mirrored: bool) -> Any:
         plain: Any
         if type(other) is Parameter or type(other) is _Whole:
-            plain, node = other._number, other.node
+            plain, node = other._number, other.node  # noqa: SLF001
 
             def note() -> None:
                 self._note()
-                other._note()
+                other._note()  # noqa: SLF001
         elif type(other) in (int, float):
             plain, node, note = other, build.literal(other), self._note
         elif isinstance(other, int | float | complex) or type(other).__module__ == "numpy":
@@ -186,9 +186,13 @@ def computed(name: str, x: Any, y: Any, where: Where) -> Any:
     try:
         value = _OPERATORS[name](x, y)
     except (ArithmeticError, ValueError) as error:
-        raise LiteralError(f"{x!r} and {y!r} of the metadata: {error}", where=where, do="look at the metadata of the dataset") from error
+        raise LiteralError(
+            f"{x!r} and {y!r} of the metadata: {error}", where=where, do="look at the metadata of the dataset"
+        ) from error
     if isinstance(value, complex):
-        raise LiteralError(f"{x!r} ** {y!r} of the metadata is no real number", where=where, do="look at the metadata of the dataset")
+        raise LiteralError(
+            f"{x!r} ** {y!r} of the metadata is no real number", where=where, do="look at the metadata of the dataset"
+        )
     return value
 
 
@@ -225,4 +229,3 @@ def fixed(exprs: Iterable[Expr], values: Mapping[str, Any]) -> tuple[Expr, ...]:
         return rebuilt(node, inputs)
 
     return rewrite(exprs, change, into=lambda node: node.key in depends)
-

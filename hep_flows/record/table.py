@@ -94,9 +94,10 @@ class Metadata(Mapping[str, Any]):
     def __getitem__(self, key: str) -> Any:
         """Give one value; a list or dict is a copy, so that no recording changes what another one sees."""
         value = self._values.get(key)
-        if type(value) in (int, float):
+        if type(value) in (int, float) and not self._looked.closed:
             self._looked.parameters[key] = value  # type: ignore[assignment]
-            return parameter(key, value, lambda: self._note(key))  # type: ignore[arg-type]
+            # What reads it when everything is recorded (a print, say) decides nothing any more.
+            return parameter(key, value, lambda: None if self._looked.closed else self._note(key))  # type: ignore[arg-type]
         self._note(key)
         if key in self._values:
             return copy.deepcopy(self._values[key])

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from hep_flows.errors import Where
 
 
-
 @checked
-def vary(x: DataFrame, source: str, values: Mapping[str, Any] | None = None, /, **variations: Any) -> Any:
+def vary(x: DataFrame, source: Any, values: Mapping[str, Any] | None = None, /, **variations: Any) -> Any:
     """Give a table or a value together with its variations of one source.
 
     Parameters
@@ -68,15 +67,19 @@ def vary(x: DataFrame, source: str, values: Mapping[str, Any] | None = None, /, 
     if not isinstance(source, str) or not source.isidentifier():
         raise LiteralError(f"the source of a variation is a name, not {source!r}", where=where, do='vary(df, "jes", ...)')
     if source == NOMINAL:
-        raise LiteralError(f"{source!r} is what the expression is without variations", where=where, do='give the source its own name: "jes"')
+        raise LiteralError(
+            f"{source!r} is what the expression is without variations", where=where, do='give the source its own name: "jes"'
+        )
     given = dict(values or {}) | variations
     if not given:
         raise LiteralError(
-            f"{source} has no variations", where=where, do='vary(df, "jes", Jet={"up": f}) of a table, vary(w, "pu", up=w * 1.1) of a weight'
+            f"{source} has no variations",
+            where=where,
+            do='vary(df, "jes", Jet={"up": f}) of a table, vary(w, "pu", up=w * 1.1) of a weight',
         )
-    of, table = x._expr, x._table
+    of, table = x._expr, x._table  # noqa: SLF001
     if not isinstance(of.type.item, Record):
-        return x._made(_of_leaf(x, source, given, where))
+        return x._made(_of_leaf(x, source, given, where))  # noqa: SLF001
     if of.key != table.whole.key:
         raise LiteralError(
             "the variations of a collection are those of its table",
@@ -85,12 +88,12 @@ def vary(x: DataFrame, source: str, values: Mapping[str, Any] | None = None, /, 
             do=f'df = vary(df, "{source}", Jet={{"up": lambda j: j.With(pt=j.pt * 1.02)}}), before anything else',
         )
     new = x.With(**{name: _of_member(x, source, name, words, where) for name, words in given.items()})
-    new._table.varies = True
+    new._table.varies = True  # noqa: SLF001
     return new
 
 
 def _of_leaf(x: DataFrame, source: str, given: Mapping[str, Any], where: Where) -> Expr:
-    nominal = x._expr
+    nominal = x._expr  # noqa: SLF001
     _check_new(source, nominal, where)
     others = [_value(x, v, f"{source}: {w}", where) for w, v in given.items()]
     return build.varied(nominal, others, source, tuple([_word(w, where) for w in given]), where)
@@ -98,7 +101,7 @@ def _of_leaf(x: DataFrame, source: str, given: Mapping[str, Any], where: Where) 
 
 def _value(x: DataFrame, value: Any, what: str, where: Where) -> Expr:
     made = value(x) if callable(value) and not hasattr(value, "_expr") else value
-    return _repeated(expr_of(made, x._table, where), x._expr, what, where)
+    return _repeated(expr_of(made, x._table, where), x._expr, what, where)  # noqa: SLF001
 
 
 def _repeated(value: Expr, nominal: Expr, what: str, where: Where) -> Expr:
@@ -142,21 +145,23 @@ def _check_new(source: str, nominal: Expr, where: Where) -> None:
 
 
 def _of_member(x: DataFrame, source: str, name: str, words: Any, where: Where) -> Any:
-    table = x._table
+    table = x._table  # noqa: SLF001
     if not isinstance(words, Mapping) or not words:
         raise LiteralError(
             f"{name} is varied by a dict from words to functions, not by {with_article(words)}",
             where=where,
             do=f'vary(df, "{source}", {name}={{"up": lambda x: ..., "down": lambda x: ...}})',
         )
-    base = plain_member(x._expr, name, table, where)
+    base = plain_member(x._expr, name, table, where)  # noqa: SLF001
     if base is None:
-        names = list(x._expr.type.item.members)  # type: ignore[union-attr]
-        raise FieldError(f"the table has no {name!r} to vary", where=where, do=did_you_mean(name, names) or "dir(df) lists what there is")
+        names = list(x._expr.type.item.members)  # type: ignore[union-attr]  # noqa: SLF001
+        raise FieldError(
+            f"the table has no {name!r} to vary", where=where, do=did_you_mean(name, names) or "dir(df) lists what there is"
+        )
     frame = table.frame(base)
     if not isinstance(base.type.item, Record):
         _check_new(source, base, where)
-        return frame._made(_of_leaf(frame, source, words, where))
+        return frame._made(_of_leaf(frame, source, words, where))  # noqa: SLF001
     made = {_word(w, where): _replaced(frame, source, name, w, v, where) for w, v in words.items()}
     new: dict[str, Expr] = {}
     for leaf in dict.fromkeys([n for one in made.values() for n in one.leaves]):
@@ -178,7 +183,7 @@ def _of_member(x: DataFrame, source: str, name: str, words: Any, where: Where) -
         every = _all_of(build.call("index", (base,), where=where), where)
         masks = [every if one.mask is None else one.mask for one in made.values()]
         whole = build.filtered(whole, build.varied(every, masks, source, tuple(made), where), len(base.type.axes) - 1, where)
-    return frame._made(whole)
+    return frame._made(whole)  # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +200,8 @@ def _replaced(frame: Any, source: str, name: str, word: str, value: Any, where: 
     do = "lambda x: x.With(pt=x.pt * 1.02), or x.With(pt=...)[lambda x: x.pt > 15] to drop objects"
     if not hasattr(made, "_expr"):
         raise LiteralError(f"{source}: {word}: {name} becomes {with_article(made)}, which is no collection", where=where, do=do)
-    base: Expr = frame._expr
-    node: Expr = expr_of(made, frame._table, where)
+    base: Expr = frame._expr  # noqa: SLF001
+    node: Expr = expr_of(made, frame._table, where)  # noqa: SLF001
     leaves: dict[str, Expr] = {}
     hidden: list[str] = []
     mask: Expr | None = None

@@ -317,7 +317,7 @@ class TestPlugin:
 
     def test_the_program_shows_axes_and_arguments(self):
         df = tiny_table()
-        h = Histogram.new.Reg(10, 0, 10, name="v").Double().fill(v=df.k, weight=2.0)
+        h = Histogram.new.Reg(10, 0, 10, name="v").Double().fill(v=df.k, weight=df.k * 1.0)
         plan = make_plan([render(h)], [TinyPlugin({}), HistPlugin()])
         text = HistPlugin().translate(plan.tasks[-1]).text
         assert "Hist(Regular v, Double)" in text
