@@ -18,9 +18,7 @@ class Skim(BaseModel):
     out: Path = Field(description="The folder of the skims.")
     only: list[str] | None = Field(default=None, description="The datasets to take; all when left out.")
     workers: PositiveInt | None = Field(default=None, description="Threads.")
-    chunk_events: PositiveInt | None = Field(
-        default=None, description="About how many events a range has; may change the last digits of sums."
-    )
+    chunk_events: PositiveInt | None = Field(default=None, description="At most so many events are worked on at a time.")
 
 
 @flow(name="multi-dataset skim")

@@ -6,13 +6,11 @@ pure; `run` has the only effects. Optional abilities (`Describing`, `Splitting`)
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from hep_flows.errors import HepFlowsError, SourceLine
@@ -170,22 +168,18 @@ class EventBytes:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a run may use: its partition (None: whole inputs), a scratch folder, a check for cancellation, threads, and whom to tell.
+    """What a run may use: its partition (None: whole inputs), a scratch folder, a check for cancellation, and whom to tell.
 
     A range of events may be worked on slice by slice, to save memory; ``slice`` is then what its slices have in common. Only what
     `Carrying` plug-ins carry on, and columns, are made so.
 
-    A plug-in that works on several files at a time takes so many threads as ``workers`` says, and holds ``slot`` while it computes: that keeps
-    all that runs in the process within the user's limit. One that tries again what failed at a server of its own tells ``tried`` the
-    number of the attempt, for the report.
+    A plug-in that tries again what failed at a server of its own tells ``tried`` the number of the attempt, for the report.
     """
 
     partition: Partition | None = None
     scratch: Path | None = None
     cancelled: Callable[[], bool] = field(default=lambda: False)
     tried: Callable[[int], None] = field(default=lambda _attempt: None)
-    workers: int = 1
-    slot: AbstractContextManager[object] = field(default_factory=nullcontext)
     slice: Slice | None = None
 
 
@@ -254,8 +248,13 @@ class Splitting(Protocol):
 class Streaming(Protocol):
     """A plug-in that works on many ranges with one request, and gives each result as it comes.
 
-    What it gives is stored at once, in whatever order it comes. `Plugin.run` still has to work for one range.
+    What it gives is stored at once, in whatever order it comes. `Plugin.run` still has to work for one range. What it computes in this process,
+    it leaves to `Plugin.run`: ranges then share the threads and the memory of the run.
     """
+
+    def streams(self, dataset: Dataset) -> bool:
+        """Say whether the ranges of a table are asked for at once; no files, no network."""
+        ...
 
     def stream(
         self, programs: Sequence[Program], partitions: Sequence[Partition], context: RunContext

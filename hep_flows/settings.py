@@ -110,11 +110,8 @@ class Settings:
     memory : int
         How many bytes a process may take, ``HEP_FLOWS_MEMORY=4GB``; half of what the machine or its container has where nobody sets it.
         Events that need more are worked on in smaller slices and by fewer threads. No result depends on it.
-    slice_events : int, optional
-        At most so many events are evaluated at a time; as many as there is memory for when None. No result depends on it.
-    chunk_events : int
-        About how many events a range has. A debugging aid: sums of floats are made range by range, so another number may change their
-        last digits.
+    chunk_events : int, optional
+        At most so many events of a range are worked on at a time; as many as there is memory for when None. No result depends on it.
     engine : str
         Who runs what is not stored: ``embedded`` (a Prefect server of the process), ``configured`` (the Prefect of the user's profile) or
         ``inline`` (no Prefect). Where nobody sets it, small work is done inline.
@@ -134,8 +131,7 @@ class Settings:
     cache_limit: int | None = None
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
     memory: int = field(default_factory=default_memory)
-    slice_events: int | None = None
-    chunk_events: int = 200_000
+    chunk_events: int | None = None
     engine: str = "embedded"
     direct_below: int = 500_000_000
     fileset_limit: int = 512_000_000
@@ -329,8 +325,7 @@ _READ: Mapping[str, Callable[[Any], object]] = {
     "cache_limit": _size,
     "workers": _number(1024),
     "memory": _some_bytes,
-    "slice_events": lambda value: None if value is None else _number(10**12)(value),
-    "chunk_events": _number(10**12),
+    "chunk_events": lambda value: None if value is None else _number(10**12)(value),
     "engine": _one_of("embedded", "configured", "inline"),
     "direct_below": _bytes,
     "fileset_limit": _bytes,

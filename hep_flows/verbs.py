@@ -45,7 +45,7 @@ def make_local(x: Any, *, workers: int | None = None, chunk_events: int | None =
     workers : int, optional
         Threads; the result does not depend on it.
     chunk_events : int, optional
-        About how many events a range has: a debugging aid, which may change the last digits of sums of floats.
+        At most so many events are worked on at a time; as many as there is memory for when left out. The result does not depend on it.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def run(  # noqa: PLR0913 - every part of a run can be chosen
     workers : int, optional
         Threads; the result does not depend on it.
     chunk_events : int, optional
-        About how many events a range has: a debugging aid, which may change the last digits of sums of floats.
+        At most so many events are worked on at a time; as many as there is memory for when left out. The result does not depend on it.
     engine : str, optional
         Who runs what is not stored: ``inline``, ``embedded`` or ``configured``; the setting of that name when left out.
     task_runner : TaskRunner, optional
@@ -294,7 +294,6 @@ def _run(  # noqa: PLR0913 - every part of a run can be chosen
         workers=settings.workers,
         chunk_events=settings.chunk_events,
         memory=settings.memory,
-        slice_events=settings.slice_events,
         # What is stored is of the old content of a changed file: with everything read again, that file fails by itself.
         refresh=refresh or changed is not None,
         keep_going=keep_going,

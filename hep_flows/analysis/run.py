@@ -56,7 +56,7 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     workers : int, optional
         Threads; the results do not depend on it.
     chunk_events : int, optional
-        About how many events a range has: a debugging aid, which may change the last digits of sums of floats.
+        At most so many events are worked on at a time; as many as there is memory for when left out. The results do not depend on it.
     on_error : str
         ``keep``: a dataset that fails leaves the others, and its values are `Missing`; ``raise``: the first error ends the run.
     refresh : bool
@@ -142,7 +142,6 @@ def carried_out(prepared: Prepared, how: How, out: Path | None) -> AnalysisResul
         workers=how.settings.workers,
         chunk_events=how.settings.chunk_events,
         memory=how.settings.memory,
-        slice_events=how.settings.slice_events,
         refresh=how.refresh,
         keep_going=how.keep_going,
         small_bytes=how.settings.direct_below,

@@ -45,7 +45,7 @@ def run(  # noqa: PLR0913 - the options of the command
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the results.")] = Path("results"),
     workers: Annotated[int | None, typer.Option(min=1, help="Threads.")] = None,
     chunk_events: Annotated[
-        int | None, typer.Option(min=1, help="About how many events a range has; may change the last digits of sums.")
+        int | None, typer.Option(min=1, help="At most so many events are worked on at a time [default: as many as memory allows].")
     ] = None,
     dask: Annotated[str, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers do the work.")] = "",
     engine: Annotated[str | None, typer.Option(help="inline, embedded or configured [default: what fits].")] = None,

@@ -152,6 +152,9 @@ class Room:
                 self._change.notify_all()
 
 
+RANGE_EVENTS = 200_000
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How a run is to use the machine, and whether it is still wanted.
@@ -160,8 +163,6 @@ class Limits:
     ----------
     workers : int
         Threads.
-    chunk_events : int
-        About how many events a range has. Sums of floats are made range by range: another number may change their last digits.
     cancelled : callable
         Whether nobody wants the result any more.
     delays_s : tuple of float
@@ -172,30 +173,33 @@ class Limits:
         The memory for the events that are worked on, shared in the same way.
     slice_events : int, optional
         At most so many events of a range are evaluated at a time; as many as there is memory for when left out. Changes no result.
+    range_events : int
+        About how many events a range has. Sums of floats are made range by range: another number may change their last digits, so what
+        is stored is made with this one.
     """
 
     workers: int
-    chunk_events: int
     cancelled: Callable[[], bool]
     delays_s: tuple[float, ...] = ()
     slots: AbstractContextManager[object] = field(default_factory=nullcontext)
     room: Room = field(default_factory=lambda: Room(usable(default_memory())))
     slice_events: int | None = None
+    range_events: int = RANGE_EVENTS
 
     @classmethod
     def with_slots(
         cls,
         workers: int,
-        chunk_events: int,
         cancelled: Callable[[], bool],
         delays_s: tuple[float, ...] = (),
         *,
         memory: int | None = None,
         slice_events: int | None = None,
+        range_events: int = RANGE_EVENTS,
     ) -> Self:
         """Give limits with a slot for each worker, and room for events within ``memory`` bytes of the process."""
         slots, room = threading.BoundedSemaphore(workers), Room(usable(memory or default_memory()))
-        return cls(workers, chunk_events, cancelled, delays_s, slots, room, slice_events)
+        return cls(workers, cancelled, delays_s, slots, room, slice_events, range_events)
 
 
 def slice_lengths(weight: EventBytes, n_events: int, limits: Limits) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from hep_flows.contract import RunContext, Streaming
 from hep_flows.errors import HepFlowsError, PluginError, Site, StoreError, TaskError, line_of
 from hep_flows.execute.batches import Batches, Keys, by_parts, result_versions, total_events
 from hep_flows.execute.history import note_run
-from hep_flows.execute.machine import Limits, Machine
+from hep_flows.execute.machine import RANGE_EVENTS, Limits, Machine
 from hep_flows.execute.need import Needs, inputs_of, needs, schedule
 from hep_flows.execute.report import BatchDone, Ledger, RunReport, StageTime, Step
 from hep_flows.execute.results import Results, Vanished
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hep_flows.errors import SourceLine
     from hep_flows.execute.batches import Batch
     from hep_flows.execute.need import Pass, Stage
-    from hep_flows.expr.nodes import Expr
+    from hep_flows.expr.nodes import Dataset, Expr
     from hep_flows.store.store import Store
 
 # Ask for all missing batches of a pass at once, where a plug-in can, and store each result when it comes -------------------------
@@ -53,8 +53,6 @@ class StreamRun:
         What it goes through.
     cancelled : callable
         Whether nobody wants it any more.
-    workers : int
-        Threads for what is computed in this process.
 
     Attributes
     ----------
@@ -62,11 +60,9 @@ class StreamRun:
         By the number of the batch: what keeps it from being delivered.
     """
 
-    def __init__(
-        self, machine: Machine, one: Pass, batches: Sequence[Batch], cancelled: Callable[[], bool], workers: int = 1
-    ) -> None:
+    def __init__(self, machine: Machine, one: Pass, batches: Sequence[Batch], cancelled: Callable[[], bool]) -> None:
         """Nothing is asked for yet."""
-        self.machine, self.one, self._workers = machine, one, workers
+        self.machine, self.one = machine, one
         self._batches = [b for b in batches if b.whole is not None]
         self._cancelled = cancelled
         self._came_so_far: list[BatchDone] = []
@@ -90,7 +86,7 @@ class StreamRun:
                 ledger.tally.failed(task.key, self.errors[batch.number], batch)
 
     def _stages(self) -> list[Stage]:
-        streaming = [s for s in self.one.stages if isinstance(self.machine.plugins[s.plugin], Streaming)]
+        streaming = [s for s in self.one.stages if _streams(self.machine.plugins[s.plugin], self.one.dataset)]
         return [replace(s, tasks=tuple([t for t in s.tasks if not self._takes_parts(t)])) for s in streaming]
 
     def _takes_parts(self, task: Task) -> bool:
@@ -136,12 +132,7 @@ class StreamRun:
         plugin = machine.plugins[stage.plugin]
         assert isinstance(plugin, Streaming)
         programs = [machine.programs[t.key] for t in stage.tasks]
-        context = RunContext(
-            cancelled=self._cancelled,
-            tried=lambda number: self._tried(stage, number),
-            workers=self._workers,
-            slot=machine.limits.slots,
-        )
+        context = RunContext(cancelled=self._cancelled, tried=lambda number: self._tried(stage, number))
         try:
             for partition, found in plugin.stream(programs, list(by_range), context):
                 self._came(stage, by_range.pop(partition), partition, found, attempt)
@@ -198,9 +189,13 @@ class StreamRun:
 
 
 def streams(machine: Machine, one: Pass) -> bool:
-    """Say whether a pass has tasks of a streaming plug-in."""
+    """Say whether a pass has tasks of a plug-in that is asked for all of its table at once."""
     names: Collection[str] = {s.plugin for s in one.stages}
-    return any(isinstance(machine.plugins[n], Streaming) for n in names)
+    return any(_streams(machine.plugins[n], one.dataset) for n in names)
+
+
+def _streams(plugin: object, dataset: Dataset) -> bool:
+    return isinstance(plugin, Streaming) and plugin.streams(dataset)
 
 
 # Which tasks an error belongs to, found out without running them again -----------------------------------------------------------
@@ -281,9 +276,9 @@ class PassRun:
             k: Merging(machine.plugins[machine.keys.tasks[k].plugin], machine.programs[k]) for k in one.merged - one.parts_only
         }
 
-    def ahead(self, workers: int, cancelled: Callable[[], bool]) -> None:
-        """Ask for all batches at once, of what can be asked for so; with so many threads for what is computed in this process."""
-        self._stream = StreamRun(self.machine, self.one, self.batches, cancelled, workers)
+    def ahead(self, cancelled: Callable[[], bool]) -> None:
+        """Ask for all batches at once, of what can be asked for so."""
+        self._stream = StreamRun(self.machine, self.one, self.batches, cancelled)
         self._stream.run()
         if self._lost and not self._keep_going:
             raise next(iter(self._lost.values()))
@@ -393,7 +388,7 @@ class PassRun:
     def _needs_lost(self, one: Pass, batch: Batch) -> bool:
         """Say whether what could not be delivered for a batch is needed for these tasks."""
         machine = self.machine
-        return any(isinstance(machine.plugins[t.plugin], Streaming) for t in unstored(machine, one, batch, one.merged))
+        return any(_streams(machine.plugins[t.plugin], one.dataset) for t in unstored(machine, one, batch, one.merged))
 
     def _one_by_one(self, batch: Batch, error: HepFlowsError) -> None:
         """Find out which of the tasks fail on a batch, since what runs with one that fails is lost too."""
@@ -489,10 +484,8 @@ def _is_alone(one: PassRun) -> bool:
 
 
 def _ahead(passes: Sequence[PassRun], limits: Limits) -> None:
-    each = max(1, limits.workers // max(1, len(passes)))
-
     def work(one: PassRun, cancelled: Callable[[], bool]) -> None:
-        one.ahead(each, cancelled)
+        one.ahead(cancelled)
 
     with closing(in_order(work, passes, limits.workers, limits.cancelled)) as results:
         for one in passes:
@@ -830,7 +823,7 @@ def run_plan(
     plugins: Sequence[Plugin],
     *,
     workers: int | None = None,
-    chunk_events: int = 200_000,
+    chunk_events: int = RANGE_EVENTS,
     progress: Callable[[Step], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> dict[Key, Result]:
@@ -867,7 +860,7 @@ def run_and_report(  # noqa: PLR0913 - every part of a run can be chosen
     refresh: bool = False,
     keep_going: bool = False,
     workers: int | None = None,
-    chunk_events: int = 200_000,
+    chunk_events: int = RANGE_EVENTS,
     memory: int | None = None,
     slice_events: int | None = None,
     delays_s: tuple[float, ...] = DELAYS_S,
@@ -888,7 +881,7 @@ def run_and_report(  # noqa: PLR0913 - every part of a run can be chosen
         How long to wait before each further attempt, after an error that may pass.
     """
     limits = Limits.with_slots(
-        workers or _processors(), chunk_events, cancelled, delays_s, memory=memory, slice_events=slice_events
+        workers or _processors(), cancelled, delays_s, memory=memory, slice_events=slice_events, range_events=chunk_events
     )
     return Run(plan, plugins, Results(store, refresh=refresh), limits, progress).all(Wish(keep_going=keep_going))
 

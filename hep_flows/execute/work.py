@@ -355,7 +355,7 @@ class BatchRun:
     def _compute(self, todo: Sequence[Task], cancelled: Callable[[], bool]) -> None:
         if any(k not in self.machine.merged for t in todo for k in t.inputs if k not in self._taken(t)):
             raise Vanished
-        ranges = self.machine.batches.partitions(self.batch, self.machine.limits.chunk_events)
+        ranges = self.machine.batches.partitions(self.batch, self.machine.limits.range_events)
         given = {k for t in todo for k in self._taken(t) if k in self._values}
         cut = {k: self._cut(k, ranges) for k in given}
         late: set[Key] = set()

@@ -254,7 +254,7 @@ class Order:
         The engine that was asked for.
     task_runner : TaskRunner, optional
         One of Prefect's; threads when left out.
-    workers, chunk_events, refresh, keep_going, cancelled, progress
+    workers, refresh, keep_going, cancelled, progress
         As in `hep_flows.execute.run.run_plan`.
     small_bytes : int
         Work over fewer bytes of local files is done in this process, where no engine was asked for.
@@ -262,8 +262,8 @@ class Order:
         What the flow run is called.
     tell : callable
         Gets a line for the user.
-    memory, slice_events : int, optional
-        As in `hep_flows.execute.machine.Limits`.
+    chunk_events, memory : int, optional
+        At most so many events are worked on at a time, in so many bytes; no result depends on them.
     parts_only : collection of bytes
         Tasks whose results are stored batch by batch, and not given: see `hep_flows.execute.stored_parts`.
     """
@@ -274,7 +274,6 @@ class Order:
     engine: str | None
     task_runner: Any
     workers: int
-    chunk_events: int
     refresh: bool
     keep_going: bool
     small_bytes: int
@@ -283,14 +282,12 @@ class Order:
     name: str = ""
     tell: Callable[[str], None] = lambda _line: None
     parts_only: frozenset[Key] = frozenset()
+    chunk_events: int | None = None
     memory: int | None = None
-    slice_events: int | None = None
 
 
 def _limits(order: Order, cancelled: Callable[[], bool], delays_s: tuple[float, ...] = ()) -> Limits:
-    return Limits.with_slots(
-        order.workers, order.chunk_events, cancelled, delays_s, memory=order.memory, slice_events=order.slice_events
-    )
+    return Limits.with_slots(order.workers, cancelled, delays_s, memory=order.memory, slice_events=order.chunk_events)
 
 
 def run_order(order: Order) -> tuple[dict[Key, Result], RunReport]:
@@ -473,7 +470,6 @@ def _carrying(order: Order, cancelled: Callable[[], bool]) -> Callable[[Unit, Se
         "workers": 1,
         "chunk_events": order.chunk_events,
         "memory": order.memory,
-        "slice_events": order.slice_events,
         "refresh": order.refresh,
         "keep_going": order.keep_going,
     }

@@ -518,10 +518,9 @@ def _session(text: str, bodies: _Bodies) -> Session:
     store = store_of(told["root"], tuple(told["layers"]))
     limits = Limits.with_slots(
         told["workers"],
-        told["chunk_events"],
         lambda: False,
         memory=min(told["memory"] or default_memory(), default_memory()),
-        slice_events=told["slice_events"],
+        slice_events=told["chunk_events"],
     )
     plan = make_plan(normalise(exprs), plugins)
     return Session(plan, plugins, store, limits, refresh=told["refresh"], keep_going=told["keep_going"])

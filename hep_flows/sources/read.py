@@ -368,14 +368,13 @@ def _counts(array: ak.Array, leaf: _Leaf, level: int) -> ak.Array:
 
 # Divide a dataset into ranges of events ------------------------------------------------------------------------------------------
 
-CHUNK_EVENTS = 200_000
 # A range may be this much longer than asked for, so that no short one is left over.
 _SLACK = 1.25
 # A cluster of up to this many ranges is read in one: each cut inside would decompress all of its baskets once more.
 _LONGEST_CLUSTER = 6
 
 
-def partitions(dataset: Dataset, chunk_events: int = CHUNK_EVENTS, tables: OpenTables | None = None) -> tuple[Partition, ...]:
+def partitions(dataset: Dataset, chunk_events: int, tables: OpenTables | None = None) -> tuple[Partition, ...]:
     """Give ranges of about ``chunk_events`` events of each file, in dataset order, on cluster boundaries where there are any.
 
     Only files with more events than that are opened. A file without events has no range.

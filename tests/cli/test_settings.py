@@ -17,7 +17,7 @@ def _clean_environment(environment):
 def test_defaults_are_usable():
     settings = read_settings()
     assert settings.workers >= 1
-    assert settings.chunk_events == 200_000
+    assert settings.chunk_events is None
     assert settings.plugins == ()
     assert settings.cache.name == "hep_flows"
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import uproot
 
-from hep_flows import Histogram, make_local, tree_table
+from hep_flows import Histogram, make_local, servicex_table, tree_table
 from hep_flows.execute.machine import Room
 from hep_flows.settings import environment_with
 
@@ -25,8 +25,8 @@ MACHINES = [
     {"WORKERS": "8"},
     {"WORKERS": "2", "MEMORY": "1MB"},
     {"WORKERS": "3", "MEMORY": "450MB"},
-    {"WORKERS": "1", "SLICE_EVENTS": "1234"},
-    {"WORKERS": "4", "SLICE_EVENTS": "77777"},
+    {"WORKERS": "1", "CHUNK_EVENTS": "1234"},
+    {"WORKERS": "4", "CHUNK_EVENTS": "77777"},
 ]
 
 
@@ -48,8 +48,11 @@ def written(tmp_path_factory):
     return str(paths[0]), [str(p) for p in paths[1:]]
 
 
-def asked(path):
-    df = tree_table(path, tree="t")
+def through_servicex(path, tree):
+    return servicex_table(path, kind="tree", tree=tree)
+
+
+def asked(df):
     few = df[df.k > 0]
     reg = Histogram.new.Reg(20, 0, 200, name="x")
     return {
@@ -76,10 +79,10 @@ def bits(values):
     return found
 
 
-def on(machine, path):
+def on(machine, path, table=tree_table):
     settings = {"CACHE": "off", "ENGINE": "inline", **machine}
     with environment_with({f"HEP_FLOWS_{name}": value for name, value in settings.items()}):
-        return bits(make_local(asked(path)))
+        return bits(make_local(asked(table(path, tree="t"))))
 
 
 @pytest.fixture(scope="module")
@@ -120,26 +123,33 @@ def test_bits_do_not_depend_on_the_machine(machine, written, wanted):
     assert on(machine, written[0]) == wanted
 
 
+@pytest.mark.parametrize("machine", [*MACHINES[1:6:2], MACHINES[-1]], ids=lambda m: " ".join(m.values()))
+def test_bits_do_not_depend_on_who_reads_the_file(machine, written, wanted):
+    assert on(machine, written[0], through_servicex) == wanted
+
+
 def test_bits_do_not_depend_on_how_ranges_are_divided_among_files(written, wanted):
     assert on({"WORKERS": "2"}, written[1]) == wanted
 
 
-def test_what_is_made_of_stored_columns_has_the_same_bits(written, tmp_path, environment):
+@pytest.mark.parametrize("first", [tree_table, through_servicex])
+@pytest.mark.parametrize("then", [tree_table, through_servicex])
+def test_what_is_made_of_stored_columns_has_the_same_bits(first, then, written, tmp_path, environment):
     environment(HEP_FLOWS_ENGINE="inline")
-    df = tree_table(written[0], tree="t")
-    few = df[(df.k > 1) & (df.x > 10)]
 
-    def filled(bins):
+    def filled(table, bins):
+        df = table(written[0], tree="t")
+        few = df[(df.k > 1) & (df.x > 10)]
         return Histogram.new.Reg(bins, 0, 200, name="x").Weight().fill(x=few.x * 2, weight=few.w)
 
     environment(HEP_FLOWS_CACHE="off")
-    cold = make_local(filled(7))
+    cold = make_local(filled(tree_table, 7))
     environment(HEP_FLOWS_CACHE=tmp_path / "one")
-    make_local(filled(50))
+    make_local(filled(first, 50))
     shutil.copytree(tmp_path / "one", tmp_path / "two")  # of which nothing is in memory
     for folder in ("one", "two"):
         environment(HEP_FLOWS_CACHE=tmp_path / folder)
-        assert make_local(filled(7)).view(flow=True).tobytes() == cold.view(flow=True).tobytes()
+        assert make_local(filled(then, 7)).view(flow=True).tobytes() == cold.view(flow=True).tobytes()
 
 
 def test_memory_is_lent_to_as_many_as_it_is_enough_for():

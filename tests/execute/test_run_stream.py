@@ -22,6 +22,9 @@ class Streamer(AwkwardPlugin):
         self.fails, self.transient, self.breaks_after = fails, transient, breaks_after
         self.asked, self.singles = [], []
 
+    def streams(self, dataset):
+        return True
+
     def stream(self, programs, partitions, context):
         self.asked.append([p.file_number for p in partitions])
         for n, part in enumerate(reversed(partitions)):

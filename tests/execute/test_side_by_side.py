@@ -243,6 +243,9 @@ class Server(AwkwardPlugin):
         super().__init__()
         self.barrier, self.refuses = barrier, refuses
 
+    def streams(self, dataset):
+        return True
+
     def stream(self, programs, partitions, context):
         self.barrier.wait(WAIT_S)
         for part in partitions:

@@ -365,12 +365,12 @@ def test_big_files_are_stored_in_ranges(tmp_path, cache_folder):
         for i in range(7):
             file["Events"].extend({"MET_pt": np.full(half, i, np.uint8)})
     events = nanoaod_table(str(path))
-    first = run([events.MET.pt, events.MET.pt.Sum()], chunk_events=half // 2, on_error="raise")
+    first = run([events.MET.pt, events.MET.pt.Sum()], on_error="raise")
     assert np.array_equal(ak.to_numpy(first.values[0]), np.repeat(np.arange(7), half))
     assert [r.batches_computed for r in first.report.tasks] == [4, 4]
     new_process()
     asked = [events.MET.pt, events.MET.pt.Sum(), events.MET.pt.Max()]
     plugins = [NeverDivides(), HistPlugin()]
     made = make_plan(render(asked), plugins)
-    _, report = run_and_report(made, plugins, store=Store(cache_folder), chunk_events=half // 2)
+    _, report = run_and_report(made, plugins, store=Store(cache_folder))
     assert [r.state for r in report.tasks] == ["cached", "cached", "computed"]

@@ -142,7 +142,7 @@ def test_a_pass_over_some_batches_never_makes_a_number_of_all(files, cache_folde
     asked = [events.MET.pt / events.MET.pt.Max(), events.Jet.pt / events.MET.pt.Max()]
     units, plan = divided(asked, shard_batches=1)
     store, plugins = open_store(read_settings()), installed(())
-    session = Session(plan, plugins, store, Limits(1, 1000, lambda: False))
+    session = Session(plan, plugins, store, Limits(1, lambda: False))
     part = next(u for u in units if u.kind == "pass" and u.batches == (0,) and len(u.tasks) == 2)
     reference = run_unit(session, part, [])  # the largest number has not been made
     assert not reference["complete"]

@@ -25,7 +25,7 @@ BUDGETS = {
     "in_order": 80,
     "orchestrate": 1560,
     "planning": 540,
-    "plugins": 6670,
+    "plugins": 6370,
     "record": 3650,  # four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
     "settings": 240,
     "show": 750,

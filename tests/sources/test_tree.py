@@ -131,7 +131,7 @@ def test_a_tree_without_entries_has_a_schema_and_no_partition(tmp_path):
         file.mktree("events", {"x": "float64", "Jet": "var * float32"})
     dataset = described("tree", tmp_path / "empty.root")
     assert member(dataset, "x").item == Float(64)
-    assert partitions(dataset) == ()
+    assert partitions(dataset, 100) == ()
 
 
 def test_the_only_tree_is_found_and_named(tmp_path):

@@ -214,7 +214,7 @@ MUTATIONS = [
         ),
         {"histogram": [("hist", 3)]},
     ),
-    Mutation("other ranges at a time", _how(chunk_events=1000), NOTHING),
+    Mutation("other slices at a time", _how(chunk_events=1000), NOTHING),
     Mutation(
         "binning, by another plug-in of the family",
         _both(_edit("Reg(20, 0, 200", "Reg(25, 0, 200"), _plugin("twin", "kin:Twin")),

@@ -13,6 +13,7 @@ from hep_flows.plugins.servicex.query import EndpointError
 if TYPE_CHECKING:
     from hep_flows.expr.nodes import Dataset
     from hep_flows.plugins.servicex.addresses import Address
+    from hep_flows.plugins.servicex.embedded import EmbeddedServiceX
     from hep_flows.plugins.servicex.query import Endpoint
 
 SECTION = "hep_flows"
@@ -64,10 +65,15 @@ class Endpoints:
         """Nothing is made yet."""
         self._only = only
         self._made: dict[str, Endpoint] = {}
+        self._embedded: EmbeddedServiceX | None = None
         self._lock = threading.Lock()
 
+    def is_here(self, dataset: Dataset) -> bool:
+        """Say whether this process reads a table, and no server."""
+        return self._only is None and _remote_identity(dataset) is None
+
     def of(self, dataset: Dataset) -> Endpoint:
-        """Give the endpoint of a table.
+        """Give the endpoint of a table that this process does not read.
 
         Raises
         ------
@@ -76,12 +82,25 @@ class Endpoints:
         """
         if self._only is not None:
             return self._only
-        remote = RemoteIdentity.read(dataset.content[0]) if dataset.content else None
-        url = "" if remote is None else remote.url
+        remote = _remote_identity(dataset)
+        assert remote is not None
         with self._lock:
-            if url not in self._made:
-                self._made[url] = _embedded() if remote is None else _remote(url)
-            return self._made[url]
+            if remote.url not in self._made:
+                self._made[remote.url] = _remote(remote.url)
+            return self._made[remote.url]
+
+    @property
+    def embedded(self) -> EmbeddedServiceX:
+        """What runs queries in this process."""
+        from hep_flows.plugins.servicex.embedded import EmbeddedServiceX
+
+        with self._lock:
+            self._embedded = self._embedded or EmbeddedServiceX()
+            return self._embedded
+
+
+def _remote_identity(dataset: Dataset) -> RemoteIdentity | None:
+    return RemoteIdentity.read(dataset.content[0]) if dataset.content else None
 
 
 def settings_in(config_file: str) -> RemoteSettings:
@@ -122,12 +141,6 @@ def _fits(name: str, value: Any) -> bool:
     if isinstance(default, int):
         return isinstance(value, int) and value > 0
     return value is None or (isinstance(value, int | float) and value > 0)
-
-
-def _embedded() -> Endpoint:
-    from hep_flows.plugins.servicex.embedded import EmbeddedServiceX
-
-    return EmbeddedServiceX()
 
 
 def _remote(url: str) -> Endpoint:

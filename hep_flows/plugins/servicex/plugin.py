@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hep_flows.contract import LOCAL, LOCAL_VERSION, UNCOUNTED, Columns, No, Partition, Program, Scalar, Yes
-from hep_flows.errors import HepFlowsError, PlanError, PluginError, SourceError, TaskError
+from hep_flows.errors import HepFlowsError, PlanError, PluginError, TaskError
 from hep_flows.expr.nodes import Dataset, Expr, Field, Literal
 from hep_flows.expr.types import Histogram, Record
 from hep_flows.expr.walk import postorder
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 
     from hep_flows.contract import Key, Label, Result, RunContext, Task
+    from hep_flows.plugins.servicex.embedded import EmbeddedServiceX
     from hep_flows.plugins.servicex.query import Delivered, Endpoint, Request, Wording
 
 # Which kind of table a node is about ---------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ class ServiceXPlugin:
     Parameters
     ----------
     endpoint : Endpoint, optional
-        What runs all queries; when left out, the server that a table was made for, or this process.
+        What runs all queries, for tests; when left out, the server that a table was made for, or this process.
     wordings : sequence of Wording, optional
         The languages of the code generators.
     """
@@ -161,10 +161,11 @@ class ServiceXPlugin:
     def sends(self, program: Program) -> tuple[str, str]:
         """Give the endpoint, and the query."""
         assert program.task.dataset is not None
-        return self._endpoints.of(program.task.dataset).name, program.text
+        ends, dataset = self._endpoints, program.task.dataset
+        return (ends.embedded if ends.is_here(dataset) else ends.of(dataset)).name, program.text
 
     def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
-        """Run the tasks on one file: one query for all that are about the same events.
+        """Run the tasks on one range of events, or one file at a server: one query for all that are about the same events.
 
         Raises
         ------
@@ -172,7 +173,15 @@ class ServiceXPlugin:
             When the back end fails, or delivers something else than was asked for.
         """
         del inputs
-        return run_query(self._wording(programs), self._runs_on(programs), [p.task for p in programs], context)
+        tasks, dataset = _tasks_over(programs)
+        wording = self._wordings.of(dataset.kind)
+        if self._endpoints.is_here(dataset):
+            return run_here(wording, self._endpoints.embedded, tasks, context)
+        return run_query(wording, self._endpoints.of(dataset), tasks, context)
+
+    def streams(self, dataset: Dataset) -> bool:
+        """Say whether a server reads a table."""
+        return not self._endpoints.is_here(dataset)
 
     def stream(
         self, programs: Sequence[Program], partitions: Sequence[Partition], context: RunContext
@@ -184,7 +193,8 @@ class ServiceXPlugin:
         TaskError
             When a query fails as a whole.
         """
-        yield from stream_query(self._wording(programs), self._runs_on(programs), [p.task for p in programs], partitions, context)
+        tasks, dataset = _tasks_over(programs)
+        yield from stream_query(self._wordings.of(dataset.kind), self._endpoints.of(dataset), tasks, partitions, context)
 
     def merge(self, program: Program, parts: Sequence[Result]) -> Result:
         """Give one array of all events in order, or the number of events."""
@@ -206,26 +216,22 @@ class ServiceXPlugin:
         return (kept,)
 
     def partitions(self, dataset: Dataset, chunk_events: int) -> tuple[Partition, ...]:
-        """Give one range for each file: a query is about whole files."""
-        del chunk_events
+        """Give the ranges of files that are read here, where all plug-ins cut them; at a server a query is about whole files."""
+        if self._endpoints.is_here(dataset):
+            return self._endpoints.embedded.partitions(dataset, chunk_events)
         found: list[Partition] = []
         first = 0
         for number, (file, content) in enumerate(zip(dataset.files, dataset.content, strict=True)):
-            is_remote = RemoteIdentity.read(content) is not None
-            entries = UNCOUNTED if is_remote else entries_of(file, dataset.tree, content)
+            entries = UNCOUNTED if RemoteIdentity.read(content) is not None else int(content.partition(":")[0])
             found.append(Partition(file, number, 0, entries, first))
             first += max(0, entries)
         return tuple(found)
 
-    def _wording(self, programs: Sequence[Program]) -> Wording:
-        dataset = programs[0].task.dataset
-        assert dataset is not None
-        return self._wordings.of(dataset.kind)
 
-    def _runs_on(self, programs: Sequence[Program]) -> Endpoint:
-        dataset = programs[0].task.dataset
-        assert dataset is not None
-        return self._endpoints.of(dataset)
+def _tasks_over(programs: Sequence[Program]) -> tuple[list[Task], Dataset]:
+    dataset = programs[0].task.dataset
+    assert dataset is not None
+    return [p.task for p in programs], dataset
 
 
 def _is_widened(node: Field) -> bool:
@@ -262,13 +268,13 @@ def stream_query(
             files = waiting.files(request)
             if not files:
                 continue
-            watch = Watch(context.cancelled, tried=context.tried, workers=context.workers, slot=context.slot)
+            watch = Watch(context.cancelled, tried=context.tried)
             try:
                 with closing(endpoint.run(request.query, files, scratch, watch)) as items:  # type: ignore[type-var]
                     for item in items:
                         yield from waiting.came(endpoint, request, item)
             except EndpointError as error:
-                raise unsent(endpoint, request, error) from None
+                raise unsent(endpoint.name, request, error) from None
             yield from waiting.datasets(request)
 
 
@@ -290,16 +296,43 @@ def run_query(wording: Wording, endpoint: Endpoint, tasks: Sequence[Task], conte
     raise TaskError(f"{endpoint.name} delivered nothing on {context.partition.file}", where=tasks[0].expr.where)
 
 
+def run_here(wording: Wording, embedded: EmbeddedServiceX, tasks: Sequence[Task], context: RunContext) -> dict[Key, Result]:
+    """Give the results of tasks over one range of events, by task key.
+
+    Raises
+    ------
+    TaskError
+        When a query fails, or gives something else than was asked for.
+    SourceError
+        When the file cannot be read.
+    """
+    partition, dataset = context.partition, tasks[0].dataset
+    assert partition is not None
+    assert dataset is not None
+    results: dict[Key, Result] = {}
+    for request in wording.requests(dataset, tasks):
+        if is_known(request, partition):
+            results |= request.without_query(partition.n_events)
+            continue
+        try:
+            columns = embedded.columns(request.query, dataset, partition)
+        except EndpointError as error:
+            raise unsent(embedded.name, request, error) from error.__cause__
+        results |= _results_from(request, columns)
+    return results
+
+
 def _results_of(request: Request, item: Delivered) -> dict[Key, Result]:
-    """Give the results of the tasks of a request from what came back; a file is removed."""
-    names = request.query.columns
+    """Give the results of the tasks of a request from the file that came back, which is removed."""
     from hep_flows.plugins.servicex.uproot import read_columns
 
-    found = read_columns(item.path, names) if item.columns is None else {n: item.columns[n] for n in names}
-    results = request.results(found, len(next(iter(found.values()))))
-    if item.path:
-        Path(item.path).unlink(missing_ok=True)
+    results = _results_from(request, read_columns(item.path, request.query.columns))
+    Path(item.path).unlink(missing_ok=True)
     return results
+
+
+def _results_from(request: Request, columns: Mapping[str, Any]) -> dict[Key, Result]:
+    return request.results(columns, len(next(iter(columns.values()))))
 
 
 class _Waiting:
@@ -328,7 +361,7 @@ class _Waiting:
         """Take what an endpoint gave."""
         if isinstance(item, EndpointError):
             # The endpoint has tried as often as may help: asking once more does not.
-            yield from self._lost(item.file, unsent(endpoint, request, item))
+            yield from self._lost(item.file, unsent(endpoint.name, request, item))
         elif item.dataset:
             self._parts.setdefault(item.dataset, {})[item.file] = _results_of(request, item)
         else:
@@ -362,29 +395,3 @@ class _Waiting:
         self._parts.pop(file, None)
         for partition in self._open.pop(file, []):
             yield partition, error
-
-
-# How many events a file has ------------------------------------------------------------------------------------------------------
-
-# What tables of local files say of a file's content: the number of events, and a digest.
-_WITH_ENTRIES = re.compile(r"^(\d+):[0-9a-f]+$")
-
-
-def entries_of(file: str, tree: str, content: str) -> int:
-    """Give the number of events of a file: as its identity tells, else from the file.
-
-    Raises
-    ------
-    SourceError
-        When the file has to be opened, and cannot be.
-    """
-    found = _WITH_ENTRIES.match(content)
-    if found is not None:
-        return int(found[1])
-    import uproot
-
-    try:
-        with uproot.open({file: None}) as opened:
-            return int(opened[tree].num_entries)
-    except (OSError, KeyError, ValueError) as error:
-        raise SourceError(f"{file}: the tree {tree!r} cannot be opened", why=str(error)) from error

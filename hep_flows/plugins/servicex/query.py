@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -11,7 +10,6 @@ from hep_flows.errors import TaskError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from hep_flows.contract import Key, Partition, Result, Task
     from hep_flows.errors import Where
@@ -108,14 +106,14 @@ def is_known(request: Request, partition: Partition) -> bool:
     )
 
 
-def unsent(endpoint: Endpoint, request: Request, error: EndpointError) -> TaskError:
-    """Give the error of an endpoint at the user's line."""
+def unsent(endpoint: str, request: Request, error: EndpointError) -> TaskError:
+    """Give the error of an endpoint, by its name, at the user's line."""
     place, text = (f" on {error.file}", error.text.removeprefix(f"{error.file}: ")) if error.file else ("", error.text)
     sent = request.query.text
     own = dict.fromkeys(_OWN.findall(sent) if _FAILED.search(text) else ())
     again = "run it again later: what was delivered is stored, and is not asked for again" if error.transient else ""
     do = f"see whether the C++ of {', '.join(own)} compiles: it was sent along" if own else again
-    return TaskError(f"{endpoint.name} failed{place}: {text}", where=request.where, why=f"the query is {_shortened(sent)}", do=do)
+    return TaskError(f"{endpoint} failed{place}: {text}", where=request.where, why=f"the query is {_shortened(sent)}", do=do)
 
 
 def _shortened(text: str) -> str:
@@ -124,7 +122,7 @@ def _shortened(text: str) -> str:
     return text if left <= 0 else f"{text[:_START]} ... ({left:,} characters, which the plan shows) ... {text[-_END:]}"
 
 
-# What runs a func_adl query: a ServiceX server, or the server's own code generator in this process -------------------------------
+# What runs a func_adl query elsewhere: a ServiceX server -------------------------------------------------------------------------
 #
 # An endpoint gives each input file's result as a Parquet file of its own, and never a part of the files as all of them.
 
@@ -170,15 +168,12 @@ class Delivered:
         The request at the server; empty where there was none.
     dataset : str
         The dataset that was asked for, such as ``rucio://scope:name``; empty for a file of a list.
-    columns : mapping of str to ak.Array, optional
-        The columns themselves by name, from an endpoint in this process that has no need of a file; the path is empty then.
     """
 
     file: str
     path: str
     request_id: str = ""
     dataset: str = ""
-    columns: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,21 +188,15 @@ class Watch:
         Gets the files that are done, those that failed, and all of them.
     tried : callable
         Gets the number of an attempt, from the second one on.
-    workers : int
-        How many files may be worked on at a time in this process.
-    slot : context manager
-        Held while one is.
     """
 
     cancelled: Callable[[], bool] = field(default=lambda: False)
     progress: Callable[[int, int, int], None] = field(default=lambda _done, _failed, _all: None)
     tried: Callable[[int], None] = field(default=lambda _attempt: None)
-    workers: int = 1
-    slot: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 class Endpoint(Protocol):
-    """Something that runs queries."""
+    """Something that runs queries on whole files."""
 
     @property
     def name(self) -> str:

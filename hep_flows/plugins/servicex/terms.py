@@ -325,7 +325,7 @@ RESERVED = frozenset(
     is_tuple keys keys_array known_divisions layout map_partitions mask name named_axis nbytes ndim npartitions numba_type partitions
     persist positional_axis repartition reset_meta show to_dask_array to_dask_bag to_delayed to_list to_numpy to_parquet tolist type
     typestr visualize Select SelectMany Where Zip Count Sum Min Max Any All First Last ElementAt Contains Concat Choose OrderBy
-    OrderByDescending Aggregate MetaData ToFourMomentum ToFourMomenta axes_ data_ made_ member_ members_""".split()
+    OrderByDescending Aggregate MetaData ToFourMomentum ToFourMomenta""".split()
 )
 
 

@@ -1,4 +1,4 @@
-"""Run queries on events in memory: all of the embedded endpoint but for the files."""
+"""Run queries on events in memory: the generated function of a query, but for the files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import pyarrow.parquet as pq
 
-from hep_flows.plugins.servicex.embedded import NotFlatError, evaluated, flat_columns, generated_function
+from hep_flows.plugins.servicex.embedded import evaluated, generated_function
 from hep_flows.plugins.servicex.query import Delivered
-from plugins.servicex.exactly import exact_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,26 +38,8 @@ class MemoryEndpoint:
         path = str(Path(scratch) / "result.parquet")
         function, events = generated_function(query.text), self.events[list(query.reads)]
         result = evaluated(function, events)
-        check_flat(function, events, query, result)
         write_parquet(result, path)
         yield Delivered(files[0], path)
-
-
-def check_flat(function: Any, events: Any, query: Query, expected: Any) -> bool:
-    """Make sure that flat arrays give the same, and say whether they give anything."""
-    try:
-        columns = flat_columns(function, events, query.columns)
-    except NotFlatError:
-        return False
-    for name, column in columns.items():
-        assert exact_difference(_there(column), _there(expected[name])) == "", f"{name} of {query.text}"
-    return True
-
-
-def _there(array: Any) -> Any:
-    """Give an array without the option of missing values, where none is missing."""
-    is_missing = any([ak.any(ak.is_none(array, axis=axis), axis=None) for axis in range(array.ndim)])
-    return ak.to_packed(array if is_missing else ak.drop_none(array, axis=None))
 
 
 def write_parquet(array: Any, path: str) -> None:

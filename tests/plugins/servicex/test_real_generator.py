@@ -15,7 +15,7 @@ import pytest
 
 from hep_flows import render
 from hep_flows.planning.plan import make_plan
-from hep_flows.plugins.servicex.embedded import OpenTrees, evaluated, generated_function, generated_source
+from hep_flows.plugins.servicex.embedded import EmbeddedServiceX, generated_source
 from hep_flows.plugins.servicex.uproot import UprootWording, uproot_dialect
 from plugins.servicex.both import Both
 from plugins.servicex.exactly import exact_difference
@@ -42,13 +42,15 @@ def test_delayed_arrays_give_the_same(data, kind, file, tree, expressions):
     step = 1 if os.environ.get("HEP_FLOWS_TORTURE") else 4
     exprs = render(list(list(expressions(tables.remote).values())[::step]))
     plan = make_plan(exprs, [tables.servicex])
-    trees = OpenTrees()
-    for request in UprootWording(uproot_dialect()).requests(plan.tasks[0].dataset, plan.tasks):
+    embedded = EmbeddedServiceX()
+    dataset = plan.tasks[0].dataset
+    (partition,) = embedded.partitions(dataset, 10**9)
+    for request in UprootWording(uproot_dialect()).requests(dataset, plan.tasks):
         query = request.query
         if not query.text:
             continue
         got = delayed(query.text, data(file))
-        expected = evaluated(generated_function(query.text), trees.read(data(file), query.tree, query.reads))
-        assert got.fields == expected.fields
-        for name in expected.fields:
+        expected = embedded.columns(query, dataset, partition)
+        assert got.fields == list(expected)
+        for name in expected:
             assert exact_difference(ak.to_packed(got[name]), ak.to_packed(expected[name])) == "", f"{name} of {query.text}"
