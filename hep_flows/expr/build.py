@@ -591,10 +591,10 @@ def replaced(of: Expr, names: Sequence[str], values: Sequence[Expr], hidden: Seq
     return Call("replace", (of, *values), options, type=Type(item, t.axes, loops, t.optional, t.unit), where=where)
 
 
-def varied(nominal: Expr, others: Sequence[Expr], source: str, words: Sequence[str], where: Where = None) -> Call:
+def varied(nominal: Expr, others: Sequence[Expr], source: tuple[str, int], words: Sequence[str], where: Where = None) -> Call:
     """Give a value that has a variation: the nominal one, and one for each word of its source.
 
-    It is on the axes of the nominal value, and stands for several expressions: `hep_flows.record.variations` takes them apart before
+    The source has its name, and a number that orders it among others. The value is on the axes of the nominal one, and stands for several expressions: `hep_flows.record.variations` takes them apart before
     anything is planned.
 
     Raises
@@ -606,15 +606,15 @@ def varied(nominal: Expr, others: Sequence[Expr], source: str, words: Sequence[s
     """
     t = nominal.type
     if len(others) != len(words) or len(set(words)) < len(words):
-        raise LiteralError(f"the variations of {source} need a value each: {', '.join(words)}", where=where)
+        raise LiteralError(f"the variations of {source[0]} need a value each: {', '.join(words)}", where=where)
     for word, o in zip(words, others, strict=True):
         if o.type.axes != t.axes:
-            raise misaligned(o.type.axes or (Axis(b"", "one value", b""),), t.axes, f"{source}: {word}", where)
+            raise misaligned(o.type.axes or (Axis(b"", "one value", b""),), t.axes, f"{source[0]}: {word}", where)
     types = [t, *[o.type for o in others]]
     item = _common_item([x.item for x in types])
     if item is None:
         kinds = " and ".join(dict.fromkeys([str(x.item) for x in types]))
-        raise LiteralError(f"variations of {source}: {kinds} have no kind in common", where=where)
+        raise LiteralError(f"variations of {source[0]}: {kinds} have no kind in common", where=where)
     loops = merged_loops([x.loops for x in types])
     options: tuple[tuple[str, Constant], ...] = (("source", source), ("words", tuple(words)))
     new = Type(item, t.axes, loops, any([x.optional for x in types]), t.unit)

@@ -26,14 +26,19 @@ def varying(*exprs: Expr) -> list[Call]:
     return [n for n in postorder(*exprs) if isinstance(n, Call) and n.function == "vary"]
 
 
+def source_of(node: Call) -> str:
+    """Give the name of the source of a node that varies."""
+    return str(node.option("source")[0])  # type: ignore[index]
+
+
 def labels(*exprs: Expr) -> tuple[str, ...]:
     """Give the names of the variations that expressions have, nominal first; none where nothing varies.
 
     Sources come in the order in which they were applied, words in the order in which they were given.
     """
     words: dict[str, dict[str, None]] = {}
-    for node in varying(*exprs):
-        words.setdefault(str(node.option("source")), {}).update(dict.fromkeys(node.option("words")))  # type: ignore[arg-type]
+    for node in sorted(varying(*exprs), key=lambda n: n.option("source")[1]):  # type: ignore[index]
+        words.setdefault(source_of(node), {}).update(dict.fromkeys(node.option("words")))  # type: ignore[arg-type]
     found = [label(source, word) for source, some in words.items() for word in some]
     return (NOMINAL, *found) if found else ()
 
@@ -53,7 +58,7 @@ def at(exprs: Iterable[Expr], name: str) -> tuple[Expr, ...]:
 
     def chosen(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
         if isinstance(node, Call) and node.function == "vary":
-            names = [label(str(node.option("source")), str(w)) for w in node.option("words")]  # type: ignore[union-attr]
+            names = [label(source_of(node), str(w)) for w in node.option("words")]  # type: ignore[union-attr]
             return inputs[1 + names.index(name)] if name in names else inputs[0]
         if is_with(node):
             return _without_nominal(node, inputs)

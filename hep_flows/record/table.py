@@ -213,6 +213,7 @@ class Table:
         self.metadata = Metadata(metadata or {}, self.looked)
         self.origin = self
         self.varies = False
+        self.sources: dict[str, int] = {}
         self.open_tree: Callable[[Dataset, str], Dataset] | None = None
         self.events: Table | None = None
         self.before: dict[bytes, Expr] = {}
@@ -262,6 +263,11 @@ class Table:
         new.looked, new.events, new.open_tree = self.looked, events, self.open_tree
         self.looked.trees.setdefault(name, new.dataset)
         return new.frame(new.whole)
+
+    def source(self, name: str) -> tuple[str, int]:
+        """Give a source of variations with its place among those of the table, in the order in which they were applied."""
+        known = self.origin.sources
+        return name, known.setdefault(name, len(known))
 
     def has_column(self, name: str) -> bool:
         """Say whether anything of the table has a column or a replaced leaf of that name."""

@@ -15,7 +15,7 @@ from hep_flows.expr import build
 from hep_flows.expr.loops import is_with, names_with
 from hep_flows.expr.nodes import Expr, Filter
 from hep_flows.expr.types import Histogram, Record
-from hep_flows.expr.variations import AXIS, NOMINAL, at, labels, varying
+from hep_flows.expr.variations import AXIS, NOMINAL, at, labels, source_of, varying
 from hep_flows.record.arguments import checked
 from hep_flows.record.dataframe import DataFrame
 from hep_flows.record.members import plain_member, spread
@@ -93,10 +93,10 @@ def vary(x: DataFrame, source: Any, values: Mapping[str, Any] | None = None, /, 
 
 
 def _of_leaf(x: DataFrame, source: str, given: Mapping[str, Any], where: Where) -> Expr:
-    nominal = x._expr  # noqa: SLF001
+    nominal, table = x._expr, x._table  # noqa: SLF001
     _check_new(source, nominal, where)
     others = [_value(x, v, f"{source}: {w}", where) for w, v in given.items()]
-    return build.varied(nominal, others, source, tuple([_word(w, where) for w in given]), where)
+    return build.varied(nominal, others, table.source(source), tuple([_word(w, where) for w in given]), where)
 
 
 def _value(x: DataFrame, value: Any, what: str, where: Where) -> Expr:
@@ -132,7 +132,7 @@ def _word(word: Any, where: Where) -> str:
 
 
 def _check_new(source: str, nominal: Expr, where: Where) -> None:
-    if source in [n.option("source") for n in varying(nominal)]:
+    if source in [source_of(n) for n in varying(nominal)]:
         raise LiteralError(
             f"{source!r} varies this already",
             where=where,
@@ -174,7 +174,7 @@ def _of_member(x: DataFrame, source: str, name: str, words: Any, where: Where) -
             )
         _check_new(source, nominal, where)
         others = [_repeated(o.leaves.get(leaf, nominal), nominal, f"{source}: {w}: {leaf}", where) for w, o in made.items()]
-        new[leaf] = build.varied(nominal, others, source, tuple(made), where)
+        new[leaf] = build.varied(nominal, others, table.source(source), tuple(made), where)
     for leaf in new:
         table.gives(leaf)
     hidden = tuple(dict.fromkeys([n for one in made.values() for n in one.hidden if n not in new]))
@@ -182,7 +182,9 @@ def _of_member(x: DataFrame, source: str, name: str, words: Any, where: Where) -
     if any(one.mask is not None for one in made.values()):
         every = _all_of(build.call("index", (base,), where=where), where)
         masks = [every if one.mask is None else one.mask for one in made.values()]
-        whole = build.filtered(whole, build.varied(every, masks, source, tuple(made), where), len(base.type.axes) - 1, where)
+        whole = build.filtered(
+            whole, build.varied(every, masks, table.source(source), tuple(made), where), len(base.type.axes) - 1, where
+        )
     return frame._made(whole)  # noqa: SLF001
 
 

@@ -201,7 +201,7 @@ def every_node() -> dict[str, Expr]:
         "referring": build.referring(_leaf("Jet", "n")),
         "flatten": build.flattened(nested),
         "parameter": build.parameter("xsec", 2.5),
-        "vary": build.varied(values, (build.call("negative", (values,)),), "jes", ("up",)),
+        "vary": build.varied(values, (build.call("negative", (values,)),), ("jes", 0), ("up",)),
         "concatenate": build.concatenated((values, _leaf("Jet", "n")), 1),
         "histogram": empty,
         "fill": build.histogram("fill", (empty, build.record(("x",), (values,)), build.literal(2.0)), weights, _SPEC),
