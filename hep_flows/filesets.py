@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import HepFlowsError, SourceError, did_you_mean, with_article
-from hep_flows.expr.key import digest
 from hep_flows.settings import PREFIX, regular_file
-from hep_flows.sources.paths import DATASETS, LOCAL, TREES, Asked, collections_named, dataset_name, files_of, missing_tree_named
+from hep_flows.sources.kinds import endings, kind_named, source_of
+from hep_flows.sources.known_files import KnownFiles, guessed_kind
+from hep_flows.sources.paths import DATASETS, LOCAL, Asked, collections_named, dataset_name, files_of, missing_tree_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hep_flows.execute.results import Results
     from hep_flows.expr.nodes import Collections, Dataset
-    from hep_flows.sources.known_files import KnownFiles
 
 # One dataset of a fileset, as it was written -------------------------------------------------------------------------------------
 
@@ -73,89 +73,6 @@ class Entry:
     server: AtServer | None = None
     missing_tree: str = ""
     collections: Collections = ()
-
-
-# Which kind of table a dataset is: as it says itself, else by the names of its files and its tree --------------------------------
-
-KINDS = ("nanoaod", "xaod", "tree", "parquet")
-_SPELLINGS: Mapping[str, str] = {
-    **{k: k for k in KINDS},
-    "nanoaodschema": "nanoaod",
-    "physlite": "xaod",
-    "physliteschema": "xaod",
-    "daod_physlite": "xaod",
-    "ntuple": "tree",
-    "baseschema": "tree",
-    "root": "",
-}
-_BY_TREE: Mapping[str, str] = {"Events": "nanoaod", "CollectionTree": "xaod", "EventData": "xaod"}
-_PARQUET = (".parquet", ".parq", ".pq")
-
-
-def kind_named(said: Any, here: str) -> str:
-    """Give the kind that a word means; empty when nothing is said, or only that it is ROOT.
-
-    Raises
-    ------
-    SourceError
-        For another word.
-    """
-    if said is None or said == "":
-        return ""
-    word = str(said).lower()
-    if word in _SPELLINGS:
-        return _SPELLINGS[word]
-    raise SourceError(
-        f"{here}: {said!r} is no kind of table", do=did_you_mean(word, _SPELLINGS) or f"the kinds are {', '.join(KINDS)}"
-    )
-
-
-def guessed_kind(file: str, tree: str, facts: Results) -> tuple[str, str]:
-    """Give the kind of table that a file seems to be, and why.
-
-    Parameters
-    ----------
-    file : str
-        The first file, without the name of a tree.
-    tree : str
-        The tree; empty where nothing is said.
-    facts : Results
-        Where it is remembered what is in files.
-
-    Raises
-    ------
-    SourceError
-        When the file has to be looked into and cannot be.
-    """
-    if file.split("?", 1)[0].lower().endswith(_PARQUET):
-        return "parquet", "by the ending of its file"
-    if tree:
-        return _BY_TREE.get(tree, "tree"), f"by the name of its tree, {tree}"
-    trees = _trees(file, facts)
-    for name, kind in _BY_TREE.items():
-        if name in trees:
-            return kind, f"its file has a tree {name}"
-    return "tree", "its file has neither Events nor CollectionTree nor EventData"
-
-
-def _trees(file: str, facts: Results) -> list[str]:
-    """Give the trees in a file; of a local file they are remembered until it changes."""
-    from hep_flows.sources.open import check_exists
-    from hep_flows.sources.root import open_root, trees_in
-
-    name = b""
-    if "://" not in file:
-        check_exists(file)
-        found = os.stat(file)  # noqa: PTH116 - paths are texts here
-        name = digest("trees", file, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        known = facts.remembered(name)
-        if isinstance(known, list):
-            return known
-    with open_root(file) as opened:
-        trees = list(trees_in(opened))
-    if name:
-        facts.remember(name, trees)
-    return trees
 
 
 # From the plain data of a fileset to its datasets: every form that coffea takes --------------------------------------------------
@@ -238,9 +155,9 @@ def _entry(name: str, said: Any, folder: Path, title: str) -> Entry:
     files, trees, events = _files(said["files"], folder, here)
     server = _at_server(files, metadata, folder, here)
     asked = {k: v for m in (metadata, said) for k, v in m.items() if k in {"schema", "format"}}
-    kind = kind_named(asked.get("schema"), here) or kind_named(asked.get("format"), here)
-    if server is not None:  # elsewhere the word is the user's own
-        kind = kind_named(metadata.get("kind"), here) or kind
+    # Where no server is named, "kind" among the metadata is the user's own word.
+    said_as = (metadata.get("kind") if server is not None else None, asked.get("schema"), asked.get("format"))
+    kind = next((kind for word in said_as if (kind := kind_named(word, here))), "")
     own = next((said[k] for k in ("treename", "tree", "object_path") if said.get(k)), "")
     if not isinstance(own, str):
         raise SourceError(f"{here}: the name of its tree is a text, not {with_article(own)}")
@@ -338,8 +255,6 @@ def _steps(steps: Any, n_events: int | None, here: str) -> int | None:
 
 # A folder or a pattern as a fileset: one dataset for each folder that has files --------------------------------------------------
 
-ENDINGS = (".root", ".parquet", ".parq", ".pq")
-
 
 def entries_in(folder: Path) -> tuple[Entry, ...]:
     """Give a dataset for each subfolder that has data files at any depth, and one for the files of the folder itself.
@@ -353,7 +268,7 @@ def entries_in(folder: Path) -> tuple[Entry, ...]:
     below = [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     found += [_folder_entry(p.name, files) for p in below if (files := _files_like(p, "**/*"))]
     if not found:
-        raise SourceError(f"there are no data files in {folder}", why=f"data files end in {', '.join(ENDINGS)}")
+        raise SourceError(f"there are no data files in {folder}", why=f"data files end in {', '.join(endings())}")
     return tuple(found)
 
 
@@ -370,7 +285,7 @@ def entries_like(pattern: str) -> tuple[Entry, ...]:
     for path in matches:
         if path.is_dir():
             by_folder.setdefault(path.resolve(), []).extend(_files_like(path.resolve(), "**/*"))
-        elif path.name.lower().endswith(ENDINGS):
+        elif path.name.lower().endswith(endings()):
             by_folder.setdefault(path.resolve().parent, []).append(str(path.absolute()))
     filled = {folder: list(dict.fromkeys(files)) for folder, files in by_folder.items() if files}
     if not filled:
@@ -389,7 +304,7 @@ def _names(folders: list[Path]) -> dict[Path, str]:
 
 
 def _files_like(folder: Path, pattern: str) -> list[str]:
-    found = [p.absolute() for p in sorted(folder.glob(pattern)) if p.name.lower().endswith(ENDINGS) and p.is_file()]
+    found = [p.absolute() for p in sorted(folder.glob(pattern)) if p.name.lower().endswith(endings()) and p.is_file()]
     return [str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(folder.absolute()).parts)]
 
 
@@ -543,7 +458,7 @@ def _entries(fileset: Any) -> tuple[Entry, ...]:
 def _of_file(path: Path) -> tuple[Entry, ...]:
     if is_text(path):
         return parse(read_text(path), path.absolute().parent, path.name)
-    if path.name.lower().endswith(ENDINGS):
+    if path.name.lower().endswith(endings()):
         return (Entry(path.stem, (str(path.absolute()),), metadata={"dataset": path.stem}),)
     if not path.exists():
         raise SourceError(f"there is no fileset {path}")
@@ -594,8 +509,6 @@ def describe_all(
     keep_going : bool
         Whether a dataset that cannot be used leaves the others; else its error comes out.
     """
-    from hep_flows.sources.known_files import KnownFiles
-
     known = KnownFiles(facts)
 
     def one(entry: Entry) -> Described | HepFlowsError:
@@ -642,7 +555,7 @@ def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str, miss
 
 def _described_at_server(entry: Entry, how: AtServer, facts: Results, asked: str) -> Described:
     """Describe a dataset that a server reads: its kind is what is said, else that of its tree or of the file that it is like."""
-    from hep_flows.tables import servicex_dataset
+    from hep_flows.plugins.servicex.tables import servicex_dataset
 
     kind, reason = entry.kind or asked, ""
     if not kind:
@@ -654,25 +567,22 @@ def _described_at_server(entry: Entry, how: AtServer, facts: Results, asked: str
             )
         kind, reason = guessed_kind(how.like, entry.tree, facts)
     source = entry.files[0] if dataset_name(entry.files[0]) else list(entry.files)
-    tree = "" if kind == "xaod" else entry.tree
+    tree = "" if source_of(kind).names_tree == "fixed" else entry.tree
     like, endpoint, dialect = (v or None for v in (how.like, how.endpoint, how.dialect))
     table = servicex_dataset(source, facts, kind=kind, tree=tree, like=like, endpoint=endpoint, dialect=dialect, name=entry.name)
     return Described(entry, table, reason)
 
 
 def _files_of(entry: Entry, kind: str) -> tuple[tuple[str, ...], str]:
-    match kind:
-        case "xaod":
-            if entry.tree not in ("", *TREES[kind]):
-                raise SourceError(
-                    f"the tree of xAOD files is {' or '.join(TREES[kind])}, not {entry.tree}", do="is it of another kind?"
-                )
-            plain = [f.removesuffix(f":{TREES[kind][0]}").removesuffix(f":{TREES[kind][1]}") for f in entry.files]
-            return files_of(plain, kind, entry.tree, may_repeat=False)
-        case "parquet":
-            return files_of(entry.files, kind, may_repeat=False)
-        case _:
-            return files_of(entry.files, kind, entry.tree, may_repeat=False)
+    source = source_of(kind)
+    if source.names_tree != "fixed":
+        return files_of(entry.files, kind, entry.tree if source.names_tree else "", may_repeat=False)
+    if entry.tree not in ("", *source.trees):
+        raise SourceError(
+            f"the tree of {source.title or kind} is {' or '.join(source.trees)}, not {entry.tree}", do="is it of another kind?"
+        )
+    plain = [next((f.removesuffix(f":{t}") for t in source.trees if f.endswith(f":{t}")), f) for f in entry.files]
+    return files_of(plain, kind, entry.tree, may_repeat=False)
 
 
 def _check_events(entry: Entry, table: Dataset) -> None:

@@ -202,13 +202,11 @@ def plan(x: Any) -> PlanView:
 
 def _sent(made: Plan, plugins: Sequence[Plugin]) -> dict[Key, tuple[str, str]]:
     """Give where tasks run that run elsewhere, and what is sent there."""
-    from hep_flows.contract import Sending
+    from hep_flows.contract import Plugin
 
-    found: dict[Key, tuple[str, str]] = {}
-    for plugin in plugins:
-        if isinstance(plugin, Sending):
-            found.update({t.key: plugin.sends(plugin.translate(t)) for t in made.tasks if t.plugin == plugin.name})
-    return found
+    by_name = {p.name: p for p in plugins if type(p).sends is not Plugin.sends}  # others need not be translated
+    tasks = [(t, by_name[t.plugin]) for t in made.tasks if t.plugin in by_name]
+    return {t.key: sent for t, plugin in tasks if (sent := plugin.sends(plugin.translate(t))) is not None}
 
 
 @checked
@@ -364,6 +362,7 @@ def _asked(x: Any, where: Where) -> tuple[list[Expr], Callable[[Iterator[Any]], 
 
 
 def _rebuilding(x: Any, exprs: list[Expr], where: Where, depth: int) -> Callable[[Iterator[Any]], Any]:
+    from hep_flows.execute.joint import together
     from hep_flows.record.cutflow import CutflowRequest
     from hep_flows.record.dataframe import DataFrame
     from hep_flows.record.histogram import HistogramRequest
@@ -376,7 +375,7 @@ def _rebuilding(x: Any, exprs: list[Expr], where: Where, depth: int) -> Callable
         one = x._asked if isinstance(x, CutflowRequest) else asked(x._expr)  # noqa: SLF001
         known = {} if x._table is None else x._table.looked.parameters  # noqa: SLF001
         exprs.extend(fixed(one.parts.values(), known) if known else one.parts.values())
-        return lambda values: one.together({name: next(values) for name in one.parts})
+        return lambda values: together(one, {name: next(values) for name in one.parts})
     if depth > _DEEPEST:
         raise LiteralError(f"containers are nested more than {_DEEPEST} deep, or hold themselves", where=where)
     if isinstance(x, dict):

@@ -18,10 +18,9 @@ from urllib.parse import quote
 from hep_flows.analysis.record import part_of
 from hep_flows.analysis.result import Stored
 from hep_flows.errors import HepFlowsError, StoreError, visible
+from hep_flows.execute.joint import Cutflow, stacked
 from hep_flows.execute.report import Missing
 from hep_flows.expr.types import Record
-from hep_flows.record.cutflow import Cutflow
-from hep_flows.record.variations import stacked
 from hep_flows.store.commit import UNFINISHED, claimed, told_of_disk, whole_file, write_text
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import AnalysisError, HepFlowsError, SourceLine, with_article
+from hep_flows.execute.joint import together
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
@@ -302,7 +303,7 @@ class Expressions:
             if one is None:
                 found[name] = value
             elif whole not in found:
-                found[whole] = one.together({part: values[part_of(whole, part)] for part in one.parts})
+                found[whole] = together(one, {part: values[part_of(whole, part)] for part in one.parts})
         return found
 
 

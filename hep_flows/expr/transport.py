@@ -332,7 +332,7 @@ def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Cons
             words = options["words"]
             if not isinstance(words, tuple):
                 raise TypeError("the words of a variation are a tuple")
-            name, order = options["source"]  # type: ignore[misc]
+            name, order = options["source"]  # type: ignore[misc, str-unpack]
             return build.varied(args[0], args[1:], (_text(name), _whole(order)), [_text(w) for w in words], where)
         case _:
             raise KeyError(function)

@@ -37,7 +37,7 @@ def labels(*exprs: Expr) -> tuple[str, ...]:
     Sources come in the order in which they were applied, words in the order in which they were given.
     """
     words: dict[str, dict[str, None]] = {}
-    for node in sorted(varying(*exprs), key=lambda n: n.option("source")[1]):  # type: ignore[index]
+    for node in sorted(varying(*exprs), key=lambda n: int(n.option("source")[1])):  # type: ignore[index, arg-type]
         words.setdefault(source_of(node), {}).update(dict.fromkeys(node.option("words")))  # type: ignore[arg-type]
     found = [label(source, word) for source, some in words.items() for word in some]
     return (NOMINAL, *found) if found else ()

@@ -7,8 +7,6 @@ over the data as everything else that is asked for, and are stored like it.
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +22,11 @@ from hep_flows.record.arguments import checked
 from hep_flows.record.dataframe import DataFrame
 from hep_flows.record.histogram import HistogramRequest
 from hep_flows.record.operands import expr_of
-from hep_flows.record.variations import Asked
+from hep_flows.record.variations import Asked, Rows
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from hep_flows.errors import Where
     from hep_flows.record.table import Table
@@ -80,131 +78,6 @@ def rebuilt_at(expr: Expr, where: Where) -> Expr:
     return replace(expr, where=where)
 
 
-# Rows of a cutflow, and what shows them ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class CutRow:
-    """One row: the name of the cut, the events that are left after it, and their sum of weights (their number where there is no weight)."""
-
-    name: str
-    events: int
-    sumw: float
-
-
-@dataclass(frozen=True, slots=True)
-class Cutflow:
-    """The rows of a cutflow, all events first; or, without one cut at a time, a row for each cut that is left out."""
-
-    rows: tuple[CutRow, ...]
-    n_minus_one: bool = False
-    weighted: bool = False
-
-    def __iter__(self) -> Iterator[CutRow]:
-        """Give the rows."""
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        """Give the number of rows."""
-        return len(self.rows)
-
-    def __getitem__(self, which: int | str) -> CutRow:
-        """Give a row by its number or its name."""
-        if isinstance(which, str):
-            found = [r for r in self.rows if r.name == which]
-            if not found:
-                raise KeyError(f"no cut is called {which!r}; there are: {', '.join([r.name for r in self.rows])}")
-            return found[0]
-        return self.rows[which]
-
-    def _cells(self) -> list[tuple[str, ...]]:
-        """Give the cells: of a cutflow, the share of all events and of the row before too."""
-        head: tuple[str, ...] = ("all cuts but" if self.n_minus_one else "cut", "events")
-        head += ("sum of weights",) if self.weighted else ()
-        head += () if self.n_minus_one else ("of all", "of the row before")
-        table = [head]
-        for i, row in enumerate(self.rows):
-            cells: tuple[str, ...] = (visible(row.name), str(row.events))
-            cells += (f"{row.sumw:.6g}",) if self.weighted else ()
-            if not self.n_minus_one:
-                first, before = self.rows[0].sumw, self.rows[max(i - 1, 0)].sumw
-                cells += (_share(row.sumw, first), _share(row.sumw, before))
-            table.append(cells)
-        return table
-
-    def __str__(self) -> str:
-        """Give a table."""
-        table = self._cells()
-        widths = [max([len(r[i]) for r in table]) for i in range(len(table[0]))]
-        lines = [
-            "  ".join([c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))]).rstrip()
-            for r in table
-        ]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        head, *rows = self._cells()
-        top = "".join([f"<th>{escape(c)}</th>" for c in head])
-        body = "".join([f"<tr>{''.join([f'<td>{escape(c)}</td>' for c in r])}</tr>" for r in rows])
-        return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-    def csv(self) -> str:
-        """Give the rows as CSV: name, events, sum of weights."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("cut", "events", "sumw"))
-        writer.writerows([(r.name, r.events, repr(r.sumw)) for r in self.rows])
-        return text.getvalue()
-
-    def latex(self) -> str:
-        """Give a LaTeX tabular."""
-        table = [[_latex(c) for c in r] for r in self._cells()]
-        head, *rows = [" & ".join(r) + r" \\" for r in table]
-        return "\n".join(
-            [
-                rf"\begin{{tabular}}{{l{'r' * (len(table[0]) - 1)}}}",
-                r"\hline",
-                head,
-                r"\hline",
-                *rows,
-                r"\hline",
-                r"\end{tabular}",
-                "",
-            ]
-        )
-
-    def hist(self) -> Any:
-        """Give a histogram with a bin for each row: sums of weights where there are weights, else numbers of events."""
-        import hist
-
-        new = hist.Hist(hist.axis.StrCategory([r.name for r in self.rows], name="cut", label="cut"), storage=hist.storage.Double())
-        new.view()[:] = [r.sumw if self.weighted else r.events for r in self.rows]
-        return new
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """Give the rows as plain data."""
-        return [{"name": r.name, "events": r.events, "sumw": r.sumw} for r in self.rows]
-
-
-def _share(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.2f} %" if whole else "-"
-
-
-_SIGNS = {c: f"\\{c}" for c in "&%$#_{}"} | {
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
-
-
-def _latex(text: str) -> str:
-    return "".join([_SIGNS.get(c, c) for c in text])
-
-
 class CutflowRequest:
     """A cutflow in an analysis: computed with its other results."""
 
@@ -240,22 +113,9 @@ def _asked(names: Sequence[str], exprs: Sequence[tuple[Expr, Expr | None]], *, n
         parts[f"{i}.events"] = events
         if sumw is not None:
             parts[f"{i}.sumw"] = sumw
-
-    def rows(values: Mapping[str, Any], prefix: str) -> Any:
-        missing = next((values[prefix + n] for n in parts if type(values[prefix + n]).__name__ == "Missing"), None)
-        if missing is not None:
-            return missing
-        found = []
-        for i, name in enumerate(names):
-            events = int(values[f"{prefix}{i}.events"])
-            found.append(CutRow(name, events, float(values.get(f"{prefix}{i}.sumw", events))))
-        return Cutflow(tuple(found), n_minus_one, weighted)
-
     variations = labels(*parts.values())
-    if not variations:
-        return Asked(parts, lambda values: rows(values, ""))
-    every = {f"{v}.{n}": e for v in variations for n, e in zip(parts, at(parts.values(), v), strict=True)}
-    return Asked(every, lambda values: {v: rows(values, f"{v}.") for v in variations})
+    every = {f"{v}.{n}": e for v in variations for n, e in zip(parts, at(parts.values(), v), strict=True)} if variations else parts
+    return Asked(every, Rows(tuple(names), n_minus_one, weighted, variations))
 
 
 # The cuts of an expression -------------------------------------------------------------------------------------------------------

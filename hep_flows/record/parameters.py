@@ -8,6 +8,7 @@ recording then depends on the value, as with any other metadata.
 from __future__ import annotations
 
 import operator
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hep_flows.errors import LiteralError
@@ -101,9 +102,7 @@ class Parameter:
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         """Give an array of no dimensions."""
-        import numpy as np
-
-        return np.asarray(self.value(), *args, **kwargs)
+        return sys.modules["numpy"].asarray(self.value(), *args, **kwargs)  # It is numpy that asks.
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Compute with the value, unless there is an expression among the arguments: it records."""

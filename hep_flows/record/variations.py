@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, did_you_mean, with_article
 from hep_flows.expr import build
 from hep_flows.expr.loops import is_with, names_with
 from hep_flows.expr.nodes import Expr, Filter
 from hep_flows.expr.types import Histogram, Record
-from hep_flows.expr.variations import AXIS, NOMINAL, at, labels, source_of, varying
+from hep_flows.expr.variations import NOMINAL, at, labels, source_of, varying
 from hep_flows.record.arguments import checked
 from hep_flows.record.dataframe import DataFrame
 from hep_flows.record.members import plain_member, spread
@@ -23,8 +23,6 @@ from hep_flows.record.operands import expr_of
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hep_flows.errors import Where
 
 
@@ -230,37 +228,27 @@ def _replaced(frame: Any, source: str, name: str, word: str, value: Any, where: 
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """What the parts of a cutflow become: the names of its rows, and its variations, if it has any."""
+
+    names: tuple[str, ...]
+    n_minus_one: bool
+    weighted: bool
+    variations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """Something that is asked for: its expressions by part, and what makes its value of theirs."""
+    """Something that is asked for: its expressions by part, and what their values become together."""
 
     parts: Mapping[str, Expr]
-    together: Callable[[Mapping[str, Any]], Any]
+    becomes: Rows | Literal["itself", "a dict", "one histogram"]
 
 
 def asked(expr: Expr) -> Asked:
     """Give an expression by variation; one that has none is one part with an empty name."""
     names = labels(expr)
     if not names:
-        return Asked({"": expr}, lambda values: values[""])
+        return Asked({"": expr}, "itself")
     parts = {name: at([expr], name)[0] for name in names}
-    return Asked(parts, stacked if isinstance(expr.type.item, Histogram) else dict)
-
-
-def stacked(values: Mapping[str, Any]) -> Any:
-    """Give histograms as one, with a first axis ``variation``; what is none (numpy's pair, a value that is missing) stays by name.
-
-    Categories that a growing axis has in one variation alone are there in all, in the order in which they came.
-    """
-    import hist
-
-    parts = list(values.values())
-    if not all(isinstance(p, hist.Hist) for p in parts):
-        return next((p for p in parts if type(p).__name__ == "Missing"), dict(values))
-    whole = parts[0].copy().reset()
-    for part in parts:  # Adding an empty histogram changes no number, and unites the categories of axes that grow.
-        whole = whole + part.copy().reset()
-    first = hist.axis.StrCategory(list(values), name=AXIS, label=AXIS)
-    new = hist.Hist(first, *whole.axes, storage=whole.storage_type(), name=whole.name, label=whole.label)
-    for i, part in enumerate(parts):
-        new.view(flow=True)[i, ...] = (whole + part).view(flow=True) if part.axes != whole.axes else part.view(flow=True)
-    return new
+    return Asked(parts, "one histogram" if isinstance(expr.type.item, Histogram) else "a dict")

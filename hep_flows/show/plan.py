@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from hep_flows.errors import LiteralError, visible
 from hep_flows.expr.functions import mixed_units
@@ -870,15 +870,6 @@ def _legend(canvas: Canvas, plan: Plan, colours: Mapping[str, Colours], left_out
 MUCH_BYTES = 1000  # of memory for an event: below it, no plan says so
 
 
-@runtime_checkable
-class Sizing(Protocol):
-    """A plug-in that can tell how much there is to read."""
-
-    def column_bytes(self, dataset: Dataset, columns: Sequence[str]) -> int:
-        """Give the compressed bytes of columns in the files of a dataset."""
-        ...
-
-
 class PlanView:
     """A plan, to look at.
 
@@ -933,10 +924,10 @@ class PlanView:
                 columns.setdefault((task.plugin, task.dataset), set()).update(task.columns)
         total = 0
         for (name, table), names in columns.items():
-            plugin = find(name)
-            if not isinstance(plugin, Sizing):
+            found = find(name).column_bytes(table, tuple(sorted(names)))
+            if found is None:
                 return None
-            total += plugin.column_bytes(table, tuple(sorted(names)))
+            total += found
         return total
 
     @property

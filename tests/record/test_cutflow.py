@@ -9,7 +9,7 @@ import uproot
 
 from hep_flows import Histogram, cut, cutflow, make_local, nanoaod_table, render, run_analysis, vary
 from hep_flows.errors import AxisError, LiteralError
-from hep_flows.record.cutflow import Cutflow
+from hep_flows.execute.joint import Cutflow
 
 pytestmark = pytest.mark.data
 

@@ -57,7 +57,7 @@ EXPRESSIONS = {
     "a total in an expression": lambda d: d.Jet.pt / d.Jet.pt.Max().Max(),
     "events": lambda d: d[d.Jet[d.Jet.pt > 40].Count() >= 2].MET.pt,
     "a map": lambda d: d.Jet.map(lambda j: (d.Muon.pt > j.pt).Any()),
-    "pairs": lambda d: (lambda p: (p.a + p.b).mass)(d.Jet[d.Jet.pt > 30].Combinations(2, fields=("a", "b"))),
+    "pairs": lambda d: d.Jet[d.Jet.pt > 30].Combinations(2, fields=("a", "b")).map(lambda p: (p.a + p.b).mass),
     "vectors": lambda d: d.Jet[d.Jet.pt > 30].Sum().pt,
     "the first": lambda d: d.Jet.OrderBy(lambda j: j.pt, descending=True).First().pt,
     "the nearest": lambda d: d.Muon.Nearest(d.Jet[d.Jet.pt > 20], within=0.4).pt,
