@@ -12,7 +12,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from hep_flows.errors import HepFlowsError, SourceError, did_you_mean, with_article
 from hep_flows.settings import PREFIX, regular_file
@@ -89,22 +92,68 @@ class Entry:
 #
 # The last is a dataset of the grid, which a ServiceX server reads; so are files whose metadata name an ``endpoint`` or a ``dialect``.
 
-# Of what coffea writes, "form" and "compressed_form" help it to read, and "did" says where a dataset comes from.
-_KNOWN = (
-    "files",
-    "metadata",
-    "treename",
-    "tree",
-    "object_path",
-    "format",
-    "schema",
-    "form",
-    "compressed_form",
-    "did",
-    "missing_tree",
-    "collections",
-)
 _FORM = "a dataset is {files: {path: tree}, metadata: {...}}, or a list of paths"
+
+
+class FileSaid(BaseModel):
+    """What is said of one file: its tree, and how many events it has. Of what coffea adds to it, nothing else is needed."""
+
+    object_path: str | None = None
+    num_entries: StrictInt | None = None
+    steps: list[tuple[int, int]] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tree(cls, said: Any) -> Any:
+        return {"object_path": said} if said is None or isinstance(said, str) else said
+
+    @property
+    def events(self) -> int | None:
+        """The number of events, where it is said."""
+        return self.steps[-1][1] if self.steps else self.num_entries
+
+    @model_validator(mode="after")
+    def _all_events(self) -> Self:
+        """Refuse steps that leave events out: else these would be read all the same."""
+        ends = [0, *[b for _, b in self.steps or ()]]
+        if [a for a, _ in self.steps or ()] != ends[:-1] or (self.steps and self.num_entries not in (None, ends[-1])):
+            raise PydanticCustomError(
+                "steps",
+                "its steps leave events out",
+                {"why": "a table has all events of its files", "do": "select them in the analysis: events[:1000]"},
+            )
+        return self
+
+
+class DatasetSaid(BaseModel):
+    """One dataset of a fileset as it is written. coffea reads with the help of ``form``; ``did`` says where a dataset comes from."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    files: list[tuple[str | os.PathLike[str], FileSaid]] = Field(min_length=1)
+    metadata: dict[str, Any] | None = None
+    treename: str | None = None
+    tree: str | None = None
+    object_path: str | None = None
+    table_format: Any = Field(None, alias="format")
+    table_schema: Any = Field(None, alias="schema")
+    form: Any = None
+    compressed_form: Any = None
+    did: Any = None
+    missing_tree: Any = None
+    collections: Any = None
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _pairs(cls, said: Any) -> Any:
+        if isinstance(said, str | os.PathLike):
+            return [(said, None)]
+        if isinstance(said, Mapping):
+            return list(said.items())
+        return [(f, None) for f in said] if isinstance(said, list | tuple) else said
+
+
+_MEMBERS = tuple([f.alias or name for name, f in DatasetSaid.model_fields.items()])
 
 
 def parse(data: Any, folder: Path, title: str) -> tuple[Entry, ...]:
@@ -140,34 +189,54 @@ def _entry(name: str, said: Any, folder: Path, title: str) -> Entry:
     here = f"{title}: dataset {name!r}"
     if isinstance(said, str | os.PathLike | Sequence):
         said = {"files": said}
-    if not isinstance(said, Mapping):
-        raise SourceError(f"{here} is {with_article(said)}", do=_FORM)
-    unknown = [k for k in said if k not in _KNOWN]
-    if unknown:
-        raise SourceError(
-            f"{here} has {unknown[0]!r}", why=_FORM, do=did_you_mean(str(unknown[0]), _KNOWN) or "put it into metadata"
-        )
-    if "files" not in said:
-        raise SourceError(f"{here} has no files", do=_FORM)
-    metadata = said.get("metadata") or {}
-    if not isinstance(metadata, Mapping) or not all(isinstance(k, str) for k in metadata):
-        raise SourceError(f"{here}: its metadata is not a mapping of names to values")
-    files, trees, events = _files(said["files"], folder, here)
-    server = _at_server(files, metadata, folder, here)
-    asked = {k: v for m in (metadata, said) for k, v in m.items() if k in {"schema", "format"}}
+    try:
+        made = DatasetSaid.model_validate(dict(said) if isinstance(said, Mapping) else said)
+    except ValidationError as error:
+        raise _wrong(error, here, said) from None
+    files = _files(made, folder, here)
+    metadata = made.metadata or {}
+    server = _at_server(tuple(files), metadata, folder, here)
     # Where no server is named, "kind" among the metadata is the user's own word.
-    said_as = (metadata.get("kind") if server is not None else None, asked.get("schema"), asked.get("format"))
+    schema, written = made.table_schema or metadata.get("schema"), made.table_format or metadata.get("format")
+    said_as = (metadata.get("kind") if server is not None else None, schema, written)
     kind = next((kind for word in said_as if (kind := kind_named(word, here))), "")
-    own = next((said[k] for k in ("treename", "tree", "object_path") if said.get(k)), "")
-    if not isinstance(own, str):
-        raise SourceError(f"{here}: the name of its tree is a text, not {with_article(own)}")
-    trees |= {own} - {""}
+    trees = {t for t in (made.treename or made.tree or made.object_path, *[f.object_path for f in files.values()]) if t}
     if len(trees) > 1:
         raise SourceError(f"{here} has several trees: {', '.join(sorted(trees))}", do="make one dataset for each tree")
-    tree = next(iter(trees), "")
-    missing_tree = missing_tree_named(said.get("missing_tree"), here)
-    collections = collections_named(said.get("collections"), here)
-    return Entry(name, files, tree, kind, dict(metadata) | {"dataset": name}, events, server, missing_tree, collections)
+    events = {file: f.events for file, f in files.items() if f.events is not None}
+    missing_tree, collections = missing_tree_named(made.missing_tree, here), collections_named(made.collections, here)
+    about = metadata | {"dataset": name}
+    return Entry(name, tuple(files), next(iter(trees), ""), kind, about, events, server, missing_tree, collections)
+
+
+def _wrong(error: ValidationError, here: str, said: Any) -> SourceError:
+    """Give the error of a dataset that has another form: which member, what it is, and what it should be."""
+    found = error.errors(include_url=False)[0]
+    place, given, about = list(found["loc"]), found["input"], found.get("ctx", {})
+    is_of_file = place[:1] == ["files"] and len(place) > 1
+    if is_of_file:
+        path = said["files"] if isinstance(said["files"], str | os.PathLike) else list(said["files"])[int(place[1])]
+        if place[2] == 0:
+            return SourceError(f"{here}: {path!r} is no path")
+        here, place = f"{here}: {os.fspath(path)}", place[3:]
+    match found["type"], place:
+        case "extra_forbidden", [member]:
+            do = did_you_mean(str(member), _MEMBERS) or "put it into metadata"
+            return SourceError(f"{here} has {member!r}", why=_FORM, do=do)
+        case "missing" | "too_short", _:
+            return SourceError(f"{here} has no files", do=_FORM)
+        case "steps", _:
+            return SourceError(f"{here}: {found['msg']}", why=about["why"], do=about["do"])
+        case _, []:
+            what = "is described by" if is_of_file else "is"
+            return SourceError(f"{here} {what} {with_article(given)}", do="write the name of its tree" if is_of_file else _FORM)
+        case _, ["files"]:
+            return SourceError(f"{here}: its files are {with_article(given)}", do=_FORM)
+        case _, ["metadata", *_]:
+            return SourceError(f"{here}: its metadata is not a mapping of names to values")
+        case _:
+            member = ".".join([str(p) for p in place])
+            return SourceError(f"{here}: {member} is {with_article(given)}", why=f"{found['msg'][:1].lower()}{found['msg'][1:]}")
 
 
 def _at_server(files: Sequence[str], metadata: Mapping[str, Any], folder: Path, here: str) -> AtServer | None:
@@ -188,69 +257,25 @@ def _at_server(files: Sequence[str], metadata: Mapping[str, Any], folder: Path, 
     return AtServer(_placed(said["like"], folder) if said["like"] else "", said["endpoint"], said["dialect"])
 
 
-def _files(said: Any, folder: Path, here: str) -> tuple[tuple[str, ...], set[str], dict[str, int]]:
-    """Give the files, the trees that are named, and how many events were said to be in each."""
-    if isinstance(said, str | os.PathLike):
-        said = [said]
-    if not isinstance(said, Mapping | list | tuple):
-        raise SourceError(f"{here}: its files are {with_article(said)}", do=_FORM)
-    if not said:
-        raise SourceError(f"{here} has no files", why="the list is empty")
-    pairs = list(said.items()) if isinstance(said, Mapping) else [(f, None) for f in said]
-    files: list[str] = []
+def _files(said: DatasetSaid, folder: Path, here: str) -> dict[str, FileSaid]:
+    """Give what is said of each file, local ones by their whole path."""
+    files: dict[str, FileSaid] = {}
     spelled: dict[str, str] = {}
-    trees: set[str] = set()
-    events: dict[str, int] = {}
-    for path, about in pairs:
-        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-            raise SourceError(f"{here}: {path!r} is no path")
+    for path, about in said.files:
         file = _placed(os.fspath(path), folder)
-        if file in spelled:
+        if not os.fspath(path):
+            raise SourceError(f"{here}: {path!r} is no path")
+        if file in files:
             what = f"{here}: {spelled[file]} and {os.fspath(path)} are the same file"
             raise SourceError(what, do="leave one out: its events would count twice")
-        spelled[file] = os.fspath(path)
-        files.append(file)
-        tree, n_events = _about(about, f"{here}: {os.fspath(path)}")
-        trees |= {tree} - {""}
-        if n_events is not None:
-            events[file] = n_events
-    return tuple(files), trees, events
+        spelled[file], files[file] = os.fspath(path), about
+    return files
 
 
 def _placed(path: str, folder: Path) -> str:
     if "://" in path:
         return path
     return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))  # noqa: PTH100, PTH111, PTH118 - patterns are texts
-
-
-def _about(about: Any, here: str) -> tuple[str, int | None]:
-    """Give the tree of a file, and the number of its events where it is known."""
-    if about is None or isinstance(about, str):
-        return about or "", None
-    if not isinstance(about, Mapping):
-        raise SourceError(f"{here} is described by {with_article(about)}", do="write the name of its tree")
-    tree, n_events = about.get("object_path") or "", about.get("num_entries")
-    if not isinstance(tree, str) or not (n_events is None or type(n_events) is int):
-        raise SourceError(f"{here} is not described as coffea does", why="object_path is a text, num_entries a number")
-    return tree, _steps(about.get("steps"), n_events, here)
-
-
-def _steps(steps: Any, n_events: int | None, here: str) -> int | None:
-    """Give the number of events that steps cover; steps that leave events out are refused, else these would be read all the same."""
-    if not steps:
-        return n_events
-    try:
-        ranges = [(int(a), int(b)) for a, b in steps]
-    except (TypeError, ValueError):
-        raise SourceError(f"{here}: steps are pairs of numbers") from None
-    ends = [0, *[b for _, b in ranges]]
-    if [a for a, _ in ranges] != ends[:-1] or n_events not in (None, ends[-1]):
-        raise SourceError(
-            f"{here}: its steps leave events out",
-            why="a table has all events of its files",
-            do="select them in the analysis: events[:1000]",
-        )
-    return ends[-1]
 
 
 # A folder or a pattern as a fileset: one dataset for each folder that has files --------------------------------------------------
