@@ -47,7 +47,7 @@ def _kinds(record: Record) -> str:
     return f"{{{', '.join(inner)}}}"
 
 
-_INTEGERS = [Int(16), Int(32), Int(64), Int(16, signed=False), Int(32, signed=False)]
+_INTEGERS = [Int(bits, signed=signed) for signed in (True, False) for bits in (8, 16, 32)] + [Int(64)]
 
 
 @st.composite
