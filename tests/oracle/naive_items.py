@@ -39,6 +39,22 @@ def _wrapped(value: Any, depth: int) -> Any:
     return [_wrapped(value, depth - 1)] if depth else value
 
 
+VECTOR = ("px", "py", "pz")
+
+
+def vector_sum(*objects: dict[str, Any]) -> dict[str, Any]:
+    """Give the momentum of the sum of objects with pt, eta and phi, in double precision."""
+    px, py, pz = (
+        sum(float(o["pt"]) * f(o) for o in objects)
+        for f in (
+            lambda o: math.cos(float(o["phi"])),
+            lambda o: math.sin(float(o["phi"])),
+            lambda o: math.sinh(float(o["eta"])),
+        )
+    )
+    return {"px": np.float64(px), "py": np.float64(py), "pz": np.float64(pz), "pt": np.float64(math.hypot(px, py))}
+
+
 def applied(name: str | Callable[..., Any], items: Sequence[Any]) -> Any:
     """Give a function of single values; plain Python numbers adapt to numpy's."""
     if name == "where":
@@ -47,6 +63,9 @@ def applied(name: str | Callable[..., Any], items: Sequence[Any]) -> Any:
         return None
     if callable(name):
         return np.float64(name(*items))
+    if all(isinstance(i, dict) for i in items):
+        assert name == "add", "only sums of objects are known here"
+        return vector_sum(*items)
     if name == "delta_r":
         eta1, phi1, eta2, phi2 = items
         return np.float64(math.hypot(float(eta1) - float(eta2), math.remainder(float(phi1) - float(phi2), 2 * math.pi)))
@@ -92,6 +111,9 @@ def aggregate(name: str, values: Sequence[Any]) -> Any:
         case "max" | "min":
             known = [v for v in present if not np.isnan(v)]
             return (max(known) if name == "max" else min(known)) if known else None
+        case "argmax" | "argmin":
+            best = (max if name == "argmax" else min)(present, default=None)
+            return None if best is None else np.int64(next(i for i, v in enumerate(values) if v is not None and v == best))
         case "mean":
             kind = type(present[0]) if present and isinstance(present[0], np.floating) else np.float64
             return kind(math.fsum(float(v) for v in present) / len(present)) if present else None

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hep_flows import alias_scope, curry, define_alias, user_func
+from hep_flows import Concatenate, alias_scope, curry, define_alias, user_func
 from hep_flows.record.dataframe import frame_of
 from hep_flows.record.operands import UnsignedArithmetic
-from oracle.naive import Naive, lifted, lifted_of_lists
+from oracle.naive import Naive, joined, lifted, lifted_of_lists
 
 
 def near(objects, x):
@@ -38,7 +38,7 @@ def run_naive(program: str, table: Any) -> dict[str, Any]:
     def alias(base: str, name: str, definition: Any) -> None:
         df.shared.aliases[name] = definition
 
-    own = {"affine": lifted(affine), "spread": lifted_of_lists(spread), "stepped": lifted(stepped)}
+    own = {"affine": lifted(affine), "spread": lifted_of_lists(spread), "stepped": lifted(stepped), "Concatenate": joined}
     return _run(program, df, define_alias=alias, **own)
 
 
@@ -48,7 +48,7 @@ def record(program: str, table: Any) -> dict[str, Any]:
     # Arithmetic of unsigned numbers that may wrap is drawn too; it warns.
     with alias_scope(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UnsignedArithmetic)
-        own = {"affine": user_func(affine), "spread": user_func(spread), "stepped": user_func(stepped, single=True)}
+        own = {"affine": user_func(affine), "spread": user_func(spread), "stepped": user_func(stepped, single=True), "Concatenate": Concatenate}
         return _run(program, frame_of(dataset), define_alias=define_alias, **own)
 
 
