@@ -22,7 +22,12 @@ DECLARED = {
     "each": UserFunction("each", **_FLOATS, code=b"each", body=lambda x: x * 2 if x > 1 else -1.0, mode="single"),
     "fickle": UserFunction("fickle", **_FLOATS, code=b"fickle", body=lambda x: x - 0.5, pure=False),
     "ends": UserFunction(
-        "ends", **_FLOATS, code=b"ends", body=lambda x: float(x[0] - x[-1]) + len(x) if len(x) else 0.25, mode="single", lists=("x",)
+        "ends",
+        **_FLOATS,
+        code=b"ends",
+        body=lambda x: float(x[0] - x[-1]) + len(x) if len(x) else 0.25,
+        mode="single",
+        lists=("x",),
     ),
 }
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from hep_flows.expr.types import Record
 from oracle.lists import broadcast, deep, gathered, picked
-from oracle.naive_items import VECTOR, aggregate, applied, item_of, prototype
+from oracle.naive_items import VECTOR, aggregate, applied, is_known, item_of, prototype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,6 +98,11 @@ class Naive:
                 [self.depth, min(value.depth, self.depth)],
             )
 
+    def get(self, name: str, default: Any) -> Naive:
+        """Give a leaf of a table whose events were completed with the default where their file lacks it."""
+        del default
+        return getattr(self, name)  # type: ignore[no-any-return]
+
     def With(self, **leaves: Any) -> Naive:
         """Give copies of the objects: columns that use a replaced leaf are not drawn."""
         new = Naive(
@@ -172,7 +176,9 @@ class Naive:
     def Cartesian(self, other: Naive, fields: Sequence[str]) -> Naive:
         self.shared.levels.update(dict.fromkeys(fields, 0))
         here, there = self._beside(other)
-        found = {i: [dict(zip(fields, g, strict=True)) for g in itertools.product(v, there.values[i])] for i, v in here.values.items()}
+        found = {
+            i: [dict(zip(fields, g, strict=True)) for g in itertools.product(v, there.values[i])] for i, v in here.values.items()
+        }
         return Naive(found, here.depth, self.shared, element=here.element)
 
     def MinBy(self, key: Any) -> Naive:
@@ -181,12 +187,12 @@ class Naive:
     def MaxBy(self, key: Any) -> Naive:
         return self._chosen(key, -1)
 
-    def _chosen(self, key: Any, sign: int, below: float = math.inf) -> Naive:
+    def _chosen(self, key: Any, sign: int, below: float | None = None) -> Naive:
         """Give the first element with the smallest key, times the sign."""
         here, keys = self._beside(key(self) if callable(key) else key)
 
         def first(values: list[Any], numbers: list[Any]) -> Any:
-            known = [(sign * float(k), i) for i, k in enumerate(numbers) if k is not None and k < below]
+            known = [(sign * float(k), i) for i, k in enumerate(numbers) if is_known(k) and (below is None or k < below)]
             return values[min(known)[1]] if known else None
 
         around = here.depth - 1
@@ -198,8 +204,10 @@ class Naive:
         here, keys = self._beside(key(self) if callable(key) else key)
 
         def ordered(values: list[Any], numbers: list[Any]) -> list[Any]:
-            known = sorted([i for i, k in enumerate(numbers) if k is not None], key=lambda i: float(numbers[i]) * (-1 if descending else 1))
-            return [values[i] for i in [*known, *[i for i, k in enumerate(numbers) if k is None]]]
+            known = sorted(
+                [i for i, k in enumerate(numbers) if is_known(k)], key=lambda i: float(numbers[i]) * (-1 if descending else 1)
+            )
+            return [values[i] for i in [*known, *[i for i, k in enumerate(numbers) if not is_known(k)]]]
 
         around = here.depth - 1
         found = {i: broadcast(ordered, [v, keys.values[i]], [around, around]) for i, v in here.values.items()}

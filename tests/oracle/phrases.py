@@ -65,7 +65,9 @@ class Phrases:
 
     def leaf(self, of: Thing) -> str:
         name = self.draw(st.sampled_from([*_LEAVES[of.kind], *of.columns, *of.columns]))
-        return self.one_of(f"{of.name}.{name}", f"{of.name}.{name}", f'{of.name}["{name}"]' if "." not in name else f"{of.name}.{name}")
+        return self.one_of(
+            f"{of.name}.{name}", f"{of.name}.{name}", f'{of.name}["{name}"]' if "." not in name else f"{of.name}.{name}"
+        )
 
     def number(self, of: Thing, budget: int = 2) -> str:
         """Give a number for each element of a collection (or of the element that a lambda holds)."""

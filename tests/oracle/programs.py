@@ -146,12 +146,16 @@ class Scope(Phrases):
             lambda: f"{self.leaf(c)}.{self.one_of('Mean', 'Sum', 'Prod')}()",
             lambda: f"affine({self.number(c)}, {self.per_event()})",
             lambda: f"stepped({self.number(c)})",
+            lambda: f"fickle({self.number(c)})[{self.mask(c)}]",
+            lambda: f"fickle({c.name}[{self.mask(c)}].pt).{self.one_of('Max', 'Sum')}()",
             lambda: f"spread({c.name}.{self.one_of('pt', 'eta')})",
             lambda: self.replaced(c),
             lambda: self.paired(c),
             lambda: self.paired(c),
             lambda: f"{c.name}.Pad({self.one_of('1', '2', '4')}).{self.one_of('pt', 'eta')}",
-            lambda: f"{c.name}.Nearest({self.collection().name}, key=lambda o, q: abs(o.pt - q.pt), within={self.one_of('0.5', '3')}).eta",
+            lambda: (
+                f"{c.name}.Nearest({self.collection().name}, key=lambda o, q: abs(o.pt - q.pt), within={self.one_of('0.5', '3')}).eta"
+            ),
             lambda: f"Concatenate({c.name}, {self.collection().name}).{self.one_of('pt', 'part')}",
             lambda: f"{c.name}.map(near({self.collection().name})).{self.one_of('pt', 'eta')}",
             lambda: f"{self.root}.Muon[{c.name}.muon].pt" if c.kind == "Jet" else self.number(c),
