@@ -25,6 +25,7 @@ from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from hep_flows.record.dataframe import table_of
+from hep_flows.sources.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +63,7 @@ def physlite() -> dict[str, Ask]:
 def ratios(kind: str, file: str, asks: dict[str, Ask]) -> dict[str, Any]:
     """Give the figures of some queries over one file."""
     awkward, servicex = AwkwardPlugin(), ServiceXPlugin()
-    described = awkward.describe(kind, [file])
+    described = describe(kind, [file])
     local, remote = table_of(described, kind), table_of(described, f"servicex-{kind}")
     return {name: _figures(ask(local), ask(remote), awkward, servicex) for name, ask in asks.items()}
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hep_flows.record.groups import Concatenate as Concatenate
     from hep_flows.record.groups import ml_features as ml_features
     from hep_flows.record.histogram import Histogram as Histogram
+    from hep_flows.tables import events_table as events_table
     from hep_flows.tables import nanoaod_table as nanoaod_table
     from hep_flows.tables import parquet_table as parquet_table
     from hep_flows.tables import servicex_table as servicex_table
@@ -55,6 +56,7 @@ _HOMES = {
     "lumi_mask": "hep_flows.functions.lumi",
     "make_local": "hep_flows.verbs",
     "make_local_async": "hep_flows.verbs",
+    "events_table": "hep_flows.tables",
     "ml_features": "hep_flows.record.groups",
     "nanoaod_table": "hep_flows.tables",
     "onnx_model": "hep_flows.functions.onnx",
@@ -78,6 +80,7 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "nanoaod_table",
     "tree_table",
     "parquet_table",
+    "events_table",
     "servicex_table",
     "DataFrame",
     "Histogram",

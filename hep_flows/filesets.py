@@ -12,19 +12,22 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from hep_flows.errors import HepFlowsError, SourceError, did_you_mean, with_article
-from hep_flows.expr.key import digest
 from hep_flows.settings import PREFIX, regular_file
-from hep_flows.sources.paths import DATASETS, LOCAL, TREES, Asked, collections_named, dataset_name, files_of, missing_tree_named
+from hep_flows.sources.kinds import endings, kind_named, source_of
+from hep_flows.sources.known_files import KnownFiles, guessed_kind
+from hep_flows.sources.paths import DATASETS, LOCAL, Asked, collections_named, dataset_name, files_of, missing_tree_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hep_flows.execute.results import Results
     from hep_flows.expr.nodes import Collections, Dataset
-    from hep_flows.sources.known_files import KnownFiles
 
 # One dataset of a fileset, as it was written -------------------------------------------------------------------------------------
 
@@ -75,89 +78,6 @@ class Entry:
     collections: Collections = ()
 
 
-# Which kind of table a dataset is: as it says itself, else by the names of its files and its tree --------------------------------
-
-KINDS = ("nanoaod", "xaod", "tree", "parquet")
-_SPELLINGS: Mapping[str, str] = {
-    **{k: k for k in KINDS},
-    "nanoaodschema": "nanoaod",
-    "physlite": "xaod",
-    "physliteschema": "xaod",
-    "daod_physlite": "xaod",
-    "ntuple": "tree",
-    "baseschema": "tree",
-    "root": "",
-}
-_BY_TREE: Mapping[str, str] = {"Events": "nanoaod", "CollectionTree": "xaod", "EventData": "xaod"}
-_PARQUET = (".parquet", ".parq", ".pq")
-
-
-def kind_named(said: Any, here: str) -> str:
-    """Give the kind that a word means; empty when nothing is said, or only that it is ROOT.
-
-    Raises
-    ------
-    SourceError
-        For another word.
-    """
-    if said is None or said == "":
-        return ""
-    word = str(said).lower()
-    if word in _SPELLINGS:
-        return _SPELLINGS[word]
-    raise SourceError(
-        f"{here}: {said!r} is no kind of table", do=did_you_mean(word, _SPELLINGS) or f"the kinds are {', '.join(KINDS)}"
-    )
-
-
-def guessed_kind(file: str, tree: str, facts: Results) -> tuple[str, str]:
-    """Give the kind of table that a file seems to be, and why.
-
-    Parameters
-    ----------
-    file : str
-        The first file, without the name of a tree.
-    tree : str
-        The tree; empty where nothing is said.
-    facts : Results
-        Where it is remembered what is in files.
-
-    Raises
-    ------
-    SourceError
-        When the file has to be looked into and cannot be.
-    """
-    if file.split("?", 1)[0].lower().endswith(_PARQUET):
-        return "parquet", "by the ending of its file"
-    if tree:
-        return _BY_TREE.get(tree, "tree"), f"by the name of its tree, {tree}"
-    trees = _trees(file, facts)
-    for name, kind in _BY_TREE.items():
-        if name in trees:
-            return kind, f"its file has a tree {name}"
-    return "tree", "its file has neither Events nor CollectionTree nor EventData"
-
-
-def _trees(file: str, facts: Results) -> list[str]:
-    """Give the trees in a file; of a local file they are remembered until it changes."""
-    from hep_flows.sources.open import check_exists
-    from hep_flows.sources.root import open_root, trees_in
-
-    name = b""
-    if "://" not in file:
-        check_exists(file)
-        found = os.stat(file)  # noqa: PTH116 - paths are texts here
-        name = digest("trees", file, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        known = facts.remembered(name)
-        if isinstance(known, list):
-            return known
-    with open_root(file) as opened:
-        trees = list(trees_in(opened))
-    if name:
-        facts.remember(name, trees)
-    return trees
-
-
 # From the plain data of a fileset to its datasets: every form that coffea takes --------------------------------------------------
 #
 # ::
@@ -172,22 +92,68 @@ def _trees(file: str, facts: Results) -> list[str]:
 #
 # The last is a dataset of the grid, which a ServiceX server reads; so are files whose metadata name an ``endpoint`` or a ``dialect``.
 
-# Of what coffea writes, "form" and "compressed_form" help it to read, and "did" says where a dataset comes from.
-_KNOWN = (
-    "files",
-    "metadata",
-    "treename",
-    "tree",
-    "object_path",
-    "format",
-    "schema",
-    "form",
-    "compressed_form",
-    "did",
-    "missing_tree",
-    "collections",
-)
 _FORM = "a dataset is {files: {path: tree}, metadata: {...}}, or a list of paths"
+
+
+class FileSaid(BaseModel):
+    """What is said of one file: its tree, and how many events it has. Of what coffea adds to it, nothing else is needed."""
+
+    object_path: str | None = None
+    num_entries: StrictInt | None = None
+    steps: list[tuple[int, int]] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tree(cls, said: Any) -> Any:
+        return {"object_path": said} if said is None or isinstance(said, str) else said
+
+    @property
+    def events(self) -> int | None:
+        """The number of events, where it is said."""
+        return self.steps[-1][1] if self.steps else self.num_entries
+
+    @model_validator(mode="after")
+    def _all_events(self) -> Self:
+        """Refuse steps that leave events out: else these would be read all the same."""
+        ends = [0, *[b for _, b in self.steps or ()]]
+        if [a for a, _ in self.steps or ()] != ends[:-1] or (self.steps and self.num_entries not in (None, ends[-1])):
+            raise PydanticCustomError(
+                "steps",
+                "its steps leave events out",
+                {"why": "a table has all events of its files", "do": "select them in the analysis: events[:1000]"},
+            )
+        return self
+
+
+class DatasetSaid(BaseModel):
+    """One dataset of a fileset as it is written. coffea reads with the help of ``form``; ``did`` says where a dataset comes from."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    files: list[tuple[str | os.PathLike[str], FileSaid]] = Field(min_length=1)
+    metadata: dict[str, Any] | None = None
+    treename: str | None = None
+    tree: str | None = None
+    object_path: str | None = None
+    table_format: Any = Field(None, alias="format")
+    table_schema: Any = Field(None, alias="schema")
+    form: Any = None
+    compressed_form: Any = None
+    did: Any = None
+    missing_tree: Any = None
+    collections: Any = None
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _pairs(cls, said: Any) -> Any:
+        if isinstance(said, str | os.PathLike):
+            return [(said, None)]
+        if isinstance(said, Mapping):
+            return list(said.items())
+        return [(f, None) for f in said] if isinstance(said, list | tuple) else said
+
+
+_MEMBERS = tuple([f.alias or name for name, f in DatasetSaid.model_fields.items()])
 
 
 def parse(data: Any, folder: Path, title: str) -> tuple[Entry, ...]:
@@ -223,34 +189,54 @@ def _entry(name: str, said: Any, folder: Path, title: str) -> Entry:
     here = f"{title}: dataset {name!r}"
     if isinstance(said, str | os.PathLike | Sequence):
         said = {"files": said}
-    if not isinstance(said, Mapping):
-        raise SourceError(f"{here} is {with_article(said)}", do=_FORM)
-    unknown = [k for k in said if k not in _KNOWN]
-    if unknown:
-        raise SourceError(
-            f"{here} has {unknown[0]!r}", why=_FORM, do=did_you_mean(str(unknown[0]), _KNOWN) or "put it into metadata"
-        )
-    if "files" not in said:
-        raise SourceError(f"{here} has no files", do=_FORM)
-    metadata = said.get("metadata") or {}
-    if not isinstance(metadata, Mapping) or not all(isinstance(k, str) for k in metadata):
-        raise SourceError(f"{here}: its metadata is not a mapping of names to values")
-    files, trees, events = _files(said["files"], folder, here)
-    server = _at_server(files, metadata, folder, here)
-    asked = {k: v for m in (metadata, said) for k, v in m.items() if k in {"schema", "format"}}
-    kind = kind_named(asked.get("schema"), here) or kind_named(asked.get("format"), here)
-    if server is not None:  # elsewhere the word is the user's own
-        kind = kind_named(metadata.get("kind"), here) or kind
-    own = next((said[k] for k in ("treename", "tree", "object_path") if said.get(k)), "")
-    if not isinstance(own, str):
-        raise SourceError(f"{here}: the name of its tree is a text, not {with_article(own)}")
-    trees |= {own} - {""}
+    try:
+        made = DatasetSaid.model_validate(dict(said) if isinstance(said, Mapping) else said)
+    except ValidationError as error:
+        raise _wrong(error, here, said) from None
+    files = _files(made, folder, here)
+    metadata = made.metadata or {}
+    server = _at_server(tuple(files), metadata, folder, here)
+    # Where no server is named, "kind" among the metadata is the user's own word.
+    schema, written = made.table_schema or metadata.get("schema"), made.table_format or metadata.get("format")
+    said_as = (metadata.get("kind") if server is not None else None, schema, written)
+    kind = next((kind for word in said_as if (kind := kind_named(word, here))), "")
+    trees = {t for t in (made.treename or made.tree or made.object_path, *[f.object_path for f in files.values()]) if t}
     if len(trees) > 1:
         raise SourceError(f"{here} has several trees: {', '.join(sorted(trees))}", do="make one dataset for each tree")
-    tree = next(iter(trees), "")
-    missing_tree = missing_tree_named(said.get("missing_tree"), here)
-    collections = collections_named(said.get("collections"), here)
-    return Entry(name, files, tree, kind, dict(metadata) | {"dataset": name}, events, server, missing_tree, collections)
+    events = {file: f.events for file, f in files.items() if f.events is not None}
+    missing_tree, collections = missing_tree_named(made.missing_tree, here), collections_named(made.collections, here)
+    about = metadata | {"dataset": name}
+    return Entry(name, tuple(files), next(iter(trees), ""), kind, about, events, server, missing_tree, collections)
+
+
+def _wrong(error: ValidationError, here: str, said: Any) -> SourceError:
+    """Give the error of a dataset that has another form: which member, what it is, and what it should be."""
+    found = error.errors(include_url=False)[0]
+    place, given, about = list(found["loc"]), found["input"], found.get("ctx", {})
+    is_of_file = place[:1] == ["files"] and len(place) > 1
+    if is_of_file:
+        path = said["files"] if isinstance(said["files"], str | os.PathLike) else list(said["files"])[int(place[1])]
+        if place[2] == 0:
+            return SourceError(f"{here}: {path!r} is no path")
+        here, place = f"{here}: {os.fspath(path)}", place[3:]
+    match found["type"], place:
+        case "extra_forbidden", [member]:
+            do = did_you_mean(str(member), _MEMBERS) or "put it into metadata"
+            return SourceError(f"{here} has {member!r}", why=_FORM, do=do)
+        case "missing" | "too_short", _:
+            return SourceError(f"{here} has no files", do=_FORM)
+        case "steps", _:
+            return SourceError(f"{here}: {found['msg']}", why=about["why"], do=about["do"])
+        case _, []:
+            what = "is described by" if is_of_file else "is"
+            return SourceError(f"{here} {what} {with_article(given)}", do="write the name of its tree" if is_of_file else _FORM)
+        case _, ["files"]:
+            return SourceError(f"{here}: its files are {with_article(given)}", do=_FORM)
+        case _, ["metadata", *_]:
+            return SourceError(f"{here}: its metadata is not a mapping of names to values")
+        case _:
+            member = ".".join([str(p) for p in place])
+            return SourceError(f"{here}: {member} is {with_article(given)}", why=f"{found['msg'][:1].lower()}{found['msg'][1:]}")
 
 
 def _at_server(files: Sequence[str], metadata: Mapping[str, Any], folder: Path, here: str) -> AtServer | None:
@@ -271,33 +257,19 @@ def _at_server(files: Sequence[str], metadata: Mapping[str, Any], folder: Path, 
     return AtServer(_placed(said["like"], folder) if said["like"] else "", said["endpoint"], said["dialect"])
 
 
-def _files(said: Any, folder: Path, here: str) -> tuple[tuple[str, ...], set[str], dict[str, int]]:
-    """Give the files, the trees that are named, and how many events were said to be in each."""
-    if isinstance(said, str | os.PathLike):
-        said = [said]
-    if not isinstance(said, Mapping | list | tuple):
-        raise SourceError(f"{here}: its files are {with_article(said)}", do=_FORM)
-    if not said:
-        raise SourceError(f"{here} has no files", why="the list is empty")
-    pairs = list(said.items()) if isinstance(said, Mapping) else [(f, None) for f in said]
-    files: list[str] = []
+def _files(said: DatasetSaid, folder: Path, here: str) -> dict[str, FileSaid]:
+    """Give what is said of each file, local ones by their whole path."""
+    files: dict[str, FileSaid] = {}
     spelled: dict[str, str] = {}
-    trees: set[str] = set()
-    events: dict[str, int] = {}
-    for path, about in pairs:
-        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-            raise SourceError(f"{here}: {path!r} is no path")
+    for path, about in said.files:
         file = _placed(os.fspath(path), folder)
-        if file in spelled:
+        if not os.fspath(path):
+            raise SourceError(f"{here}: {path!r} is no path")
+        if file in files:
             what = f"{here}: {spelled[file]} and {os.fspath(path)} are the same file"
             raise SourceError(what, do="leave one out: its events would count twice")
-        spelled[file] = os.fspath(path)
-        files.append(file)
-        tree, n_events = _about(about, f"{here}: {os.fspath(path)}")
-        trees |= {tree} - {""}
-        if n_events is not None:
-            events[file] = n_events
-    return tuple(files), trees, events
+        spelled[file], files[file] = os.fspath(path), about
+    return files
 
 
 def _placed(path: str, folder: Path) -> str:
@@ -306,39 +278,7 @@ def _placed(path: str, folder: Path) -> str:
     return os.path.abspath(os.path.join(folder, os.path.expanduser(path)))  # noqa: PTH100, PTH111, PTH118 - patterns are texts
 
 
-def _about(about: Any, here: str) -> tuple[str, int | None]:
-    """Give the tree of a file, and the number of its events where it is known."""
-    if about is None or isinstance(about, str):
-        return about or "", None
-    if not isinstance(about, Mapping):
-        raise SourceError(f"{here} is described by {with_article(about)}", do="write the name of its tree")
-    tree, n_events = about.get("object_path") or "", about.get("num_entries")
-    if not isinstance(tree, str) or not (n_events is None or type(n_events) is int):
-        raise SourceError(f"{here} is not described as coffea does", why="object_path is a text, num_entries a number")
-    return tree, _steps(about.get("steps"), n_events, here)
-
-
-def _steps(steps: Any, n_events: int | None, here: str) -> int | None:
-    """Give the number of events that steps cover; steps that leave events out are refused, else these would be read all the same."""
-    if not steps:
-        return n_events
-    try:
-        ranges = [(int(a), int(b)) for a, b in steps]
-    except (TypeError, ValueError):
-        raise SourceError(f"{here}: steps are pairs of numbers") from None
-    ends = [0, *[b for _, b in ranges]]
-    if [a for a, _ in ranges] != ends[:-1] or n_events not in (None, ends[-1]):
-        raise SourceError(
-            f"{here}: its steps leave events out",
-            why="a table has all events of its files",
-            do="select them in the analysis: events[:1000]",
-        )
-    return ends[-1]
-
-
 # A folder or a pattern as a fileset: one dataset for each folder that has files --------------------------------------------------
-
-ENDINGS = (".root", ".parquet", ".parq", ".pq")
 
 
 def entries_in(folder: Path) -> tuple[Entry, ...]:
@@ -353,7 +293,7 @@ def entries_in(folder: Path) -> tuple[Entry, ...]:
     below = [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     found += [_folder_entry(p.name, files) for p in below if (files := _files_like(p, "**/*"))]
     if not found:
-        raise SourceError(f"there are no data files in {folder}", why=f"data files end in {', '.join(ENDINGS)}")
+        raise SourceError(f"there are no data files in {folder}", why=f"data files end in {', '.join(endings())}")
     return tuple(found)
 
 
@@ -370,7 +310,7 @@ def entries_like(pattern: str) -> tuple[Entry, ...]:
     for path in matches:
         if path.is_dir():
             by_folder.setdefault(path.resolve(), []).extend(_files_like(path.resolve(), "**/*"))
-        elif path.name.lower().endswith(ENDINGS):
+        elif path.name.lower().endswith(endings()):
             by_folder.setdefault(path.resolve().parent, []).append(str(path.absolute()))
     filled = {folder: list(dict.fromkeys(files)) for folder, files in by_folder.items() if files}
     if not filled:
@@ -389,7 +329,7 @@ def _names(folders: list[Path]) -> dict[Path, str]:
 
 
 def _files_like(folder: Path, pattern: str) -> list[str]:
-    found = [p.absolute() for p in sorted(folder.glob(pattern)) if p.name.lower().endswith(ENDINGS) and p.is_file()]
+    found = [p.absolute() for p in sorted(folder.glob(pattern)) if p.name.lower().endswith(endings()) and p.is_file()]
     return [str(p) for p in found if not any(part.startswith(".") for part in p.relative_to(folder.absolute()).parts)]
 
 
@@ -543,7 +483,7 @@ def _entries(fileset: Any) -> tuple[Entry, ...]:
 def _of_file(path: Path) -> tuple[Entry, ...]:
     if is_text(path):
         return parse(read_text(path), path.absolute().parent, path.name)
-    if path.name.lower().endswith(ENDINGS):
+    if path.name.lower().endswith(endings()):
         return (Entry(path.stem, (str(path.absolute()),), metadata={"dataset": path.stem}),)
     if not path.exists():
         raise SourceError(f"there is no fileset {path}")
@@ -594,8 +534,6 @@ def describe_all(
     keep_going : bool
         Whether a dataset that cannot be used leaves the others; else its error comes out.
     """
-    from hep_flows.sources.known_files import KnownFiles
-
     known = KnownFiles(facts)
 
     def one(entry: Entry) -> Described | HepFlowsError:
@@ -642,7 +580,7 @@ def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str, miss
 
 def _described_at_server(entry: Entry, how: AtServer, facts: Results, asked: str) -> Described:
     """Describe a dataset that a server reads: its kind is what is said, else that of its tree or of the file that it is like."""
-    from hep_flows.tables import servicex_dataset
+    from hep_flows.plugins.servicex.tables import servicex_dataset
 
     kind, reason = entry.kind or asked, ""
     if not kind:
@@ -654,25 +592,22 @@ def _described_at_server(entry: Entry, how: AtServer, facts: Results, asked: str
             )
         kind, reason = guessed_kind(how.like, entry.tree, facts)
     source = entry.files[0] if dataset_name(entry.files[0]) else list(entry.files)
-    tree = "" if kind == "xaod" else entry.tree
+    tree = "" if source_of(kind).names_tree == "fixed" else entry.tree
     like, endpoint, dialect = (v or None for v in (how.like, how.endpoint, how.dialect))
     table = servicex_dataset(source, facts, kind=kind, tree=tree, like=like, endpoint=endpoint, dialect=dialect, name=entry.name)
     return Described(entry, table, reason)
 
 
 def _files_of(entry: Entry, kind: str) -> tuple[tuple[str, ...], str]:
-    match kind:
-        case "xaod":
-            if entry.tree not in ("", *TREES[kind]):
-                raise SourceError(
-                    f"the tree of xAOD files is {' or '.join(TREES[kind])}, not {entry.tree}", do="is it of another kind?"
-                )
-            plain = [f.removesuffix(f":{TREES[kind][0]}").removesuffix(f":{TREES[kind][1]}") for f in entry.files]
-            return files_of(plain, kind, entry.tree, may_repeat=False)
-        case "parquet":
-            return files_of(entry.files, kind, may_repeat=False)
-        case _:
-            return files_of(entry.files, kind, entry.tree, may_repeat=False)
+    source = source_of(kind)
+    if source.names_tree != "fixed":
+        return files_of(entry.files, kind, entry.tree if source.names_tree else "", may_repeat=False)
+    if entry.tree not in ("", *source.trees):
+        raise SourceError(
+            f"the tree of {source.title or kind} is {' or '.join(source.trees)}, not {entry.tree}", do="is it of another kind?"
+        )
+    plain = [next((f.removesuffix(f":{t}") for t in source.trees if f.endswith(f":{t}")), f) for f in entry.files]
+    return files_of(plain, kind, entry.tree, may_repeat=False)
 
 
 def _check_events(entry: Entry, table: Dataset) -> None:

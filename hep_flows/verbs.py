@@ -167,13 +167,11 @@ def plan(x: Any) -> PlanView:
 
 def _sent(made: Plan, plugins: Sequence[Plugin]) -> dict[Key, tuple[str, str]]:
     """Give where tasks run that run elsewhere, and what is sent there."""
-    from hep_flows.contract import Sending
+    from hep_flows.contract import Plugin
 
-    found: dict[Key, tuple[str, str]] = {}
-    for plugin in plugins:
-        if isinstance(plugin, Sending):
-            found.update({t.key: plugin.sends(plugin.translate(t)) for t in made.tasks if t.plugin == plugin.name})
-    return found
+    by_name = {p.name: p for p in plugins if type(p).sends is not Plugin.sends}  # others need not be translated
+    tasks = [(t, by_name[t.plugin]) for t in made.tasks if t.plugin in by_name]
+    return {t.key: sent for t, plugin in tasks if (sent := plugin.sends(plugin.translate(t))) is not None}
 
 
 @checked

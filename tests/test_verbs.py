@@ -26,7 +26,6 @@ from hep_flows import (
 from hep_flows.errors import LiteralError, NoPluginError, PlanError, PluginError, TaskError
 from hep_flows.expr.nodes import Node
 from hep_flows.plugins import find
-from hep_flows.show.plan import Sizing
 
 pytestmark = pytest.mark.data
 SM = "Run2012B_SingleMu_1000.root"
@@ -256,7 +255,7 @@ class TestPlan:
     def test_bytes_are_told_by_the_plugin_that_reads(self, df):
         plugin = find("awkward")
         got = plan(df.Jet.pt / df.MET.pt.Max()).bytes
-        assert got == (plugin.column_bytes(render(df), ("Jet_pt", "MET_pt")) if isinstance(plugin, Sizing) else None)
+        assert got == plugin.column_bytes(render(df), ("Jet_pt", "MET_pt")) > 0
 
     def test_a_plan_that_reads_nothing_has_no_bytes(self):
         assert plan(Histogram.new.Reg(5, 0, 1).Double().fill(0.5)).bytes == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
-from hep_flows.contract import Columns, Description, HistogramResult, No, Partition, Program, Scalar, Yes
+from hep_flows.contract import Columns, Description, HistogramResult, No, Partition, Plugin, Program, Scalar, Yes
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.nodes import Call, Dataset, Field, Filter, Input, Literal
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String
@@ -69,7 +69,7 @@ def tiny_events(n: int, seed: int = 1) -> ak.Array:
 
 
 @dataclass
-class TinyPlugin:
+class TinyPlugin(Plugin):
     """Runs some nodes over arrays in memory; remembers how it was called."""
 
     events: Mapping[str, ak.Array]

@@ -16,7 +16,6 @@ from hep_flows.filesets import Described, Entry, chosen, describe_all, read_file
 from hep_flows.planning.plan import make_plan
 from hep_flows.plugins import installed
 from hep_flows.record.dataframe import DataFrame
-from hep_flows.show.plan import Sizing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -221,11 +220,11 @@ def plan_rows(prepared: Prepared) -> tuple[PlanRow, ...]:
     results = Results(prepared.store)
     status = plan_status(prepared.plan, prepared.plugins, prepared.store)
     names, seconds = prepared.dataset_of(), seconds_like(prepared.plan, results)
-    sizing = {p.name: p for p in prepared.plugins if isinstance(p, Sizing)}
+    plugins = {p.name: p for p in prepared.plugins}
     rows: list[PlanRow] = []
     for task in prepared.plan.tasks:
         found = status[task.key]
-        n_bytes = _bytes(task, found, sizing.get(task.plugin), results)
+        n_bytes = _bytes(task, found, plugins[task.plugin], results)
         label = one_line(task.expr, LABEL_WIDTH)
         took = round(seconds[task.key], 6) if task.key in seconds else None
         rows.append(
@@ -234,15 +233,15 @@ def plan_rows(prepared: Prepared) -> tuple[PlanRow, ...]:
     return tuple(rows)
 
 
-def _bytes(task: Task, status: TaskStatus, sizing: Sizing | None, results: Results) -> int | None:
+def _bytes(task: Task, status: TaskStatus, plugin: Plugin, results: Results) -> int | None:
     if status.state == "hit" or not task.columns or task.dataset is None:
         return 0
-    if sizing is None:
-        return None
     table, share = task.dataset, status.missing / max(status.batches, 1)
     name = digest("column bytes", task.plugin, table.kind, table.tree, table.content, task.columns)
     known = results.remembered(name)
     if type(known) is not int:
-        known = sizing.column_bytes(table, task.columns)
+        known = plugin.column_bytes(table, task.columns)
+        if known is None:
+            return None
         results.remember(name, known)
     return round(known * share)

@@ -90,9 +90,9 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     """
     from hep_flows.analysis.prepare import prepare
     from hep_flows.analysis.record import loaded
-    from hep_flows.filesets import kind_named
     from hep_flows.orchestrate.run import asked_engine, check_task_runner
     from hep_flows.settings import Settings, explained_settings
+    from hep_flows.sources.kinds import kind_named
     from hep_flows.sources.paths import missing_tree_named
     from hep_flows.verbs import check_no_run_within_a_run
 

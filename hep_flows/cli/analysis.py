@@ -89,8 +89,8 @@ def plan(analysis: File, fileset: Fileset = "", *, only: Only = None, kind: Kind
     """Print what a run would compute and what it would find, task by task; nothing runs."""
     from hep_flows.analysis.prepare import plan_rows, prepare
     from hep_flows.analysis.record import loaded
-    from hep_flows.filesets import kind_named
     from hep_flows.settings import read_settings
+    from hep_flows.sources.kinds import kind_named
 
     with loaded(analysis) as found:
         prepared = prepare(found, fileset or None, read_settings(), only=only or None, kind=kind_named(kind, "--kind"))

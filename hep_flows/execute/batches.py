@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from hep_flows.contract import Partition, Splitting
+from hep_flows.contract import Partition, reads_tables
 from hep_flows.expr import build
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.key import digest
@@ -93,11 +93,11 @@ class Batches:
         self.only: Collection[int] | None = None
         self._results = results
         self._batches: dict[Key, tuple[Batch, ...]] = {}
-        self._splitters: dict[Key, tuple[str, Splitting]] = {}
+        self._splitters: dict[Key, Plugin] = {}
         for task in plan.tasks:
-            plugin: object = plugins.get(task.plugin)
-            if task.dataset is not None and isinstance(plugin, Splitting):
-                self._splitters.setdefault(task.dataset.key, (task.plugin, plugin))
+            plugin = plugins.get(task.plugin)
+            if task.dataset is not None and plugin is not None and reads_tables(plugin):
+                self._splitters.setdefault(task.dataset.key, plugin)
 
     def of(self, dataset: Dataset) -> tuple[Batch, ...]:
         """Give the batches of a table, at least one: an empty table has empty results of the right type."""
@@ -135,12 +135,12 @@ class Batches:
 
     def _cuts(self, dataset: Dataset, number: int, chunk_events: int) -> tuple[int, ...]:
         """Give where one file is cut into ranges of about that many events, with both ends."""
-        plugin, splitter = self._splitters[dataset.key]
-        name = digest("cuts", plugin, dataset.kind, dataset.tree, dataset.content[number], chunk_events)
+        plugin = self._splitters[dataset.key]
+        name = digest("cuts", plugin.name, dataset.kind, dataset.tree, dataset.content[number], chunk_events)
         known = self._results.remembered(name)
         if isinstance(known, list) and len(known) > 1 and all(type(c) is int for c in known):
             return tuple(known)
-        ranges = splitter.partitions(alone(dataset, number), chunk_events)
+        ranges = plugin.partitions(alone(dataset, number), chunk_events)
         cuts = (0, *[r.stop for r in ranges]) if ranges else (0, 0)
         if len(cuts) > 2:  # the file had to be opened
             self._results.remember(name, list(cuts))

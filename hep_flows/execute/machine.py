@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from hep_flows.contract import EventBytes, Numerics, Weighing
+from hep_flows.contract import EventBytes, Numerics
 from hep_flows.errors import SourceError, line_of
 from hep_flows.execute.batches import by_parts
 from hep_flows.expr.nodes import Dataset, Input
@@ -219,11 +219,12 @@ def event_bytes(plan: Plan, plugins: Mapping[str, Plugin]) -> dict[Dataset, Even
     for dataset in {t.dataset: None for t in plan.tasks if t.dataset is not None}:
         for name, plugin in plugins.items():
             tasks = [t for t in plan.tasks if t.dataset == dataset and t.plugin == name]
-            if not isinstance(plugin, Weighing) or not tasks or not dataset.files:
+            if not tasks or not dataset.files:
                 continue
             with suppress(SourceError):
                 weight = plugin.event_bytes(tasks, [t.key for t in tasks if t.key in plan.targets], dataset, 0)
-                found[dataset] = found.get(dataset, EventBytes()) + weight
+                if weight is not None:
+                    found[dataset] = found.get(dataset, EventBytes()) + weight
     return found
 
 
@@ -253,12 +254,12 @@ class Machine:
         total = EventBytes()
         for stage in plan:
             plugin, dataset = self.plugins[stage.plugin], stage.tasks[0].dataset
-            if not isinstance(plugin, Weighing) or dataset is None:
+            if dataset is None:
                 continue
             kept = tuple([t.key for t in stage.tasks if t.key in keep])
             name = (tuple([t.key for t in stage.tasks]), kept)
             if name not in self.weights:
-                self.weights[name] = plugin.event_bytes(stage.tasks, kept, dataset, file_number)
+                self.weights[name] = plugin.event_bytes(stage.tasks, kept, dataset, file_number) or EventBytes()
             total += self.weights[name]
         return total
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from hep_flows.contract import Carrying, Columns, HistogramResult, Keeping, Partition, RunContext, Scalar, Slice
+from hep_flows.contract import Columns, HistogramResult, Keeping, Partition, RunContext, Scalar, Slice
 from hep_flows.errors import HepFlowsError, PluginError, SourceError, TaskError, line_of
 from hep_flows.execute.batches import by_parts, slices
 from hep_flows.execute.machine import LEAST_EVENTS, slice_lengths
@@ -479,7 +479,7 @@ class BatchRun:
 
     def _is_carried(self, task: Task) -> bool:
         plugin = self.machine.plugins[task.plugin]
-        return task.output == "columns" or (isinstance(plugin, Carrying) and plugin.carries(task))
+        return task.output == "columns" or plugin.carries(task)
 
     def _results(
         self, work: Callable[[Item, Callable[[], bool]], Done], items: Sequence[Item], cancelled: Callable[[], bool]

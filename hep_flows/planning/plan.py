@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hep_flows.contract import No, Plan, Reading, Yes, numerics_of
+from hep_flows.contract import No, Plan, Yes, numerics_of
 from hep_flows.errors import AxisError, NoPluginError, PlanError, Site, did_you_mean
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.loops import PROVISIONAL
@@ -19,10 +19,10 @@ from hep_flows.planning.cut import Borders, cut, over
 from hep_flows.planning.spread import spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from types import CodeType
 
-    from hep_flows.contract import Key, Label, Plugin, Task
+    from hep_flows.contract import Key, Label, Plugin
     from hep_flows.errors import SourceLine, Where
 
 # Where the user wrote each step of a plan: found out when somebody looks, which most plans do without ----------------------------
@@ -237,15 +237,8 @@ def make_plan(
     borders = Borders(labels.names, spread(exprs), frozenset(extra_cuts))
     by_name = {p.name: p for p in plugins}
     tasks, targets, forms = cut(exprs, borders, lambda name, kind: numerics_of(by_name[name], kind))
-    columns = {p.name: _columns_by(p) for p in plugins}
-    tasks = tuple([replace(t, columns=columns[t.plugin](t)) for t in tasks])
+    tasks = tuple([replace(t, columns=by_name[t.plugin].columns(t)) for t in tasks])
     return Plan(tasks, targets, exprs, labels.names, labels.refusals, Lines(exprs), forms)
-
-
-def _columns_by(plugin: Plugin) -> Callable[[Task], tuple[str, ...]]:
-    """Give the function that tells what a task reads."""
-    able: object = plugin
-    return able.columns if isinstance(able, Reading) else lambda task: plugin.translate(task).columns
 
 
 def _check_loops(exprs: Sequence[Expr]) -> None:

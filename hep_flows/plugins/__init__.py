@@ -5,21 +5,15 @@ Nothing is imported before it is asked for, and a plug-in that cannot be importe
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
+from hep_flows.contract import GROUP, Plugin, package_of, registered_points
 from hep_flows.errors import PluginError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Mapping, Sequence
     from importlib.metadata import EntryPoint
-
-    from hep_flows.contract import Plugin
-
-GROUP = "hep_flows.plugins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +27,18 @@ class Found:
     package : str
         The distribution that registers it, with its version.
     plugin : Plugin, optional
-        The plug-in; None when it cannot be used.
+        The plug-in; None when it cannot be used, and when it executes nothing.
     reason : str
-        Why it cannot be used; empty when it can.
+        Why it cannot be used, or that it executes nothing; empty when it can.
+    brings : tuple of str
+        The kinds of tables that it brings.
     """
 
     name: str
     package: str
     plugin: Plugin | None
     reason: str = ""
+    brings: tuple[str, ...] = ()
 
 
 def registered(names: Sequence[str] | None = None) -> tuple[Found, ...]:
@@ -52,7 +49,7 @@ def registered(names: Sequence[str] | None = None) -> tuple[Found, ...]:
     PluginError
         When two packages register one name, or a name is not registered.
     """
-    points = _points()
+    points = registered_points()
     for name in names or ():
         if name not in points:
             raise _unknown(name, points)
@@ -100,43 +97,25 @@ def _usable(found: Found) -> Plugin:
     return found.plugin
 
 
-def _points() -> dict[str, EntryPoint]:
-    return dict(_points_on(tuple(sys.path), entry_points))
-
-
-@lru_cache(maxsize=1)
-def _points_on(_path: tuple[str, ...], find: Callable[..., Iterable[EntryPoint]]) -> dict[str, EntryPoint]:
-    """Give the entry points that are found on a search path; reading what every installed package says takes a while."""
-    points: dict[str, EntryPoint] = {}
-    for point in find(group=GROUP):
-        other = points.get(point.name)
-        if other is not None and other.value != point.value:
-            raise PluginError(
-                f"two packages register a plug-in {point.name!r}: {_package(other)} and {_package(point)}",
-                why="labels and keys of results name the plug-in, so a name must mean one thing",
-                do="uninstall one of them",
-            )
-        points[point.name] = point
-    return points
-
-
 def _loaded(point: EntryPoint) -> Found:
-    package = _package(point)
+    package = package_of(point)
     try:
-        plugin: Plugin = point.load()()
-        name = plugin.name
+        made: object = point.load()()
+        name = made.name  # type: ignore[attr-defined]
+        brings = tuple([s.kind for s in getattr(made, "sources", ())])
     except Exception as error:  # noqa: BLE001  (foreign code: whatever it raises is why it cannot be used)
         return Found(point.name, package, None, f"{type(error).__name__}: {error}")
     if name != point.name:
         return Found(point.name, package, None, f"it calls itself {name!r}")
-    return Found(point.name, package, plugin)
+    if isinstance(made, Plugin):
+        return Found(point.name, package, made, "", brings)
+    if brings and not hasattr(made, "can_run"):
+        return Found(point.name, package, None, f"it brings tables of kind {', '.join(brings)}, and executes nothing", brings)
+    lacks = [m for m in sorted(vars(Plugin)) if not m.startswith("_") and not hasattr(made, m)]
+    return Found(point.name, package, None, f"it has no {', '.join(lacks)}: hep_flows.contract.Plugin is what to derive it from")
 
 
-def _package(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.module
-
-
-def _unknown(name: str, known: dict[str, EntryPoint]) -> PluginError:
+def _unknown(name: str, known: Mapping[str, EntryPoint]) -> PluginError:
     return PluginError(
         f"there is no plug-in {name!r}",
         why=f"installed are: {', '.join(sorted(known)) or 'none'}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from hep_flows.errors import LiteralError, visible
 from hep_flows.expr.functions import mixed_units
@@ -701,24 +701,43 @@ def _text(words: str) -> str:
 MOST_DRAWN_TASKS = 30
 MOST_STEPS, DEEPEST_DRAWN = 48, 24
 LINE, PAD, HEAD, BOX = 15.0, 16.0, 50.0, 26.0
+MOST_WORDS = 44  # in a line over the steps of a narrow task
 MORE = b"more"
 GREY = "#64748b"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One task: its steps, where they stand inside the frame, and the size of the frame."""
+    """One task: its words, its steps, where these stand inside the frame, and the size of the frame.
+
+    ``above`` and ``below`` are the lines of words over and under the steps.
+    """
 
     task: Task
-    number: int
+    heading: str
+    above: tuple[str, ...]
+    below: tuple[str, ...]
     titles: Mapping[Name, str]
     hints: Mapping[Name, str]
     taken: Mapping[Key, Name]
     edges: tuple[tuple[Name, Name], ...]
     layout: Layout
-    width: float
-    height: float
-    left_out: int
+
+    @property
+    def head(self) -> float:
+        """The height of the words over the steps."""
+        return HEAD + LINE * (len(self.above) - 1)
+
+    @property
+    def width(self) -> float:
+        """The width, of the steps or the words."""
+        words = max(len(line) for line in (*self.above, *self.below)) * SMALL
+        return max(self.layout.width, len(self.heading) * CHARACTER, words) + 2 * PAD
+
+    @property
+    def height(self) -> float:
+        """The height of steps and words."""
+        return self.layout.height + self.head + PAD + LINE * len(self.below) + 6
 
 
 def plan_svg(plan: Plan, status: Mapping[Key, str] | None = None) -> str:
@@ -728,7 +747,8 @@ def plan_svg(plan: Plan, status: Mapping[Key, str] | None = None) -> str:
     Large plans are drawn in part, and the drawing says what is left out.
     """
     names = task_names(plan)
-    frames = [_frame(t, i + 1, names) for i, t in enumerate(plan.tasks[:MOST_DRAWN_TASKS])]
+    known = status or {}
+    frames = [_frame(t, i + 1, names, known.get(t.key, "")) for i, t in enumerate(plan.tasks[:MOST_DRAWN_TASKS])]
     keys: dict[Name, Frame] = {f.task.key: f for f in frames}
     edges: list[tuple[Name, Name]] = [(k, f.task.key) for f in frames for k in f.taken if k in keys]
     outer = layered({k: (f.width, f.height) for k, f in keys.items()}, edges, gap_x=28, gap_y=48, centred=False)
@@ -745,7 +765,7 @@ def plan_svg(plan: Plan, status: Mapping[Key, str] | None = None) -> str:
         taken = _box_centre(keys[b], keys[b].taken[a], places[b])  # type: ignore[index]
         canvas.line([_bottom(keys[a], places[a]), *bends, taken], "#475569", 1.6)  # type: ignore[index]
     for f in frames:
-        _draw_frame(canvas, f, places[f.task.key], colours[f.task.plugin], (status or {}).get(f.task.key, ""))
+        _draw_frame(canvas, f, places[f.task.key], colours[f.task.plugin])
         if f.task.key in plan.targets:
             _result(canvas, f, _bottom(f, places[f.task.key]))
     return canvas.svg(f"plan of {counted(len(plan.tasks), 'task')}")
@@ -764,7 +784,7 @@ def plan_html(plan: Plan, status: Mapping[Key, str] | None = None) -> str:
     return html.encode("ascii", "xmlcharrefreplace").decode()
 
 
-def _frame(task: Task, number: int, names: Mapping[Key, str]) -> Frame:
+def _frame(task: Task, number: int, names: Mapping[Key, str], known: str) -> Frame:
     found = steps([task.expr], None, names)
     shown = nearest(task.expr, found, MOST_STEPS, DEEPEST_DRAWN)
     titles: dict[Name, str] = {}
@@ -783,28 +803,18 @@ def _frame(task: Task, number: int, names: Mapping[Key, str]) -> Frame:
     more = next((n for n in titles if n not in found), task.expr.key)
     taken = {s.node.task: k if k in shown else more for k, s in found.items() if isinstance(s.node, Input)}
     layout = layered(sizes, edges, first=[k for k in taken.values() if k in found and k != task.expr.key])
-    columns = columns_read(task)
-    left_out = len(found) - len(shown)
-    words = max(
-        len(_frame_heading(task, number)) * CHARACTER, len(_subtitle(task, left_out)) * SMALL, min(len(columns), 60) * SMALL
-    )
-    height = layout.height + HEAD + PAD + LINE * len(_wrapped(columns))
-    return Frame(task, number, titles, hints, taken, tuple(edges), layout, max(layout.width, words) + 2 * PAD, height + 6, left_out)
+    hidden_steps = [f"{counted(len(found) - len(shown), 'step')} not drawn"] if len(found) > len(shown) else []
+    said = ", ".join([kind_of_output(task), *([known] if known else [])])
+    # What is known of a task is as long as a reason is: it takes lines, and does not make the frame wide.
+    fits = max(MOST_WORDS, int(layout.width / SMALL))
+    above, below = (*_wrapped(said, fits), *hidden_steps), tuple(_wrapped(columns_read(task), max(fits, 60)))
+    return Frame(task, f"task {number}: {task.plugin}", above, below, titles, hints, taken, tuple(edges), layout)
 
 
-def _frame_heading(task: Task, number: int) -> str:
-    return f"task {number}: {task.plugin}"
-
-
-def _subtitle(task: Task, left_out: int) -> str:
-    more = f", {counted(left_out, 'step')} not drawn" if left_out else ""
-    return f"{kind_of_output(task)}{more}"
-
-
-def _wrapped(text: str, width: int = 60) -> list[str]:
+def _wrapped(text: str, width: int) -> list[str]:
     lines: list[str] = []
     for word in text.split(" ") if text else []:
-        if lines and len(lines[-1]) + len(word) < width:
+        if lines and len(lines[-1]) + 1 + len(word) <= width:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
@@ -813,7 +823,7 @@ def _wrapped(text: str, width: int = 60) -> list[str]:
 
 def _corner(f: Frame, name: Name, place: Point) -> Point:
     x, y = f.layout.left_top[name]
-    return x + place[0] + (f.width - f.layout.width) / 2, y + place[1] + HEAD
+    return x + place[0] + (f.width - f.layout.width) / 2, y + place[1] + f.head
 
 
 def _box_centre(f: Frame, name: Name, place: Point) -> Point:
@@ -827,13 +837,13 @@ def _bottom(f: Frame, place: Point) -> Point:
     return x, y + BOX
 
 
-def _draw_frame(canvas: Canvas, f: Frame, place: Point, colours: Colours, known: str) -> None:
+def _draw_frame(canvas: Canvas, f: Frame, place: Point, colours: Colours) -> None:
     x, y = place
-    stored = f", {known}" if known else ""
-    canvas.text(x + PAD, y + 19, _frame_heading(f.task, f.number), colours.dark, bold=True, behind=colours.pale)
-    canvas.text(x + PAD, y + 34, f"{_subtitle(f.task, f.left_out)}{stored}", GREY, small=True, behind=colours.pale)
+    canvas.text(x + PAD, y + 19, f.heading, colours.dark, bold=True, behind=colours.pale)
+    for i, line in enumerate(f.above):
+        canvas.text(x + PAD, y + 34 + LINE * i, line, GREY, small=True, behind=colours.pale)
     for a, b in dict.fromkeys(f.edges):
-        dx, dy = _corner(f, a, place)[0] - f.layout.left_top[a][0], place[1] + HEAD
+        dx, dy = _corner(f, a, place)[0] - f.layout.left_top[a][0], place[1] + f.head
         bends = [(p + dx, q + dy) for p, q in f.layout.bends.get((a, b), [])]
         start = _box_centre(f, a, place)
         canvas.line([(start[0], start[1] + BOX), *bends, _box_centre(f, b, place)], colours.line, 1.3)
@@ -841,12 +851,12 @@ def _draw_frame(canvas: Canvas, f: Frame, place: Point, colours: Colours, known:
     for name, title in f.titles.items():
         width = len(title) * CHARACTER + 18
         canvas.box(*_corner(f, name, place), width, BOX, title, colours, f.hints[name], dashed=name in inputs)
-    for i, line in enumerate(_wrapped(columns_read(f.task))):
-        canvas.text(x + PAD, y + HEAD + f.layout.height + 20 + LINE * i, line, GREY, small=True, behind=colours.pale)
+    for i, line in enumerate(f.below):
+        canvas.text(x + PAD, y + f.head + f.layout.height + 20 + LINE * i, line, GREY, small=True, behind=colours.pale)
 
 
 def _result(canvas: Canvas, f: Frame, bottom: Point) -> None:
-    place = f.height - HEAD - f.layout.height
+    place = f.height - f.head - f.layout.height
     end = (bottom[0], bottom[1] + place + 14)
     canvas.line([bottom, end], "#0f172a", 1.8)
     canvas.text(end[0], end[1] + 14, f"result: {f.task.expr.type}", "#0f172a", small=True, at="middle", behind="#ffffff")
@@ -868,15 +878,6 @@ def _legend(canvas: Canvas, plan: Plan, colours: Mapping[str, Colours], left_out
 
 
 MUCH_BYTES = 1000  # of memory for an event: below it, no plan says so
-
-
-@runtime_checkable
-class Sizing(Protocol):
-    """A plug-in that can tell how much there is to read."""
-
-    def column_bytes(self, dataset: Dataset, columns: Sequence[str]) -> int:
-        """Give the compressed bytes of columns in the files of a dataset."""
-        ...
 
 
 class PlanView:
@@ -933,10 +934,10 @@ class PlanView:
                 columns.setdefault((task.plugin, task.dataset), set()).update(task.columns)
         total = 0
         for (name, table), names in columns.items():
-            plugin = find(name)
-            if not isinstance(plugin, Sizing):
+            found = find(name).column_bytes(table, tuple(sorted(names)))
+            if found is None:
                 return None
-            total += plugin.column_bytes(table, tuple(sorted(names)))
+            total += found
         return total
 
     @property

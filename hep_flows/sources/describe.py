@@ -8,37 +8,24 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from hep_flows.contract import Description
-from hep_flows.errors import SourceError
+from hep_flows.contract import Description, Note
+from hep_flows.errors import PluginError, SourceError, with_article
 from hep_flows.expr.text import shown
+from hep_flows.expr.types import Record
+from hep_flows.sources.kinds import source_of
 from hep_flows.sources.open import open_table
 from hep_flows.sources.paths import Asked
 from hep_flows.sources.root import NoTreeError
-from hep_flows.sources.schema import (
-    chosen_collections,
-    joined,
-    lists_by_name,
-    nanoaod_record,
-    parquet_record,
-    tree_record,
-    xaod_record,
-)
-from hep_flows.sources.stored import Note, title_of
+from hep_flows.sources.schema import chosen_collections, joined, lists_by_name
+from hep_flows.sources.stored import title_of, told_as_source_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from hep_flows.expr.types import Record
+    from hep_flows.contract import StoredColumn, StoredTable
     from hep_flows.sources.schema import Shared
-    from hep_flows.sources.stored import Columns, StoredColumn, StoredTable
+    from hep_flows.sources.stored import Columns
 
-_SCHEMAS: dict[str, Callable[[Columns, Shared], Record]] = {
-    "nanoaod": nanoaod_record,
-    "xaod": xaod_record,
-    "tree": tree_record,
-    "parquet": parquet_record,
-}
-_BY_LISTS = frozenset({"tree", "parquet"})
 _THREADS = 8
 # Of so many events at the beginning the lengths of lists are compared, to find those that belong together.
 _LOOKED_AT_EVENTS = 1000
@@ -68,7 +55,7 @@ class LookedAt:
         for c in self.columns.values():
             form = "" if c.form is None else json.dumps(c.form.to_dict(verbose=False), sort_keys=True)
             made.update(f"{c.name}\0{form}\0{c.counter}\0{c.title}\0{c.class_name}\0{c.problem}\0".encode())
-        by_data = kind in _BY_LISTS and bool(lists_by_name(self.columns, kind))
+        by_data = source_of(kind).by_lists and bool(lists_by_name(self.columns))
         return f"{'~' if by_data else ''}{made.hexdigest()}"
 
 
@@ -91,15 +78,19 @@ def describe_looked(kind: str, files: Sequence[str], looked: Mapping[str, Looked
     there = [(f, c) for f in dict.fromkeys(files) if (c := looked[f].columns) is not None]
     first = looked[there[0][0]]
     columns = merged_columns([(shown(f), c) for f, c in there])
-    record = _SCHEMAS[kind](columns, _shared(kind, columns, first.shared, asked))
+    lists = _shared(kind, columns, first.shared, asked)
+    with told_as_source_error(files[0], f"the columns of {kind} tables cannot be described"):
+        record = source_of(kind).describe(columns, lists)
+    if not isinstance(record, Record):
+        raise PluginError(f"the source of {kind} tables described an event as {with_article(record)}, and not as a Record")
     return Description(record, tuple(files), tuple([looked[f].content for f in files]), first.tree, title_of(files))
 
 
 def _shared(kind: str, columns: Columns, seen: Shared, asked: Asked) -> Shared:
     """Give the collections of lists without counters: those that the user names, then those that the data tell."""
-    if asked.collections and kind not in _BY_LISTS:
+    if asked.collections and not source_of(kind).by_lists:
         raise SourceError(f"collections are named for flat trees and Parquet, not for {kind}", do="use tree_table")
-    chosen = chosen_collections(columns, dict(asked.collections), kind)
+    chosen = chosen_collections(columns, dict(asked.collections))
     taken = {c for group in chosen.values() for c in group}
     left = {n: [c for c in group if c not in taken and not columns[c].problem] for n, group in seen.items() if n not in chosen}
     return {**chosen, **{n: group for n, group in left.items() if group}}
@@ -144,19 +135,20 @@ def _look(kind: str, file: str, asked: Asked, *, is_first: bool = False) -> Look
             raise SourceError(error.what, why=error.why, do=error.do) from None
         return LookedAt(file, asked.tree, error.content, None)
     try:
-        columns = table.columns()
-        shared = _seen_lists(table, columns, kind) if is_first and kind in _BY_LISTS else {}
+        with told_as_source_error(file, "its columns cannot be understood"):
+            columns = dict(table.columns())
+        shared = _seen_lists(table, columns) if is_first and source_of(kind).by_lists else {}
         return LookedAt(file, table.tree, table.content, columns, shared)
     finally:
         table.close()
 
 
-def _seen_lists(table: StoredTable, columns: Columns, kind: str) -> dict[str, list[str]]:
+def _seen_lists(table: StoredTable, columns: Columns) -> dict[str, list[str]]:
     """Give the columns of lists without counters that share a prefix and, in the events that are looked at, the lengths of their lists.
 
     Of columns that share a prefix and not the lengths, those are a collection that outnumber all others of equal lengths.
     """
-    groups = lists_by_name(columns, kind)
+    groups = lists_by_name(columns)
     lengths = _lengths(table, [name for group in groups.values() if len(group) > 1 for name in group])
     found: dict[str, list[str]] = {}
     for prefix, group in groups.items():
@@ -182,7 +174,8 @@ def _lengths(table: StoredTable, names: Sequence[str]) -> dict[str, bytes]:
     if not stop or not names:
         return dict.fromkeys(names, b"")
     try:
-        arrays = table.read([(n,) for n in names], 0, stop)
+        with told_as_source_error(table.file, "it cannot be read"):
+            arrays = table.read([(n,) for n in names], 0, stop)
     except SourceError:
         if len(names) == 1:
             return {}
@@ -193,14 +186,14 @@ def _lengths(table: StoredTable, names: Sequence[str]) -> dict[str, bytes]:
         layout = ak.to_layout(array)
         while layout.is_indexed or layout.is_option:
             layout = layout.project()
-        if len(layout) == stop:  # no list is missing
+        if len(layout) == stop and layout.is_list:  # no list is missing
             found[name] = np.diff(np.asarray(layout.to_ListOffsetArray64(True).offsets)).tobytes()
     return found
 
 
 def merged_columns(tables: Sequence[tuple[str, Columns]]) -> Columns:
     """Give the columns of all files, in the order of the first that has them, with notes on where they differ."""
-    merged: Columns = {}
+    merged: dict[str, StoredColumn] = {}
     owner: dict[str, str] = {}
     having: dict[str, set[int]] = {}
     for number, (file, columns) in enumerate(tables):

@@ -10,6 +10,7 @@ Schemas are remembered once for all files that have the same columns. Nothing he
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -23,11 +24,14 @@ from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.text import is_url
 from hep_flows.expr.transport import decode, encode
 from hep_flows.expr.types import Record
-from hep_flows.sources.paths import STORED_KINDS, Asked
+from hep_flows.sources.kinds import kinds, source_of
+from hep_flows.sources.paths import Asked, check_exists
 from hep_flows.sources.stored import is_settled, stamp_of, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from hep_flows.contract import Source
 
 
 class Facts(Protocol):
@@ -63,7 +67,6 @@ class KnownFiles:
     def __init__(self, facts: Facts) -> None:
         """Nothing is looked at yet."""
         self._facts = facts
-        self._code = _code_stamp()
         self._schemas: dict[bytes, Record] = {}
 
     def describe(self, kind: str, files: Sequence[str], tree: str = "", asked: Asked | None = None) -> Description:
@@ -89,11 +92,13 @@ class KnownFiles:
         A table stands for the content that it was made from. What is stored for that content stays right, but it is not what the
         user's files hold any more.
         """
-        local = {f: c for f, c in zip(table.files, table.content, strict=True) if not is_url(f)}
+        local = {f: c for f, c in zip(table.files, table.content, strict=True) if _is_here(f, c)}
+        if not local or table.model not in kinds().sources:
+            return None
         asked = Asked(table.tree, missing_is_empty=True)
         unknown = []
         for file, content in local.items():
-            known = self._remembered(table.kind, file, asked)
+            known = self._remembered(table.model, file, asked)
             if known is None:
                 unknown.append(file)
             elif known.content != content:
@@ -103,17 +108,16 @@ class KnownFiles:
         from hep_flows.sources.describe import looked_at
 
         stamps = {f: stamp_of(f) for f in unknown}
-        for one in looked_at(table.kind, unknown, asked):
+        for one in looked_at(table.model, unknown, asked):
             if one.content != local[one.name]:
                 return one.name
-            self._note(table.kind, one.name, asked, _Known(one.content, one.tree, one.identity(table.kind)), stamps[one.name])
+            self._note(table.model, one.name, asked, _Known(one.content, one.tree, one.identity(table.model)), stamps[one.name])
         return None
 
     def holds(self, table: Dataset, number: int) -> bool:
         """Say whether a file of a table holds what it held when the table was made; of files on other machines nothing is known here."""
-        file, content = table.files[number] if table.files else "", table.content[number]
-        kind = table.kind.removeprefix("servicex-")
-        if not file or is_url(file) or kind not in STORED_KINDS or not content.partition(":")[0].isdigit():
+        file, content, kind = table.files[number] if table.files else "", table.content[number], table.model
+        if not _is_here(file, content) or kind not in kinds().sources:
             return True
         known = self._remembered(kind, file, Asked(table.tree))
         if known is not None:
@@ -212,14 +216,28 @@ class KnownFiles:
             if not isinstance(remembered, list):
                 return None
             lists = tuple([tuple([str(n) for n in row]) for row in remembered])
-        return digest("schema", self._code, kind, _first(known).tree, tuple(first), files, order, lists, asked.collections)
+        return digest(
+            "schema",
+            _code_of(type(source_of(kind))),
+            kind,
+            _first(known).tree,
+            tuple(first),
+            files,
+            order,
+            lists,
+            asked.collections,
+        )
 
     def _lists_name(self, kind: str, first: _Known) -> bytes:
-        return digest("lists", self._code, kind, first.tree, first.content)
+        return digest("lists", _code_of(type(source_of(kind))), kind, first.tree, first.content)
 
     def _remembered(self, kind: str, file: str, asked: Asked) -> _Known | None:
         stamp = stamp_of(file)
-        found = self._facts.remembered(digest("file", self._code, kind, file, asked.trees(kind), stamp)) if stamp else None
+        found = (
+            self._facts.remembered(digest("file", _code_of(type(source_of(kind))), kind, file, asked.trees(kind), stamp))
+            if stamp
+            else None
+        )
         match found:
             case [str(content), str(own_tree), str(columns)]:
                 return _Known(content, own_tree, columns)
@@ -229,8 +247,13 @@ class KnownFiles:
     def _note(self, kind: str, file: str, asked: Asked, known: _Known, stamp: tuple[int, ...]) -> None:
         """Remember a file, if it did not change while it was looked at, nor a moment before."""
         if stamp and stamp == stamp_of(file) and is_settled(stamp):
-            name = digest("file", self._code, kind, file, asked.trees(kind), stamp)
+            name = digest("file", _code_of(type(source_of(kind))), kind, file, asked.trees(kind), stamp)
             self._facts.remember(name, [known.content, known.tree, known.columns])
+
+
+def _is_here(file: str, content: str) -> bool:
+    """Say whether a file is a local one that was looked into; what only a server knows has an identity of another form."""
+    return bool(file) and not is_url(file) and content.partition(":")[0].isdigit()
 
 
 def _first(known: Mapping[str, _Known]) -> _Known:
@@ -239,7 +262,60 @@ def _first(known: Mapping[str, _Known]) -> _Known:
 
 
 @cache
-def _code_stamp() -> bytes:
+def _code_of(source: type[Source]) -> bytes:
     """Give what changes when the code that describes files does: what an older version found is not taken."""
-    stats = sorted([(p.name, p.stat()) for p in Path(__file__).parent.glob("*.py")], key=lambda pair: pair[0])
+    own = getattr(sys.modules.get(source.__module__), "__file__", None) or __file__
+    stats = sorted([(p.name, p.stat()) for p in {Path(own), *Path(__file__).parent.glob("*.py")}], key=lambda pair: pair[0])
     return digest("code", tuple([(name, s.st_size, s.st_mtime_ns) for name, s in stats]))
+
+
+# Which kind of table a file seems to be ------------------------------------------------------------------------------------------
+
+
+def guessed_kind(file: str, tree: str, facts: Facts) -> tuple[str, str]:
+    """Give the kind of table that a file seems to be, and why.
+
+    Parameters
+    ----------
+    file : str
+        The first file, without the name of a tree.
+    tree : str
+        The tree; empty where nothing is said.
+    facts : Facts
+        Where it is remembered what is in files.
+
+    Raises
+    ------
+    SourceError
+        When the file has to be looked into and cannot be.
+    """
+    known = kinds().sources
+    ended = [k for k, s in known.items() if file.split("?", 1)[0].lower().endswith(s.endings)]
+    if len(ended) == 1:
+        return ended[0], "by the ending of its file"
+    by_tree = {name: k for k, s in known.items() for name in s.trees}
+    if tree:
+        return by_tree.get(tree, "tree"), f"by the name of its tree, {tree}"
+    found = _trees(file, facts)
+    for name, kind in by_tree.items():
+        if name in found:
+            return kind, f"its file has a tree {name}"
+    return "tree", f"its file has neither {' nor '.join(by_tree)}"
+
+
+def _trees(file: str, facts: Facts) -> list[str]:
+    """Give the trees in a file; of a local file they are remembered until it changes."""
+    from hep_flows.sources.root import open_root, trees_in
+
+    name = b""
+    if not is_url(file):
+        check_exists(file)
+        name = digest("trees", file, *stamp_of(file))
+        known = facts.remembered(name)
+        if isinstance(known, list):
+            return known
+    with open_root(file) as opened:
+        trees = list(trees_in(opened))
+    if name:
+        facts.remember(name, trees)
+    return trees

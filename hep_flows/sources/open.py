@@ -5,18 +5,17 @@ from __future__ import annotations
 import threading
 import weakref
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hep_flows.errors import SourceError, did_you_mean
+from hep_flows.contract import StoredTable
+from hep_flows.errors import PluginError, SourceError, with_article
 from hep_flows.expr.text import is_url, shown
-from hep_flows.sources.root import open_root, told_as_source_error, tree_named
-from hep_flows.sources.stored import is_settled, offered, stamp_of
+from hep_flows.sources.kinds import source_of
+from hep_flows.sources.paths import check_exists
+from hep_flows.sources.stored import is_settled, offered, stamp_of, told_as_source_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from hep_flows.sources.stored import StoredTable
 
 
 def open_table(kind: str, file: str, trees: Sequence[str]) -> StoredTable:
@@ -29,51 +28,33 @@ def open_table(kind: str, file: str, trees: Sequence[str]) -> StoredTable:
     SourceError
         When it is missing, damaged or of another kind.
     """
+    source = source_of(kind)
     if not is_url(file):
         check_exists(file)
-    if kind == "parquet":
-        from hep_flows.sources.parquet import ParquetTable
-
-        return ParquetTable(file)
-    opened = open_root(file)
-    try:
-        return _tree_in(opened, file, trees)
-    except BaseException:
-        opened.close()
-        raise
-
-
-def _tree_in(opened: Any, file: str, trees: Sequence[str]) -> StoredTable:
-    name, kind = tree_named(opened, file, trees)
-    if kind.startswith("ROOT::"):
-        from hep_flows.sources.root import RNTupleTable
-
-        return RNTupleTable(file, opened, name)
-    from hep_flows.sources.root import TTreeTable
-
-    return TTreeTable(file, opened, name)
+    with told_as_source_error(file, "the file cannot be opened"):
+        table = source.open(file, trees)
+        wrong = wrong_in(table)
+    if wrong:
+        raise PluginError(
+            f"the source of {kind} tables gave no table for {shown(file)}",
+            why=wrong,
+            do="mend it: hep_flows.contract says what it gives",
+        )
+    return table
 
 
-def check_exists(file: str) -> None:
-    """Check that a local file is there, and is a file.
-
-    Raises
-    ------
-    SourceError
-        When it is not; near names in its folder are given.
-    """
-    path = Path(file)
-    if path.is_dir():
-        raise SourceError(f"{file} is a folder, not a file", do=f"give its files: {file.rstrip('/')}/*.root")
-    if path.is_file():
-        return
-    if path.exists():
-        raise SourceError(f"{file} is no regular file", why="it is a pipe, a socket or a device", do="give the path of a file")
-    folder = path.parent
-    if not folder.is_dir():
-        raise SourceError(f"{file} does not exist", why=f"there is no folder {folder}")
-    near = did_you_mean(path.name, [p.name for p in folder.iterdir()])
-    raise SourceError(f"{file} does not exist", do=near)
+def wrong_in(table: object) -> str:
+    """Say what an opened table has that it may not have, or nothing."""
+    if not isinstance(table, StoredTable):
+        return f"it gave {with_article(table)}, and not a StoredTable"
+    for name, kind in (("entries", int), ("content", str), ("tree", str), ("offered", bytes)):
+        if not isinstance(getattr(table, name, None), kind):
+            return f"its {name} is {with_article(getattr(table, name, None))}"
+    if table.content.partition(":")[0] != f"{table.entries}":
+        return (
+            f"its content is {table.content!r}, which hep_flows.sources.stored.identity did not make for its {table.entries} events"
+        )
+    return ""
 
 
 _Key = tuple[str, str, str, tuple[int, ...]]

@@ -7,25 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 from awkward.forms import IndexedForm, IndexedOptionForm, ListForm, ListOffsetForm, RecordForm, RegularForm, UnmaskedForm
 
+from hep_flows.contract import Note, StoredColumn, StoredTable
 from hep_flows.errors import SourceError
 from hep_flows.expr.text import is_url, shown
-from hep_flows.sources.root import check_claimed_entries, check_remote, told_as_source_error
+from hep_flows.sources.root import check_claimed_entries, check_remote
 from hep_flows.sources.schema import is_option, is_text
-from hep_flows.sources.stored import Note, StoredColumn, content_parts, field_of, identity, offered
+from hep_flows.sources.stored import content_parts, field_of, identity, offered, told_as_source_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     import awkward as ak
     from awkward.forms import Form
 
-    from hep_flows.sources.stored import ColumnPath, Columns
+    from hep_flows.contract import ColumnPath
 
 _TAIL_BYTES = 8
 
 
-class ParquetTable:
+class ParquetTable(StoredTable):
     """An open Parquet file."""
 
     def __init__(self, file: str) -> None:
@@ -49,7 +50,7 @@ class ParquetTable:
             self.offered = offered(file)
             self.content = identity(self.entries, [b"%d" % size, footer, *content_parts(file, self.offered)])
 
-    def columns(self) -> Columns:
+    def columns(self) -> dict[str, StoredColumn]:
         """Give every column at the top; the fields of structs are in its form."""
         nulls = _nulls(self._parquet)
         return {f.name: self._column(f, nulls) for f in self._parquet.schema_arrow}
@@ -106,6 +107,13 @@ class ParquetTable:
                 if part.path_in_schema in wanted:
                     total += part.num_values * wide.get(part.physical_type, 0) or part.total_uncompressed_size
         return total
+
+    def stored_bytes(self, names: Collection[str]) -> int:
+        """Add up the column chunks of all row groups."""
+        metadata = self._parquet.metadata
+        groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
+        chunks = [group.column(c) for group in groups for c in range(group.num_columns)]
+        return sum([c.total_compressed_size for c in chunks if c.path_in_schema.split(".")[0] in names])
 
     def _groups(self, start: int, stop: int) -> tuple[list[int], int]:
         """Give the row groups that overlap a range, and the number of rows before the first."""

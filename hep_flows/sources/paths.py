@@ -8,9 +8,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import SourceError, with_article
+from hep_flows.errors import SourceError, did_you_mean, with_article
+from hep_flows.sources.kinds import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,6 @@ _WITH_TREE = re.compile(r"^(?P<file>.*\.root):(?P<tree>[^:]+)$")
 _DATASET_NAME = re.compile(r"^[\w.-]+(:[\w.-]+/?)?$")
 _PATTERN = re.compile(r"[*?\[]")
 LOCAL = "localds://"
-SERVICEX_KINDS = ("nanoaod", "xaod", "tree")
 _NO_FILE = ("bogus.root", ["bogus.root"])  # what the client of ServiceX writes where files come from elsewhere
 DATASETS = ("rucio://", "did://", "cernopendata://")
 
@@ -57,7 +58,7 @@ def files_of(source: Source, kind: str, tree: str = "", *, may_repeat: bool = Tr
             found.append(path)
     if not found:
         raise SourceError("a table needs at least one file", why="the list of files is empty")
-    if len(trees | ({tree} if tree and trees and kind == "tree" else set())) > 1:
+    if len(trees | ({tree} if tree and trees and not source_of(kind).trees else set())) > 1:
         raise SourceError(
             f"one table has one tree, not {' and '.join(sorted(trees | {tree} - {''}))}", do="make one table for each tree"
         )
@@ -159,25 +160,6 @@ def _query_of(source: Any) -> ast.Call | None:
     return found if isinstance(found, ast.Call) else None
 
 
-def is_for_servicex(source: Any, kind: str) -> bool:
-    """Say whether a source says itself that ServiceX reads its events.
-
-    Raises
-    ------
-    SourceError
-        When only a part of it does, or ServiceX does not read that kind of file.
-    """
-    items = source if isinstance(source, list | tuple) else [source]
-    marked = [i for i in items if (isinstance(i, str) and i.startswith((LOCAL, *DATASETS))) or _is_of_servicex(i)]
-    if not marked:
-        return False
-    if kind not in SERVICEX_KINDS:
-        raise SourceError(f"ServiceX reads {', '.join(SERVICEX_KINDS)}, not {kind}", do="give files without a scheme of ServiceX")
-    if len(marked) < len(items):
-        raise SourceError("some files of the table are for ServiceX, and others are not", do="write all of them alike")
-    return True
-
-
 def _listed(source: Source) -> list[str]:
     items = [source] if isinstance(source, str | os.PathLike) else source
     if not isinstance(items, list | tuple):
@@ -196,7 +178,7 @@ def _listed(source: Source) -> list[str]:
 
 def _without_tree(name: str, kind: str) -> tuple[str, str]:
     """Split ``file.root:tree``, unless there is a file of that whole name."""
-    found = _WITH_TREE.match(name) if kind in {"tree", "nanoaod"} else None
+    found = _WITH_TREE.match(name) if source_of(kind).names_tree == "any" else None
     if found is None or os.path.exists(name):  # noqa: PTH110
         return name, ""
     return found["file"], found["tree"]
@@ -218,9 +200,31 @@ def _expanded(name: str, kind: str) -> list[str]:
         if not matches:
             raise SourceError(f"no file matches {name}", why=f"patterns start from the current folder, {os.getcwd()}")  # noqa: PTH109
         return matches
-    if kind == "xaod" and _DATASET_NAME.match(name) and ".root" not in name:
+    if source_of(kind).in_datasets and _DATASET_NAME.match(name) and ".root" not in name:
         raise _remote_dataset(name)
     return [path]
+
+
+def check_exists(file: str) -> None:
+    """Check that a local file is there, and is a file.
+
+    Raises
+    ------
+    SourceError
+        When it is not; near names in its folder are given.
+    """
+    path = Path(file)
+    if path.is_dir():
+        raise SourceError(f"{file} is a folder, not a file", do=f"give its files: {file.rstrip('/')}/*.root")
+    if path.is_file():
+        return
+    if path.exists():
+        raise SourceError(f"{file} is no regular file", why="it is a pipe, a socket or a device", do="give the path of a file")
+    folder = path.parent
+    if not folder.is_dir():
+        raise SourceError(f"{file} does not exist", why=f"there is no folder {folder}")
+    near = did_you_mean(path.name, [p.name for p in folder.iterdir()])
+    raise SourceError(f"{file} does not exist", do=near)
 
 
 def _remote_dataset(name: str) -> SourceError:
@@ -241,7 +245,7 @@ def dataset_name(source: Any) -> str:
     SourceError
         When the name is not complete.
     """
-    text = source if isinstance(source, str) else getattr(source, "did", "") if _is_of_servicex(source) else ""
+    text = source if isinstance(source, str) else getattr(source, "did", "") if is_of_servicex(source) else ""
     if not isinstance(text, str) or not text.startswith(DATASETS):
         return ""
     scheme, _, name = text.partition("://")
@@ -256,19 +260,15 @@ def dataset_name(source: Any) -> str:
 
 def listed_files(source: Any) -> Any:
     """Give the files of a list of ``servicex.dataset``; other sources come back as they are."""
-    return list(source.files) if _is_of_servicex(source) and isinstance(getattr(source, "files", None), list) else source
+    return list(source.files) if is_of_servicex(source) and isinstance(getattr(source, "files", None), list) else source
 
 
-def _is_of_servicex(source: object) -> bool:
+def is_of_servicex(source: object) -> bool:
+    """Say whether a source is an object of the packages of ServiceX or func_adl."""
     return type(source).__module__.split(".")[0] == "servicex" or _query_of(source) is not None
 
 
 # What is asked of the files of a table beside their names: the tree, what a file without it means, which leaves belong together ---
-
-# The trees that a kind of table is in, where every such file calls it so; the first one that a file has is taken.
-TREES: Mapping[str, tuple[str, ...]] = {"nanoaod": ("Events",), "xaod": ("CollectionTree", "EventData")}
-
-STORED_KINDS = frozenset({"nanoaod", "tree", "parquet", "xaod"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,4 +291,4 @@ class Asked:
 
     def trees(self, kind: str) -> tuple[str, ...]:
         """Give the trees to look for, in order; none where it is the only one in the file."""
-        return (self.tree,) if self.tree else TREES.get(kind, ())
+        return (self.tree,) if self.tree else source_of(kind).trees

@@ -16,17 +16,18 @@ from hep_flows.contract import Partition
 from hep_flows.errors import SourceError
 from hep_flows.expr.text import shown
 from hep_flows.expr.types import Bool, Int, Member, Record, String
+from hep_flows.sources.kinds import source_of
 from hep_flows.sources.open import OpenTables
-from hep_flows.sources.stored import entries_of
+from hep_flows.sources.stored import entries_of, told_as_source_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from awkward.contents import Content
 
+    from hep_flows.contract import ColumnPath, StoredTable
     from hep_flows.expr.nodes import Dataset
     from hep_flows.expr.types import Item
-    from hep_flows.sources.stored import StoredTable
 
 # Bring an array that was read to the layout that its member declares: plain lists of numbers or texts, options at the leaf only ---
 
@@ -185,7 +186,7 @@ def read_columns(
         return {}
     found = {path: find_member(record, path) for path in members}
     own = tables or OpenTables(limit=0)
-    with own.lent(dataset.kind, partition.file, dataset.tree, dataset.content[partition.file_number]) as table:
+    with own.lent(dataset.model, partition.file, dataset.tree, dataset.content[partition.file_number]) as table:
         return _Reading(record, partition, table).of(found)
 
 
@@ -252,7 +253,7 @@ class _Reading:
 
     def _read(self, wanted: Mapping[Path, _Leaf]) -> dict[Path, ak.Array]:
         start, stop = self._partition.start, self._partition.stop
-        arrays = self._table.read(tuple(wanted), start, stop) if wanted else {}
+        arrays = self._arrays(tuple(wanted), start, stop) if wanted else {}
         made: dict[Path, ak.Array] = {}
         for path, leaf in wanted.items():
             if len(arrays[path]) != stop - start:
@@ -269,6 +270,12 @@ class _Reading:
                     why=f"{error}, between events {start} and {stop}",
                 ) from None
         return made
+
+    def _arrays(self, paths: Sequence[ColumnPath], start: int, stop: int) -> Mapping[ColumnPath, ak.Array]:
+        names = ", ".join([".".join(p) for p in paths])
+        with told_as_source_error(self._partition.file, f"{names} cannot be read, between events {start} and {stop}"):
+            found = self._table.read(paths, start, stop)
+            return {path: found[path] if isinstance(found[path], ak.Array) else ak.Array(found[path]) for path in paths}
 
 
 def find_member(record: Record, path: Path) -> _Leaf:
@@ -393,8 +400,8 @@ def partitions(dataset: Dataset, chunk_events: int, tables: OpenTables | None = 
         entries = entries_of(content)
         cuts: Sequence[int] = (0, entries)
         if entries > chunk_events * _SLACK:
-            with own.lent(dataset.kind, file, dataset.tree, content) as table:
-                cuts = chosen_cuts(table.boundaries(), entries, chunk_events)
+            with own.lent(dataset.model, file, dataset.tree, content) as table:
+                cuts = chosen_cuts(source_of(dataset.model).partitions(table, chunk_events), entries, chunk_events)
         made += [Partition(file, number, a, b, first + a) for a, b in pairwise(cuts) if b > a]
         first += entries
     return tuple(made)

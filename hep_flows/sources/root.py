@@ -13,16 +13,17 @@ from uproot.interpretation.identify import UnknownInterpretation
 from uproot.interpretation.objects import CannotBeAwkward
 from uproot.source.file import MultithreadedFileSource
 
-from hep_flows.errors import HepFlowsError, SourceError, did_you_mean
+from hep_flows.contract import StoredColumn, StoredTable, has_field
+from hep_flows.errors import SourceError, did_you_mean
 from hep_flows.expr.text import is_url, shown
-from hep_flows.sources.stored import StoredColumn, content_parts, field_of, has_field, identity, offered
+from hep_flows.sources.stored import content_parts, field_of, identity, offered, told_as_source_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import awkward as ak
 
-    from hep_flows.sources.stored import ColumnPath, Columns
+    from hep_flows.contract import ColumnPath
 
 TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 _HEADER_BYTES = 20
@@ -124,26 +125,6 @@ def check_remote(file: str) -> None:
         ) from None
 
 
-@contextlib.contextmanager
-def told_as_source_error(file: str, what: str) -> Iterator[None]:
-    """Turn the errors of damaged or unreachable files into one that names the file.
-
-    Whatever a library raises over foreign bytes is one: which kinds of errors these are nobody says.
-    """
-    try:
-        yield
-    except HepFlowsError:
-        raise
-    except FileNotFoundError as error:
-        raise SourceError(f"{shown(file)} does not exist", why=_first_line(error, file)) from error
-    except Exception as error:
-        raise SourceError(f"{shown(file)}: {what}", why=f"{type(error).__name__}: {_first_line(error, file)}") from error
-
-
-def _first_line(error: Exception, file: str) -> str:
-    return (str(error).strip().splitlines() or [""])[0].replace(file, shown(file))
-
-
 def open_root(file: str) -> Any:
     """Open a ROOT file, local or remote; the caller closes it.
 
@@ -177,6 +158,25 @@ def key_named(opened: Any, name: str) -> Any:
 def trees_in(opened: Any) -> dict[str, str]:
     """Give the class of each tree in an open file, by name, those in folders included."""
     return {name: kind for name, kind in opened.classnames(recursive=True, cycle=False).items() if kind in TREE_CLASSES}
+
+
+def open_tree(file: str, trees: Sequence[str]) -> StoredTable:
+    """Open the first of these trees that a ROOT file has; without a name the only tree there is.
+
+    Raises
+    ------
+    NoTreeError
+        When the file has no such tree.
+    SourceError
+        When it is damaged or of another kind.
+    """
+    opened = open_root(file)
+    try:
+        name, kind = tree_named(opened, file, trees)
+        return RNTupleTable(file, opened, name) if kind.startswith("ROOT::") else TTreeTable(file, opened, name)
+    except BaseException:
+        opened.close()
+        raise
 
 
 class NoTreeError(SourceError):
@@ -242,7 +242,7 @@ def root_identity(opened: Any, file: str, said: bytes, entries: int, records: li
 # TTrees as stored tables ---------------------------------------------------------------------------------------------------------
 
 
-class TTreeTable:
+class TTreeTable(StoredTable):
     """An open TTree."""
 
     def __init__(self, file: str, opened: Any, name: str) -> None:
@@ -258,7 +258,7 @@ class TTreeTable:
             check_claimed_entries(file, self.entries, int(opened.file.source.num_bytes))
             self.content = root_identity(opened, file, self.offered, self.entries, [(key.fSeekKey, key.fSeekKey + key.fNbytes)])
 
-    def columns(self) -> Columns:
+    def columns(self) -> dict[str, StoredColumn]:
         """Give every branch that holds values of its own, by its whole path."""
         with told_as_source_error(self.file, "the branches of the tree cannot be understood"):
             every = list(_branches(self._tree))
@@ -326,6 +326,12 @@ class TTreeTable:
         """Give the size of the branch's baskets; the offsets in them are a few bytes an event more."""
         return next((int(branch.uncompressed_bytes) for name, branch in _branches(self._tree) if name == path[0]), 0)
 
+    def stored_bytes(self, names: Collection[str]) -> int:
+        """Add up the compressed baskets of branches, and of those that count their entries."""
+        branches = [branch for path, branch in _branches(self._tree) if path in names]
+        counters = [b.count_branch for b in branches if b.count_branch is not None]
+        return sum({b.cache_key: int(b.compressed_bytes) for b in (*branches, *counters)}.values())
+
     def close(self) -> None:
         """Close the file."""
         self._opened.close()
@@ -349,7 +355,11 @@ def _column(path: str, branch: Any, paths: Mapping[str, str]) -> StoredColumn | 
         return _understood(path, branch, paths)
     except Exception as error:  # noqa: BLE001 - whatever a type that uproot does not know leads to
         why = f"{path} cannot be read: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        return StoredColumn(path, None, problem=why)
+        return StoredColumn(path, None, problem=why, inside=_above(path))
+
+
+def _above(path: str) -> str:
+    return path[: path.rfind("/") + 1]
 
 
 def _understood(path: str, branch: Any, paths: Mapping[str, str]) -> StoredColumn | None:
@@ -358,6 +368,7 @@ def _understood(path: str, branch: Any, paths: Mapping[str, str]) -> StoredColum
         return None
     counter = branch.count_branch
     about = {
+        "inside": _above(path),
         "counter": "" if counter is None else paths.get(counter.cache_key, counter.name),
         "title": branch.title,
         "class_name": branch.member("fClassName", none_if_missing=True) or "",
@@ -378,7 +389,7 @@ def _understood(path: str, branch: Any, paths: Mapping[str, str]) -> StoredColum
 # RNTuples as stored tables -------------------------------------------------------------------------------------------------------
 
 
-class RNTupleTable:
+class RNTupleTable(StoredTable):
     """An open RNTuple."""
 
     def __init__(self, file: str, opened: Any, name: str) -> None:
@@ -394,7 +405,7 @@ class RNTupleTable:
             check_claimed_entries(file, self.entries, int(opened.file.source.num_bytes))
             self.content = root_identity(opened, file, self.offered, self.entries, _records(self._ntuple))
 
-    def columns(self) -> Columns:
+    def columns(self) -> dict[str, StoredColumn]:
         """Give every field at the top; the fields inside are in its form."""
         with told_as_source_error(self.file, "the fields of the RNTuple cannot be understood"):
             return {f.name: self._column(f) for f in self._ntuple.fields}
@@ -454,6 +465,16 @@ class RNTupleTable:
         for cluster in self._ntuple.page_link_list:
             total += sum([int(page.num_elements) * bits for i, bits in inside if i < len(cluster) for page in cluster[i].pages])
         return total // 8
+
+    def stored_bytes(self, names: Collection[str]) -> int:
+        """Add up the pages of fields and of those inside them."""
+        tops: list[str] = []
+        for i, field in enumerate(self._ntuple.field_records):
+            top = field.parent_field_id
+            tops.append(field.field_name if top == i else tops[top])
+        columns = [i for i, c in enumerate(self._ntuple.column_records) if tops[c.field_id] in names]
+        clusters = self._ntuple.page_link_list
+        return sum([page.locator.num_bytes for pages in clusters for c in columns if c < len(pages) for page in pages[c].pages])
 
     def close(self) -> None:
         """Close the file."""

@@ -21,18 +21,20 @@ from awkward.forms import (
     UnmaskedForm,
 )
 
+from hep_flows.contract import Note
 from hep_flows.errors import SourceError, did_you_mean
 from hep_flows.expr.build import LINK
 from hep_flows.expr.types import Bool, Float, Int, Member, Record, String, common
-from hep_flows.sources.stored import Note, shared_lack
+from hep_flows.sources.stored import shared_lack
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from awkward.forms import Form
 
+    from hep_flows.contract import ColumnPath, StoredColumn
     from hep_flows.expr.types import Item
-    from hep_flows.sources.stored import ColumnPath, Columns, StoredColumn
+    from hep_flows.sources.stored import Columns
 
     Shared = Mapping[str, Sequence[str]]
 
@@ -350,11 +352,6 @@ def _holds(wide: Item, narrow: Item) -> bool:
 _LEAF_LIST = re.compile(r"^[\w.]+(\[\w*\])*(/[A-Za-z])?(:[\w.]+(\[\w*\])*/[A-Za-z])*$")
 
 
-def tree_record(columns: Columns, shared: Shared) -> Record:
-    """Give the record of events of a flat tree."""
-    return flat_record(columns, shared, "tree")
-
-
 def flat_record(columns: Columns, shared: Shared, model: str) -> Record:
     """Give the record of events whose columns are leaves, and collections where their lists belong together.
 
@@ -363,7 +360,7 @@ def flat_record(columns: Columns, shared: Shared, model: str) -> Record:
     shared : mapping
         The collections of columns that have no counter, as the data or the user tell them.
     """
-    names = member_names(columns, model)
+    names = member_names(columns)
     axis_of = {c: collection for collection, cs in shared.items() for c in cs}
     groups = {**_by_counter(columns, names, axis_of), **{c: (c, list(cs)) for c, cs in shared.items()}}
     for axis, (_, group) in groups.items():
@@ -379,10 +376,8 @@ def flat_record(columns: Columns, shared: Shared, model: str) -> Record:
     return Record("event", members, model)
 
 
-def member_names(columns: Columns, model: str) -> dict[str, str]:
+def member_names(columns: Columns) -> dict[str, str]:
     """Give the member's name for each column: of a branch its own short name, or its whole path where that is not unique."""
-    if model == "parquet":
-        return {name: name for name in columns}
     seen: dict[str, int] = {}
     for column in columns.values():
         seen[column.short] = seen.get(column.short, 0) + 1
@@ -437,9 +432,9 @@ def _shared_prefix(names: Sequence[str]) -> str:
     return ""
 
 
-def lists_by_name(columns: Columns, model: str) -> dict[str, list[str]]:
+def lists_by_name(columns: Columns) -> dict[str, list[str]]:
     """Give the columns of lists without a counter by what precedes the first ``.``, else the first ``_``, of their names."""
-    names = member_names(columns, model)
+    names = member_names(columns)
     found: dict[str, list[str]] = {}
     for column in columns.values():
         if column.form is not None and not column.problem and not _has_counter(column) and is_jagged(column.form):
@@ -450,7 +445,7 @@ def lists_by_name(columns: Columns, model: str) -> dict[str, list[str]]:
     return found
 
 
-def chosen_collections(columns: Columns, asked: Shared, model: str) -> dict[str, list[str]]:
+def chosen_collections(columns: Columns, asked: Shared) -> dict[str, list[str]]:
     """Give the columns of the collections that a user names by their leaves.
 
     Raises
@@ -458,7 +453,7 @@ def chosen_collections(columns: Columns, asked: Shared, model: str) -> dict[str,
     SourceError
         When there is no such leaf, or it has no lists, or is asked for twice.
     """
-    column_of = {name: column for column, name in member_names(columns, model).items()}
+    column_of = {name: column for column, name in member_names(columns).items()}
     column_of |= {c: c for c in columns}
     found: dict[str, list[str]] = {}
     for collection, leaves in asked.items():
@@ -487,14 +482,6 @@ def there_with(leaves: Mapping[str, Member], lack: frozenset[int], columns: Sequ
     """Give the leaves of a collection: one that lacks in no other files than the collection does is there wherever that is."""
     with_it = {c.name for c in columns if lack and c.lack <= lack}
     return {n: replace(m, lacking="") if m.column in with_it and not m.inside else m for n, m in leaves.items()}
-
-
-# Parquet: lists of structs are collections, structs are groups; lists of numbers belong together by their names, as in flat trees ---
-
-
-def parquet_record(columns: Columns, shared: Shared) -> Record:
-    """Give the record of events of a Parquet file."""
-    return flat_record(columns, shared, "parquet")
 
 
 # What NanoAOD's names mean: which collection an index points into, and the obvious units -----------------------------------------
@@ -554,9 +541,8 @@ class _Place:
     axis: str = ""
 
 
-def nanoaod_record(columns: Columns, shared: Shared) -> Record:
+def nanoaod_record(columns: Columns) -> Record:
     """Give the record of events: collections and groups first, then every branch by its full name."""
-    del shared
     counters = _counters(columns)
     places = {c.name: _place(c, counters, columns) for c in columns.values()}
     stored = {c.name for c in columns.values() if _is_record(c)}
@@ -666,9 +652,8 @@ _MEV = frozenset("pt m e et px py pz mpx mpy sumet energy mass rawe cale".split(
 _MM = frozenset("d0 z0 vz x y z".split())
 
 
-def xaod_record(columns: Columns, shared: Shared) -> Record:
+def xaod_record(columns: Columns) -> Record:
     """Give the record of events: one member for each container, then the values that belong to none."""
-    del shared
     containers: dict[str, dict[str, StoredColumn]] = {}
     loose: list[StoredColumn] = []
     for column in columns.values():

@@ -1,124 +1,27 @@
-"""What a file holds, told the same way for TTree, RNTuple and Parquet: columns with awkward forms, and how to read them."""
+"""What every kind of file needs: fields of stored columns, and what a file's content is known by."""
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
-from hashlib import sha256
+from collections.abc import Mapping
+from contextlib import contextmanager
+from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from hep_flows.contract import StoredColumn
+from hep_flows.errors import HepFlowsError, SourceError
 from hep_flows.expr.text import is_url, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import awkward as ak
-    from awkward.forms import Form
 
-# A stored column, and the fields inside it that lead to a leaf.
-ColumnPath = tuple[str, ...]
+    from hep_flows.contract import ColumnPath
 
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What makes the files of a dataset differ in one leaf.
-
-    Parameters
-    ----------
-    lack : frozenset of int
-        The numbers of the files that lack it.
-    lacking, differs, unreadable : str
-        As `Member` has them: which file lacks it, which hold it as kinds that do not fit, why it cannot be read.
-    widened : bool
-        Whether some hold it as a narrower kind.
-    """
-
-    lack: frozenset[int] = frozenset()
-    lacking: str = ""
-    differs: str = ""
-    unreadable: str = ""
-    widened: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StoredColumn:
-    """One column of a file.
-
-    Parameters
-    ----------
-    name : str
-        As the file calls it; branches of branches with the whole path.
-    form : Form, optional
-        The layout of its array, events outside; None when it cannot be read.
-    counter : str
-        The branch that counts its entries, when the file names one.
-    title, class_name : str
-        As the file gives them.
-    problem : str
-        Why it cannot be read.
-    notes : mapping
-        Where the files of a dataset differ, by the fields inside it that lead to the leaf.
-    """
-
-    name: str
-    form: Form | None
-    counter: str = ""
-    title: str = ""
-    class_name: str = ""
-    problem: str = ""
-    notes: Mapping[ColumnPath, Note] = field(default_factory=dict)
-
-    @property
-    def lack(self) -> frozenset[int]:
-        """The numbers of the files that lack it."""
-        return self.notes[()].lack if () in self.notes else frozenset()
-
-    @property
-    def short(self) -> str:
-        """The name without the branches that it stands in."""
-        return self.name.rsplit("/", 1)[-1]
-
-
-Columns = dict[str, StoredColumn]
-
-
-class StoredTable(Protocol):
-    """One open file's tree. Not to be used by two threads at a time.
-
-    ``content`` is its identity, ``offered`` what the server of a remote file said about its content when it was opened.
-    """
-
-    file: str
-    tree: str
-    entries: int
-    content: str
-    offered: bytes
-
-    def columns(self) -> Columns:
-        """Give every column, in the file's order."""
-        ...
-
-    def boundaries(self) -> Sequence[int]:
-        """Give the entries at which a range may start or stop without reading anything twice, from 0 to the last."""
-        ...
-
-    def has(self, path: ColumnPath) -> bool:
-        """Say whether there is such a column, with such fields inside."""
-        ...
-
-    def read(self, paths: Sequence[ColumnPath], start: int, stop: int) -> Mapping[ColumnPath, ak.Array]:
-        """Read a range of entries of some leaves, in one pass."""
-        ...
-
-    def item_bytes(self, path: ColumnPath) -> int:
-        """Give about how many bytes the values of a whole column have, not compressed, from the metadata; none of one that is not there."""
-        ...
-
-    def close(self) -> None:
-        """Let the file go."""
-        ...
+Columns = Mapping[str, StoredColumn]
 
 
 def field_of(arrays: Mapping[str, ak.Array], path: ColumnPath) -> ak.Array:
@@ -127,17 +30,6 @@ def field_of(arrays: Mapping[str, ak.Array], path: ColumnPath) -> ak.Array:
     for name in path[1:]:
         array = array[name]
     return array
-
-
-def has_field(form: Form | None, fields: Sequence[str]) -> bool:
-    """Say whether records of a form, at any depth of lists, have a field with such fields inside."""
-    for name in fields:
-        while form is not None and not form.is_record:
-            form = getattr(form, "content", None)
-        if form is None or name not in form.fields:
-            return False
-        form = form.content(name)
-    return True
 
 
 def shared_lack(columns: Sequence[StoredColumn]) -> tuple[frozenset[int], str]:
@@ -227,6 +119,20 @@ def content_parts(file: str, said: bytes) -> list[bytes]:
     return [known] if known else [said]
 
 
+def whole_content(file: str, entries: int, said: bytes = b"") -> str:
+    """Give the identity of a file that does not describe its own data, such as a text: every byte counts, or a server's word.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    """
+    if is_url(file):
+        return identity(entries, content_parts(file, said))
+    with Path(file).open("rb") as stream:
+        return identity(entries, [file_digest(stream, "sha256").digest()])
+
+
 def local_sample(file: str) -> bytes:
     """Give a digest of a local file's own bytes: of all of them, or of blocks spread over a big file."""
     path = Path(file)
@@ -240,6 +146,29 @@ def local_sample(file: str) -> bytes:
             stream.seek((size - _BLOCK_BYTES) * i // (_N_BLOCKS - 1))
             made.update(stream.read(_BLOCK_BYTES))
     return made.digest()
+
+
+# Errors of libraries over foreign bytes --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def told_as_source_error(file: str, what: str) -> Iterator[None]:
+    """Turn the errors of damaged or unreachable files into one that names the file.
+
+    Whatever a library raises over foreign bytes is one: which kinds of errors these are nobody says.
+    """
+    try:
+        yield
+    except HepFlowsError:
+        raise
+    except FileNotFoundError as error:
+        raise SourceError(f"{shown(file)} does not exist", why=_first_line(error, file)) from error
+    except Exception as error:
+        raise SourceError(f"{shown(file)}: {what}", why=f"{type(error).__name__}: {_first_line(error, file)}") from error
+
+
+def _first_line(error: Exception, file: str) -> str:
+    return (str(error).strip().splitlines() or [""])[0].replace(file, shown(file))
 
 
 # How a table of several files is called ------------------------------------------------------------------------------------------

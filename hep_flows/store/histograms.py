@@ -15,7 +15,7 @@ from hep_flows.contract import HistogramResult, Scalar
 from hep_flows.errors import StoreError, with_article
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hep_flows.contract import Result
 
@@ -134,178 +134,79 @@ def _decoded_array(dtype: str, shape: tuple[int, ...], data: str) -> Any:
     return np.frombuffer(base64.b64decode(data, validate=True), dtype=kind).reshape(shape).copy()
 
 
-# Axes of histograms as UHI's JSON, with what UHI cannot say under ``writer_info``, and back --------------------------------------
+# Axes of histograms as UHI's JSON, by boost-histogram's own reader and writer ----------------------------------------------------
 #
-# Only public constructors are called on the way back. Where a bin edge was rounded when the axis was made, the numbers are searched
-# for that make the same axis again, and compared, so that an axis that cannot be told exactly is refused when it is stored.
+# UHI says what every reader of it understands. What it cannot say exactly, the attributes of an axis, stands under ``writer_info``. Every
+# axis is made again and compared when it is written, so that one that cannot be told exactly is refused then. The ends of a regular axis
+# are such a case: they are rounded when the axis is made, so those are searched for that make the same axis again.
 
 STEPS = 256
 
 
-def axis_to_uhi(axis: Any, axes: Any) -> dict[str, Any]:
-    """Give UHI's description of an axis.
-
-    Parameters
-    ----------
-    axis : boost_histogram.axis.Axis
-        Of any kind.
-    axes : module
-        Where the classes of this family of histograms stand: ``hist.axis`` or ``boost_histogram.axis``.
+def axes_to_uhi(axes: Sequence[Any]) -> list[dict[str, Any]]:
+    """Give UHI's descriptions of axes of any kind.
 
     Raises
     ------
     StoreError
-        When the axis has a transform or a value that cannot be written down.
+        When an axis has a transform or a value that cannot be written down.
     """
-    kind = type(axis).__name__
-    traits = axis.traits
-    flow = {"underflow": traits.underflow, "overflow": traits.overflow, "circular": traits.circular}
-    ours: dict[str, Any] = {"kind": kind, "growth": traits.growth, "attributes": encoded(dict(axis.__dict__))}
-    out: dict[str, Any]
-    match kind:
-        case "Regular":
-            out = {"type": "regular", "bins": axis.size} | flow
-            transform = _transform_name(axis.transform)
-            start, stop = _ends(axis, axes)
-            out |= {"lower": start, "upper": stop}
-            if transform is not None:
-                ours |= {"bins": axis.size, "start": start, "stop": stop, "transform": transform}
-                out = {"type": "variable", "edges": _floats(axis.edges)} | flow
-        case "Variable":
-            out = {"type": "variable", "edges": _floats(axis.edges)} | flow
-        case "Integer":
-            lower = int(axis.edges[0])
-            out = {"type": "regular", "lower": lower, "upper": lower + axis.size, "bins": axis.size} | flow
-        case "IntCategory" | "StrCategory":
-            words = {"IntCategory": "category_int", "StrCategory": "category_str"}
-            out = {"type": words[kind], "categories": list(axis), "flow": traits.overflow}
-        case "Boolean":
-            out = {"type": "boolean"}
-        case _:
-            raise StoreError(f"an axis of the kind {kind} cannot be stored", why="UHI does not know it")
-    return out | {"metadata": _simple(axis.__dict__), "writer_info": {"hep_flows": ours, "boost-histogram": _theirs(kind, ours)}}
+    from boost_histogram import Histogram
+    from boost_histogram.serialization import to_uhi
+
+    written: list[dict[str, Any]] = to_uhi(Histogram(*axes), keep_storage=False)["axes"]
+    return [_exactly(axis, uhi) for axis, uhi in zip(axes, written, strict=True)]
 
 
-def _theirs(kind: str, ours: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what boost-histogram itself adds, so that its own reader finds the same axis."""
-    out: dict[str, Any] = {"growth": True} if ours["growth"] else {}
-    if kind == "Integer":
-        out["orig_type"] = "Integer"
-    if "transform" in ours:
-        names = {"transform": ours["transform"]["kind"], "bins": ours["bins"], "lower": ours["start"], "upper": ours["stop"]}
-        out |= names | {k: v for k, v in ours["transform"].items() if k == "power"}
-    return out
+def _exactly(axis: Any, uhi: dict[str, Any]) -> dict[str, Any]:
+    attributes = {
+        k: v for k, v in axis.__dict__.items() if isinstance(v, str | bool | int | float) and not k.startswith(("_", "@"))
+    }
+    writer = {
+        "hep_flows": {"attributes": encoded(dict(axis.__dict__))},
+        "boost-histogram": uhi.get("writer_info", {}).get("boost-histogram", {}),
+    }
+    made = uhi | {"metadata": attributes, "writer_info": writer}
+    if "edges" in made:
+        made["edges"] = [encoded(float(e)) for e in made["edges"]]
+    transform = getattr(axis, "transform", None)
+    if transform is not None and "transform" not in writer["boost-histogram"]:
+        raise StoreError(
+            "an axis with a transform of your own cannot be stored",
+            why="a function cannot be written down exactly; log, sqrt and Pow can",
+            do="use a Variable axis with the edges that you want",
+        )
+    ends = writer["boost-histogram"] if transform is not None else made
+    for told in _ends(axis) if type(axis).__name__ == "Regular" else [{}]:
+        ends |= told
+        if _is_again(axis, made):
+            return made
+    raise StoreError(f"a {type(axis).__name__} axis cannot be stored exactly", why="no numbers make it again")
 
 
-def _floats(edges: Any) -> list[Any]:
-    return [encoded(float(e)) for e in edges]
+def _is_again(axis: Any, uhi: Mapping[str, Any]) -> bool:
+    try:
+        (again,) = axes_from_uhi([uhi])
+    except ValueError:  # an end where the transform has no value
+        return False
+    return bool(again == axis) and again.traits == axis.traits and _edge_bits(again) == _edge_bits(axis)
 
 
-def _simple(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what other readers of UHI understand: texts, numbers and truth values."""
-    return {k: v for k, v in attributes.items() if isinstance(v, str | bool | int | float) and not k.startswith(("_", "@"))}
+def _edge_bits(axis: Any) -> bytes:
+    import numpy as np
+
+    return np.asarray(axis.edges).tobytes()
 
 
-def axis_from_uhi(uhi: Mapping[str, Any], axes: Any) -> Any:
-    """Give the axis that `axis_to_uhi` described.
-
-    Raises
-    ------
-    ValueError, KeyError, TypeError
-        When the description is damaged.
-    """
-    ours = uhi["writer_info"]["hep_flows"]
-    growth = ours["growth"]
-    flow = {k: uhi[k] for k in ("underflow", "overflow", "circular") if k in uhi} | {"growth": growth}
-    match ours["kind"]:
-        case "Regular" if "transform" in ours:
-            axis = axes.Regular(ours["bins"], ours["start"], ours["stop"], transform=_transform(ours["transform"], axes))
-        case "Regular":
-            axis = axes.Regular(uhi["bins"], uhi["lower"], uhi["upper"], **flow)
-        case "Variable":
-            axis = axes.Variable(decoded(uhi["edges"]), **flow)
-        case "Integer":
-            axis = axes.Integer(uhi["lower"], uhi["upper"], **flow)
-        case "IntCategory":
-            axis = axes.IntCategory(uhi["categories"], growth=growth, overflow=uhi["flow"])
-        case "StrCategory":
-            axis = axes.StrCategory(uhi["categories"], growth=growth, overflow=uhi["flow"])
-        case "Boolean":
-            axis = axes.Boolean()
-        case kind:
-            raise ValueError(f"no stored axis is of the kind {kind}")
-    axis.__dict__.update(attributes_of(uhi))
-    return axis
-
-
-def attributes_of(uhi: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what stood in the axis's ``__dict__``: name, label, metadata and what else was set."""
-    found = decoded(uhi["writer_info"]["hep_flows"]["attributes"])
-    if not isinstance(found, dict):
-        raise TypeError("attributes of an axis are a dict")
-    return found
-
-
-def _transform_name(transform: Any) -> dict[str, Any] | None:
-    if transform is None:
-        return None
-    import boost_histogram.axis.transform as known
-
-    if isinstance(transform, known.Pow):
-        return {"kind": "pow", "power": transform.power}
-    for name in ("log", "sqrt"):
-        if transform == getattr(known, name):
-            return {"kind": name}
-    raise StoreError(
-        "an axis with a transform of your own cannot be stored",
-        why="a function cannot be written down exactly; log, sqrt and Pow can",
-        do="use a Variable axis with the edges that you want",
-    )
-
-
-def _transform(spec: Mapping[str, Any], axes: Any) -> Any:
-    match spec["kind"]:
-        case "pow":
-            return axes.transform.Pow(spec["power"])
-        case "log" | "sqrt":
-            return getattr(axes.transform, spec["kind"])
-        case kind:
-            raise ValueError(f"no stored axis has the transform {kind}")
-
-
-def _ends(axis: Any, axes: Any) -> tuple[float, float]:
-    """Give numbers that make the same regular axis again."""
-    options = {} if axis.transform is not None else _options(axis)
-
-    def is_same(start: float, stop: float) -> bool:
-        try:
-            again = axes.Regular(axis.size, start, stop, transform=axis.transform, **options)
-        except ValueError:  # an end where the transform has no value
-            return False
-        again.__dict__.update(axis.__dict__)
-        return bool(again == axis) and bool((again.edges == axis.edges).all())
-
+def _ends(axis: Any) -> Iterator[dict[str, float]]:
+    """Give numbers that may make the same regular axis again: what somebody may have typed first, then those next to its edges."""
     first, last = float(axis.edges[0]), float(axis.edges[-1])
-    for start, stop in ((_short(first), _short(last)), (first, last)):
-        if is_same(start, stop):
-            return start, stop
+    yield {"lower": float(f"{first:.12g}"), "upper": float(f"{last:.12g}")}
+    yield {"lower": first, "upper": last}
     forward = axis.transform.forward if axis.transform is not None else float
     low, span = axis._ax.__getstate__()[-2:]  # noqa: SLF001  what comes of it is compared before it is believed
     for start in (s for s in _near(first) if forward(s) == low):
-        for stop in (s for s in _near(last) if forward(s) - low == span):
-            if is_same(start, stop):
-                return start, stop
-    raise StoreError("a Regular axis cannot be stored exactly", why=f"no ends near {first} and {last} make it again")
-
-
-def _short(value: float) -> float:
-    """Give the number that somebody may have typed: rounding turned it into this one."""
-    return float(f"{value:.12g}")
-
-
-def _options(axis: Any) -> dict[str, bool]:
-    traits = axis.traits
-    return {k: getattr(traits, k) for k in ("underflow", "overflow", "circular", "growth")}
+        yield from ({"lower": start, "upper": stop} for stop in _near(last) if forward(stop) - low == span)
 
 
 def _near(value: float) -> Iterator[float]:
@@ -316,6 +217,28 @@ def _near(value: float) -> Iterator[float]:
         below, above = math.nextafter(below, -math.inf), math.nextafter(above, math.inf)
         yield below
         yield above
+
+
+def axes_from_uhi(written: Sequence[Mapping[str, Any]]) -> Any:
+    """Give the axes that `axes_to_uhi` described, as boost-histogram has them, with all that stood in their ``__dict__``.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        When a description is damaged.
+    """
+    from boost_histogram.serialization import from_uhi
+
+    axes = [{**a, "metadata": attributes_of(a)} | ({"edges": decoded(a["edges"])} if "edges" in a else {}) for a in written]
+    return from_uhi({"uhi_schema": 1, "axes": axes, "storage": {"type": "double"}}).axes
+
+
+def attributes_of(uhi: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what stood in the axis's ``__dict__``: name, label, metadata and what else was set."""
+    found = decoded(uhi["writer_info"]["hep_flows"]["attributes"])
+    if not isinstance(found, dict):
+        raise TypeError("attributes of an axis are a dict")
+    return found
 
 
 STORAGES = {
@@ -346,28 +269,27 @@ def histogram_parts(histogram: Any) -> tuple[dict[str, Any], Arrays]:
     storage = histogram.storage_type.__name__
     if storage not in STORAGES:
         raise StoreError(f"a histogram with {storage} storage cannot be stored", why=f"known are {', '.join(STORAGES)}")
-    axes = _family(name)[1]
     view = histogram.view(flow=True)
     attributes = dict(histogram.__dict__)
     uhi = {
         "uhi_schema": 1,
         "writer_info": {"hep_flows": {"class": name, "storage": storage, "attributes": encoded(attributes)}},
         "metadata": {k: v for k, v in attributes.items() if isinstance(v, str)},
-        "axes": [axis_to_uhi(a, axes) for a in histogram.axes],
+        "axes": axes_to_uhi(histogram.axes),
         "storage": {"type": STORAGES[storage]},
     }
     return {"kind": "histogram", "uhi": uhi, "shape": list(view.shape)}, _columns(view, storage)
 
 
-def _family(name: str) -> tuple[Any, Any, Any]:
-    """Give the class of a histogram, and the modules of its axes and storages."""
+def _family(name: str) -> tuple[Any, Any]:
+    """Give the class of a histogram, and the module of its storages."""
     if name == "boost_histogram.Histogram":
         import boost_histogram
 
-        return boost_histogram.Histogram, boost_histogram.axis, boost_histogram.storage
+        return boost_histogram.Histogram, boost_histogram.storage
     import hist
 
-    return getattr(hist, name.removeprefix("hist.")), hist.axis, hist.storage
+    return getattr(hist, name.removeprefix("hist.")), hist.storage
 
 
 def _columns(view: Any, storage: str) -> Arrays:
@@ -393,12 +315,12 @@ def histogram_of(description: Mapping[str, Any], columns: Mapping[str, Any]) -> 
         return _pair(description, columns)
     uhi = description["uhi"]
     ours = uhi["writer_info"]["hep_flows"]
-    kind, axes, storages = _family(_known(ours["class"]))
+    kind, storages = _family(_known(ours["class"]))
     storage, shape = ours["storage"], tuple(description["shape"])
     if storage not in STORAGES:
         raise ValueError(f"no stored histogram has {storage} storage")
     arguments = (shape[0],) if storage == "MultiCell" else ()
-    histogram = kind(*[axis_from_uhi(a, axes) for a in uhi["axes"]], storage=getattr(storages, storage)(*arguments))
+    histogram = kind(*axes_from_uhi(uhi["axes"]), storage=getattr(storages, storage)(*arguments))
     _fill(histogram, columns, storage, shape)
     for axis, described in zip(histogram.axes, uhi["axes"], strict=True):
         axis.__dict__.clear()  # hist gives axes without a label one of its own

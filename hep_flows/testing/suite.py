@@ -351,14 +351,14 @@ def sample_table(folder: Path) -> DataFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from hep_flows.plugins.awkward.plugin import AwkwardPlugin
     from hep_flows.record.dataframe import table_of
+    from hep_flows.sources.describe import describe
 
     events, files = [_event(i) for i in range(N_EVENTS)], []
     for start, stop in ((0, 18), (18, 29), (29, N_EVENTS)):
         files.append(str(folder / f"events_{start}.parquet"))
         pq.write_table(pa.Table.from_pylist(events[start:stop], schema=_schema()), files[-1], row_group_size=4)
-    return table_of(AwkwardPlugin().describe("parquet", files), "parquet")
+    return table_of(describe("parquet", files), "parquet")
 
 
 def _event(i: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import awkward as ak
 import numpy as np
 
-from hep_flows.contract import Columns, HistogramResult, No, Partition, Program, Scalar, Yes
+from hep_flows.contract import Columns, HistogramResult, No, Partition, Plugin, Program, Scalar, Yes
 from hep_flows.execute.run import run_plan
 from hep_flows.expr.types import Histogram, Record, String
 from hep_flows.expr.walk import postorder
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Path = tuple[str, ...]
 
 
-class MemoryPlugin:
+class MemoryPlugin(Plugin):
     """Runs everything, over one table in memory."""
 
     result_version = "1"

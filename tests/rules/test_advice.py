@@ -297,6 +297,7 @@ ELSEWHERE = {
     "plugins/hist": "about versions of hist and infinite values; tests/plugins/hist has them",
     "plugins/awkward": "about what a body returned; tests/plugins/awkward has them",
     "plugins/__init__.py": "about packages to install; tests/plugins has them",
+    "contract.py": "about packages that register one name; tests/plugins has them",
     "demo": "about folders of files; tests/demo has them",
     "tables.py": "about files that change and servers; tests/test_changed_files.py has them",
     "expr/transport.py": "about expressions of another version",

@@ -87,6 +87,22 @@ def test_what_is_known_of_a_task_is_shown():
     assert "in ranges of events, stored" in plan_svg(plan, {plan.tasks[0].key: "stored"})
 
 
+@pytest.mark.parametrize("name", plans())
+def test_a_long_reason_stays_in_the_frame_of_its_task(name):
+    plan = plans()[name]
+    why = "miss: the cut changed from events.Jet.pt > 30 to events.Jet.pt > 35 since the last run of this analysis (line 12)"
+    root = ET.fromstring(plan_svg(plan, {t.key: f"{why} {i}" for i, t in enumerate(plan.tasks)}))
+    rects = [{k: float(r.get(k)) for k in ("x", "y", "width", "height")} for r in root.iter(f"{SVG}rect") if r.get("rx") == "10"]
+    said = []
+    for frame in rects:
+        lines = [t for t in root.iter(f"{SVG}text") if t.get("font-size") == "11" and float(t.get("x")) == frame["x"] + 16]
+        lines = [t for t in lines if frame["y"] < float(t.get("y")) < frame["y"] + frame["height"]]
+        assert all(len(t.text) * 6.7 < frame["width"] - 16 for t in lines)
+        said.append(" ".join([t.text for t in lines]))
+    assert len(said) == len(plan.tasks)
+    assert all(f"{why} {i}" in " ".join(said) for i in range(len(plan.tasks)))
+
+
 def test_words_are_escaped():
     odd = build.dataset("tree", ("a",), "t", table().type.item, name="<script>&\"'")
     expr = call("equal", build.field(odd, "kind"), lit("<b>\x00&'"))

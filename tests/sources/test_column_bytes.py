@@ -10,15 +10,9 @@ import pytest
 import uproot
 
 from described import described
-from hep_flows.expr import build
-from hep_flows.expr.types import Record
-from hep_flows.plugins.awkward.bytes import column_bytes
+from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 
-
-def dataset(kind, *files, tree=""):
-    return build.dataset(
-        kind, tuple(str(i) for i, _ in enumerate(files)), tree, Record("event", {}), files=tuple(str(f) for f in files)
-    )
+column_bytes = AwkwardPlugin().column_bytes
 
 
 @pytest.mark.data
@@ -27,7 +21,7 @@ def test_a_jagged_branch_counts_with_its_counter(data):
     with uproot.open(path) as file:
         tree = file["Events"]
         pt, n, met = [tree[b].compressed_bytes for b in ("Jet_pt", "nJet", "MET_pt")]
-    table = dataset("nanoaod", path, tree="Events")
+    table = described("nanoaod", path, tree="Events")
     assert column_bytes(table, ("MET_pt",)) == met
     assert column_bytes(table, ("Jet_pt", "MET_pt")) == pt + n + met
     assert column_bytes(table, ("Jet_pt", "nJet")) == pt + n
@@ -37,15 +31,15 @@ def test_a_jagged_branch_counts_with_its_counter(data):
 @pytest.mark.data
 def test_files_add_up(data):
     path = data("uproot-Zmumu.root")
-    one = column_bytes(dataset("tree", path, tree="events"), ("M",))
-    assert column_bytes(dataset("tree", path, path, tree="events"), ("M",)) == 2 * one > 0
+    one = column_bytes(described("tree", path, tree="events"), ("M",))
+    assert column_bytes(described("tree", path, path, tree="events"), ("M",)) == 2 * one > 0
 
 
 def test_fields_of_an_ntuple_add_up_to_all_pages(tmp_path):
     values = {"a": np.random.default_rng(1).random(1000), "j": ak.Array([[1.0, 2.0], []] * 500)}
     with uproot.recreate(tmp_path / "n.root", compression=None) as file:
         file.mkrntuple("t", ak.Array(values))
-    table = dataset("tree", tmp_path / "n.root", tree="t")
+    table = described("tree", tmp_path / "n.root", tree="t")
     assert column_bytes(table, ("a",)) == pytest.approx(8000, rel=0.02)
     assert column_bytes(table, ("j",)) == pytest.approx(8 * 1000 + 8 * 1000, rel=0.05)
     assert column_bytes(table, ("a", "j")) == column_bytes(table, ("a",)) + column_bytes(table, ("j",))

@@ -18,9 +18,9 @@ import uproot
 from awkward.forms import ListOffsetForm, NumpyForm
 
 from hep_flows import errors, make_local, nanoaod_table, parquet_table, run, tree_table, xaod_table
+from hep_flows.contract import StoredColumn
 from hep_flows.expr.types import Record
-from hep_flows.sources.schema import tree_record
-from hep_flows.sources.stored import StoredColumn
+from hep_flows.sources.schema import flat_record
 from hep_flows.verbs import LeavesLeftOut
 
 PT = ak.values_astype(ak.Array([[10.0, 20.0], [], [30.0]]), np.float32)
@@ -123,8 +123,8 @@ def test_branches_of_split_objects_are_collections_by_what_precedes_their_dot():
     for prefix in ("Vertices", "Vertices_RC", "_Vertices_RC_parents"):
         for leaf in ("x", "chi2.value"):
             name = f"{prefix}/{prefix}.{leaf}"
-            made[name] = StoredColumn(name, lists, counter=f"deep/{prefix}/size")
-    record = tree_record(made, {})
+            made[name] = StoredColumn(name, lists, counter=f"deep/{prefix}/size", inside=f"{name.rpartition('/')[0]}/")
+    record = flat_record(made, {}, "tree")
     for prefix in ("Vertices", "Vertices_RC", "_Vertices_RC_parents"):
         found = record.members[prefix]
         assert found.axes == (prefix,)

@@ -192,11 +192,11 @@ def test_an_rntuple_with_colons_is_read_the_same_way(tmp_path):
 def test_a_static_store_without_prefixes_on_its_branches_is_a_container_too():
     from awkward.forms import ListOffsetForm, NumpyForm
 
+    from hep_flows.contract import StoredColumn
     from hep_flows.sources.schema import xaod_record
-    from hep_flows.sources.stored import StoredColumn
 
     form = ListOffsetForm("i64", NumpyForm("float32"))
     names = ["JetsAux./pt", "MuonsAux/pt", "TausAux./TausAux.pt"]
-    record = xaod_record({n: StoredColumn(n, form) for n in names}, {})
+    record = xaod_record({n: StoredColumn(n, form, inside=n[: n.rindex("/") + 1]) for n in names})
     assert {n: list(m.item.members) for n, m in record.members.items()} == {"Jets": ["pt"], "Muons": ["pt"], "Taus": ["pt"]}
     assert [m.item.members["pt"].column for m in record.members.values()] == names

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import boost_histogram as bh
 import hist
@@ -108,6 +109,12 @@ def test_every_axis_with_every_storage_comes_back(axis, storage):
     for histogram in (hist.Hist(AXES[axis], storage=STORAGES[storage]()), filled(AXES[axis], STORAGES[storage])):
         for back in trips(histogram):
             same(histogram, back)
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_what_was_stored_before_boost_histogram_wrote_axes_is_read(axis):
+    stored = json.loads((Path(__file__).parents[1] / "golden" / "stored_histograms.json").read_text())
+    same(filled(AXES[axis], S.Weight), from_inline(stored[axis]).histogram)
 
 
 def test_many_axes_come_back_and_can_be_filled_further():

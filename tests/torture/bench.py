@@ -18,7 +18,7 @@ import numpy as np
 import uproot
 
 from functions.sample_corrections import dense_model, network, write_corrections, write_model
-from hep_flows import plugins, run
+from hep_flows import contract, run
 from hep_flows.execute import results as open_store
 
 N_EVENTS = 60
@@ -82,7 +82,7 @@ class Project:
 
     def add_plugin(self, name: str, value: str) -> None:
         """Install one more plug-in, or another release of one."""
-        self.more_plugins.append(EntryPoint(name, value, plugins.GROUP))
+        self.more_plugins.append(EntryPoint(name, value, contract.GROUP))
 
     def loaded(self):
         """Give the analysis as a fresh process would see it."""
@@ -98,8 +98,8 @@ class Project:
         """Run everything, one result at a time; gives the values, and what was computed for each."""
         open_store.store_of.cache_clear()
         os.environ["HEP_FLOWS_CACHE"] = str(self.cache) if store else "off"
-        found = [*{p.name: p for p in [*entry_points(group=plugins.GROUP), *self.more_plugins]}.values()]
-        installed = mock.patch.object(plugins, "entry_points", return_value=found)
+        found = [*{p.name: p for p in [*entry_points(group=contract.GROUP), *self.more_plugins]}.values()]
+        installed = mock.patch.object(contract, "entry_points", return_value=found)
         with warnings.catch_warnings(), installed, mock.patch.dict(os.environ, self.environment):
             warnings.simplefilter("ignore")
             asked = self.loaded().analysis([str(f) for f in self.files])

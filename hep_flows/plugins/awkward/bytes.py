@@ -7,7 +7,7 @@ collection has in an event, and adds up what is alive at a time. A selection cou
 from __future__ import annotations
 
 from math import factorial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hep_flows.contract import EventBytes
 from hep_flows.expr.functions import FUNCTIONS
@@ -15,17 +15,16 @@ from hep_flows.expr.nodes import Bound, Call, Dataset, Field, Filter, Literal, M
 from hep_flows.expr.types import Bool, Record, String
 from hep_flows.expr.walk import postorder, uses
 from hep_flows.plugins.awkward.needed import leaves_of, needed_fields, output_of, path_of
-from hep_flows.sources.root import key_named, open_root, told_as_source_error
+from hep_flows.sources.stored import told_as_source_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from hep_flows.contract import Key, Task
+    from hep_flows.contract import Key, StoredTable, Task
     from hep_flows.expr.nodes import Expr
     from hep_flows.expr.types import Axis, Item, Type
     from hep_flows.plugins.awkward.needed import Path
     from hep_flows.sources.open import OpenTables
-    from hep_flows.sources.stored import StoredTable
 
 _INDEX = 8  # bytes of a place, a length or an offset
 _TEXT = 24  # bytes of a text, about
@@ -35,8 +34,8 @@ _STEPS = 4
 _FILLING = 3
 
 
-def column_bytes(dataset: Dataset, columns: Sequence[str]) -> int:
-    """Give the compressed bytes of columns in all files of a dataset, with the branches that count their entries.
+def column_bytes(dataset: Dataset, columns: Sequence[str], tables: OpenTables) -> int | None:
+    """Give the compressed bytes of columns in all files of a dataset, with what counts their entries; None where files do not tell.
 
     Raises
     ------
@@ -45,9 +44,14 @@ def column_bytes(dataset: Dataset, columns: Sequence[str]) -> int:
     """
     stored = {".".join(path): path[0] for path in _paths(dataset.type.item)}
     names = {stored.get(c, c) for c in columns}
-    if dataset.kind == "parquet":
-        return sum([_in_parquet(file, names) for file in dataset.files])
-    return sum([_in_root(file, dataset.tree, names) for file in dataset.files])
+    total = 0
+    for file, content in zip(dataset.files, dataset.content, strict=True):
+        with tables.lent(dataset.model, file, dataset.tree, content) as table, told_as_source_error(file, "sizes cannot be read"):
+            found = table.stored_bytes(names)
+        if found is None:
+            return None
+        total += found
+    return total
 
 
 def _paths(item: object) -> Iterator[tuple[str, ...]]:
@@ -57,58 +61,6 @@ def _paths(item: object) -> Iterator[tuple[str, ...]]:
             if member.column:
                 yield member.path
             yield from _paths(member.item)
-
-
-def _in_root(file: str, tree: str, wanted: Collection[str]) -> int:
-    opened = open_root(file)
-    try:
-        with told_as_source_error(file, f"the sizes of {tree} cannot be read"):
-            stored = key_named(opened, tree).get()
-            if hasattr(stored, "page_link_list"):
-                return _in_ntuple(stored, wanted)
-            branches = {path: branch for path, branch in _branches(stored) if path in wanted}
-            counters = [b.count_branch for b in branches.values() if b.count_branch is not None]
-            every = {b.cache_key: int(b.compressed_bytes) for b in (*branches.values(), *counters)}
-            return sum(every.values())
-    finally:
-        opened.close()
-
-
-def _branches(tree: Any) -> Iterator[tuple[str, Any]]:
-    """Give every branch by its whole path, parents before children."""
-    stack = [(branch.name, branch) for branch in reversed(tree.branches)]
-    while stack:
-        path, branch = stack.pop()
-        yield path, branch
-        stack.extend([(f"{path}/{b.name}", b) for b in reversed(branch.branches)])
-
-
-def _in_ntuple(ntuple: Any, wanted: Collection[str]) -> int:
-    """Add up the pages of the wanted fields and of those inside them."""
-    fields = ntuple.field_records
-    tops: list[str] = []
-    for i, field in enumerate(fields):
-        top = field.parent_field_id
-        tops.append(field.field_name if top == i else tops[top])
-    columns = [i for i, c in enumerate(ntuple.column_records) if tops[c.field_id] in wanted]
-    total = 0
-    for cluster in ntuple.page_link_list:
-        total += sum([page.locator.num_bytes for c in columns if c < len(cluster) for page in cluster[c].pages])
-    return total
-
-
-def _in_parquet(file: str, wanted: Collection[str]) -> int:
-    import fsspec
-    import pyarrow.parquet as pq
-
-    with told_as_source_error(file, "the Parquet file cannot be read"), fsspec.open(file, "rb") as stream:
-        metadata = pq.ParquetFile(stream).metadata
-        total = 0
-        for g in range(metadata.num_row_groups):
-            group = metadata.row_group(g)
-            parts = [group.column(c) for c in range(group.num_columns)]
-            total += sum([p.total_compressed_size for p in parts if p.path_in_schema.split(".")[0] in wanted])
-        return total
 
 
 def event_bytes(tasks: Sequence[Task], keep: Collection[Key], dataset: Dataset, file_number: int, tables: OpenTables) -> EventBytes:
@@ -128,7 +80,7 @@ def event_bytes(tasks: Sequence[Task], keep: Collection[Key], dataset: Dataset, 
     outputs = {t.key: list(output_of(t.expr).exprs()) for t in tasks if t.expr.type.axes}
     roots = [e for t in tasks for e in outputs.get(t.key, [t.expr])]
     file, content = dataset.files[file_number], dataset.content[file_number]
-    with tables.lent(dataset.kind, file, dataset.tree, content) as table:
+    with tables.lent(dataset.model, file, dataset.tree, content) as table:
         stored = _stored(roots, dataset, table)
     sizes = _Sizes(roots, stored)
     delivered = {k: sum([sizes.of_result(e) for e in exprs]) for k, exprs in outputs.items()}

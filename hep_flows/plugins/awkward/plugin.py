@@ -6,33 +6,33 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hep_flows.contract import LOCAL, LOCAL_VERSION, No, Program, Scalar, Yes
+from hep_flows.contract import LOCAL, LOCAL_VERSION, No, Plugin, Program, Scalar, Yes
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Call, Dataset, Expr, Field
 from hep_flows.expr.types import Histogram
 from hep_flows.plugins.awkward.needed import is_known
-from hep_flows.sources.paths import STORED_KINDS
+from hep_flows.sources.kinds import NanoAODSource, ParquetSource, TreeSource, XaodSource, kinds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from hep_flows.contract import Description, EventBytes, Key, Label, Partition, Result, RunContext, Task
+    from hep_flows.contract import EventBytes, Key, Label, Partition, Result, RunContext, Task
     from hep_flows.sources.open import OpenTables
 
 ROWS = frozenset(FUNCTIONS)  # All of the language; a row that is added later may be another plug-in's alone.
 
-KINDS = STORED_KINDS
 
-
-class AwkwardPlugin:
-    """Reads NanoAOD, xAOD, flat trees and Parquet, and executes everything but histograms."""
+class AwkwardPlugin(Plugin):
+    """Reads tables in files, brings NanoAOD, xAOD, flat trees and Parquet, and executes everything but histograms."""
 
     name = "awkward"
     result_version = LOCAL_VERSION
+    sources = (NanoAODSource, XaodSource, TreeSource, ParquetSource)
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open_tables: OpenTables | None = None
+        self._kinds = frozenset(kinds().sources)
 
     def family(self, kind: str) -> str:
         """Give the family of the built-in plug-ins."""
@@ -44,10 +44,10 @@ class AwkwardPlugin:
         if isinstance(node.type.item, Histogram):
             return No("it makes arrays and numbers, not histograms")
         match node:
-            case Dataset(kind=kind) if kind not in KINDS:
-                return No(f"it reads {', '.join(sorted(KINDS))}, not {kind}")
-            case Field() if (kind := _kind_of_table(node)) not in KINDS | {""}:
-                return No(f"it reads {', '.join(sorted(KINDS))}, not {kind}")
+            case Dataset(kind=kind) if kind not in self._kinds:
+                return No(f"it reads {', '.join(sorted(self._kinds))}, not {kind}")
+            case Field() if (kind := _kind_of_table(node)) not in self._kinds | {""}:
+                return No(f"it reads {', '.join(sorted(self._kinds))}, not {kind}")
             case Call(function=UserFunction() as function):
                 return Yes() if function.body is not None or is_known(function) else No(f"{function.name} has no body here")
             case Call(function=str(name)) if not _has_kernel(name):
@@ -109,18 +109,6 @@ class AwkwardPlugin:
         """Give the parts of a total again."""
         return tuple([Scalar(v) for v in kept.value]) if isinstance(kept, Scalar) else (kept,)
 
-    def describe(self, kind: str, files: Sequence[str], tree: str = "") -> Description:
-        """Give the schema and the identity of files.
-
-        Raises
-        ------
-        SourceError
-            When a file is missing, damaged, of another kind, or has no such tree.
-        """
-        from hep_flows.sources.describe import describe
-
-        return describe(kind, files, tree)
-
     def partitions(self, dataset: Dataset, chunk_events: int) -> tuple[Partition, ...]:
         """Give ranges of about that many events, in dataset order."""
         from hep_flows.sources.read import partitions
@@ -131,7 +119,7 @@ class AwkwardPlugin:
         """Give the compressed bytes of columns in all files, or None where that cannot be known."""
         from hep_flows.plugins.awkward.bytes import column_bytes
 
-        return column_bytes(dataset, columns)
+        return column_bytes(dataset, columns, self._tables())
 
     def _tables(self) -> OpenTables:
         from hep_flows.sources.open import OpenTables

@@ -6,7 +6,7 @@ import json
 from functools import reduce
 from typing import TYPE_CHECKING, TypeGuard
 
-from hep_flows.contract import LOCAL, LOCAL_VERSION, HistogramResult, No, Program, Scalar, Yes
+from hep_flows.contract import LOCAL, LOCAL_VERSION, HistogramResult, No, Plugin, Program, Scalar, Yes
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.types import Histogram
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FUNCTIONS = frozenset({"histogram", "fill", "np_histogram"})
 
 
-class HistPlugin:
+class HistPlugin(Plugin):
     """Fills `hist.Hist` histograms, and numpy's."""
 
     name = "hist"

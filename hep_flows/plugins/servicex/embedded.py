@@ -79,7 +79,7 @@ class EmbeddedServiceX:
         import awkward as ak
 
         content = dataset.content[partition.file_number]
-        with self._tables.lent(dataset.kind, partition.file, dataset.tree, content) as table:
+        with self._tables.lent(dataset.model, partition.file, dataset.tree, content) as table:
             if not isinstance(table, TTreeTable):
                 raise EndpointError(f"{dataset.tree} is an RNTuple, and the code generator reads TTrees", file=partition.file)
             arrays = table.read([(name,) for name in query.reads], partition.start, partition.stop)

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.contract import LOCAL, LOCAL_VERSION, UNCOUNTED, Columns, No, Partition, Program, Scalar, Yes
+from hep_flows.contract import LOCAL, LOCAL_VERSION, UNCOUNTED, Columns, No, Partition, Plugin, Program, Scalar, Yes
 from hep_flows.errors import HepFlowsError, PlanError, PluginError, TaskError
 from hep_flows.expr.nodes import Dataset, Expr, Field, Literal
 from hep_flows.expr.types import Histogram, Record
@@ -102,7 +102,7 @@ def _xaod() -> Wording:
     return XaodWording()
 
 
-class ServiceXPlugin:
+class ServiceXPlugin(Plugin):
     """Delivers columns of tables that ServiceX reads.
 
     Parameters

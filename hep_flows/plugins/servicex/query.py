@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 XAOD = frozenset({"servicex:xaod-cpp"})
 
 
-UPROOT = frozenset({"servicex:nanoaod", "servicex:xaod", "servicex:tree"})
+MODELS = ("nanoaod", "xaod", "tree")
+UPROOT = frozenset([f"servicex:{model}" for model in MODELS])
 
 
 # Functions of users in C++, by the names that they have in queries.

@@ -6,12 +6,13 @@ import awkward as ak
 import pytest
 import uproot
 
-from hep_flows.contract import Columns, Describing, No, Partition, Plugin, RunContext, Scalar, Splitting, Yes
+from hep_flows.contract import Columns, No, Partition, Plugin, RunContext, Scalar, Yes, reads_tables
 from hep_flows.errors import TaskError
 from hep_flows.expr import build
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.types import Float
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
+from hep_flows.sources.describe import describe
 from plugins.awkward.memory_events import DS, call, leaf, literal, task_of
 
 SINGLE_MUON = "Run2012B_SingleMu_1000.root"
@@ -23,9 +24,9 @@ def plugin():
 
 
 @pytest.fixture
-def table(plugin, data):
+def table(data):
     file = data(SINGLE_MUON)
-    found = plugin.describe("nanoaod", [file], "")
+    found = describe("nanoaod", [file])
     return build.dataset("nanoaod", found.content, found.tree, found.record, files=found.files)
 
 
@@ -37,8 +38,7 @@ def make(plugin, table, *exprs, chunk_events=10_000):
 
 def test_it_has_every_ability(plugin):
     assert isinstance(plugin, Plugin)
-    assert isinstance(plugin, Describing)
-    assert isinstance(plugin, Splitting)
+    assert reads_tables(plugin)
 
 
 def test_it_runs_everything_but_histograms_and_unknown_sources(plugin):

@@ -11,6 +11,7 @@ from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from hep_flows.record.dataframe import table_of
+from hep_flows.sources.describe import describe
 from plugins.servicex.exactly import exact_difference
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Both:
     def __init__(self, kind: str, files: list[str], tree: str = "", servicex: ServiceXPlugin | None = None) -> None:
         self._awkward = AwkwardPlugin()
         self.servicex = servicex or ServiceXPlugin()
-        described = self._awkward.describe(kind, files, tree)
+        described = describe(kind, files, tree)
         self.local = table_of(described, kind)
         self.remote = table_of(described, f"servicex:{kind}")
 

@@ -21,6 +21,7 @@ from hep_flows.plugins.hist.plugin import HistPlugin
 from hep_flows.plugins.servicex.plugin import ServiceXPlugin
 from hep_flows.plugins.servicex.query import Delivered, EndpointError
 from hep_flows.record.dataframe import table_of
+from hep_flows.sources.describe import describe
 from hep_flows.testing.suite import PluginSuite, sample_table
 from plugins.servicex.both import Both, plugins_of
 from plugins.servicex.exactly import exact_difference
@@ -76,7 +77,7 @@ class TestSuite(PluginSuite):
 
 def test_columns_of_one_selection_come_with_one_query(data):
     file = data("nano_dy.root")
-    described = AwkwardPlugin().describe("nanoaod", [file], "Events")
+    described = describe("nanoaod", [file], "Events")
     with uproot.open(file) as opened:
         endpoint = MemoryEndpoint(opened["Events"].arrays(["Jet_pt", "Jet_eta", "MET_pt"]))
     plugin = ServiceXPlugin(endpoint)
