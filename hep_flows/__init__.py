@@ -22,17 +22,20 @@ if TYPE_CHECKING:
     from hep_flows.record.aliases import define_alias as define_alias
     from hep_flows.record.aliases import reset_aliases as reset_aliases
     from hep_flows.record.callables import curry as curry
+    from hep_flows.record.cutflow import cut as cut
     from hep_flows.record.dataframe import DataFrame as DataFrame
     from hep_flows.record.dataframe import exclusive_class as exclusive_class
     from hep_flows.record.groups import Concatenate as Concatenate
     from hep_flows.record.groups import ml_features as ml_features
     from hep_flows.record.histogram import Histogram as Histogram
+    from hep_flows.record.variations import vary as vary
     from hep_flows.tables import events_table as events_table
     from hep_flows.tables import nanoaod_table as nanoaod_table
     from hep_flows.tables import parquet_table as parquet_table
     from hep_flows.tables import servicex_table as servicex_table
     from hep_flows.tables import tree_table as tree_table
     from hep_flows.tables import xaod_table as xaod_table
+    from hep_flows.verbs import cutflow as cutflow
     from hep_flows.verbs import dumps as dumps
     from hep_flows.verbs import make_local as make_local
     from hep_flows.verbs import make_local_async as make_local_async
@@ -50,6 +53,8 @@ _HOMES = {
     "correction": "hep_flows.functions.correction",
     "Concatenate": "hep_flows.record.groups",
     "curry": "hep_flows.record.callables",
+    "cut": "hep_flows.record.cutflow",
+    "cutflow": "hep_flows.verbs",
     "define_alias": "hep_flows.record.aliases",
     "dumps": "hep_flows.verbs",
     "exclusive_class": "hep_flows.record.dataframe",
@@ -72,6 +77,7 @@ _HOMES = {
     "servicex_table": "hep_flows.tables",
     "tree_table": "hep_flows.tables",
     "user_func": "hep_flows.functions.user",
+    "vary": "hep_flows.record.variations",
     "xaod_table": "hep_flows.tables",
 }
 
@@ -85,6 +91,9 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "DataFrame",
     "Histogram",
     "Concatenate",
+    "vary",
+    "cut",
+    "cutflow",
     "user_func",
     "correction",
     "lumi_mask",

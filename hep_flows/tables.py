@@ -171,10 +171,12 @@ def events_table(
         named = collections_named(collections, "the table")
         asked = Asked(tree, missing_tree_named(missing_tree, "the table") == "empty", named)
         known = KnownFiles(Results(open_store(read_settings())))
-        return table_of(known.describe(kind, files, tree, asked), kind, named)
+        frame = table_of(known.describe(kind, files, tree, asked), kind, named)
     except HepFlowsError as error:
         error.where = error.where or where
         raise
+    frame._table.open_tree = other_tree  # noqa: SLF001
+    return frame
 
 
 @checked
@@ -253,3 +255,41 @@ def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -
             what = f"{file} has changed since the table was made"
             return table, SourceError(what, where=where, why=why, do="make the table again")
     return None
+
+
+def other_tree(table: Dataset, name: str) -> Dataset:
+    """Give another tree of the files of a table, with its leaves under their names with and without a trailing ``_``.
+
+    Raises
+    ------
+    SourceError
+        When a file has no such tree, or the files are none that are opened here.
+    """
+    from hep_flows.execute.results import Results, open_store
+    from hep_flows.expr import build
+    from hep_flows.expr.types import Record
+    from hep_flows.record.dataframe import dataset_of
+    from hep_flows.settings import read_settings
+    from hep_flows.sources.known_files import KnownFiles
+
+    where = line_of(user_site())
+    if table.kind not in ("nanoaod", "xaod", "tree"):
+        raise SourceError(
+            f"{table.name} is read as {table.kind}, which has no other trees",
+            where=where,
+            do="make a table of the tree itself: tree_table(files, tree=...)",
+        )
+    try:
+        known = KnownFiles(Results(open_store(read_settings())))
+        found = dataset_of(known.describe("tree", table.files, name), "tree", table.name)
+    except SourceError as error:
+        error.where = error.where or where
+        raise
+    record = found.type.item
+    assert isinstance(record, Record)
+    also = {n[:-1]: m for n, m in record.members.items() if n.endswith("_")} | {f"{n}_": m for n, m in record.members.items()}
+    members = {n: m for n, m in also.items() if n and n not in record.members}
+    if not members:
+        return found
+    every = Record(record.name, {**record.members, **members}, record.model, record.doc)
+    return build.dataset(found.kind, found.content, found.tree, every, files=found.files, name=found.name)

@@ -123,6 +123,41 @@ def run(  # noqa: PLR0913 - every part of a run can be chosen
 
 
 @checked
+def cutflow(e: Any, weight: Any = None, *, n_minus_one: bool = False) -> Any:
+    """Count the events that each cut on the way to an expression leaves.
+
+    Parameters
+    ----------
+    e : DataFrame or Histogram
+        An expression of selected events, or a histogram of one fill.
+    weight : DataFrame, optional
+        A weight of each event of the table, before any selection.
+    n_minus_one : bool
+        Give, for each cut, the events that pass all the others.
+
+    Returns
+    -------
+    Cutflow
+        A row for all events and one for each event filter, in order: computed at once, and in the dict of an analysis together with the
+        other results. Of an expression that varies, a dict by variation. Selections of objects drop no events and are no cuts.
+
+    Raises
+    ------
+    LiteralError
+        When ``e`` is no expression of events.
+    AxisError
+        When the weight belongs to other events.
+    """
+    from hep_flows.record.cutflow import requested
+
+    where = user_site()
+    asked = requested(e, weight, n_minus_one=n_minus_one, where=where)
+    if asked._table.looked.of_analysis:  # noqa: SLF001
+        return asked
+    return _made_local(asked, where, lambda: False, workers=None, chunk_events=None)
+
+
+@checked
 async def make_local_async(x: Any, *, workers: int | None = None, chunk_events: int | None = None) -> Any:
     """Give the values of expressions without blocking the event loop; the arguments are those of `make_local`.
 
@@ -327,14 +362,20 @@ def _asked(x: Any, where: Where) -> tuple[list[Expr], Callable[[Iterator[Any]], 
 
 
 def _rebuilding(x: Any, exprs: list[Expr], where: Where, depth: int) -> Callable[[Iterator[Any]], Any]:
+    from hep_flows.execute.joint import together
+    from hep_flows.record.cutflow import CutflowRequest
     from hep_flows.record.dataframe import DataFrame
     from hep_flows.record.histogram import HistogramRequest
+    from hep_flows.record.parameters import fixed
+    from hep_flows.record.variations import asked
 
-    if isinstance(x, DataFrame | HistogramRequest):
-        exprs.append(x._expr)  # noqa: SLF001
+    if isinstance(x, DataFrame | HistogramRequest | CutflowRequest):
         if x._table is not None:  # noqa: SLF001
             x._table.looked.values = True  # noqa: SLF001 - what a verb says is known of these files only
-        return next
+        one = x._asked if isinstance(x, CutflowRequest) else asked(x._expr)  # noqa: SLF001
+        known = {} if x._table is None else x._table.looked.parameters  # noqa: SLF001
+        exprs.extend(fixed(one.parts.values(), known) if known else one.parts.values())
+        return lambda values: together(one, {name: next(values) for name in one.parts})
     if depth > _DEEPEST:
         raise LiteralError(f"containers are nested more than {_DEEPEST} deep, or hold themselves", where=where)
     if isinstance(x, dict):

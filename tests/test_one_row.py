@@ -17,8 +17,7 @@ from hep_flows.plugins.awkward import functions as elementwise
 from hep_flows.plugins.awkward import reduce
 from hep_flows.plugins.awkward import reduce as totals
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
-from hep_flows.plugins.servicex.translate import Capabilities
-from hep_flows.plugins.servicex.uproot import uproot_dialect
+from hep_flows.plugins.servicex.uproot import UprootDialect
 from hep_flows.plugins.servicex.xaod.query import XaodDialect
 from hep_flows.testing.suite import every_node, sample_table
 from plugins.servicex.nowhere import nano_nowhere
@@ -115,7 +114,7 @@ def test_a_total_with_a_merge_is_merged(df, monkeypatch):
 
 def test_both_dialects_refuse_it_with_a_reason():
     nano = nano_nowhere()
-    uproot, xaod = Capabilities(uproot_dialect()), XaodDialect()
+    uproot, xaod = UprootDialect(), XaodDialect()
     for new in (nano.Jet.pt.Spread(), np.sinc(nano.Jet.pt), nano.Jet.map(lambda j: (nano.Muon.pt - j.pt).Spread())):
         expr = render(new)
         assert "the query language has no" in uproot.refusal(expr)

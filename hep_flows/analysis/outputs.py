@@ -15,8 +15,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from hep_flows.analysis.record import part_of
 from hep_flows.analysis.result import Stored
 from hep_flows.errors import HepFlowsError, StoreError, visible
+from hep_flows.execute.joint import Cutflow, stacked
 from hep_flows.execute.report import Missing
 from hep_flows.expr.types import Record
 from hep_flows.store.commit import UNFINISHED, claimed, told_of_disk, whole_file, write_text
@@ -238,11 +240,13 @@ def plain_number(value: Any) -> Any:
     """Give a value that JSON can hold; what is not finite is a text: ``"nan"``, ``"inf"``, ``"-inf"``."""
     if hasattr(value, "tolist"):  # of numpy, or a record of awkward
         value = value.tolist()
+    if isinstance(value, Cutflow):
+        value = value.as_json()
     match value:
         case float() if not math.isfinite(value):
             return str(value)
         case dict():
-            return {str(k): plain_number(v) for k, v in value.items()}
+            return {str(k): plain_number(v) for k, v in value.items() if not isinstance(v, Missing)}
         case list() | tuple():
             return [plain_number(v) for v in value]
         case None | bool() | int() | float() | str():
@@ -275,6 +279,11 @@ def plot_names(places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
 # Histograms in files that others read: UHI's JSON, and ROOT ----------------------------------------------------------------------
 
 _COUNTS = ("Double", "Int64", "AtomicInt64", "Unlimited", "Weight")
+
+
+def _as_hists(value: Any) -> Any:
+    """Give a histogram that can be written; numpy's pairs by variation become one."""
+    return stacked({name: as_hist(v) for name, v in value.items()}) if isinstance(value, dict) else as_hist(value)
 
 
 def as_hist(value: Any) -> Any:
@@ -530,8 +539,10 @@ class _Writing:
 
     def all(self, result: AnalysisResult) -> AnalysisResult:
         remove_unfinished(self._folder)
-        values = self._skims(result.values)
-        self._histograms({p: as_hist(v) for p, v in _each(values) if self._output(p) == "histogram" and not isinstance(v, Missing)})
+        values = self._prepared.joined(self._skims(result.values))
+        self._histograms(
+            {p: _as_hists(v) for p, v in _each(values) if self._output(p) == "histogram" and not isinstance(v, Missing)}
+        )
         self._numbers(values)
         report = replace(result.report, errors=(*result.report.errors, *self._errors))
         done = replace(result, values=values, report=report)
@@ -541,11 +552,20 @@ class _Writing:
         self._begun.ended()
         return replace(done, written=(*sorted(self._files), NAME))
 
-    def _key(self, place: Place) -> Key:
-        return self._prepared.targets[place[0]][place[1]]
+    def _keys(self, place: Place) -> list[Key]:
+        """Give the keys of the tasks that a result is made of."""
+        targets = self._prepared.targets.get(place[0], {})
+        one = self._prepared.expressions.joint.get(place[0], {}).get(place[1])
+        return [
+            targets[n] for n in ([place[1]] if one is None else [part_of(place[1], part) for part in one.parts]) if n in targets
+        ]
+
+    def _key(self, place: Place) -> str:
+        keys = [k.hex() for k in self._keys(place)]
+        return keys[0] if len(keys) == 1 else sha256("\n".join(keys).encode()).hexdigest()
 
     def _output(self, place: Place) -> str:
-        return self._tasks[self._key(place)].output if place[0] in self._prepared.targets else ""
+        return next((self._tasks[k].output for k in self._keys(place)), "")
 
     def _skims(self, values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """Write arrays; gives all values, with what stands for the arrays."""
@@ -561,7 +581,7 @@ class _Writing:
         return found
 
     def _skim(self, place: Place, value: Any) -> Skim:
-        key = self._key(place)
+        (key,) = self._keys(place)
         if isinstance(value, Stored):
             parts = [Part(k.hex(), partial(self._stored, k)) for k in self._parts.names(key)]
         else:
@@ -594,7 +614,7 @@ class _Writing:
             self._plot(place, f"plots/{name}", histograms[place])
 
     def _plot(self, place: Place, path: str, histogram: Any) -> None:
-        key = self._key(place).hex()
+        key = self._key(place)
         self._begun.note(path)
         if not self._is_kept(path, key):
             from hep_flows.show.histogram import save_histogram_plot
@@ -628,14 +648,14 @@ class _Writing:
         for place, value in _each(values):
             about: dict[str, Any] = {"what": "missing", "reason": value.reason} if isinstance(value, Missing) else {}
             if not about:
-                about = {"what": self._output(place), "key": self._key(place).hex()}
+                about = {"what": self._output(place), "key": self._key(place)}
             if isinstance(value, Skim):
                 about |= {"what": "skim", "rows": value.rows, "files": len(value.files)}
             said.setdefault(place[0], {})[place[1]] = about
         return said
 
     def _all_keys(self, places: Sequence[Place]) -> str:
-        lines = [f"{dataset}\0{name}\0{self._key((dataset, name)).hex()}\n" for dataset, name in places]
+        lines = [f"{dataset}\0{name}\0{self._key((dataset, name))}\n" for dataset, name in places]
         return sha256("".join(lines).encode()).hexdigest()
 
     def _is_kept(self, path: str, key: str) -> bool:

@@ -92,6 +92,13 @@ class Prepared:
     plugins: tuple[Plugin, ...]
     store: Store | None
 
+    def joined(self, values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Give the values of every dataset by the names that the analysis gave; what could not be used at all stays as it is."""
+        whole: dict[str, Any] = {
+            name: given if name in self.failed else self.expressions.joined(name, given) for name, given in values.items()
+        }
+        return whole
+
     def dataset_of(self) -> dict[Key, str]:
         """Give the name of the dataset that each task works for; where several have the same content, that of the first."""
         return {key: "" if table is None else table.name for key, table in tables_of(self.plan).items()}

@@ -17,25 +17,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import AnalysisError, HepFlowsError, SourceLine, with_article
+from hep_flows.execute.joint import together
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.types import Record
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.normalise import normalise
 from hep_flows.planning.plan import instantiate
 from hep_flows.record.aliases import alias_scope
+from hep_flows.record.cutflow import CutflowRequest
 from hep_flows.record.dataframe import DataFrame, frame_of
 from hep_flows.record.histogram import HistogramRequest
 from hep_flows.record.members import leaf_of
+from hep_flows.record.parameters import fixed
 from hep_flows.record.table import metadata_key
+from hep_flows.record.variations import asked
+from hep_flows.tables import other_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hep_flows.errors import Where
     from hep_flows.expr.nodes import Expr
     from hep_flows.expr.types import Type
     from hep_flows.filesets import Described
     from hep_flows.record.table import Looked
+    from hep_flows.record.variations import Asked
 
 # The user's line of an error that is none of hep_flows ---------------------------------------------------------------------------
 
@@ -76,9 +82,11 @@ class Recording:
     made_for : Described
         The dataset.
     exprs : mapping of str to Expr
-        By name, as they were recorded; empty where that failed.
+        By name, as they were recorded; empty where that failed. What is made of several expressions has one for each part, ``name/part``.
     normal : mapping of str to Expr
         The same in their normal form.
+    joint : mapping of str to Asked
+        The results that are made of several expressions: what varies, and cutflows.
     error : HepFlowsError, optional
         Why it failed.
     looked : Looked
@@ -92,6 +100,7 @@ class Recording:
     made_for: Described
     exprs: Mapping[str, Expr]
     normal: Mapping[str, Expr]
+    joint: Mapping[str, Asked]
     error: HepFlowsError | None
     looked: Looked
     keys: Mapping[str, bytes]
@@ -105,11 +114,14 @@ class Recording:
         HepFlowsError
             When they do not fit it.
         """
+        values = other.entry.metadata
         tables = {self.made_for.table.key: other.table}
+        for name, tree in self.looked.trees.items():
+            tables[tree.key] = other_tree(other.table, name)
         if _schema(other.table) is _schema(self.made_for.table):
             # Types decide what is normal, and they are the same.
-            return dict(zip(self.normal, instantiate(tuple(self.normal.values()), tables), strict=True))
-        return dict(zip(self.exprs, normalise(instantiate(tuple(self.exprs.values()), tables)), strict=True))
+            return dict(zip(self.normal, fixed(instantiate(tuple(self.normal.values()), tables), values), strict=True))
+        return dict(zip(self.exprs, normalise(fixed(instantiate(tuple(self.exprs.values()), tables), values)), strict=True))
 
     def holds_for(self, other: Described) -> bool:
         """Say whether recording over another dataset would give the same; of one that failed nothing is known."""
@@ -117,6 +129,8 @@ class Recording:
             return False
         values = other.entry.metadata
         if self.looked.values or any(metadata_key(values, k) != v for k, v in self.keys.items()):
+            return False
+        if any(type(values.get(k)) is not type(v) for k, v in self.looked.parameters.items()):
             return False
         if self.looked.all_metadata and list(values) != list(self.made_for.entry.metadata):
             return False
@@ -130,22 +144,25 @@ def record(analysis: Analysis, dataset: Described) -> Recording:
     """Give what an analysis gives for a dataset, or the error that it ends with."""
     values = dataset.entry.metadata
     frame = frame_of(dataset.table, values)
+    frame._table.open_tree = other_tree  # noqa: SLF001
     looked = frame._table.looked  # noqa: SLF001
+    looked.of_analysis = True
     exprs: Mapping[str, Expr] = {}
     normal: Mapping[str, Expr] = {}
+    joint: Mapping[str, Asked] = {}
     failure: HepFlowsError | None = None
     try:
-        exprs = _recorded(analysis, frame)
+        exprs, joint = _recorded(analysis, frame)
         normal = dict(zip(exprs, normalise(exprs.values()), strict=True))
     except HepFlowsError as error:
         failure = error
     looked.closed = True
     read = list(values) if looked.all_metadata else sorted(looked.keys)
     keys = {k: metadata_key(values, k) for k in read}
-    return Recording(dataset, exprs, normal, failure, looked, keys, {_schema(dataset.table): True})
+    return Recording(dataset, exprs, normal, joint, failure, looked, keys, {_schema(dataset.table): True})
 
 
-def _recorded(analysis: Analysis, frame: DataFrame) -> dict[str, Expr]:
+def _recorded(analysis: Analysis, frame: DataFrame) -> tuple[dict[str, Expr], dict[str, Asked]]:
     try:
         with alias_scope():  # what it defines for one dataset is not there for the next
             given = analysis.function(frame)
@@ -156,10 +173,10 @@ def _recorded(analysis: Analysis, frame: DataFrame) -> dict[str, Expr]:
         where = line_in(error, analysis.folder) or analysis.where
         what = f"{analysis.title} fails on the dataset {frame._table.name!r}: {type(error).__name__}: {said}"  # noqa: SLF001
         raise AnalysisError(what, where=where) from error
-    return _checked(analysis, given, frame._table.dataset)  # noqa: SLF001
+    return _checked(analysis, given, [frame._table.dataset, *frame._table.looked.trees.values()])  # noqa: SLF001
 
 
-def _checked(analysis: Analysis, given: Any, table: Dataset) -> dict[str, Expr]:
+def _checked(analysis: Analysis, given: Any, tables: Sequence[Dataset]) -> tuple[dict[str, Expr], dict[str, Asked]]:
     do = "end it with: return {'pt': events.Jet.pt}"
     if not isinstance(given, dict):
         why = "did it forget its return?" if given is None else ""
@@ -168,23 +185,34 @@ def _checked(analysis: Analysis, given: Any, table: Dataset) -> dict[str, Expr]:
         if not isinstance(name, str) or not _NAME.match(name):
             why = "results become files: a name has letters, digits, _, -, + and dots, and begins with none of the last three"
             raise AnalysisError(f"{analysis.title} gives {name!r}, which is no name", where=analysis.where, why=why, do=do)
-        if not isinstance(value, DataFrame | HistogramRequest):
+        if not isinstance(value, DataFrame | HistogramRequest | CutflowRequest):
             raise AnalysisError(
                 f"{analysis.title} gives {_kind(value)} as {name!r}, not an expression",
                 where=analysis.where,
                 why="results are expressions on the events, and histograms of them, one for each name",
                 do=_advice(value),
             )
-    exprs = {n: v._expr for n, v in given.items()}  # noqa: SLF001
+    exprs: dict[str, Expr] = {}
+    joint: dict[str, Asked] = {}
+    for name, value in given.items():
+        one = value._asked if isinstance(value, CutflowRequest) else asked(value._expr)  # noqa: SLF001
+        exprs |= {part_of(name, part): expr for part, expr in one.parts.items()}
+        if list(one.parts) != [""]:
+            joint[name] = one
     for name, expr in exprs.items():
-        if any(isinstance(n, Dataset) and n.key != table.key for n in postorder(expr)):
+        if any(isinstance(n, Dataset) and n not in tables for n in postorder(expr)):
             raise AnalysisError(
                 f"{name!r} is not over the events that {analysis.title} was given",
                 where=expr.where or analysis.where,
                 why="it is over a table of its own, so it would be the same for every dataset",
                 do="use the argument of the function",
             )
-    return exprs
+    return exprs, joint
+
+
+def part_of(name: str, part: str) -> str:
+    """Give the name of one of the expressions that a result is made of."""
+    return f"{name}/{part}" if part else name
 
 
 def _kind(value: Any) -> str:
@@ -248,6 +276,8 @@ class Expressions:
     ----------
     by_dataset : mapping of str to mapping of str to Expr
         The expressions by name, in their normal form.
+    joint : mapping of str to mapping of str to Asked
+        By dataset, the results that are made of several of them.
     failed : mapping of str to HepFlowsError
         Why there are none for a dataset.
     recordings : int
@@ -255,13 +285,26 @@ class Expressions:
     """
 
     by_dataset: Mapping[str, Mapping[str, Expr]]
+    joint: Mapping[str, Mapping[str, Asked]]
     failed: Mapping[str, HepFlowsError]
     recordings: int
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every name that the analysis gives for any dataset."""
-        return tuple(dict.fromkeys([n for exprs in self.by_dataset.values() for n in exprs]))
+        return tuple(dict.fromkeys([n.partition("/")[0] for exprs in self.by_dataset.values() for n in exprs]))
+
+    def joined(self, dataset: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the values of a dataset by the names that the analysis gave, those of several parts put together."""
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            whole = name.partition("/")[0]
+            one = self.joint.get(dataset, {}).get(whole)
+            if one is None:
+                found[name] = value
+            elif whole not in found:
+                found[whole] = together(one, {part: values[part_of(whole, part)] for part in one.parts})
+        return found
 
 
 def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going: bool = True) -> Expressions:
@@ -283,30 +326,33 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
     """
     recordings: list[Recording] = []
     found: dict[str, Mapping[str, Expr]] = {}
+    joint: dict[str, Mapping[str, Asked]] = {}
     failed: dict[str, HepFlowsError] = {}
     for dataset in datasets:
         made = _again(recordings, dataset)
         if made is None:
             recordings.append(record(analysis, dataset))
-            error, made = recordings[-1].error, recordings[-1].normal
+            new = recordings[-1]
+            own = dict(zip(new.normal, fixed(new.normal.values(), dataset.entry.metadata), strict=True))
+            error, made = new.error, (own, new.joint)
             if error is not None:
                 if not keep_going:
                     raise error
                 failed[dataset.entry.name] = error
                 continue
-        found[dataset.entry.name] = made
+        found[dataset.entry.name], joint[dataset.entry.name] = made
     if failed and not found:
         raise next(iter(failed.values()))
-    return Expressions(found, failed, len(recordings))
+    return Expressions(found, joint, failed, len(recordings))
 
 
-def _again(recordings: Iterable[Recording], dataset: Described) -> Mapping[str, Expr] | None:
+def _again(recordings: Iterable[Recording], dataset: Described) -> tuple[Mapping[str, Expr], Mapping[str, Asked]] | None:
     """Give the expressions of a recording that holds for a dataset, over its table; None when there is none."""
     for one in recordings:
         if not one.holds_for(dataset):
             continue
         try:
-            return one.over(dataset)
+            return one.over(dataset), one.joint
         except HepFlowsError:  # recording it anew tells better what is wrong, if anything is
             continue
     return None

@@ -153,11 +153,10 @@ def carried_out(prepared: Prepared, how: How, out: Path | None) -> AnalysisResul
     with told_of_errors(lambda report: _with_datasets(report, prepared)):
         results, report = run_order(order)
     report = _with_datasets(report, prepared)
-    result = AnalysisResult(
-        _values(prepared, results, report, left_stored), report, notes_of(prepared), prepared.expressions.recordings
-    )
+    values = _values(prepared, results, report, left_stored)
+    result = AnalysisResult(values, report, notes_of(prepared), prepared.expressions.recordings)
     if out is None:
-        return result
+        return replace(result, values=prepared.joined(values))
     from hep_flows.analysis.outputs import write_outputs
 
     return write_outputs(out, prepared, parts, result)

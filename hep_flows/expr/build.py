@@ -60,6 +60,17 @@ def literal(value: Constant, dtype: str = "", where: Where = None) -> Literal:
     return Literal(value, dtype, type=weak if kind is None else Type(kind), where=where)
 
 
+def parameter(name: str, value: float, where: Where = None) -> Call:
+    """Give a number of a dataset's metadata, by its name; `hep_flows.record.parameters` puts the value of each dataset there."""
+    number = literal(value, where=where)
+    return Call("parameter", (number,), (("name", name),), type=number.type, where=where)
+
+
+def _adapts(node: Expr) -> bool:
+    """Say whether a node is a plain Python constant, which takes the width of what it is combined with."""
+    return (isinstance(node, Literal) and not node.dtype) or (isinstance(node, Call) and node.function == "parameter")
+
+
 def fitted(value: Constant, item: Item, what: str, where: Where) -> Constant:
     """Give a default as a leaf of that kind holds it: 0 is 0.0 for a float leaf, None is missing.
 
@@ -307,7 +318,7 @@ def _elementwise(row: Function, args: tuple[Expr, ...], options: tuple[tuple[str
     types = [a.type for a in args]
     title = row.named
     axes, loops = aligned(types, title, where)
-    weak = [isinstance(a, Literal) and not a.dtype for a in args]
+    weak = [_adapts(a) for a in args]
     given = dict(options)
     _check_options(row, given, where)
     assert row.item is not None
@@ -578,6 +589,36 @@ def replaced(of: Expr, names: Sequence[str], values: Sequence[Expr], hidden: Seq
     loops = merged_loops([t.loops, *[v.type.loops for v in values]])
     options: tuple[tuple[str, Constant], ...] = (("names", tuple(names)), ("hidden", tuple(hidden)))
     return Call("replace", (of, *values), options, type=Type(item, t.axes, loops, t.optional, t.unit), where=where)
+
+
+def varied(nominal: Expr, others: Sequence[Expr], source: tuple[str, int], words: Sequence[str], where: Where = None) -> Call:
+    """Give a value that has a variation: the nominal one, and one for each word of its source.
+
+    The source has its name, and a number that orders it among others. The value is on the axes of the nominal one, and stands for several expressions: `hep_flows.record.variations` takes them apart before
+    anything is planned.
+
+    Raises
+    ------
+    AxisError
+        When a variation belongs to other elements.
+    LiteralError
+        When the values have no kind in common.
+    """
+    t = nominal.type
+    if len(others) != len(words) or len(set(words)) < len(words):
+        raise LiteralError(f"the variations of {source[0]} need a value each: {', '.join(words)}", where=where)
+    for word, o in zip(words, others, strict=True):
+        if o.type.axes != t.axes:
+            raise misaligned(o.type.axes or (Axis(b"", "one value", b""),), t.axes, f"{source[0]}: {word}", where)
+    types = [t, *[o.type for o in others]]
+    item = _common_item([x.item for x in types])
+    if item is None:
+        kinds = " and ".join(dict.fromkeys([str(x.item) for x in types]))
+        raise LiteralError(f"variations of {source[0]}: {kinds} have no kind in common", where=where)
+    loops = merged_loops([x.loops for x in types])
+    options: tuple[tuple[str, Constant], ...] = (("source", source), ("words", tuple(words)))
+    new = Type(item, t.axes, loops, any([x.optional for x in types]), t.unit)
+    return Call("vary", (nominal, *others), options, type=new, where=where)
 
 
 def flattened(of: Expr, where: Where = None) -> Call:

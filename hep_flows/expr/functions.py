@@ -735,10 +735,13 @@ def _others() -> list[Function]:
         Function("record", "structure", (1, 10_000)),
         Function("replace", "structure", (2, 10_000)),
         Function("flatten", "structure", (1, 1), awkward=("flatten",)),
+        Function("parameter", "structure", (1, 1)),
+        Function("vary", "structure", (2, 10_000), title="vary"),
         Function("concatenate", "structure", (2, 10_000), title="Concatenate"),
         Function("histogram", "histogram", (0, 0)),
         Function("fill", "histogram", (2, 2)),
         Function("np_histogram", "histogram", (1, 3)),
+        Function("scaled", "histogram", (2, 2)),
     ]
 
 

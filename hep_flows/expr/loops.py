@@ -106,7 +106,7 @@ def rebuilt(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
             return _rebuilt_call(node, inputs)
 
 
-def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: PLR0911
+def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: C901, PLR0911
     options = dict(node.options)
     shift = len(inputs[0].type.axes) - len(node.args[0].type.axes) if node.args else 0
     match node.function:
@@ -130,7 +130,11 @@ def _rebuilt_call(node: Call, inputs: tuple[Expr, ...]) -> Expr:  # noqa: PLR091
             return build.replaced(inputs[0], options["names"], inputs[1:], options["hidden"], node.where)  # type: ignore[arg-type]
         case "flatten":
             return build.flattened(inputs[0], node.where)
-        case "histogram" | "fill" | "np_histogram":
+        case "parameter":
+            return node
+        case "vary":
+            return build.varied(inputs[0], inputs[1:], options["source"], options["words"], node.where)  # type: ignore[arg-type]
+        case "histogram" | "fill" | "np_histogram" | "scaled":
             assert isinstance(node.type.item, Histogram)
             return build.histogram(node.function, inputs, node.options, node.type.item.spec, node.where)
         case _:

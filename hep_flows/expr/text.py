@@ -295,7 +295,7 @@ def _axis(node: Call) -> str:
     return "" if at == len(node.args[0].type.axes) - 1 else f"axis {constant(at)}: "
 
 
-def _structure(node: Call, name: str) -> Spelling:
+def _structure(node: Call, name: str) -> Spelling:  # noqa: PLR0911 - one for each function
     first = (node.args[0], ATOM)
     axis = _axis(node) if name in {"pick", "slice"} else ""
     match name:
@@ -321,6 +321,15 @@ def _structure(node: Call, name: str) -> Spelling:
             assert isinstance(names, tuple)
             named = [(f"{', ' if i else ''}{n!s}=", (v, LOOSE)) for i, (n, v) in enumerate(zip(names, node.args[1:], strict=True))]
             return Spelling(ATOM, (first, ".With(", *[part for pair in named for part in pair], ")"))
+        case "vary":
+            words = node.option("words")
+            source = node.option("source")
+            assert isinstance(words, tuple)
+            assert isinstance(source, tuple)
+            varied = [(f", {w!s}=", (v, LOOSE)) for w, v in zip(words, node.args[1:], strict=True)]
+            return Spelling(
+                ATOM, ("vary(", (node.args[0], LOOSE), f", {constant(source[0])}", *[p for v in varied for p in v], ")")
+            )
         case _:
             return _named(FUNCTIONS[name].written, node)
 
@@ -344,6 +353,9 @@ def _histogram(node: Call, name: str) -> Spelling:
         return _named("np.histogram", node)
     if name == "histogram":
         return Spelling(ATOM, ("Histogram(...)",))
+    if name == "scaled":
+        times = FUNCTIONS["multiply"].strength
+        return Spelling(times, ((node.args[0], times), " * ", (node.args[1], times + 1)))
     arguments = [a if isinstance(a, str) else (a, LOOSE) for a in fill_arguments(node)]
     return Spelling(ATOM, ((node.args[0], ATOM), ".fill(", *arguments, ")"))
 

@@ -298,7 +298,7 @@ def made_call(
     return build.call(function, args, options, where)
 
 
-def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Constant], where: Where) -> Expr:  # noqa: C901 - one for each function
+def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Constant], where: Where) -> Expr:  # noqa: C901, PLR0911, PLR0912 - one for each function
     match function:
         case "pick":
             return build.pick(args[0], _whole(options["index"]), _whole(options["at"]), where)
@@ -325,6 +325,15 @@ def _made_structure(function: str, args: Sequence[Expr], options: dict[str, Cons
             return build.replaced(args[0], [_text(n) for n in names], args[1:], [_text(n) for n in hidden], where)
         case "flatten":
             return build.flattened(args[0], where)
+        case "parameter":
+            (value,) = [a.value for a in args if isinstance(a, Literal)]
+            return build.parameter(_text(options["name"]), value, where)  # type: ignore[arg-type]
+        case "vary":
+            words = options["words"]
+            if not isinstance(words, tuple):
+                raise TypeError("the words of a variation are a tuple")
+            name, order = options["source"]  # type: ignore[misc, str-unpack]
+            return build.varied(args[0], args[1:], (_text(name), _whole(order)), [_text(w) for w in words], where)
         case _:
             raise KeyError(function)
 

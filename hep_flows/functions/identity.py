@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import LiteralError
 from hep_flows.expr.key import digest
 from hep_flows.functions.declared import DeclaredFunction
+from hep_flows.record.parameters import plain_number
 from hep_flows.record.where import user_site
 from hep_flows.settings import read_settings
 
@@ -718,6 +719,7 @@ class _Body:
         return name, chain[at:]
 
     def _of_library(self, full: str, name: str, value: Any, node: ast.AST) -> bytes:
+        value = plain_number(value)
         if value is None or type(value) in (bool, int, float, complex, str, bytes):
             return _value(value, {})
         if known_pure(full):
@@ -900,6 +902,7 @@ def _address(value: object) -> int:
 
 def _value(value: Any, seen: dict[int, int]) -> bytes:
     """Give the digest of a captured value."""
+    value = plain_number(value)
     found = _of_constant(value, seen)
     if found:
         return found

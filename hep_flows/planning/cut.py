@@ -141,7 +141,8 @@ def _tables(exprs: Sequence[Expr]) -> dict[Key, Dataset | None]:
     """Give the table that each node is over."""
     found: dict[Key, Dataset | None] = {}
     for node in postorder(*exprs):
-        below = [found[i.key] for i in node.inputs()]
+        with_axes = [i for i in node.inputs() if i.type.axes or i.type.loops]
+        below = [found[i.key] for i in (*with_axes, *node.inputs())]
         found[node.key] = node if isinstance(node, Dataset) else next((t for t in below if t is not None), None)
     return found
 

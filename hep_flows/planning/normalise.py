@@ -13,17 +13,18 @@ Nothing crosses a function that is declared ``pure=False``: its column is what i
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.loops import rebuilt
 from hep_flows.expr.nodes import Call, Dataset, Expr, Field, Filter, Map
-from hep_flows.expr.types import Record
+from hep_flows.expr.types import Float, Histogram, Record
 from hep_flows.expr.walk import postorder, rewrite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from hep_flows.errors import Where
     from hep_flows.expr.types import Member
@@ -191,7 +192,123 @@ def _is_open(member: Member) -> bool:
     return bool(member.unreadable or member.lacking or member.differs)
 
 
-PASSES: tuple[Pass, ...] = (one_name, move_filters, count_structure, share_repeats)
+# ``fill(weight=w * xsec / sumw)`` becomes ``fill(weight=w) * (xsec / sumw)``, and ``(w * xsec).Sum()`` becomes ``w.Sum() * xsec`` ------
+#
+# Factors without axes, at the top of a weight or of a sum over events, multiply the finished result. So a corrected cross section or sum
+# of weights reads no file again. Nothing else is reordered: factors inside of a function or of a sum of terms stay.
+
+
+def scale_last(exprs: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """Give the same expressions with the factors that all entries share taken out of weights and sums over events."""
+    return rewrite(exprs, _scaled)
+
+
+def _scaled(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
+    new = rebuilt(node, inputs)
+    if not isinstance(new, Call):
+        return new
+    if new.function == "sum" and not new.type.axes and isinstance(new.args[0].type.item, Float):
+        rest, factor = _factored(new.args[0])
+        if factor is None or rest is None:
+            return new
+        made = _times(build.call("sum", (rest,), new.options, new.where), factor)
+        return made if made.type == new.type else new
+    if new.function == "fill":
+        return _scaled_fill(new)
+    return new
+
+
+def _scaled_fill(new: Call) -> Expr:  # noqa: C901 - a weight is of several forms
+    item = new.type.item
+    before = new.args[0]
+    source = new.option("weight")
+    is_first = isinstance(before, Call) and before.function == "histogram"
+    if not (is_first and isinstance(item, Histogram) and isinstance(source, tuple)):
+        return new
+    if json.loads(item.spec)["storage"]["kind"] not in ("Double", "Weight"):
+        return new
+    options = dict(new.options)
+    args = list(new.args)
+    rest: Expr | None = None
+    match source:
+        case ("constant", constant):
+            factor: Expr | None = build.literal(constant)
+        case ("number", int(position)):
+            factor = args.pop(position + (2 if new.option("members") else 1))
+            if _has_numbers_after(options, position) or factor.type.optional:
+                return new
+        case ("member", name):
+            rest, factor, args[1] = _without_factor(args[1], str(name))
+            if factor is None:
+                return new
+            if rest is None:
+                options["members"] = tuple([n for n in options["members"] if n != name])  # type: ignore[union-attr]
+        case _:
+            return new
+    if rest is None:
+        options["weight"] = None
+    assert factor is not None
+    if len(args) < 2 or (not options["members"] and new.option("members")):
+        return new
+    filled = build.histogram("fill", args, tuple(options.items()), item.spec, new.where)
+    return build.histogram("scaled", (filled, factor), (), item.spec, new.where)
+
+
+def _has_numbers_after(options: Mapping[str, object], position: int) -> bool:
+    """Say whether any other argument is a number that comes later, and would move up."""
+    sources: list[object] = [*options["axes"], options["sample"]]  # type: ignore[misc]
+    return any(isinstance(s, tuple) and s[0] == "number" and s[1] > position for s in sources)
+
+
+def _without_factor(filled: Expr, name: str) -> tuple[Expr | None, Expr | None, Expr]:
+    """Give the weight among the members of a record without its shared factors, these, and the record with it."""
+    if isinstance(filled, Filter):
+        rest, factor, of = _without_factor(filled.of, name)
+        same_axes = of.type.axes == filled.of.type.axes
+        return (rest, factor, build.filtered(of, filled.mask, filled.at, filled.where)) if same_axes else (None, None, filled)
+    if not (isinstance(filled, Call) and filled.function == "record"):
+        return None, None, filled
+    names: tuple[str, ...] = filled.option("names")  # type: ignore[assignment]
+    at = names.index(name)
+    rest, factor = _factored(filled.args[at])
+    if factor is None or (rest is not None and rest.type.optional != filled.args[at].type.optional):
+        return None, None, filled
+    values = list(filled.args)
+    if rest is None:
+        return None, None, filled
+    values[at] = rest
+    return rest, factor, build.record(names, values, filled.where)
+
+
+def _factored(product: Expr) -> tuple[Expr | None, Expr | None]:
+    """Give a product without the factors that have no axes, and the product of these; None where there is nothing left, or none."""
+    if not product.type.axes and not product.type.loops:
+        return (product, None) if product.type.optional else (None, product)
+    if (
+        not isinstance(product, Call)
+        or product.function not in ("multiply", "true_divide")
+        or not isinstance(product.type.item, Float)
+    ):
+        return product, None
+    a, b = product.args
+    rest, factor = _factored(a)
+    if product.function == "multiply":
+        other, more = _factored(b)
+    elif b.type.axes or b.type.loops or b.type.optional:
+        other, more = b, None
+    else:
+        return rest, build.call("true_divide", (build.literal(1.0) if factor is None else factor, b), where=product.where)
+    if factor is None and more is None:
+        return product, None
+    rest = other if rest is None else rest if other is None else build.call(product.function, (rest, other), where=product.where)
+    return rest, more if factor is None else factor if more is None else build.call("multiply", (factor, more), where=product.where)
+
+
+def _times(value: Expr, factor: Expr) -> Expr:
+    return build.call("multiply", (value, factor), where=value.where)
+
+
+PASSES: tuple[Pass, ...] = (one_name, move_filters, scale_last, count_structure, share_repeats)
 
 
 def normalise(exprs: Iterable[Expr]) -> tuple[Expr, ...]:

@@ -260,17 +260,20 @@ def _escaped(node: Expr) -> PlanError:
 
 
 def _check_tables(exprs: Sequence[Expr]) -> None:
-    """Refuse an expression over two tables, where they meet."""
+    """Refuse an expression over two tables, where they meet; a number over all of another tree of the same files is a number."""
     tables: dict[Key, Dataset | None] = {}
     for node in postorder(*exprs):
         if isinstance(node, Dataset):
             tables[node.key] = node
             continue
-        below = [t for i in node.inputs() if (t := tables[i.key]) is not None]
-        tables[node.key] = below[0] if below else None
-        for other in below[1:]:
-            if other != below[0]:
-                raise _two_tables(node, below[0], other)
+        first: Dataset | None = None
+        for i in sorted(node.inputs(), key=lambda i: not (i.type.axes or i.type.loops)):
+            other = tables[i.key]
+            if first is None or other is None or other == first:
+                first = first or other
+            elif i.type.axes or i.type.loops or not other.files or other.files != first.files:
+                raise _two_tables(node, first, other)
+        tables[node.key] = first
 
 
 def _two_tables(node: Expr, first: Dataset, second: Dataset) -> AxisError:

@@ -7,15 +7,18 @@ on purpose.
 from __future__ import annotations
 
 import functools
+import warnings
 from contextvars import ContextVar
+from dataclasses import replace
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, did_you_mean, with_article
+from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, SourceError, did_you_mean, line_of, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, Function, row_of_method
 from hep_flows.expr.nodes import Call, Dataset
 from hep_flows.expr.types import Bool, Int, Record
+from hep_flows.expr.variations import nominal_leaf
 from hep_flows.record import where
 from hep_flows.record.arguments import checked
 from hep_flows.record.callables import called, mapped, name_of
@@ -468,7 +471,10 @@ def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
             do="select before: ml_features(df[mask].Jet[cut], ...)",
         )
     if hasattr(key, "_expr"):
-        return _by_expression(of, expr_of(key, frame._table, where), where)  # noqa: SLF001
+        by = expr_of(key, frame._table, where)  # noqa: SLF001
+        if frame._table.varies:  # noqa: SLF001
+            _tell_of_nominal(of, by, where)
+        return _by_expression(of, by, where)
     if isinstance(key, slice):
         bounds = (_bound(key.start, where), _bound(key.stop, where), _bound(key.step, where))
         return build.sliced(of, bounds, _innermost(of, where), where)
@@ -499,6 +505,19 @@ def _advice(key: Any) -> str:
     if isinstance(key, bool):
         return "a mask has a truth value for each element: X[X.pt > 30]"
     return "select by a mask X[X.pt > 30], a function X[lambda x: x.pt > 30], a position X[0], X[:2], or names X[['pt', 'eta']]"
+
+
+class NominalMask(UserWarning):
+    """A mask of nominal objects selects varied ones: it keeps the same objects in every variation."""
+
+
+def _tell_of_nominal(of: Expr, mask: Expr, where: Where) -> None:
+    leaf = nominal_leaf(of, mask)
+    if leaf:
+        line = line_of(where)
+        place = f"\n{line.text()}" if line else ""
+        fix = "make the mask of the varied objects, if they are meant"
+        warnings.warn(f"the objects vary, and the mask takes their nominal {leaf}: {fix}{place}", NominalMask, stacklevel=4)
 
 
 def _by_expression(of: Expr, key: Expr, where: Site | None) -> Expr:
@@ -959,6 +978,43 @@ class DataFrame(Operators, Aggregates, Groups, Recorded):
         return self._made(leaf_or_default(self, name, default, as_, where))
 
     @checked
+    def tree(self, name: Any) -> DataFrame:
+        """Give another tree of the same files, ``df.tree("Runs")``, as a table of its own.
+
+        A number over all its entries (``df.tree("Runs").genEventSumw.Sum()``) may stand in any expression of this table. Its leaves are there
+        with and without a trailing ``_``.
+
+        Parameters
+        ----------
+        name : str
+            The name of the tree.
+
+        Raises
+        ------
+        SourceError
+            When a file has no such tree.
+        """
+        where = user_site()
+        if not isinstance(name, str) or not name:
+            raise LiteralError(f"a tree is named by a text, not by {with_article(name)}", where=where, do='df.tree("Runs")')
+        if self._expr.key != self._table.whole.key:
+            raise LiteralError("a tree is one of the files of a table", where=where, do='write df.tree("Runs") of the table itself')
+        return self._table.tree(name, where)  # type: ignore[no-any-return]
+
+    @property
+    def sumw(self) -> Any:
+        """The sum of the generator's weights of all events that were generated for these files, selected or not; of anything else, its leaf.
+
+        Of ``Runs.genEventSumw`` in NanoAOD. It is the number to divide by: ``df.genWeight * xsec / df.sumw``.
+        """
+        return self["sumw"] if self._expr.key != self._table.whole.key else sum_of_weights(self, user_site())
+
+    @property
+    def n_generated(self) -> Any:
+        """The number of events that were generated for these files; of data, the number of events. Of anything else, its leaf."""
+        return self["n_generated"] if self._expr.key != self._table.whole.key else number_generated(self, user_site())
+
+    @checked
     def map(self, function: Callable[..., Any]) -> DataFrame:
         """Give ``function`` of each element of the outermost collection inside the event.
 
@@ -1042,6 +1098,69 @@ class DataFrame(Operators, Aggregates, Groups, Recorded):
 
 
 DataFrame.__doc__ = _Doc(DataFrame.__doc__ or "")  # type: ignore[assignment]
+
+
+# Sums over what was generated: they stand in another tree of the files, and do not depend on what was selected ----------------------
+
+
+def sum_of_weights(df: DataFrame, where: Where) -> DataFrame:
+    """Give the sum of the generator's weights over all files.
+
+    Raises
+    ------
+    FieldError
+        When nothing in the files says it, with the two ways to say it oneself.
+    """
+    found = _of_runs(df, "genEventSumw")
+    if found is None:
+        raise FieldError(
+            f"nothing in the files of {df._table.name} says the sum of weights",  # noqa: SLF001
+            where=where,
+            why="NanoAOD has it in the tree Runs, as genEventSumw, and the sum over the events is another number where events were dropped",
+            do='divide by events.metadata["sumw"], if you know it, or by df.genWeight.Sum(), if no event was ever dropped',
+        )
+    return found
+
+
+def number_generated(df: DataFrame, where: Where) -> DataFrame:
+    """Give the number of generated events; of data, that of all events."""
+    found = _of_runs(df, "genEventCount")
+    if found is not None:
+        return found
+    record = df._expr.type.item  # noqa: SLF001
+    assert isinstance(record, Record)
+    if not any(n in record.members for n in ("genWeight", "Generator", "LHEWeight", "GenPart")):
+        return df.Count()  # type: ignore[no-any-return]
+    raise FieldError(
+        f"nothing in the files of {df._table.name} says how many events were generated",  # noqa: SLF001
+        where=where,
+        why="NanoAOD has it in the tree Runs, as genEventCount",
+        do='take events.metadata["n_generated"], if you know it, or df.Count(), if no event was ever dropped',
+    )
+
+
+def _of_runs(df: DataFrame, leaf: str) -> DataFrame | None:
+    """Give a sum over the tree ``Runs``; None where there is none, or no such leaf."""
+    try:
+        runs = df.tree("Runs")
+        record = runs._expr.type.item  # noqa: SLF001
+        return getattr(runs, leaf).Sum() if isinstance(record, Record) and leaf in record.members else None
+    except SourceError:
+        table = df._table  # noqa: SLF001
+        having = [f for f, c in zip(table.dataset.files, table.dataset.content, strict=True) if _has_tree(table, f, c)]
+        if not having:
+            return None
+        raise
+
+
+def _has_tree(table: Table, file: str, content: str) -> bool:
+    """Say whether one file of a table has the tree ``Runs``."""
+    assert table.open_tree is not None
+    try:
+        table.open_tree(replace(table.dataset, files=(file,), content=(content,)), "Runs")
+    except SourceError:
+        return False
+    return True
 
 
 # The first expression of all: a table of events ---------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def _is_of_elements(node: Expr, n_axes: int) -> bool:
         return node.at >= n_axes
     if not isinstance(node, Call):
         return False
-    if isinstance(node.function, UserFunction) or node.function == "record":
+    if isinstance(node.function, UserFunction) or node.function in ("record", "vary"):
         return True
     kind = FUNCTIONS[node.function].kind
     if kind == "reduce":

@@ -16,10 +16,13 @@ from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.nodes import Bound, Call, Field, Filter, Literal, Map
 from hep_flows.expr.types import Bool, Float, Int, Record, String, is_number
 from hep_flows.expr.types import Histogram as HistogramItem
+from hep_flows.expr.variations import AXIS as VARIATION
+from hep_flows.expr.variations import labels
 from hep_flows.expr.walk import postorder
 from hep_flows.record.arguments import checked
 from hep_flows.record.instead import LOCAL_HISTOGRAM
 from hep_flows.record.operands import expr_of, two_tables
+from hep_flows.record.parameters import plain_number
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
@@ -232,6 +235,7 @@ def several(value: Any, what: str, where: Where) -> tuple[Any, ...]:
 
 def plain(value: Any, what: str, where: Where) -> Any:
     """Give data that can be written as JSON: nothing else can be part of a key or of a stored histogram."""
+    value = plain_number(value)
     if value is None or type(value) in {bool, int, float, str}:
         return value
     if isinstance(value, list | tuple):
@@ -898,7 +902,42 @@ class HistogramRequest:
             do=LOCAL_HISTOGRAM,
         )
 
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _refused
+    def _times(self, number: Any, *, divided: bool = False) -> Self:
+        """Give the finished histogram times a number: a constant, or an expression that is one number for all events."""
+        where = user_site()
+        item = self._expr.type.item
+        assert isinstance(item, HistogramItem)
+        kind = json.loads(item.spec)["storage"]["kind"] if item.spec.startswith("{") else ""
+        factor = expr_of(number, self._table, where)
+        if factor.type.axes or factor.type.loops or not is_number(factor.type.item):
+            raise LiteralError(
+                f"a histogram is multiplied by one number, not by {factor.type}",
+                where=where,
+                do="what differs between entries is weight=",
+            )
+        if kind not in ("Double", "Weight"):
+            raise LiteralError(
+                f"{kind or 'numpy'} counts are not multiplied",
+                where=where,
+                do="use Weight() or Double(), or multiply the values when they are local",
+            )
+        if divided:
+            factor = build.call("true_divide", (build.literal(1.0), factor), where=where)
+        return self._of(
+            build.histogram("scaled", (self._expr, factor), (), item.spec, where), self._table or getattr(number, "_table", None)
+        )
+
+    def __mul__(self, number: Any) -> Self:
+        """Give the finished histogram times a number."""
+        return self._times(number)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, number: Any) -> Self:
+        """Give the finished histogram divided by a number."""
+        return self._times(number, divided=True)
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __rtruediv__ = __neg__ = _refused
     __getitem__ = __setitem__ = __len__ = __array__ = __float__ = __array_ufunc__ = __array_function__ = _refused
 
     def __eq__(self, other: object) -> bool:
@@ -1121,13 +1160,20 @@ class Histogram(HistogramRequest):
         weights = weight if isinstance(weight, tuple | list) else [weight]
         table = self._common_table([*given, *masks, sample, *weights], where)
         filled = self._expr
-        for labels, chosen in by_categories(given, axes, where):
+        for values_of, chosen in by_categories(given, axes, where):
             new = Fill(table, where, chosen)
-            sources = tuple([new.axis(v, a) for v, a in zip(labels, axes, strict=True)])
+            sources = tuple([new.axis(v, a) for v, a in zip(values_of, axes, strict=True)])
             weighted = new.weight(weight, storage_of(spec), allow_missing=allow_missing_weight)
             options = (("axes", sources), ("weight", weighted), ("sample", new.sample(sample, storage_of(spec))))
             args, members = new.arguments()
             filled = build.histogram("fill", (filled, *args), (("members", members), *options), spec, where)
+        if any(a.name == VARIATION for a in axes) and labels(filled):
+            raise LiteralError(
+                f"the histogram has an axis {VARIATION!r}, and what is filled varies",
+                where=where,
+                why="a histogram of what varies gets an axis of that name",
+                do="give the axis of the template another name",
+            )
         return self._of(filled, table)
 
     @property

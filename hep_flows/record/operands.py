@@ -9,6 +9,7 @@ from hep_flows.errors import AxisError, LiteralError, line_of, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, mixed_units
 from hep_flows.expr.types import Bool, Float, Int
+from hep_flows.record.parameters import is_parameter, plain_number
 
 if TYPE_CHECKING:
     from hep_flows.errors import Site, Where
@@ -130,6 +131,8 @@ def expr_of(value: Any, table: Table | None, where: Where) -> Expr:
     kind = type(value)
     if kind is float or kind is int or kind is bool:
         return build.literal(value, where=where)
+    if is_parameter(value):
+        return value.node  # type: ignore[no-any-return]
     other = getattr(value, "_table", None)
     if other is not None:
         if table is not None and other.origin is not table.origin:
@@ -163,6 +166,7 @@ def constant_of(value: Any, where: Where) -> tuple[Constant, str]:
     LiteralError
         When the value is no constant that the language takes.
     """
+    value = plain_number(value)
     if isinstance(value, bool | int | float | str) and type(value).__module__ != "numpy":
         if isinstance(value, str):
             return _text(str(value), where), ""

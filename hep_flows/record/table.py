@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hep_flows.errors import RecordError, did_you_mean, line_of
 from hep_flows.expr.key import digest
+from hep_flows.record.parameters import parameter
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ class Looked:
         Whether something was computed: what follows may depend on the content of the files.
     closed : bool
         Whether the recording is over: what is not looked at by now must not be looked at any more.
+    parameters : dict
+        The numbers of the metadata that were taken, by name, with their values here.
+    trees : dict
+        The other trees of the files that were opened, by name.
+    of_analysis : bool
+        Whether an analysis is recorded: what it asks for is computed later, all together.
     """
 
     names: dict[tuple[bytes, str], tuple[Expr, Expr | None]] = field(default_factory=dict)
@@ -53,6 +60,9 @@ class Looked:
     all_metadata: bool = False
     values: bool = False
     closed: bool = False
+    of_analysis: bool = False
+    trees: dict[str, Dataset] = field(default_factory=dict)
+    parameters: dict[str, int | float] = field(default_factory=dict)
 
 
 # ``events.metadata``: what a fileset says about a dataset, for reading, with a note of what is read ------------------------------
@@ -83,6 +93,11 @@ class Metadata(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         """Give one value; a list or dict is a copy, so that no recording changes what another one sees."""
+        value = self._values.get(key)
+        if type(value) in (int, float) and not self._looked.closed:
+            self._looked.parameters[key] = value  # type: ignore[assignment]
+            # What reads it when everything is recorded (a print, say) decides nothing any more.
+            return parameter(key, value, lambda: None if self._looked.closed else self._note(key))  # type: ignore[arg-type]
         self._note(key)
         if key in self._values:
             return copy.deepcopy(self._values[key])
@@ -90,8 +105,11 @@ class Metadata(Mapping[str, Any]):
         raise KeyError(f"the dataset has no metadata {key!r}; {near}")
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Give one value, or another one where there is none."""
-        return self[key] if key in self else default  # noqa: SIM401 - this is it
+        """Give one value, or another one where there is none: which of the two it is counts as read."""
+        if key not in self._values:
+            self._note(key)
+            return default
+        return self[key]
 
     def __contains__(self, key: object) -> bool:
         """Say whether there is a value of that name."""
@@ -194,6 +212,10 @@ class Table:
         self.looked = Looked()
         self.metadata = Metadata(metadata or {}, self.looked)
         self.origin = self
+        self.varies = False
+        self.sources: dict[str, int] = {}
+        self.open_tree: Callable[[Dataset, str], Dataset] | None = None
+        self.events: Table | None = None
         self.before: dict[bytes, Expr] = {}
         self.leaves: dict[tuple[bytes, str], Expr] = {}
         self.found_columns: dict[tuple[bytes, bytes, str], Expr] = {}
@@ -215,15 +237,37 @@ class Table:
             Gives what a definition of this table means in the new one.
         """
         new = Table(self.dataset, None, self._frame)
-        new.looked, new.metadata, new.origin = self.looked, self.metadata, self.origin
+        new.open_tree, new.events = self.open_tree, self.events
+        new.looked, new.metadata, new.origin, new.varies = self.looked, self.metadata, self.origin, self.varies
         new.leaves, new.found_columns = self.leaves, self.found_columns
         new.whole, new.before, new._outer, new._swap = whole, before, self, swap
         new._column_names = self._column_names
         return new
 
     def frame(self, expr: Expr) -> Any:
-        """Give a plain `DataFrame` of an expression."""
+        """Give a plain `DataFrame` of an expression; a number over all entries of another tree of the files is one of the events' table."""
+        if self.events is not None and not expr.type.axes and not expr.type.loops:
+            return self.events.frame(expr)
         return self._frame(expr, self)
+
+    def tree(self, name: str, where: Where) -> Any:
+        """Give another tree of the same files as a table of its own."""
+        if self.open_tree is None:
+            raise RecordError(
+                f"there is no tree {name!r} to open: this table was not made of files",
+                where=where,
+                do="make the table by nanoaod_table, xaod_table or tree_table",
+            )
+        events = self if self.events is None else self.events
+        new = Table(self.open_tree(self.dataset, name), None, self._frame)
+        new.looked, new.events, new.open_tree = self.looked, events, self.open_tree
+        self.looked.trees.setdefault(name, new.dataset)
+        return new.frame(new.whole)
+
+    def source(self, name: str) -> tuple[str, int]:
+        """Give a source of variations with its place among those of the table, in the order in which they were applied."""
+        known = self.origin.sources
+        return name, known.setdefault(name, len(known))
 
     def has_column(self, name: str) -> bool:
         """Say whether anything of the table has a column or a replaced leaf of that name."""

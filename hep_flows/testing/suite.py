@@ -200,9 +200,12 @@ def every_node() -> dict[str, Expr]:
         "replace": build.replaced(jets, ("x",), (values,)),
         "referring": build.referring(_leaf("Jet", "n")),
         "flatten": build.flattened(nested),
+        "parameter": build.parameter("xsec", 2.5),
+        "vary": build.varied(values, (build.call("negative", (values,)),), ("jes", 0), ("up",)),
         "concatenate": build.concatenated((values, _leaf("Jet", "n")), 1),
         "histogram": empty,
         "fill": build.histogram("fill", (empty, build.record(("x",), (values,)), build.literal(2.0)), weights, _SPEC),
+        "scaled": build.histogram("scaled", (empty, build.literal(2.0)), (), _SPEC),
         "np_histogram": build.histogram("np_histogram", (values,), (("bins", 5), ("range", (0, 1))), "numpy"),
     }
     called = {name: _call(row) for name, row in FUNCTIONS.items() if row.kind in {"elementwise", "reduce", "list"}}

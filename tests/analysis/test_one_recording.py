@@ -1,5 +1,8 @@
 """An analysis is recorded once, and again wherever something differs that it looked at: nothing of one dataset gets into another."""
 
+import copy
+import math
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -33,7 +36,7 @@ class TestMetadata:
     def test_a_cross_section_of_one_dataset_is_never_that_of_another(self, fileset, jets):
         fileset = with_values(fileset, xsec=[2.0, 3.0, 5.0])
         done = run_analysis(lambda events: {"x": events.Jet.pt.Sum().Sum() * events.metadata["xsec"]}, fileset)
-        assert done.recordings == 3
+        assert done.recordings == 1
         for (name, values), xsec in zip(done.values.items(), [2, 3, 5], strict=True):
             assert values["x"] == pytest.approx(
                 np.sum(ak.to_numpy(ak.flatten(jets(name, cut=-1))), dtype=np.float64) * xsec, rel=1e-6
@@ -46,14 +49,49 @@ class TestMetadata:
 
     def test_datasets_with_the_same_values_share_a_recording(self, fileset):
         fileset = with_values(fileset, xsec=[2.0, 2.0, 5.0], other=[1, 2, 3])
-        assert run_analysis(lambda events: {"x": events.Count() * events.metadata["xsec"]}, fileset).recordings == 2
+        assert run_analysis(lambda events: {"x": events.Count() * float(events.metadata["xsec"])}, fileset).recordings == 2
+
+    def test_values_that_are_computed_with_are_read_by_no_recording(self, fileset):
+        fileset = with_values(fileset, xsec=[2.0, 3.0, 5.0], lumi=[1, 2, 3])
+
+        def analysis(events):
+            m = events.metadata
+            return {"x": events.Count() * (m["xsec"] * m["lumi"] / 2 + 1 - 0.5) ** 2, "y": 2 * events.MET.pt.Max() / m["lumi"]}
+
+        done = run_analysis(analysis, fileset)
+        assert done.recordings == 1
+        plain = [n * (x * m / 2 + 1 - 0.5) ** 2 for n, x, m in zip((40, 40, 200), (2.0, 3.0, 5.0), (1, 2, 3), strict=True)]
+        assert sums(done) == plain
+
+    @pytest.mark.parametrize(
+        "use",
+        [
+            math.log,
+            lambda x: float(f"{x:.3f}"),
+            lambda x: 2.0 if x > 2 else 1.0,
+            lambda x: {2.0: 1.0}.get(x, 3.0),
+            lambda x: x // 1,
+            lambda x: np.float64(2) * x,
+            np.sqrt,
+            lambda x: np.ones(2).dot(np.full(2, x)),
+            abs,
+            lambda x: x.is_integer() * 1.0,
+            copy.copy,
+            lambda x: isinstance(x, float) * round(x, 1),
+        ],
+    )
+    def test_every_other_use_reads_the_value(self, fileset, use):
+        values = [2.0, 3.0, 5.5]
+        done = run_analysis(lambda e: {"x": e.Count() * use(e.metadata["xsec"])}, with_values(fileset, xsec=values))
+        assert done.recordings == 3
+        assert sums(done) == [n * use(v) for n, v in zip((40, 40, 200), values, strict=True)]
 
     @pytest.mark.parametrize("values", [[1, 1.0, True], [0.0, -0.0, False], [[1, 2], [2, 1], (1, 2)], ["1", 1, b"1"]])
     def test_values_that_python_calls_equal_are_told_apart(self, fileset, values):
         seen = []
 
         def analysis(events):
-            seen.append(events.metadata["v"])
+            seen.append(copy.copy(events.metadata["v"]))
             return {"n": events.Count()}
 
         assert run_analysis(analysis, with_values(fileset, v=values)).recordings == 3

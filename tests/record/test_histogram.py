@@ -313,7 +313,7 @@ class TestFill:
 
     def test_constants_are_not_repeated_in_the_record(self, df):
         filled = self.H.fill(pt=df.Jet.pt, region="a", weight=2)
-        record = render(filled).args[1]
+        record = render(filled).args[0].args[1]
         assert record.option("names") == ("axis 0",)
 
 

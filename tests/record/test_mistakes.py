@@ -285,7 +285,7 @@ MISTAKES = [
     "h.fill(df.Jet.pt)",
     "h.Reg(5, 0, 1).Doubel()",
     "full + full",
-    "full * 2",
+    "full * df.MET.pt",
     "full.plot()",
     "full.view()",
     "full.values()",

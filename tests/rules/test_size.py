@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hep_flows"
 # lumi_mask has a file of its own, as other functions from files; what reads a format is known to its kind alone
-FILES, SINGLE_READERS = 139, 27
+FILES, SINGLE_READERS = 145, 26  # those of the move, and: certified sections, variations (2), cutflows, parameters, results made of several
 BUDGETS = {
     "": 90,
     "analysis": 950,
@@ -20,19 +20,19 @@ BUDGETS = {
     "demo": 410,
     "errors": 140,
     "execute": 2280,
-    "expr": 2690,  # replaced leaves, what refers to an element, collections that are joined; arithmetic in 32 bits at least
+    "expr": 2800,  # replaced leaves, what refers to an element, collections that are joined; arithmetic in 32 bits at least
     "filesets": 360,
     "functions": 1570,  # random numbers, and what a body reaches, what a file of corrections may hold; certified sections; models of blocks
     "in_order": 80,
     "orchestrate": 1560,
-    "planning": 540,
-    "plugins": 6440,  # tables that ServiceX reads, which hep_flows/tables.py had
-    "record": 3650,  # four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
+    "planning": 620,  # factors of weights that multiply finished results
+    "plugins": 6240,
+    "record": 4350,  # four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
     "settings": 240,
     "show": 750,
     "sources": 2020,  # kinds of tables, which twelve files knew; sizes of columns, which a plug-in knew
     "store": 1600,
-    "tables": 90,
+    "tables": 120,
     "testing": 370,
     "verbs": 190,  # whole events say which leaves they come without
 }  # fmt: skip

@@ -259,6 +259,14 @@ class FillSum:
         return _with_variances(total, weighted=self._weighted) if self._parts > 1 else total
 
 
+def scaled(call: Call, inputs: Mapping[Key, Result]) -> FillPart:
+    """Give a finished histogram times a number: values by the number, variances by its square, in float64."""
+    given, factor = [_given(a, inputs) for a in call.args]
+    total = given * float(factor)
+    _note_unknown(total, unknown_texts(given))
+    return FillPart(total, None, ())
+
+
 def filled_alone(expr: Expr, parts: Sequence[FillPart]) -> hist.Hist[Any] | None:
     """Give what some parts fill into an empty histogram; None when they are to be added to another, or have to wait."""
     if any(p.base is not None or p.filled is None for p in parts):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hep_flows.contract import Key, Label, Result, RunContext, Task
     from hep_flows.expr.nodes import Expr
 
-FUNCTIONS = frozenset({"histogram", "fill", "np_histogram"})
+FUNCTIONS = frozenset({"histogram", "fill", "np_histogram", "scaled"})
 
 
 class HistPlugin(Plugin):
@@ -115,9 +115,17 @@ def _is_numpy(expr: Expr) -> TypeGuard[Call]:
     return isinstance(expr, Call) and expr.function == "np_histogram"
 
 
+def _is_scaled(expr: Expr) -> TypeGuard[Call]:
+    return isinstance(expr, Call) and expr.function == "scaled"
+
+
 def _part(task: Task, inputs: Mapping[Key, Result], context: RunContext) -> object:
     earlier = context.slice.before.get(task.key) if context.slice is not None else None
     before = earlier.histogram if isinstance(earlier, HistogramResult) else None
+    if _is_scaled(task.expr):
+        from hep_flows.plugins.hist.fill import scaled
+
+        return scaled(task.expr, inputs)
     if _is_numpy(task.expr):
         from hep_flows.plugins.hist.fill import counts_part
 

@@ -15,14 +15,17 @@ from hep_flows.expr.types import Histogram, Record
 from hep_flows.expr.walk import postorder
 from hep_flows.plugins.servicex.addresses import RemoteIdentity
 from hep_flows.plugins.servicex.choose import Endpoints
-from hep_flows.plugins.servicex.query import UPROOT, XAOD, EndpointError, Watch, is_known, unsent
+from hep_flows.plugins.servicex.query import UPROOT, XAOD, EndpointError, Watch, is_known, read_columns, unsent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 
     from hep_flows.contract import Key, Label, Result, RunContext, Task
     from hep_flows.plugins.servicex.embedded import EmbeddedServiceX
-    from hep_flows.plugins.servicex.query import Delivered, Endpoint, Request, Wording
+    from hep_flows.plugins.servicex.query import Delivered, Endpoint, Request
+    from hep_flows.plugins.servicex.translate import Dialect
+
+    AnyDialect = Dialect[Any, Any]
 
 # Which kind of table a node is about ---------------------------------------------------------------------------------------------
 
@@ -61,12 +64,12 @@ class KindsOfTables:
 # The languages of queries by kind of table; each is loaded for the first table of its kind, since most analyses have none --------
 
 
-class Wordings:
+class Dialects:
     """Gives the language of a kind of table.
 
     Parameters
     ----------
-    given : sequence of Wording
+    given : sequence of Dialect
         Those that are to be used; the built-in ones when empty.
 
     Attributes
@@ -75,13 +78,13 @@ class Wordings:
         The kinds of tables that there are languages for.
     """
 
-    def __init__(self, given: Sequence[Wording] = ()) -> None:
+    def __init__(self, given: Sequence[AnyDialect] = ()) -> None:
         """Nothing is loaded yet."""
-        self._made: dict[str, Wording] = {kind: w for w in given for kind in w.kinds}
+        self._made: dict[str, AnyDialect] = {kind: w for w in given for kind in w.kinds}
         self._lock = threading.Lock()
         self.kinds = frozenset(self._made) or UPROOT | XAOD
 
-    def of(self, kind: str) -> Wording:
+    def of(self, kind: str) -> AnyDialect:
         """Give the language of a kind that is among `kinds`."""
         with self._lock:
             if kind not in self._made:
@@ -90,16 +93,16 @@ class Wordings:
             return self._made[kind]
 
 
-def _uproot() -> Wording:
-    from hep_flows.plugins.servicex.uproot import UprootWording, uproot_dialect
+def _uproot() -> AnyDialect:
+    from hep_flows.plugins.servicex.uproot import UprootDialect
 
-    return UprootWording(uproot_dialect())
+    return UprootDialect()
 
 
-def _xaod() -> Wording:
-    from hep_flows.plugins.servicex.xaod.query import XaodWording
+def _xaod() -> AnyDialect:
+    from hep_flows.plugins.servicex.xaod.query import XaodDialect
 
-    return XaodWording()
+    return XaodDialect()
 
 
 class ServiceXPlugin(Plugin):
@@ -109,17 +112,17 @@ class ServiceXPlugin(Plugin):
     ----------
     endpoint : Endpoint, optional
         What runs all queries, for tests; when left out, the server that a table was made for, or this process.
-    wordings : sequence of Wording, optional
+    dialects : sequence of Dialect, optional
         The languages of the code generators.
     """
 
     name = "servicex"
     result_version = LOCAL_VERSION
 
-    def __init__(self, endpoint: Endpoint | None = None, wordings: Sequence[Wording] = ()) -> None:
+    def __init__(self, endpoint: Endpoint | None = None, dialects: Sequence[AnyDialect] = ()) -> None:
         """Nothing is opened yet."""
-        self._wordings = Wordings(wordings)
-        self._kinds = KindsOfTables(self._wordings.kinds)
+        self._dialects = Dialects(dialects)
+        self._kinds = KindsOfTables(self._dialects.kinds)
         self._endpoints = Endpoints(endpoint)
 
     def family(self, kind: str) -> str:
@@ -130,14 +133,14 @@ class ServiceXPlugin(Plugin):
         """Say yes to what the code generator computes as the language means it, over tables that ServiceX reads."""
         if isinstance(node.type.item, Histogram):
             return No("it delivers columns, not histograms")
-        if isinstance(node, Dataset) and node.kind not in self._wordings.kinds:
-            return No(f"it reads {', '.join(sorted(self._wordings.kinds))}, not {node.kind}")
+        if isinstance(node, Dataset) and node.kind not in self._dialects.kinds:
+            return No(f"it reads {', '.join(sorted(self._dialects.kinds))}, not {node.kind}")
         if isinstance(node, Field) and (node.default is not None or _is_widened(node)):
             return No(f"not all files hold {node.name} alike, and what a query gives cannot depend on the file")
         if any([label != self.name for i, label in zip(node.inputs(), inputs, strict=True) if not isinstance(i, Literal)]):
             return No("a part of it is computed elsewhere, and only stored events can be asked about")
         kind = self._kinds.of(node)
-        reason = self._wordings.of(kind).refusal(node) if kind in self._wordings.kinds else "it sends queries about stored events"
+        reason = self._dialects.of(kind).refusal(node) if kind in self._dialects.kinds else "it sends queries about stored events"
         return No(reason) if reason else Yes()
 
     def translate(self, task: Task) -> Program:
@@ -148,12 +151,12 @@ class ServiceXPlugin(Plugin):
         PlanError
             When an object is wanted as a whole that holds something which cannot be sent.
         """
-        from hep_flows.plugins.servicex.terms import Refused
+        from hep_flows.plugins.servicex.translate import Refused
 
         if task.dataset is None:
             raise PlanError("a query is about the events of a table", where=task.expr.where)
         try:
-            (request,) = self._wordings.of(task.dataset.kind).requests(task.dataset, [task])
+            (request,) = self._dialects.of(task.dataset.kind).requests(task.dataset, [task])
         except Refused as refused:
             raise PlanError(f"it cannot be sent to ServiceX: {refused}", where=task.expr.where, do="take its leaves") from None
         return Program(task, request.query.text, "qastle", request.query.reads)
@@ -174,10 +177,10 @@ class ServiceXPlugin(Plugin):
         """
         del inputs
         tasks, dataset = _tasks_over(programs)
-        wording = self._wordings.of(dataset.kind)
+        dialect = self._dialects.of(dataset.kind)
         if self._endpoints.is_here(dataset):
-            return run_here(wording, self._endpoints.embedded, tasks, context)
-        return run_query(wording, self._endpoints.of(dataset), tasks, context)
+            return run_here(dialect, self._endpoints.embedded, tasks, context)
+        return run_query(dialect, self._endpoints.of(dataset), tasks, context)
 
     def streams(self, dataset: Dataset) -> bool:
         """Say whether a server reads a table."""
@@ -194,7 +197,7 @@ class ServiceXPlugin(Plugin):
             When a query fails as a whole.
         """
         tasks, dataset = _tasks_over(programs)
-        yield from stream_query(self._wordings.of(dataset.kind), self._endpoints.of(dataset), tasks, partitions, context)
+        yield from stream_query(self._dialects.of(dataset.kind), self._endpoints.of(dataset), tasks, partitions, context)
 
     def merge(self, program: Program, parts: Sequence[Result]) -> Result:
         """Give one array of all events in order, or the number of events."""
@@ -204,7 +207,7 @@ class ServiceXPlugin(Plugin):
         if len(arrays) == 1:
             return Columns(arrays[0])
         kind = self._kinds.of(program.task.expr)
-        return Columns(self._wordings.of(kind).together(program.task.expr, arrays))
+        return Columns(self._dialects.of(kind).together(program.task.expr, arrays))
 
     def kept(self, program: Program, parts: Sequence[Result]) -> Result | None:
         """Give the number of events of some parts."""
@@ -245,7 +248,7 @@ Item = tuple["Partition", "Mapping[Key, Result] | HepFlowsError"]
 
 
 def stream_query(
-    wording: Wording, endpoint: Endpoint, tasks: Sequence[Task], partitions: Sequence[Partition], context: RunContext
+    dialect: AnyDialect, endpoint: Endpoint, tasks: Sequence[Task], partitions: Sequence[Partition], context: RunContext
 ) -> Generator[Item, None, None]:
     """Give the results of tasks for each file, in the order in which they come.
 
@@ -260,8 +263,8 @@ def stream_query(
     dataset = next((t.dataset for t in tasks if t.dataset is not None), None)
     if dataset is None:
         raise PluginError("a query is about the events of files", where=tasks[0].expr.where)
-    waiting = _Waiting(wording, {t.key: t for t in tasks}, partitions)
-    asked = wording.requests(dataset, tasks)
+    waiting = _Waiting(dialect, {t.key: t for t in tasks}, partitions)
+    asked = dialect.requests(dataset, tasks)
     with tempfile.TemporaryDirectory(prefix="servicex-", dir=context.scratch) as scratch:
         for request in asked:
             yield from waiting.known(request)
@@ -278,7 +281,7 @@ def stream_query(
             yield from waiting.datasets(request)
 
 
-def run_query(wording: Wording, endpoint: Endpoint, tasks: Sequence[Task], context: RunContext) -> dict[Key, Result]:
+def run_query(dialect: AnyDialect, endpoint: Endpoint, tasks: Sequence[Task], context: RunContext) -> dict[Key, Result]:
     """Give the results of tasks over one file, or over one dataset that the server looks up, by task key.
 
     Raises
@@ -288,7 +291,7 @@ def run_query(wording: Wording, endpoint: Endpoint, tasks: Sequence[Task], conte
     """
     if context.partition is None:
         raise PluginError("a query is about the events of a file", where=tasks[0].expr.where)
-    with closing(stream_query(wording, endpoint, tasks, [context.partition], context)) as items:
+    with closing(stream_query(dialect, endpoint, tasks, [context.partition], context)) as items:
         for _, found in items:
             if isinstance(found, HepFlowsError):
                 raise found
@@ -296,7 +299,7 @@ def run_query(wording: Wording, endpoint: Endpoint, tasks: Sequence[Task], conte
     raise TaskError(f"{endpoint.name} delivered nothing on {context.partition.file}", where=tasks[0].expr.where)
 
 
-def run_here(wording: Wording, embedded: EmbeddedServiceX, tasks: Sequence[Task], context: RunContext) -> dict[Key, Result]:
+def run_here(dialect: AnyDialect, embedded: EmbeddedServiceX, tasks: Sequence[Task], context: RunContext) -> dict[Key, Result]:
     """Give the results of tasks over one range of events, by task key.
 
     Raises
@@ -310,7 +313,7 @@ def run_here(wording: Wording, embedded: EmbeddedServiceX, tasks: Sequence[Task]
     assert partition is not None
     assert dataset is not None
     results: dict[Key, Result] = {}
-    for request in wording.requests(dataset, tasks):
+    for request in dialect.requests(dataset, tasks):
         if is_known(request, partition):
             results |= request.without_query(partition.n_events)
             continue
@@ -324,8 +327,6 @@ def run_here(wording: Wording, embedded: EmbeddedServiceX, tasks: Sequence[Task]
 
 def _results_of(request: Request, item: Delivered) -> dict[Key, Result]:
     """Give the results of the tasks of a request from the file that came back, which is removed."""
-    from hep_flows.plugins.servicex.uproot import read_columns
-
     results = _results_from(request, read_columns(item.path, request.query.columns))
     Path(item.path).unlink(missing_ok=True)
     return results
@@ -338,8 +339,8 @@ def _results_from(request: Request, columns: Mapping[str, Any]) -> dict[Key, Res
 class _Waiting:
     """What has come of each file so far."""
 
-    def __init__(self, wording: Wording, tasks: Mapping[Key, Task], partitions: Sequence[Partition]) -> None:
-        self._wording = wording
+    def __init__(self, dialect: AnyDialect, tasks: Mapping[Key, Task], partitions: Sequence[Partition]) -> None:
+        self._dialect = dialect
         self._tasks = tasks
         self._open: dict[str, list[Partition]] = {}
         for partition in partitions:
@@ -349,7 +350,7 @@ class _Waiting:
 
     def files(self, request: Request) -> list[str]:
         """Give the files that a request is still to be sent for."""
-        return [file for file in self._open if not set(request.keys) <= set(self._results[file])]
+        return [file for file in self._open if not set(request.outputs) <= set(self._results[file])]
 
     def known(self, request: Request) -> Iterator[Item]:
         """Take what needs no query: files without events, and numbers of events that are known."""
@@ -372,14 +373,14 @@ class _Waiting:
         for name, parts in self._parts.items():
             if name in self._open:
                 in_order = [parts[file] for file in sorted(parts)]
-                yield from self._add(name, {key: self._merged(key, [p[key] for p in in_order]) for key in request.keys})
+                yield from self._add(name, {key: self._merged(key, [p[key] for p in in_order]) for key in request.outputs})
         self._parts = {}
 
     def _merged(self, key: Key, parts: Sequence[Result]) -> Result:
         if all(isinstance(p, Scalar) for p in parts):
             return Scalar(sum([p.value for p in parts if isinstance(p, Scalar)]))
         arrays = [p.array for p in parts if isinstance(p, Columns)]
-        return Columns(arrays[0] if len(arrays) == 1 else self._wording.together(self._tasks[key].expr, arrays))
+        return Columns(arrays[0] if len(arrays) == 1 else self._dialect.together(self._tasks[key].expr, arrays))
 
     def _add(self, file: str, found: Mapping[Key, Result]) -> Iterator[Item]:
         if file not in self._open:

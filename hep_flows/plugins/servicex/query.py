@@ -1,4 +1,4 @@
-"""How tasks become queries, and what comes back becomes results: one way for each language that a back end understands."""
+"""What is asked of a back end, what runs it, and how what comes back becomes results."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from hep_flows.contract import Columns, Scalar
 from hep_flows.errors import TaskError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from hep_flows.contract import Key, Partition, Result, Task
+    from hep_flows.contract import Key, Partition, Result
     from hep_flows.errors import Where
-    from hep_flows.expr.nodes import Dataset, Expr
+    from hep_flows.expr.types import Type
 
 XAOD = frozenset({"servicex:xaod-cpp"})
 
@@ -28,63 +29,34 @@ _FAILED = re.compile(r"[1-9]\d* failed\]")
 _START, _END = 200, 1000
 
 
-class Request(Protocol):
-    """One query, and the tasks that it answers."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One query, and the tasks that it answers.
 
-    @property
-    def query(self) -> Query:
-        """What is sent."""
-        ...
+    Parameters
+    ----------
+    query : Query
+        What is sent.
+    outputs : mapping of bytes to Output, Objects or Rows
+        What the result of each task is made of, by its key.
+    where : Where
+        The user's line.
+    only_counts : bool
+        Whether all that is asked for is the number of all events: where that is known, nothing is sent.
+    """
 
-    @property
-    def keys(self) -> Collection[Key]:
-        """The keys of the tasks."""
-        ...
-
-    @property
-    def where(self) -> Where:
-        """The user's line."""
-        ...
-
-    @property
-    def only_counts(self) -> bool:
-        """Whether all that is asked for is the number of all events: where that is known, nothing is sent."""
-        ...
+    query: Query
+    outputs: Mapping[Key, Output | Objects | Rows]
+    where: Where = None
+    only_counts: bool = False
 
     def results(self, columns: Mapping[str, Any], n_rows: int) -> dict[Key, Result]:
         """Give the results from the columns that came back for a file, by task key."""
-        ...
+        return {k: Scalar(n_rows) if isinstance(o, Rows) else Columns(array_of(o, columns)) for k, o in self.outputs.items()}
 
     def without_query(self, n_events: int) -> dict[Key, Result]:
         """Give what is known without a query: a number of events, or that there is nothing."""
-        ...
-
-
-class Wording(Protocol):
-    """A language of queries."""
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """The kinds of tables that are asked about in it."""
-        ...
-
-    def refusal(self, node: Expr) -> str:
-        """Give why a node cannot be sent when its inputs can; empty when it can."""
-        ...
-
-    def requests(self, dataset: Dataset, tasks: Sequence[Task]) -> Sequence[Request]:
-        """Give the queries that answer tasks over one table: one for each selection of events.
-
-        Raises
-        ------
-        Refused
-            When a task cannot be said.
-        """
-        ...
-
-    def together(self, expr: Expr, arrays: Sequence[Any]) -> Any:
-        """Give one array of all events from those of files, in the order given; without any, that of no events."""
-        ...
+        return {k: Scalar(n_events) if isinstance(o, Rows) else Columns(array_of(o, nothing(o))) for k, o in self.outputs.items()}
 
 
 def is_known(request: Request, partition: Partition) -> bool:
@@ -234,6 +206,188 @@ class EndpointError(Exception):
         """Keep the parts."""
         super().__init__(text)
         self.text, self.file, self.transient = text, file, transient
+
+
+# What comes back: columns by name, and the arrays that they make, of exactly the type of their expressions ------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A result, or a member of one, that is numbers or lists of numbers.
+
+    Parameters
+    ----------
+    column : str
+        The column with the values.
+    type : Type
+        What the values are, and whether any may be missing.
+    levels : int
+        How many levels of lists an event has.
+    there : str
+        The column that says where there are any; empty where all are there, or the values themselves say so.
+    where : Where
+        The user's line.
+    exact : bool
+        Whether the back end gives exactly that kind of number. C++ may give a wider one; the conversion is exact.
+    """
+
+    column: str
+    type: Type
+    levels: int
+    there: str = ""
+    where: Where = None
+    exact: bool = True
+
+    def columns(self) -> Iterator[str]:
+        """Give the columns that it is made of."""
+        yield self.column
+        if self.there:
+            yield self.there
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """A result whose items are records; each member has the lists that the records lie in, and may have more."""
+
+    members: tuple[tuple[str, Output | Objects], ...]
+    levels: int
+
+    def columns(self) -> Iterator[str]:
+        """Give the columns that it is made of."""
+        for _, member in self.members:
+            yield from member.columns()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The number of events that passed."""
+
+    column: str = ""
+
+
+def read_columns(path: str, names: tuple[str, ...]) -> Mapping[str, Any]:
+    """Give the columns of a Parquet file as awkward arrays, by name.
+
+    Raises
+    ------
+    TaskError
+        When the file lacks one of them.
+    """
+    import awkward as ak
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, memory_map=True)
+    missing = [n for n in names if n not in table.column_names]
+    if missing:
+        raise TaskError(
+            f"the back end did not deliver the column {missing[0]}", why=f"it delivered {', '.join(table.column_names)}"
+        )
+    return {n: ak.from_arrow(table.column(n)) for n in names}
+
+
+def nothing(output: Output | Objects) -> dict[str, Any]:
+    """Give the columns of no events."""
+    import awkward as ak
+
+    return {name: ak.Array([]) for name in output.columns()}
+
+
+def array_of(output: Output | Objects, columns: Mapping[str, Any]) -> Any:
+    """Give the awkward array of a result.
+
+    Raises
+    ------
+    TaskError
+        When a value is missing that the expression has, or the array is nested in another way.
+    """
+    import awkward as ak
+
+    return ak.Array(_layout(output, columns, 0))
+
+
+def _layout(output: Output | Objects, columns: Mapping[str, Any], above: int) -> Any:
+    """Give the layout below the lists that the objects around it have."""
+    import awkward as ak
+
+    if isinstance(output, Objects):
+        parts = {name: _layout(o, columns, output.levels) for name, o in output.members}
+        return zipped(parts, output.levels - above)
+    there = ak.to_layout(columns[output.there]) if output.there else None
+    return _plain(ak.to_layout(columns[output.column]), there, output, output.levels)
+
+
+def _plain(values: Any, there: Any, output: Output, levels: int) -> Any:
+    """Give plain lists of plain numbers, with options where the expression has them."""
+    from awkward.contents import ListOffsetArray
+
+    if not levels:
+        return _items(values, there, output)
+    lists = _lists(values, output)
+    inner = None if there is None else _lists(there, output).content
+    return ListOffsetArray(lists.offsets, _plain(lists.content, inner, output, levels - 1))
+
+
+def _items(values: Any, there: Any, output: Output) -> Any:
+    import numpy as np
+    from awkward.contents import ByteMaskedArray, NumpyArray, UnmaskedArray
+    from awkward.index import Index8
+
+    dtype = np.dtype(str(output.type.item))
+    if there is not None:
+        valid = _numbers(there, output, np.dtype(bool))
+        found = _numbers(_there(values, output)[valid], output, dtype)
+    elif not output.type.optional:
+        return NumpyArray(_numbers(values, output, dtype))
+    elif not values.is_option:
+        return UnmaskedArray(NumpyArray(_numbers(values, output, dtype)))
+    else:
+        valid, found = values.mask_as_bool(valid_when=True), _numbers(values.project(), output, dtype)
+    data = np.zeros(len(valid), dtype=dtype)
+    data[valid] = found
+    return ByteMaskedArray(Index8(valid.astype(np.int8)), NumpyArray(data), valid_when=True)
+
+
+def _there(layout: Any, output: Output) -> Any:
+    """Give the items without the option of being missing, which some formats add.
+
+    Raises
+    ------
+    TaskError
+        When one is missing.
+    """
+    while layout.is_option or layout.is_indexed:
+        if layout.is_option and not layout.mask_as_bool(valid_when=True).all():
+            raise TaskError(
+                "the back end delivered missing values",
+                where=output.where,
+                why=f"the expression is {output.type}: none of its values is",
+            )
+        layout = layout.project()
+    return layout
+
+
+def _lists(layout: Any, output: Output) -> Any:
+    from awkward.contents import EmptyArray, ListOffsetArray
+    from awkward.index import Index64
+
+    layout = _there(layout, output)
+    if layout.is_unknown:
+        return ListOffsetArray(Index64([0]), EmptyArray())
+    if not layout.is_list:
+        raise TaskError(f"the back end delivered {layout.form.type} where lists were asked for", where=output.where)
+    lists = layout.to_ListOffsetArray64(start_at_zero=True)
+    return lists.copy(content=lists.content[: int(lists.offsets[-1])])
+
+
+def _numbers(layout: Any, output: Output, dtype: Any) -> Any:
+    import numpy as np
+
+    layout = _there(layout, output)
+    if layout.is_unknown:
+        return np.zeros(0, dtype=dtype)
+    if not layout.is_numpy or layout.purelist_depth != 1 or (output.exact and np.asarray(layout.data).dtype != dtype):
+        raise TaskError(f"the back end delivered {layout.form.type} where {dtype} was asked for", where=output.where)
+    return np.ascontiguousarray(np.asarray(layout.data).astype(dtype, copy=False))
 
 
 def zipped(parts: Mapping[str, Any], levels: int) -> Any:

@@ -11,24 +11,20 @@ import ast
 import keyword
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.types import Bool, Int
+from hep_flows.plugins.servicex.translate import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
-    from hep_flows.expr.nodes import Dataset
     from hep_flows.expr.types import Item
 
 Op = Literal["column", "collection", "leaf", "element", "constant", "call", "select", "where", "reduce"]
 
 MOST_STEPS = 1_000_000
-
-
-class Refused(Exception):  # noqa: N818 - it is an answer, not a failure
-    """The dialect cannot say it, or would say something else; the text is a sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +216,7 @@ def _check_about(body: Term, variable: int, what: str) -> None:
         raise Refused(f"{what} would not be repeated by the back end")
 
 
-# What a back end can do: a table of rows, each with how it is written, or why it is not ------------------------------------------
-#
-# The builder (`hep_flows.plugins.servicex.write`) is the same for every dialect. A dialect says how a table, a branch, a collection and
-# a leaf are written, which functions and aggregates there are, and which shapes of captured values work.
+# What a back end can do: a row of a table, with how a function is written, or why it is not --------------------------------------
 
 
 def _fine(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
@@ -259,62 +252,12 @@ class Row:
     reason: str = ""
 
 
-class Spelling(Protocol):
-    """How a dialect writes what is stored."""
-
-    def table(self, dataset: Dataset) -> ast.expr:
-        """Give the stream of events."""
-        ...
-
-    def column(self, event: ast.expr, column: str) -> ast.expr:
-        """Give a branch of the event."""
-        ...
-
-    def collection(self, event: ast.expr, collection: Collection, leaves: Mapping[str, str]) -> ast.expr:
-        """Give a list of objects; ``leaves`` are the branches that are used of it, by the label that `leaf` gets, empty for an only one."""
-        ...
-
-    def leaf(self, element: ast.expr, leaf: Leaf, label: str) -> ast.expr:
-        """Give a stored value of an element."""
-        ...
-
-    def constant(self, value: object, dtype: str) -> ast.expr:
-        """Give a constant; with numpy's name of its type where it has one.
-
-        Raises
-        ------
-        Refused
-            When it cannot be written.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """A capability table.
+class Table:
+    """What the back end can do: functions of items, and aggregates over lists, by the names in `hep_flows.expr.functions`."""
 
-    Parameters
-    ----------
-    name : str
-        ``uproot`` or ``xaod``: the code generator that understands it.
-    spelling : Spelling
-        How stored things are written.
-    functions : mapping of str to Row
-        Functions of items, by the name in `hep_flows.expr.functions`.
-    reducers : mapping of str to Row
-        Aggregates over lists; ``made_of`` gets the list as its only argument.
-    names_values : bool
-        Whether a Select of a dict can give names to intermediate values, for what comes after it.
-    captured_lists : str
-        Why a list of the event cannot be filtered inside of another one's lambda; empty when it can.
-    """
-
-    name: str
-    spelling: Spelling
     functions: Mapping[str, Row]
     reducers: Mapping[str, Row]
-    names_values: bool = True
-    captured_lists: str = ""
 
 
 # The variables of lambdas while a query is written, and the names of what they carry ---------------------------------------------

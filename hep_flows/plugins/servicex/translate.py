@@ -1,422 +1,128 @@
-"""From expressions to terms: every axis becomes a list with a variable for its element, every filter a Where.
+"""From expressions to the syntax trees of queries: what is the same whatever generator the query is for.
 
-One walk down from a node, with the variables that its axes and loops stand for. Terms are remembered by node and variables, so asking for
-a node after its inputs costs one step.
+One walk down from a node, with the variables that its axes and loops stand for: every axis is a list with a variable for its element, every
+filter a Where, every loop a Select. Variables are numbered from the outside in, so a part that depends on none of them is the same wherever it
+stands; what is walked once is remembered, and asking for a node after its inputs costs one step. What a part becomes, which functions
+there are, and why others are refused, a dialect says.
 """
 
 from __future__ import annotations
 
+import ast
 import threading
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, assert_never
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, assert_never
 
-from hep_flows.expr import build
-from hep_flows.expr.functions import FUNCTIONS, WIDENING, UserFunction
-from hep_flows.expr.loops import select
+from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Anything, Bool, Float, Int, Loop, Record, is_number, widened
-from hep_flows.plugins.servicex.terms import Collection, Leaf, Refused, Term, Terms, every
-from hep_flows.plugins.servicex.write import query_ast
+from hep_flows.expr.types import Loop, Record
+from hep_flows.plugins.servicex.query import Request, Rows, array_of, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hep_flows.expr.types import Item, Member
-    from hep_flows.plugins.servicex.terms import Dialect, Row
+    from hep_flows.contract import Task
+    from hep_flows.expr.types import Member
+    from hep_flows.plugins.servicex.query import Objects, Output, Query
 
-# Functions of items as terms: what a row of the capability table allows, with the kind of number that the back end would compute ---
-
-_FEW = 16
-_SHIFTS = frozenset({"left_shift", "right_shift"})
+    Outputs = Sequence[Output | Objects | Rows]
 
 
-def called(terms: Terms, dialect: Dialect, node: Call, args: Sequence[Term]) -> Term:
-    """Give the term of a call.
-
-    Raises
-    ------
-    Refused
-        When the dialect has no such function for such arguments, or computes another kind of number.
-    """
-    if not any([a.op != "constant" for a in args]):
-        raise Refused("it is a constant")
-    name = table_name(node)
-    row = dialect.functions.get(name)
-    if row is None or (row.write is None and row.made_of is None):
-        raise Refused(row.reason if row is not None and row.reason else f"the query language has no {name}")
-    if name == "isin":
-        return _is_one_of(terms, dialect, node, args[0])
-    wanted = node.type.item
-    if isinstance(node.function, UserFunction):
-        args = [converted(terms, a, wanted) for a in args]
-    return applied(terms, dialect, name, args, wanted)
+class Refused(Exception):  # noqa: N818 - it is an answer, not a failure
+    """The dialect cannot say it, or would say something else; the text is a sentence for the user."""
 
 
-def table_name(node: Call) -> str:
-    """Give the name in the table of functions: a user's function without a body may stand for one."""
-    function = node.function
-    if isinstance(function, str):
-        return function
-    if function.name == "DeltaR" and len(function.parameters) == 4:
-        return "delta_r" if function.body is None else f"{function.name} with a body of its own"
-    return f"function {function.name}: its body is Python"
+NO_TOTALS = "a total over all events is made here, from what each file gives"
+
+# Parts of syntax trees -----------------------------------------------------------------------------------------------------------
 
 
-def applied(terms: Terms, dialect: Dialect, name: str, args: Sequence[Term], wanted: Item) -> Term:
-    """Give a function of the table of terms.
-
-    Raises
-    ------
-    Refused
-        When the row does not allow it, or the kind of number would not be the one that is wanted.
-    """
-    row = dialect.functions[name]
-    args = _prepared(terms, name, args, wanted)
-    why = _why_not(row, args, wanted)
-    if why:
-        raise Refused(f"{name}: {why}")
-    if row.made_of is not None:
-        return row.made_of(terms, args, wanted)
-    found = computed_item(name, args)
-    if str(found) != str(wanted):
-        raise Refused(f"{name} would give {found} there, not {wanted}")
-    return terms.call(name, args, wanted)
+def called(name: str, *args: ast.expr) -> ast.expr:
+    """Give a call of a function."""
+    return ast.Call(ast.Name(name, ast.Load()), list(args), [])
 
 
-def _prepared(terms: Terms, name: str, args: Sequence[Term], wanted: Item) -> Sequence[Term]:
-    """Give the arguments with the width that the language gives them, where a back end would take another."""
-    if name == "where":
-        if any([a.optional for a in args]):
-            raise Refused("where: a choice between values that may be missing is made here")
-        return [args[0], *[typed(terms, a, wanted) for a in args[1:]]]
-    if name in WIDENING:
-        has_float = any([isinstance(a.item, Float) for a in args])
-        return [_widened(terms, a, keep_truth=has_float) for a in args]
-    if name in _SHIFTS and all([isinstance(a.item, Bool) for a in args]):
-        return [converted(terms, a, Int(64)) for a in args]
-    return args
+def method(of: ast.expr, name: str, *args: ast.expr) -> ast.expr:
+    """Give a call of a method."""
+    return ast.Call(ast.Attribute(of, name, ast.Load()), list(args), [])
 
 
-def _widened(terms: Terms, term: Term, *, keep_truth: bool) -> Term:
-    """Give small integers in the 32 bits that the language computes in; truth values may stay beside a float."""
-    if term.item is None or is_weak(term) or (keep_truth and isinstance(term.item, Bool)):
-        return term
-    return converted(terms, term, widened(term.item))
+def function(names: Sequence[str], body: ast.expr) -> ast.Lambda:
+    """Give a lambda."""
+    arguments = ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, [])
+    return ast.Lambda(arguments, body)
 
 
-def typed(terms: Terms, term: Term, wanted: Item) -> Term:
-    """Give a constant that does not adapt to its neighbours any more."""
-    return converted(terms, term, wanted) if is_weak(term) and not isinstance(wanted, Bool) else term
+def compared(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> ast.expr:
+    """Give a comparison."""
+    return ast.Compare(left, [operator], [right])
 
 
-def _why_not(row: Row, args: Sequence[Term], wanted: Item) -> str:
-    items = [a.item for a in args]
-    if any([i is None or not is_number(i) for i in items]):
-        return "the query language has numbers only"
-    if any([isinstance(i, Float) and i.bits < 32 for i in [*items, wanted]]):
-        return "the query language has no 16-bit numbers"
-    deepest = max([a.depth for a in args])
-    if any([a.optional and a.depth < deepest for a in args]):
-        return "one missing value beside a list would make the whole list missing"
-    if not all([_fits(a, i) for a in args for i in items]):
-        return "a constant does not fit into the integers that it meets"
-    return row.check([i for i in items if i is not None], wanted) or row.shape(args)
+def operated(name: str, *args: ast.expr) -> ast.expr:
+    """Give a function of the language's table by the operator that its row has as a symbol."""
+    symbol = FUNCTIONS[name].symbol
+    match ast.parse(f"x {symbol} y" if len(args) > 1 else f"{symbol} x", mode="eval").body:
+        case ast.BinOp(op=operator):
+            return ast.BinOp(args[0], operator, args[1])
+        case ast.Compare(ops=[compares]):
+            return compared(args[0], compares, args[1])
+        case ast.UnaryOp(op=sign):
+            return ast.UnaryOp(sign, args[0])
+        case _:
+            raise AssertionError(name)
 
 
-def _fits(term: Term, item: Item | None) -> bool:
-    """Say whether a plain constant can take the width of an integer: numpy raises an error where it cannot."""
-    if not is_weak(term) or not isinstance(term.item, Int) or not isinstance(item, Int):
-        return True
-    low, high = (-(1 << (item.bits - 1)), 1 << (item.bits - 1)) if item.signed else (0, 1 << item.bits)
-    return low <= term.value[1] < high  # type: ignore[index,no-any-return]
+def qastle_text(query: ast.expr) -> str:
+    """Give the text of a query."""
+    import qastle
+
+    text: str = qastle.python_ast_to_text_ast(query)
+    return text
 
 
-def computed_item(name: str, args: Sequence[Term]) -> Item | None:
-    """Give the kind of number that numpy gives."""
-    rule = FUNCTIONS[name].item
-    if rule is None:
-        return None
-    weak = [is_weak(a) for a in args]
-    try:
-        return rule([a.item for a in args if a.item is not None], weak)
-    except TypeError:
-        return None
-
-
-def is_weak(term: Term) -> bool:
-    """Say whether a term is a plain constant, which adapts to the width of its neighbours."""
-    return term.op == "constant" and isinstance(term.value, tuple) and not term.value[3]
-
-
-def converted(terms: Terms, term: Term, wanted: Item) -> Term:
-    """Give the same number with a width of its own: a constant has it, anything else is multiplied by one."""
-    if term.op == "constant":
-        value = term.value[1]  # type: ignore[index]
-        return terms.constant(float(value) if isinstance(wanted, Float) else int(value), wanted, str(wanted))
-    if str(term.item) == str(wanted):
-        return term
-    one = terms.constant(1 if isinstance(wanted, Int) else 1.0, wanted, str(wanted))
-    return terms.call("multiply", (term, one), wanted)
-
-
-def _is_one_of(terms: Terms, dialect: Dialect, node: Call, of: Term) -> Term:
-    values = node.option("values")
-    if not isinstance(values, tuple) or not 0 < len(values) <= _FEW:
-        raise Refused(f"membership of more than {_FEW} values is looked up here")
-    found: Term | None = None
-    for value in values:
-        if not isinstance(value, bool | int | float):
-            raise Refused("the query language has numbers only")
-        dialect.spelling.constant(value, "")
-        constant = terms.constant(value, Bool() if isinstance(value, bool) else Int(64) if isinstance(value, int) else Float(64))
-        if not _fits(constant, of.item):
-            continue  # It equals none of them.
-        same = terms.call("equal", (of, constant), Bool())
-        found = same if found is None else terms.call("bitwise_or", (found, same), Bool())
-    if found is None:
-        raise Refused("no value is one of these")
-    return found
-
-
-# Aggregates as terms -------------------------------------------------------------------------------------------------------------
-#
-# A list that the back end cannot filter (its mask depends on the element of another list) can still be aggregated: the items that are not
-# kept count nothing.
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """What is aggregated.
-
-    Parameters
-    ----------
-    of : Term
-        A list.
-    variable : int
-        The variable for its element.
-    body : Term, optional
-        What is aggregated of each element; None where the elements are counted.
-    masks : tuple of Term
-        Which elements count, where the list has all of them.
-    """
-
-    of: Term
-    variable: int
-    body: Term | None
-    masks: tuple[Term, ...] = ()
-
-
-def reduced(terms: Terms, dialect: Dialect, node: Call, listed: Listed) -> Term:
-    """Give the term of an aggregate.
-
-    Raises
-    ------
-    Refused
-        When the dialect cannot compute it, or computes something else.
-    """
-    name = str(node.function)
-    row = dialect.reducers.get(name)
-    if row is None or row.reason or (row.write is None and row.made_of is None):
-        raise Refused(row.reason if row is not None and row.reason else f"the query language has no {name} of a list")
-    wanted = node.type.item
-    of, variable, body, masks = listed.of, listed.variable, listed.body, listed.masks
-    if body is None:
-        return _count(terms, of, variable, masks)
-    if body.optional:
-        raise Refused(f"{name} of values that may be missing")
-    item = body.item
-    assert item is not None
-    why = row.check([item], wanted)
-    if why:
-        raise Refused(f"{name}: {why}")
-    if name in {"any", "all"}:
-        return _truth(terms, name, replace(listed, body=_true(terms, body)))
-    if name == "sum" and isinstance(item, Float) and item.bits < 64:
-        # A first power in 64 bits: the language has no conversion, and the back end would add up in the width of the items.
-        item = Float(64)
-        body = terms.call("float_power", (body, terms.constant(1.0, item)), item)
-    if masks:
-        body = _or_zero(terms, name, body, item, masks)
-    items = terms.select(of, variable, body)
-    return row.made_of(terms, [items], wanted) if row.made_of is not None else terms.reduce(name, items, wanted)
-
-
-def _count(terms: Terms, of: Term, variable: int, masks: Sequence[Term]) -> Term:
-    if not masks:
-        return terms.counted(of)
-    return terms.reduce("sum", terms.select(of, variable, terms.all_of(masks)), Int(64))
-
-
-def _true(terms: Terms, body: Term) -> Term:
-    if isinstance(body.item, Bool):
-        return body
-    return terms.call("not_equal", (body, terms.constant(0, Int(64))), Bool())
-
-
-def _truth(terms: Terms, name: str, listed: Listed) -> Term:
-    body, masks = listed.body, listed.masks
-    assert body is not None
-    if masks and name == "any":
-        body = terms.all_of((*masks, body))
-    elif masks:
-        body = terms.call("bitwise_or", (terms.call("invert", (terms.all_of(masks),), Bool()), body), Bool())
-    return terms.reduce(name, terms.select(listed.of, listed.variable, body), Bool())
-
-
-def _or_zero(terms: Terms, name: str, body: Term, item: Item, masks: Sequence[Term]) -> Term:
-    """Give zero for what does not count: a sum that starts at zero does not change by it."""
-    if name != "sum":
-        raise Refused(f"{name} of elements that are chosen by the element of another collection")
-    if isinstance(item, Bool):
-        return terms.all_of((*masks, body))
-    zero = terms.constant(0.0 if isinstance(item, Float) else 0, item, str(item))
-    return terms.call("where", (terms.all_of(masks), body, zero), item)
-
-
-# Stored leaves and collections as terms ------------------------------------------------------------------------------------------
+# The walk ------------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A variable, and the list that it runs over: a branch, or the key of a collection's axis as text."""
+    """What stands for the element of an axis.
 
-    term: Term
-    of: str
-
-
-def stored_item(terms: Terms, node: Field, own: tuple[Element, ...]) -> Term:
-    """Give a leaf where all of its axes have a variable.
-
-    Raises
-    ------
-    Refused
-        When it is no number, or its lists are those of another leaf.
+    Parameters
+    ----------
+    node : Term or ast.expr
+        The variable, as the dialect has it.
+    name : str
+        What tells it from others of its depth.
+    depth : int
+        Its number: 1 for the element of a list of the event, 2 for one of a list inside, ...
     """
-    member, path = _member(node), _path(node)
-    item = _number(member, path)
-    axes = node.type.axes
-    if len(axes) == 1:
-        return terms.column(member.column, item, 0)
-    if len(axes) == 2 and own[0].of == axes[1].key.hex():
-        return terms.leaf(own[0].term, Leaf(_collection(node), member.column, path[-1]), item, 0)
-    if len(axes) > 2 and own[-1].of == f"{member.column}:{len(axes)}":
-        return terms.element(own[-1].term.depth, item)
-    raise Refused(f"{'.'.join(path)} lies in lists that another leaf has been taken from")
 
-
-def stored_list(terms: Terms, node: Field, own: tuple[Element, ...]) -> tuple[Term, str]:
-    """Give the list of the next axis of a leaf or a collection, and what its elements are elements of.
-
-    Raises
-    ------
-    Refused
-        When it is no number.
-    """
-    axes = node.type.axes
-    if not own:
-        collection = _collection(node)
-        return terms.collection(collection), collection.axis.hex()
-    member, path = _member(node), _path(node)
-    item = _number(member, path)
-    at = len(own) + 2
-    below = len(axes) - at + 1
-    mine = f"{member.column}:{at}"
-    if len(own) == 1:
-        return terms.leaf(own[0].term, Leaf(_collection(node), member.column, path[-1]), item, below), mine
-    if own[-1].of != f"{member.column}:{at - 1}":
-        raise Refused(f"{'.'.join(path)} lies in lists that another leaf has been taken from")
-    raise Refused(f"{'.'.join(path)} has lists in lists of elements")
-
-
-def readable(record: Record) -> Iterator[Member]:
-    """Give the leaves of a record that are numbers and can be read."""
-    for member in record.members.values():
-        if isinstance(member.item, Record):
-            if member.is_plain and not member.axes:
-                yield from readable(member.item)
-        elif isinstance(member.item, Bool | Int | Float) and member.is_plain and not member.widened and member.column:
-            yield member
-
-
-def _collection(node: Field) -> Collection:
-    """Give the collection on whose axis a leaf or a collection lies."""
-    axis = node.type.axes[1]
-    top = node
-    while isinstance(top.of, Field) and len(top.of.type.axes) > 1:
-        top = top.of
-    item = top.type.item
-    record = item if isinstance(item, Record) else None
-    columns = sorted(readable(record), key=_cost) if record is not None else []
-    cheapest = columns[0].column if columns else _member(top).column
-    model = getattr(top.of.type.item, "model", "")
-    return Collection(axis.key, _path(top), model, cheapest)
-
-
-def _cost(member: Member) -> tuple[int, int]:
-    return len(member.axes), getattr(member.item, "bits", 8)
-
-
-def _path(node: Field) -> tuple[str, ...]:
-    names = [node.name]
-    while isinstance(node.of, Field):
-        node = node.of
-        names.append(node.name)
-    if not isinstance(node.of, Dataset):
-        raise Refused(f"{'.'.join(reversed(names))} is a part of something that is not stored")
-    return tuple(reversed(names))
-
-
-def _member(node: Field) -> Member:
-    record = node.of.type.item
-    assert isinstance(record, Record)
-    return record.members[node.name]
-
-
-def _number(member: Member, path: tuple[str, ...]) -> Item:
-    name = ".".join(path)
-    if not isinstance(member.item, Bool | Int | Float):
-        raise Refused(f"{name} is a {member.item}, and the query language has numbers only")
-    if not member.column:
-        raise Refused(f"it is not known which branch {name} is")
-    if member.optional:
-        raise Refused(f"values of {name} may be missing")
-    return member.item
+    node: Any = field(compare=False)
+    name: str
+    depth: int
 
 
 Elements = tuple[Element, ...]
 Loops = tuple[tuple[Loop, Element], ...]
-
-TOO_DEEP = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """A list, and masks of its elements that the back end cannot filter by: ``variable`` stands for the element in them."""
-
-    of: Term
-    element: str
-    masks: tuple[Term, ...] = ()
+Value = TypeVar("Value")
+Listed = TypeVar("Listed")
 
 
-class Builder:
-    """Gives the terms of expressions over one table.
+class Walk(ABC, Generic[Value, Listed]):
+    """Gives what expressions are in a dialect: a value for the elements of their axes, and the list that the next axis stands for."""
 
-    Parameters
-    ----------
-    dialect : Dialect
-        The capability table.
-    terms : Terms
-        Where terms are made.
-    """
+    def __init__(self) -> None:
+        """Nothing is walked yet."""
+        self._values: dict[tuple[object, ...], Value] = {}
+        self._lists: dict[tuple[object, ...], Listed] = {}
 
-    def __init__(self, dialect: Dialect, terms: Terms) -> None:
-        """Nothing is built yet."""
-        self._dialect = dialect
-        self.terms = terms
-        self._known: dict[tuple[object, ...], Term] = {}
+    def __len__(self) -> int:
+        """Count what is remembered."""
+        return len(self._values) + len(self._lists)
 
-    def value(self, node: Expr, own: Elements = (), loops: Loops = ()) -> Term:
-        """Give the term of a node: lists for the axes that have no variable in ``own``.
+    def value(self, node: Expr, own: Elements = (), loops: Loops = ()) -> Value:
+        """Give what a node is for the elements of its axes after the events, and of the loops around it.
 
         Raises
         ------
@@ -424,126 +130,127 @@ class Builder:
             When the dialect cannot say it.
         """
         key = (node.key, own, _inside(node, loops))
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = self._value(node, own, loops)
-            if found.height > TOO_DEEP:
-                raise Refused(f"it is nested more than {TOO_DEEP} operations deep")
-        return found
+        if key not in self._values:
+            found = self._value(node, own, loops)
+            self.measure_value(found)
+            self._values[key] = found
+        return self._values[key]
 
-    def masks(self, node: Expr) -> tuple[Term, ...]:
-        """Give the masks that select the events of a node, in the order in which they apply."""
-        found: list[Term] = []
-        while not isinstance(node, Dataset):
-            if isinstance(node, Filter) and node.at == 0:
-                found = [*self._event_masks(node), *found]
-            node = over_events(node)
-        return tuple(found)
+    def list(self, node: Expr, own: Elements = (), loops: Loops = ()) -> Listed:
+        """Give the list that the next axis of a node stands for, after those in ``own``.
 
-    def _event_masks(self, node: Filter) -> tuple[Term, ...]:
-        """Give the mask of events; where it may be missing, the masks before it leave only events where it is not."""
-        mask = self.value(node.mask)
-        if not mask.optional:
-            return (mask,)
-        lists = [t.args[0] for t in every([mask]) if t.op == "reduce" and t.optional]
-        zero = self.terms.constant(0, Int(64))
-        filled = [self.terms.call("greater", (self.terms.counted(of), zero), Bool()) for of in lists]
-        return (*dict.fromkeys(filled), mask)
+        Raises
+        ------
+        Refused
+            When the dialect cannot say it.
+        """
+        key = (node.key, own, _inside(node, loops))
+        if key not in self._lists:
+            found = self._list(node, own, loops)
+            self.measure_list(found)
+            self._lists[key] = found
+        return self._lists[key]
 
-    def _value(self, node: Expr, own: Elements, loops: Loops) -> Term:
-        if len(own) >= len(node.type.axes) - 1:
-            return self._item(node, own, loops)
-        guarded = self.list(node, own, loops)
-        if guarded.masks:
-            raise Refused("the query language cannot filter a collection by the element of another one and keep the elements")
-        variable = _next(node, own, loops)
-        element = Element(self.terms.element(variable), guarded.element)
-        if isinstance(node.type.item, Record) and len(own) == len(node.type.axes) - 2:
-            return guarded.of
-        return self.terms.select(guarded.of, variable, self.value(node, (*own, element), loops))
+    def variable(self, node: Expr, own: Elements, loops: Loops, listed: Listed) -> Element:
+        """Give a new variable for the element of a list, that of the next axis of a node: its number is above all that the node depends on."""
+        used = [e.depth for e in own] + [e.depth for _, e in _inside(node, loops)]
+        return self.element(1 + max(used, default=0), listed)
 
-    def _item(self, node: Expr, own: Elements, loops: Loops) -> Term:
+    def arguments(self, node: Call, own: Elements, loops: Loops) -> Sequence[Value]:
+        """Give the arguments of a function of items."""
+        return [self.value(a, own[: max(0, len(a.type.axes) - 1)], loops) for a in node.args]
+
+    def _value(self, node: Expr, own: Elements, loops: Loops) -> Value:
         match node:
             case Literal():
-                return self._constant(node)
+                return self.constant(node)
             case Field():
-                return stored_item(self.terms, node, own)
+                return self.leaf(node, own, loops)
             case Filter():
                 return self.value(node.of, own, loops)
             case Bound():
                 return self.value(node.of, (_of_loop(node, loops), *own), loops)
             case Map():
-                loop = Loop(node.over.type.axes[1], node.level)
-                return self.value(node.body, own[1:], _with(loops, loop, own[0]))
+                return self.value(node.body, own[1:], _with(loops, node, own[0]))
             case Call():
-                return self._call(node, own, loops)
+                kind = "" if isinstance(node.function, UserFunction) else FUNCTIONS[node.function].kind
+                return self._reduced(node, own, loops) if kind == "reduce" else self.call(node, own, loops)
             case Dataset() | Input():
-                raise Refused("events as a whole cannot be sent")
+                return self.whole(node)
             case _:
                 assert_never(node)
 
-    def _constant(self, node: Literal) -> Term:
-        item = node.type.item
-        if isinstance(item, Anything) or not isinstance(node.value, bool | int | float):
-            raise Refused(f"a constant {item} cannot be sent")
-        self._dialect.spelling.constant(node.value, node.dtype)
-        return self.terms.constant(node.value, item, node.dtype)
-
-    def _call(self, node: Call, own: Elements, loops: Loops) -> Term:
-        row = None if isinstance(node.function, UserFunction) else FUNCTIONS[node.function]
-        if row is not None and row.kind == "reduce":
-            return self._reduced(node, own, loops)
-        args = [self.value(a, own[: max(0, len(a.type.axes) - 1)], loops) for a in node.args]
-        return called(self.terms, self._dialect, node, args)
-
-    def _reduced(self, node: Call, own: Elements, loops: Loops) -> Term:
+    def _reduced(self, node: Call, own: Elements, loops: Loops) -> Value:
         of = node.args[0]
-        if not node.type.axes:
-            raise Refused("a total over all events is made here, from what each file gives")
-        variable = _next(of, own, loops)
-        guarded = self.list(of, own, loops)
-        element = Element(self.terms.element(variable), guarded.element)
-        count = node.function == "count"
-        body = None if count else self.value(of, (*own, element), loops)
-        return reduced(self.terms, self._dialect, node, Listed(guarded.of, variable, body, guarded.masks))
+        if not node.type.axes or len(own) != len(of.type.axes) - 2:
+            raise Refused(NO_TOTALS)
+        listed = self.list(of, own, loops)
+        x = self.variable(of, own, loops, listed)
+        return self.reduced(node, listed, x, None if node.function == "count" else self.value(of, (*own, x), loops))
 
-    def list(self, node: Expr, own: Elements, loops: Loops) -> Guarded:
-        """Give the list that the next axis of a node stands for, after those that have variables."""
-        at = len(own) + 1
+    def _list(self, node: Expr, own: Elements, loops: Loops) -> Listed:
         match node:
             case Field():
-                of, element = stored_list(self.terms, node, own)
-                return Guarded(of, element)
+                return self.stored_list(node, own, loops)
             case Filter():
                 below = self.list(node.of, own, loops)
-                return self._filtered(node, below, own, loops) if node.at == at else below
+                return self._filtered(node, below, own, loops) if node.at == len(own) + 1 else below
             case Bound():
                 return self.list(node.of, (_of_loop(node, loops), *own), loops)
             case Map():
-                if not own:
-                    return self.list(node.over, (), loops)
-                loop = Loop(node.over.type.axes[1], node.level)
-                return self.list(node.body, own[1:], _with(loops, loop, own[0]))
+                return self.list(node.body, own[1:], _with(loops, node, own[0])) if own else self.list(node.over, (), loops)
             case Call():
-                # Functions keep the axes of their arguments, but for those that make lists of their own.
-                longest = next((a for a in node.args if node.type.axes[: at + 1] == a.type.axes[: at + 1]), None)
-                if longest is None:
-                    raise Refused(f"the query language has no {table_name(node)}")
-                return self.list(longest, own, loops)
+                return self.list_of_call(node, own, loops)
             case _:
                 raise Refused("events as a whole cannot be sent")
 
-    def _filtered(self, node: Filter, below: Guarded, own: Elements, loops: Loops) -> Guarded:
-        variable = _next(node, own, loops)
-        element = Element(self.terms.element(variable), below.element)
-        masks = node.mask.type.axes
-        mask = self.value(node.mask, (*own, element)[: max(0, len(masks) - 1)], loops)
-        if mask.optional:
-            raise Refused("the query language keeps elements where the mask is missing")
-        captured = not below.of.free and bool(mask.free - {variable})
-        if not below.masks and not (captured and self._dialect.captured_lists):
-            return Guarded(self.terms.where(below.of, variable, mask), below.element)
-        return Guarded(below.of, below.element, (*below.masks, mask))
+    def _filtered(self, node: Filter, below: Listed, own: Elements, loops: Loops) -> Listed:
+        x = self.variable(node, own, loops, below)
+        mask = self.value(node.mask, (*own, x)[: max(0, len(node.mask.type.axes) - 1)], loops)
+        return self.where(below, x, mask)
+
+    @abstractmethod
+    def measure_value(self, found: Value) -> None:
+        """Refuse a value that grew beyond measure."""
+
+    def measure_list(self, found: Listed) -> None:
+        """Refuse a list that grew beyond measure."""
+
+    @abstractmethod
+    def element(self, depth: int, listed: Listed) -> Element:
+        """Give the variable of that number, for the element of a list."""
+
+    @abstractmethod
+    def constant(self, node: Literal) -> Value:
+        """Give a constant."""
+
+    @abstractmethod
+    def whole(self, node: Dataset | Input) -> Value:
+        """Give events as a whole."""
+
+    @abstractmethod
+    def leaf(self, node: Field, own: Elements, loops: Loops) -> Value:
+        """Give a member of what all axes have a variable for."""
+
+    @abstractmethod
+    def stored_list(self, node: Field, own: Elements, loops: Loops) -> Listed:
+        """Give the list of the next axis of a leaf or a collection."""
+
+    @abstractmethod
+    def call(self, node: Call, own: Elements, loops: Loops) -> Value:
+        """Give a function that is no aggregate."""
+
+    @abstractmethod
+    def list_of_call(self, node: Call, own: Elements, loops: Loops) -> Listed:
+        """Give the list of the next axis of what a function gives."""
+
+    @abstractmethod
+    def where(self, listed: Listed, x: Element, mask: Value) -> Listed:
+        """Give the elements of a list for which a mask is true."""
+
+    @abstractmethod
+    def reduced(self, node: Call, listed: Listed, x: Element, body: Value | None) -> Value:
+        """Give an aggregate of what is said of each element of a list; without that, the number of elements."""
 
 
 def _inside(node: Expr, loops: Loops) -> Loops:
@@ -552,13 +259,8 @@ def _inside(node: Expr, loops: Loops) -> Loops:
     return tuple([pair for pair in loops if pair[0] in wanted])
 
 
-def _next(node: Expr, own: Elements, loops: Loops) -> int:
-    """Give the number of a new variable: one more than any that the node depends on."""
-    used = [e.term.depth for e in own] + [e.term.depth for _, e in _inside(node, loops)]
-    return 1 + max(used, default=0)
-
-
-def _with(loops: Loops, loop: Loop, element: Element) -> Loops:
+def _with(loops: Loops, node: Map, element: Element) -> Loops:
+    loop = Loop(node.over.type.axes[1], node.level)
     return (*[pair for pair in loops if pair[0] != loop], (loop, element))
 
 
@@ -567,85 +269,23 @@ def _of_loop(node: Bound, loops: Loops) -> Element:
     return next(element for known, element in loops if known == loop)
 
 
-def table_of(node: Expr) -> Dataset:
-    """Give the table that a node has its events from."""
-    while not isinstance(node, Dataset):
-        node = over_events(node)
-    return node
+def function_name(node: Call) -> str:
+    """Give the name in the language's table of functions; a user's function without a body may stand for one, others have no name."""
+    known = node.function
+    if isinstance(known, str):
+        return known
+    is_known = known.name == "DeltaR" and len(known.parameters) == 4 and known.body is None and known.cpp is None
+    return "delta_r" if is_known else ""
 
 
-def over_events(node: Expr) -> Expr:
-    """Give the input that a node has its events from.
-
-    Raises
-    ------
-    Refused
-        When it has none.
-    """
-    match node:
-        case Filter() | Field() | Bound():
-            return node.of
-        case Map():
-            return node.over
-        case _:
-            found = next((i for i in node.inputs() if i.type.axes), None)
-            if found is None:
-                raise Refused("it sends queries about stored events")
-            return found
+def member_of(node: Field) -> Member:
+    """Give what the schema says of a leaf or a collection."""
+    record = node.of.type.item
+    assert isinstance(record, Record)
+    return record.members[node.name]
 
 
-# Say which nodes the dialect can run, node by node, and keep the terms of those that it can --------------------------------------
-
-MOST_TERMS = 50_000
-TOO_MANY_STEPS = 20_000
-
-
-class Capabilities:
-    """Answers for one dialect; remembers terms, so that a node costs one step after its inputs."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        """Nothing is known yet."""
-        self.dialect = dialect
-        self._lock = threading.Lock()
-        self._builder = Builder(dialect, Terms())
-
-    def refusal(self, node: Expr) -> str:
-        """Give why the dialect cannot run a node whose inputs it runs; nothing when it can."""
-        try:
-            with self._lock:
-                self._check(node, self._current())
-        except Refused as refused:
-            return str(refused)
-        return ""
-
-    def _current(self) -> Builder:
-        if len(self._builder.terms) > MOST_TERMS:
-            self._builder = Builder(self.dialect, Terms())
-        return self._builder
-
-    def _check(self, node: Expr, builder: Builder) -> None:
-        if isinstance(node, Input | Literal):
-            raise Refused("it sends queries about stored events")
-        if node.type.loops:
-            self._check_in_loop(node)
-        elif is_event_count(node):
-            builder.masks(node)
-        elif not node.type.axes:
-            raise Refused("a total over all events is made here, from what each file gives")
-        elif isinstance(node, Dataset):
-            return
-        else:
-            _check_whole(node, builder, self.dialect)
-
-    def _check_in_loop(self, node: Expr) -> None:
-        """Look at the row only: what a loop can do as a whole is seen where it is closed."""
-        if not isinstance(node, Call):
-            return
-        name = table_name(node)
-        is_reduce = name in FUNCTIONS and FUNCTIONS[name].kind == "reduce"
-        row = (self.dialect.reducers if is_reduce else self.dialect.functions).get(name)
-        if row is None or row.reason:
-            raise Refused(row.reason if row is not None else f"the query language has no {name}")
+# Which events an expression is about ---------------------------------------------------------------------------------------------
 
 
 def is_event_count(node: Expr) -> bool:
@@ -653,122 +293,150 @@ def is_event_count(node: Expr) -> bool:
     return isinstance(node, Call) and node.function == "count" and not node.type.axes and len(node.args[0].type.axes) == 1
 
 
-def _check_whole(node: Expr, builder: Builder, dialect: Dialect) -> None:
-    if isinstance(node.type.item, Record):
-        _check_record(node, builder)
-        return
-    masks = builder.masks(node)
-    term = builder.value(node)
-    _check_size(term)
-    if term.lists != len(node.type.axes) - 1:
-        raise Refused(f"it would give {term.lists} levels of lists")
-    if str(term.item) != str(node.type.item):
-        raise Refused(f"it would give {term.item}")
-    if term.nesting > 1:
-        # Whether the captured lists can be written is seen when they are.
-        query_ast(dialect, table_of(node), masks, {"c0": term})
+def about_events(expr: Expr) -> Expr:
+    """Give what has the events that an expression is about: the expression, or what is counted."""
+    return expr.args[0] if isinstance(expr, Call) and is_event_count(expr) else expr
 
 
-def _check_record(node: Expr, builder: Builder) -> None:
-    if not isinstance(node, Field | Filter):
-        raise Refused("objects are put together here")
-    record = node.type.item
-    assert isinstance(record, Record)
-    if isinstance(node, Field) and len(node.type.axes) > 1 and not list(readable(record)):
-        raise Refused(f"{record.name} has no leaf that can be read")
-    for mask in builder.masks(node):
-        _check_size(mask)
-    if len(node.type.axes) > 1:
-        _check_size(builder.value(node))
-
-
-def _check_size(term: Term) -> None:
-    if term.steps > TOO_MANY_STEPS:
-        raise Refused(f"the query would have more than {TOO_MANY_STEPS} operations")
-
-
-# What a task asks of the back end: which events, which columns, and how its result is put together from them ---------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One column, or an object with an output for each member.
-
-    Parameters
-    ----------
-    expr : Expr
-        The expression.
-    term : Term, optional
-        The column; None of an object, and of the number of events.
-    members : mapping of str to Output
-        The members of an object.
-    """
-
-    expr: Expr
-    term: Term | None = None
-    members: Mapping[str, Output] = field(default_factory=dict)
-
-    def terms(self) -> Iterator[Term]:
-        """Give the columns."""
-        if self.term is not None:
-            yield self.term
-        for member in self.members.values():
-            yield from member.terms()
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The events that a task is about (all that pass the masks), and what it wants of them."""
-
-    masks: tuple[Term, ...]
-    output: Output
-
-
-def asked(builder: Builder, expr: Expr) -> Asked:
-    """Give what an expression asks for.
+def down_to_table(node: Expr) -> Iterator[Expr]:
+    """Give a node and, one after the other, the inputs that it has its events from; the table comes last.
 
     Raises
     ------
     Refused
-        When the dialect cannot say it; a plan does not give such an expression to this plug-in.
+        When it has none.
     """
-    if is_event_count(expr):
-        assert isinstance(expr, Call)
-        return Asked(builder.masks(expr.args[0]), Output(expr))
-    return Asked(builder.masks(expr), _output(builder, expr))
+    while not isinstance(node, Dataset):
+        yield node
+        match node:
+            case Filter() | Field() | Bound():
+                node = node.of
+            case Map():
+                node = node.over
+            case _:
+                found = next((i for i in node.inputs() if i.type.axes), None)
+                if found is None:
+                    raise Refused("it sends queries about stored events")
+                node = found
+    yield node
 
 
-def _output(builder: Builder, expr: Expr) -> Output:
-    if not isinstance(expr.type.item, Record):
-        return Output(expr, builder.value(expr))
-    members: dict[str, Output] = {}
-    for name, member in expr.type.item.members.items():
-        found = None if not member.is_plain else select(expr, lambda here, name=name: _stored(here, name))  # type: ignore[misc]
-        if found is None:
-            continue
-        members[name] = _output(builder, found)
-    if not members:
-        raise Refused(f"{expr.type.item.name} has no member that can be sent")
-    return Output(expr, None, members)
+def table_of(expr: Expr) -> Dataset:
+    """Give the table that an expression is about."""
+    *_, table = down_to_table(about_events(expr))
+    assert isinstance(table, Dataset)
+    return table
 
 
-def _stored(here: Expr, name: str) -> Expr | None:
-    return build.field(here, name, here.where) if isinstance(here, Dataset | Field) else None
+def event_filters(node: Expr) -> list[Filter]:
+    """Give the filters that select the events of a node, in the order in which they apply."""
+    return [n for n in down_to_table(node) if isinstance(n, Filter) and n.at == 0][::-1]
 
 
-def branches(terms: Sequence[Term]) -> tuple[str, ...]:
-    """Give the branches that terms are made of, in order of use."""
-    found: dict[str, None] = {}
-    bare: dict[bytes, str] = {}
-    axes: set[bytes] = set()
-    for term in every(terms):
-        match term.value:
-            case Leaf(collection, column, _):
-                found[column] = None
-                axes.add(collection.axis)
-            case Collection() as collection:
-                bare[collection.axis] = collection.cheapest
-            case str() as column if term.op == "column":
-                found[column] = None
-    found.update({column: None for axis, column in bare.items() if axis not in axes})
-    return tuple(dict.fromkeys([column.split("|", 1)[0] for column in found]))
+# A dialect -----------------------------------------------------------------------------------------------------------------------
+
+MOST_REMEMBERED = 50_000
+Walks = TypeVar("Walks", bound="Walk[Any, Any]")
+Column = TypeVar("Column")
+
+
+class Dialect(ABC, Generic[Walks, Column]):
+    """A language of queries: says which nodes it can say, and makes the queries of tasks.
+
+    Attributes
+    ----------
+    kinds : frozenset of str
+        The kinds of tables that are asked about in it.
+    """
+
+    kinds: frozenset[str]
+
+    def __init__(self) -> None:
+        """Nothing is looked at yet."""
+        self._lock = threading.Lock()
+        self._walk = self.walk()
+        self._last: tuple[Dataset | None, list[Task], list[Request]] = (None, [], [])
+
+    def refusal(self, node: Expr) -> str:
+        """Give why a node cannot be sent when its inputs can; empty when it can."""
+        with self._lock:
+            if len(self._walk) > MOST_REMEMBERED:
+                self._walk = self.walk()
+            try:
+                self.check(self._walk, node)
+            except Refused as refused:
+                return str(refused)
+        return ""
+
+    def requests(self, dataset: Dataset, tasks: Sequence[Task]) -> list[Request]:
+        """Give the queries that answer tasks over one table: one for each selection of events.
+
+        Raises
+        ------
+        Refused
+            When a task cannot be said.
+        """
+        known, before, made = self._last
+        # A plan of one task asks the same when it is made, when it starts and when it runs; the user's lines are in the expressions.
+        if known is dataset and [(t.key, id(t.expr)) for t in before] == [(t.key, id(t.expr)) for t in tasks]:
+            return made
+        walk = self.walk()
+        groups: dict[tuple[object, ...], list[Task]] = {}
+        for task in tasks:
+            groups.setdefault(self.events(walk, task.expr), []).append(task)
+        made = [self._request(walk, events, group) for events, group in groups.items()]
+        self._last = (dataset, list(tasks), made)
+        return made
+
+    def _request(self, walk: Walks, events: tuple[Any, ...], tasks: Sequence[Task]) -> Request:
+        query, outputs = self._asked(walk, events, [t.expr for t in tasks])
+        only_counts = not events and all([isinstance(o, Rows) for o in outputs])
+        return Request(query, {t.key: o for t, o in zip(tasks, outputs, strict=True)}, tasks[0].expr.where, only_counts)
+
+    def asked(self, exprs: Sequence[Expr]) -> tuple[Query, Outputs]:
+        """Give the query of expressions that are about the same events, and what each is made of.
+
+        Raises
+        ------
+        Refused
+            When one of them cannot be sent, or they are about different selections of events.
+        """
+        walk = self.walk()
+        events, *others = [self.events(walk, e) for e in exprs]
+        if any(other != events for other in others):
+            raise Refused("one query has one selection of events")
+        return self._asked(walk, events, exprs)
+
+    def _asked(self, walk: Walks, events: tuple[Any, ...], exprs: Sequence[Expr]) -> tuple[Query, Outputs]:
+        outputs, columns = self.columns(walk, exprs)
+        return self.query(walk, table_of(exprs[0]), events, columns), outputs
+
+    def together(self, expr: Expr, arrays: Sequence[Any]) -> Any:
+        """Give one array of all events from those of files, in the order given; without any, that of no events."""
+        import awkward as ak
+
+        if arrays:
+            return ak.concatenate(list(arrays))
+        ((output,), _) = self.columns(self.walk(), [expr])
+        assert not isinstance(output, Rows)
+        return array_of(output, nothing(output))
+
+    @abstractmethod
+    def walk(self) -> Walks:
+        """Give a walk that remembers nothing."""
+
+    @abstractmethod
+    def check(self, walk: Walks, node: Expr) -> None:
+        """Refuse a node that cannot be sent."""
+
+    @abstractmethod
+    def events(self, walk: Walks, expr: Expr) -> tuple[Any, ...]:
+        """Give the masks that select the events that an expression is about, in the order in which they apply."""
+
+    @abstractmethod
+    def columns(self, walk: Walks, exprs: Sequence[Expr]) -> tuple[Outputs, Mapping[str, Column]]:
+        """Give what expressions are made of, and the columns for that, by name."""
+
+    @abstractmethod
+    def query(self, walk: Walks, table: Dataset, events: tuple[Any, ...], columns: Mapping[str, Column]) -> Query:
+        """Give the query for columns of the events of a table that pass the masks."""

@@ -1,6 +1,7 @@
-"""The capability table of the dialect ``uproot``: flat trees, NanoAOD, and PHYSLITE by its branches.
+"""The dialect ``uproot``: flat trees, NanoAOD, and PHYSLITE by its branches.
 
-Rows were compared with the awkward plug-in bit by bit; a row that is refused says why.
+A part of an expression becomes a term (`hep_flows.plugins.servicex.terms`), and terms a query in which what is shared stands once
+(`hep_flows.plugins.servicex.write`). Rows of the table were compared with the awkward plug-in bit by bit; a row that is refused says why.
 """
 
 from __future__ import annotations
@@ -8,30 +9,504 @@ from __future__ import annotations
 import ast
 import math
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from hep_flows.contract import Columns, Scalar
-from hep_flows.errors import TaskError
-from hep_flows.expr.types import Bool, Float, Int, Record
+from hep_flows.expr import build
+from hep_flows.expr.functions import FUNCTIONS, WIDENING, UserFunction
+from hep_flows.expr.loops import select
+from hep_flows.expr.nodes import Call, Dataset, Expr, Field, Filter, Input, Literal
+from hep_flows.expr.types import Anything, Bool, Float, Int, Record, is_number, widened
 from hep_flows.plugins.servicex.addresses import RemoteIdentity
-from hep_flows.plugins.servicex.query import UPROOT, Query, zipped
-from hep_flows.plugins.servicex.terms import Dialect, Refused, Row, Term, Terms
-from hep_flows.plugins.servicex.translate import Asked, Builder, Capabilities, asked, branches, converted
-from hep_flows.plugins.servicex.write import qastle_text, query_ast
+from hep_flows.plugins.servicex.query import UPROOT, Objects, Output, Query, Rows
+from hep_flows.plugins.servicex.terms import Collection, Leaf, Row, Table, Term, Terms, every
+from hep_flows.plugins.servicex.translate import (
+    NO_TOTALS,
+    Dialect,
+    Element,
+    Refused,
+    Walk,
+    about_events,
+    called,
+    event_filters,
+    function_name,
+    is_event_count,
+    member_of,
+    method,
+    operated,
+    qastle_text,
+    table_of,
+)
+from hep_flows.plugins.servicex.write import constant, query_ast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from collections.abc import Collection as Keys
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from hep_flows.contract import Key, Result, Task
-    from hep_flows.errors import Where
-    from hep_flows.expr.nodes import Dataset, Expr
-    from hep_flows.expr.types import Item
-    from hep_flows.plugins.servicex.terms import Collection, Leaf
-    from hep_flows.plugins.servicex.translate import Output
+    from hep_flows.expr.types import Item, Member
+    from hep_flows.plugins.servicex.translate import Elements, Loops
 
     Write = Callable[[Sequence[ast.expr]], ast.expr]
+
+# Functions of items as terms: what a row of the capability table allows, with the kind of number that the back end would compute ---
+
+_FEW = 16
+_SHIFTS = frozenset({"left_shift", "right_shift"})
+
+
+def row_of(table: Table, node: Call) -> Row:
+    """Give the row of a function or an aggregate.
+
+    Raises
+    ------
+    Refused
+        When there is none, or it says why it is refused.
+    """
+    name = function_name(node)
+    is_reduce = name in FUNCTIONS and FUNCTIONS[name].kind == "reduce"
+    row = (table.reducers if is_reduce else table.functions).get(name)
+    if row is None:
+        raise Refused(f"the query language has no {name or _title(node.function)}{' of a list' if is_reduce else ''}")
+    if row.reason:
+        raise Refused(row.reason)
+    return row
+
+
+def _title(function: str | UserFunction) -> str:
+    assert isinstance(function, UserFunction)
+    if function.name == "DeltaR":
+        return "DeltaR with a body of its own"
+    return f"function {function.name}: its body is Python"
+
+
+def applied(terms: Terms, table: Table, name: str, args: Sequence[Term], wanted: Item) -> Term:
+    """Give a function of the table of terms.
+
+    Raises
+    ------
+    Refused
+        When the row does not allow it, or the kind of number would not be the one that is wanted.
+    """
+    row = table.functions[name]
+    args = _prepared(terms, name, args, wanted)
+    why = _why_not(row, args, wanted)
+    if why:
+        raise Refused(f"{name}: {why}")
+    if row.made_of is not None:
+        return row.made_of(terms, args, wanted)
+    found = computed_item(name, args)
+    if str(found) != str(wanted):
+        raise Refused(f"{name} would give {found} there, not {wanted}")
+    return terms.call(name, args, wanted)
+
+
+def _prepared(terms: Terms, name: str, args: Sequence[Term], wanted: Item) -> Sequence[Term]:
+    """Give the arguments with the width that the language gives them, where a back end would take another."""
+    if name == "where":
+        if any([a.optional for a in args]):
+            raise Refused("where: a choice between values that may be missing is made here")
+        return [args[0], *[typed(terms, a, wanted) for a in args[1:]]]
+    if name in WIDENING:
+        has_float = any([isinstance(a.item, Float) for a in args])
+        return [_widened(terms, a, keep_truth=has_float) for a in args]
+    if name in _SHIFTS and all([isinstance(a.item, Bool) for a in args]):
+        return [converted(terms, a, Int(64)) for a in args]
+    return args
+
+
+def _widened(terms: Terms, term: Term, *, keep_truth: bool) -> Term:
+    """Give small integers in the 32 bits that the language computes in; truth values may stay beside a float."""
+    if term.item is None or is_weak(term) or (keep_truth and isinstance(term.item, Bool)):
+        return term
+    return converted(terms, term, widened(term.item))
+
+
+def typed(terms: Terms, term: Term, wanted: Item) -> Term:
+    """Give a constant that does not adapt to its neighbours any more."""
+    return converted(terms, term, wanted) if is_weak(term) and not isinstance(wanted, Bool) else term
+
+
+def _why_not(row: Row, args: Sequence[Term], wanted: Item) -> str:
+    items = [a.item for a in args]
+    if any([i is None or not is_number(i) for i in items]):
+        return "the query language has numbers only"
+    if any([isinstance(i, Float) and i.bits < 32 for i in [*items, wanted]]):
+        return "the query language has no 16-bit numbers"
+    deepest = max([a.depth for a in args])
+    if any([a.optional and a.depth < deepest for a in args]):
+        return "one missing value beside a list would make the whole list missing"
+    if not all([_fits(a, i) for a in args for i in items]):
+        return "a constant does not fit into the integers that it meets"
+    return row.check([i for i in items if i is not None], wanted) or row.shape(args)
+
+
+def _fits(term: Term, item: Item | None) -> bool:
+    """Say whether a plain constant can take the width of an integer: numpy raises an error where it cannot."""
+    if not is_weak(term) or not isinstance(term.item, Int) or not isinstance(item, Int):
+        return True
+    low, high = (-(1 << (item.bits - 1)), 1 << (item.bits - 1)) if item.signed else (0, 1 << item.bits)
+    return low <= term.value[1] < high  # type: ignore[index,no-any-return]
+
+
+def computed_item(name: str, args: Sequence[Term]) -> Item | None:
+    """Give the kind of number that numpy gives."""
+    rule = FUNCTIONS[name].item
+    if rule is None:
+        return None
+    weak = [is_weak(a) for a in args]
+    try:
+        return rule([a.item for a in args if a.item is not None], weak)
+    except TypeError:
+        return None
+
+
+def is_weak(term: Term) -> bool:
+    """Say whether a term is a plain constant, which adapts to the width of its neighbours."""
+    return term.op == "constant" and isinstance(term.value, tuple) and not term.value[3]
+
+
+def converted(terms: Terms, term: Term, wanted: Item) -> Term:
+    """Give the same number with a width of its own: a constant has it, anything else is multiplied by one."""
+    if term.op == "constant":
+        value = term.value[1]  # type: ignore[index]
+        return terms.constant(float(value) if isinstance(wanted, Float) else int(value), wanted, str(wanted))
+    if str(term.item) == str(wanted):
+        return term
+    one = terms.constant(1 if isinstance(wanted, Int) else 1.0, wanted, str(wanted))
+    return terms.call("multiply", (term, one), wanted)
+
+
+def _is_one_of(terms: Terms, node: Call, of: Term) -> Term:
+    values = node.option("values")
+    if not isinstance(values, tuple) or not 0 < len(values) <= _FEW:
+        raise Refused(f"membership of more than {_FEW} values is looked up here")
+    found: Term | None = None
+    for value in values:
+        if not isinstance(value, bool | int | float):
+            raise Refused("the query language has numbers only")
+        constant(value, "")
+        one = terms.constant(value, Bool() if isinstance(value, bool) else Int(64) if isinstance(value, int) else Float(64))
+        if not _fits(one, of.item):
+            continue  # It equals none of them.
+        same = terms.call("equal", (of, one), Bool())
+        found = same if found is None else terms.call("bitwise_or", (found, same), Bool())
+    if found is None:
+        raise Refused("no value is one of these")
+    return found
+
+
+# Aggregates as terms -------------------------------------------------------------------------------------------------------------
+#
+# A list that the back end cannot filter (its mask depends on the element of another list) can still be aggregated: the items that are not
+# kept count nothing.
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is aggregated.
+
+    Parameters
+    ----------
+    of : Term
+        A list.
+    variable : int
+        The variable for its element.
+    body : Term, optional
+        What is aggregated of each element; None where the elements are counted.
+    masks : tuple of Term
+        Which elements count, where the list has all of them.
+    """
+
+    of: Term
+    variable: int
+    body: Term | None
+    masks: tuple[Term, ...] = ()
+
+
+def reduced(terms: Terms, table: Table, node: Call, listed: Listed) -> Term:
+    """Give the term of an aggregate.
+
+    Raises
+    ------
+    Refused
+        When the dialect cannot compute it, or computes something else.
+    """
+    name, row = str(node.function), row_of(table, node)
+    wanted = node.type.item
+    of, variable, body, masks = listed.of, listed.variable, listed.body, listed.masks
+    if body is None:
+        return _count(terms, of, variable, masks)
+    if body.optional:
+        raise Refused(f"{name} of values that may be missing")
+    item = body.item
+    assert item is not None
+    why = row.check([item], wanted)
+    if why:
+        raise Refused(f"{name}: {why}")
+    if name in {"any", "all"}:
+        return _truth(terms, name, replace(listed, body=_true(terms, body)))
+    if name == "sum" and isinstance(item, Float) and item.bits < 64:
+        # A first power in 64 bits: the language has no conversion, and the back end would add up in the width of the items.
+        item = Float(64)
+        body = terms.call("float_power", (body, terms.constant(1.0, item)), item)
+    if masks:
+        body = _or_zero(terms, name, body, item, masks)
+    items = terms.select(of, variable, body)
+    return row.made_of(terms, [items], wanted) if row.made_of is not None else terms.reduce(name, items, wanted)
+
+
+def _count(terms: Terms, of: Term, variable: int, masks: Sequence[Term]) -> Term:
+    if not masks:
+        return terms.counted(of)
+    return terms.reduce("sum", terms.select(of, variable, terms.all_of(masks)), Int(64))
+
+
+def _true(terms: Terms, body: Term) -> Term:
+    if isinstance(body.item, Bool):
+        return body
+    return terms.call("not_equal", (body, terms.constant(0, Int(64))), Bool())
+
+
+def _truth(terms: Terms, name: str, listed: Listed) -> Term:
+    body, masks = listed.body, listed.masks
+    assert body is not None
+    if masks and name == "any":
+        body = terms.all_of((*masks, body))
+    elif masks:
+        body = terms.call("bitwise_or", (terms.call("invert", (terms.all_of(masks),), Bool()), body), Bool())
+    return terms.reduce(name, terms.select(listed.of, listed.variable, body), Bool())
+
+
+def _or_zero(terms: Terms, name: str, body: Term, item: Item, masks: Sequence[Term]) -> Term:
+    """Give zero for what does not count: a sum that starts at zero does not change by it."""
+    if name != "sum":
+        raise Refused(f"{name} of elements that are chosen by the element of another collection")
+    if isinstance(item, Bool):
+        return terms.all_of((*masks, body))
+    zero = terms.constant(0.0 if isinstance(item, Float) else 0, item, str(item))
+    return terms.call("where", (terms.all_of(masks), body, zero), item)
+
+
+# Stored leaves and collections as terms ------------------------------------------------------------------------------------------
+
+
+def stored_item(terms: Terms, node: Field, own: Elements) -> Term:
+    """Give a leaf where all of its axes have a variable.
+
+    Raises
+    ------
+    Refused
+        When it is no number, or its lists are those of another leaf.
+    """
+    member, path = member_of(node), _path(node)
+    item = _number(member, path)
+    axes = node.type.axes
+    if len(axes) == 1:
+        return terms.column(member.column, item, 0)
+    if len(axes) == 2 and own[0].name == axes[1].key.hex():
+        return terms.leaf(own[0].node, Leaf(_collection(node), member.column, path[-1]), item, 0)
+    if len(axes) > 2 and own[-1].name == f"{member.column}:{len(axes)}":
+        return terms.element(own[-1].depth, item)
+    raise Refused(f"{'.'.join(path)} lies in lists that another leaf has been taken from")
+
+
+def stored_list(terms: Terms, node: Field, own: Elements) -> tuple[Term, str]:
+    """Give the list of the next axis of a leaf or a collection, and what its elements are elements of.
+
+    Raises
+    ------
+    Refused
+        When it is no number.
+    """
+    axes = node.type.axes
+    if not own:
+        collection = _collection(node)
+        return terms.collection(collection), collection.axis.hex()
+    member, path = member_of(node), _path(node)
+    item = _number(member, path)
+    at = len(own) + 2
+    below = len(axes) - at + 1
+    mine = f"{member.column}:{at}"
+    if len(own) == 1:
+        return terms.leaf(own[0].node, Leaf(_collection(node), member.column, path[-1]), item, below), mine
+    if own[-1].name != f"{member.column}:{at - 1}":
+        raise Refused(f"{'.'.join(path)} lies in lists that another leaf has been taken from")
+    raise Refused(f"{'.'.join(path)} has lists in lists of elements")
+
+
+def readable(record: Record) -> Iterator[Member]:
+    """Give the leaves of a record that are numbers and can be read."""
+    for member in record.members.values():
+        if isinstance(member.item, Record):
+            if member.is_plain and not member.axes:
+                yield from readable(member.item)
+        elif isinstance(member.item, Bool | Int | Float) and member.is_plain and not member.widened and member.column:
+            yield member
+
+
+def _collection(node: Field) -> Collection:
+    """Give the collection on whose axis a leaf or a collection lies."""
+    axis = node.type.axes[1]
+    top = node
+    while isinstance(top.of, Field) and len(top.of.type.axes) > 1:
+        top = top.of
+    item = top.type.item
+    record = item if isinstance(item, Record) else None
+    columns = sorted(readable(record), key=_cost) if record is not None else []
+    cheapest = columns[0].column if columns else member_of(top).column
+    model = getattr(top.of.type.item, "model", "")
+    return Collection(axis.key, _path(top), model, cheapest)
+
+
+def _cost(member: Member) -> tuple[int, int]:
+    return len(member.axes), getattr(member.item, "bits", 8)
+
+
+def _path(node: Field) -> tuple[str, ...]:
+    names = [node.name]
+    while isinstance(node.of, Field):
+        node = node.of
+        names.append(node.name)
+    if not isinstance(node.of, Dataset):
+        raise Refused(f"{'.'.join(reversed(names))} is a part of something that is not stored")
+    return tuple(reversed(names))
+
+
+def _number(member: Member, path: tuple[str, ...]) -> Item:
+    name = ".".join(path)
+    if not isinstance(member.item, Bool | Int | Float):
+        raise Refused(f"{name} is a {member.item}, and the query language has numbers only")
+    if not member.column:
+        raise Refused(f"it is not known which branch {name} is")
+    if member.optional:
+        raise Refused(f"values of {name} may be missing")
+    return member.item
+
+
+# Expressions as terms ------------------------------------------------------------------------------------------------------------
+
+TOO_DEEP = 60
+TOO_MANY_STEPS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A list, and masks of its elements that the back end cannot filter by; ``element`` says of what its elements are elements."""
+
+    of: Term
+    element: str
+    masks: tuple[Term, ...] = ()
+
+
+class TermWalk(Walk[Term, Guarded]):
+    """Gives the terms of expressions over one table."""
+
+    def __init__(self, table: Table) -> None:
+        """Nothing is walked yet."""
+        super().__init__()
+        self.terms = Terms()
+        self._table = table
+
+    def __len__(self) -> int:
+        """Count the terms."""
+        return len(self.terms)
+
+    def column(self, node: Expr, own: Elements = ()) -> Term:
+        """Give the lists of a node, one for each of its axes that has no variable in ``own``.
+
+        Raises
+        ------
+        Refused
+            When the dialect cannot say it.
+        """
+        if len(own) >= len(node.type.axes) - 1:
+            return self.value(node, own)
+        guarded = self.list(node, own)
+        if guarded.masks:
+            raise Refused("the query language cannot filter a collection by the element of another one and keep the elements")
+        if isinstance(node.type.item, Record) and len(own) == len(node.type.axes) - 2:
+            return guarded.of
+        x = self.variable(node, own, (), guarded)
+        found = self.terms.select(guarded.of, x.depth, self.column(node, (*own, x)))
+        self.measure_value(found)
+        return found
+
+    def masks(self, node: Expr) -> tuple[Term, ...]:
+        """Give the masks that select the events of a node, in the order in which they apply."""
+        return tuple([mask for found in event_filters(node) for mask in self._event_masks(found)])
+
+    def _event_masks(self, node: Filter) -> tuple[Term, ...]:
+        """Give the mask of events; where it may be missing, the masks before it leave only events where it is not."""
+        mask = self.value(node.mask)
+        if not mask.optional:
+            return (mask,)
+        lists = [t.args[0] for t in every([mask]) if t.op == "reduce" and t.optional]
+        zero = self.terms.constant(0, Int(64))
+        filled = [self.terms.call("greater", (self.terms.counted(of), zero), Bool()) for of in lists]
+        return (*dict.fromkeys(filled), mask)
+
+    def measure_value(self, found: Term) -> None:
+        """Refuse a value that is nested too deeply."""
+        if found.height > TOO_DEEP:
+            raise Refused(f"it is nested more than {TOO_DEEP} operations deep")
+
+    def element(self, depth: int, listed: Guarded) -> Element:
+        """Give the variable of that number, for the element of a list."""
+        return Element(self.terms.element(depth), listed.element, depth)
+
+    def constant(self, node: Literal) -> Term:
+        """Give a constant."""
+        item = node.type.item
+        if isinstance(item, Anything) or not isinstance(node.value, bool | int | float):
+            raise Refused(f"a constant {item} cannot be sent")
+        constant(node.value, node.dtype)
+        return self.terms.constant(node.value, item, node.dtype)
+
+    def whole(self, node: Dataset | Input) -> Term:
+        """Refuse events as a whole."""
+        raise Refused("events as a whole cannot be sent")
+
+    def leaf(self, node: Field, own: Elements, loops: Loops) -> Term:
+        """Give a stored leaf."""
+        return stored_item(self.terms, node, own)
+
+    def stored_list(self, node: Field, own: Elements, loops: Loops) -> Guarded:
+        """Give the list of the next axis of a leaf or a collection."""
+        return Guarded(*stored_list(self.terms, node, own))
+
+    def call(self, node: Call, own: Elements, loops: Loops) -> Term:
+        """Give a function of items."""
+        if all([isinstance(a, Literal) for a in node.args]):
+            raise Refused("it is a constant")
+        row_of(self._table, node)
+        args: Sequence[Term] = self.arguments(node, own, loops)
+        wanted = node.type.item
+        if node.function == "isin":
+            return _is_one_of(self.terms, node, args[0])
+        if isinstance(node.function, UserFunction):
+            args = [converted(self.terms, a, wanted) for a in args]
+        return applied(self.terms, self._table, function_name(node), args, wanted)
+
+    def list_of_call(self, node: Call, own: Elements, loops: Loops) -> Guarded:
+        """Give the list of an argument: functions keep the axes of these, but for those that make lists of their own."""
+        axes = node.type.axes[: len(own) + 2]
+        longest = next((a for a in node.args if a.type.axes[: len(axes)] == axes), None)
+        if longest is None:
+            raise Refused(f"the query language has no {function_name(node) or _title(node.function)}")
+        return self.list(longest, own, loops)
+
+    def where(self, listed: Guarded, x: Element, mask: Term) -> Guarded:
+        """Give the elements for which a mask is true, or the masks with the list where the back end cannot filter by them."""
+        if mask.optional:
+            raise Refused("the query language keeps elements where the mask is missing")
+        is_captured = not listed.of.free and bool(mask.free - {x.depth})
+        if listed.masks or is_captured:
+            return replace(listed, masks=(*listed.masks, mask))
+        return replace(listed, of=self.terms.where(listed.of, x.depth, mask))
+
+    def reduced(self, node: Call, listed: Guarded, x: Element, body: Term | None) -> Term:
+        """Give an aggregate."""
+        return reduced(self.terms, self._table, node, Listed(listed.of, x.depth, body, listed.masks))
+
 
 # What the dialect ``uproot`` has no word for, made of what it has, with every bit of the reference -------------------------------
 
@@ -93,70 +568,12 @@ def extreme(name: str) -> Callable[[Terms, Sequence[Term], Item], Term]:
     return made_of
 
 
-# How the dialect ``uproot`` writes what is stored: a branch is an item of the event, a collection a Zip of its branches, or the only one ---
+# The table of what the dialect can say, how, and why not -------------------------------------------------------------------------
 
-
-class UprootSpelling:
-    """Writes for func_adl_uproot."""
-
-    def table(self, dataset: Dataset) -> ast.expr:
-        """Give the stream of events; the file is given to the generated code when it runs."""
-        return _call(ast.Name("EventDataset", ast.Load()), ast.Constant("bogus.root"), ast.Constant(dataset.tree))
-
-    def column(self, event: ast.expr, column: str) -> ast.expr:
-        """Give a branch; as an item, since names of branches hold dots, and words that arrays have of their own.
-
-        A branch inside of another goes by its own name, and a member of a branch of records by one more item.
-        """
-        branch, *members = column.split("|")
-        found: ast.expr = event
-        for name in (branch.rsplit("/", 1)[-1], *members):
-            found = ast.Subscript(found, ast.Constant(name), ast.Load())
-        return found
-
-    def collection(self, event: ast.expr, collection: Collection, leaves: Mapping[str, str]) -> ast.expr:
-        """Give the objects with the leaves that are used; where there is one only, the list of its values."""
-        del collection
-        if "" in leaves:
-            return self.column(event, leaves[""])
-        labels = [ast.Constant(label) for label in leaves]
-        columns = [self.column(event, column) for column in leaves.values()]
-        return _call(ast.Name("Zip", ast.Load()), ast.Dict(list(labels), columns))
-
-    def leaf(self, element: ast.expr, leaf: Leaf, label: str) -> ast.expr:
-        """Give a stored value of an object."""
-        del leaf
-        return element if not label else ast.Attribute(element, label, ast.Load())
-
-    def constant(self, value: object, dtype: str) -> ast.expr:
-        """Give a constant, with a width where it has one.
-
-        Raises
-        ------
-        Refused
-            When it is no finite number.
-        """
-        if isinstance(value, float) and not math.isfinite(value):
-            raise Refused(f"the query language cannot write {value}")
-        written = ast.Constant(value)  # type: ignore[arg-type]  # a constant of the language is one of Python
-        if not dtype or isinstance(value, bool):
-            return written
-        return _call(ast.Attribute(ast.Name("np", ast.Load()), dtype, ast.Load()), written)
-
-
-def _call(function: ast.expr, *args: ast.expr) -> ast.expr:
-    return ast.Call(function, list(args), [])
-
-
-_ARITHMETIC: dict[str, type[ast.operator]] = {
-    "add": ast.Add, "subtract": ast.Sub, "multiply": ast.Mult, "true_divide": ast.Div, "floor_divide": ast.FloorDiv,
-    "remainder": ast.Mod, "left_shift": ast.LShift, "right_shift": ast.RShift,
-    "bitwise_and": ast.BitAnd, "bitwise_or": ast.BitOr, "bitwise_xor": ast.BitXor,
-}  # fmt: skip
-_SIGNS: dict[str, type[ast.unaryop]] = {"invert": ast.Invert, "negative": ast.USub, "positive": ast.UAdd}
-_COMPARISONS: dict[str, type[ast.cmpop]] = {
-    "equal": ast.Eq, "not_equal": ast.NotEq, "less": ast.Lt, "less_equal": ast.LtE, "greater": ast.Gt, "greater_equal": ast.GtE,
-}  # fmt: skip
+_OPERATORS = (
+    "add subtract multiply true_divide floor_divide remainder left_shift right_shift bitwise_and bitwise_or bitwise_xor "
+    "equal not_equal less less_equal greater greater_equal invert negative positive"
+)
 _NUMPY = (
     "sqrt cbrt exp exp2 expm1 log log2 log10 log1p fabs rint spacing fmod "
     "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh degrees radians deg2rad rad2deg "
@@ -181,34 +598,23 @@ _LOCAL = {
 }
 
 
-def uproot_dialect() -> Dialect:
-    """Give the capability table."""
-    return Dialect(
-        "uproot",
-        UprootSpelling(),
-        functions=_functions(),
-        reducers=_reducers(),
-        captured_lists="a list of the event that is filtered by an element of another one cannot be broadcast",
-    )
-
-
-def _functions() -> dict[str, Row]:
-    rows = {name: Row(_operator(op)) for name, op in _ARITHMETIC.items()}
-    rows |= {name: Row(_comparison(op)) for name, op in _COMPARISONS.items()}
-    rows |= {name: Row(_sign(op)) for name, op in _SIGNS.items()}
+def functions() -> dict[str, Row]:
+    """Give the functions of items, by the names in `hep_flows.expr.functions`."""
+    rows = {name: Row(_operator(name)) for name in _OPERATORS.split()}
     rows |= {name: Row(_numpy(name)) for name in _NUMPY.split()}
     rows |= {name: Row(_numpy(name), check=_a_float) for name in ("floor", "ceil", "trunc")}
-    rows["power"] = Row(_operator(ast.Pow), check=_float_base)
-    rows["absolute"] = Row(lambda args: ast.Call(ast.Name("abs", ast.Load()), list(args), []))
+    rows["power"] = Row(_operator("power"), check=_float_base)
+    rows["absolute"] = Row(lambda args: called("abs", *args))
     rows["where"] = Row(lambda args: ast.IfExp(*args), check=_one_width, shape=_deep_condition)
-    rows["isin"] = Row(_comparison(ast.Eq))
+    rows["isin"] = Row(_operator("equal"))
     rows["delta_phi"] = Row(made_of=delta_phi)
     rows["delta_r"] = Row(made_of=delta_r)
     rows |= {name: Row(reason=reason) for name, reason in _LOCAL.items()}
     return rows
 
 
-def _reducers() -> dict[str, Row]:
+def reducers() -> dict[str, Row]:
+    """Give the aggregates over lists; ``made_of`` gets the list as its only argument."""
     return {
         "count": Row(_method("Count")),
         "sum": Row(_method("Sum"), check=_a_sum),
@@ -221,24 +627,16 @@ def _reducers() -> dict[str, Row]:
     }
 
 
-def _operator(op: type[ast.operator]) -> Write:
-    return lambda args: ast.BinOp(args[0], op(), args[1])
-
-
-def _comparison(op: type[ast.cmpop]) -> Write:
-    return lambda args: ast.Compare(args[0], [op()], [args[1]])
+def _operator(name: str) -> Write:
+    return lambda args: operated(name, *args)
 
 
 def _numpy(name: str) -> Write:
-    return lambda args: ast.Call(ast.Attribute(ast.Name("np", ast.Load()), name, ast.Load()), list(args), [])
+    return lambda args: method(ast.Name("np", ast.Load()), name, *args)
 
 
 def _method(name: str) -> Write:
-    return lambda args: ast.Call(ast.Attribute(args[0], name, ast.Load()), list(args[1:]), [])
-
-
-def _sign(op: type[ast.unaryop]) -> Write:
-    return lambda args: ast.UnaryOp(op(), args[0])
+    return lambda args: method(args[0], name)
 
 
 def _a_float(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
@@ -263,272 +661,126 @@ def _a_sum(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
     return "half precision" if isinstance(items[0], Float) and items[0].bits < 32 else ""
 
 
-def _a_truth(items: Sequence[Item], result: Item) -> str:  # noqa: ARG001
-    return "" if isinstance(items[0], Bool) else "only of truth values"
+# Which nodes can be sent, and the queries of tasks -------------------------------------------------------------------------------
 
 
-# From the Parquet file that an endpoint delivers to arrays of exactly the type of their expressions ------------------------------
-
-
-def read_columns(path: str, names: tuple[str, ...]) -> Mapping[str, Any]:
-    """Give the columns of a Parquet file as awkward arrays, by name.
-
-    Raises
-    ------
-    TaskError
-        When the file lacks one of them.
-    """
-    import awkward as ak
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(path, memory_map=True)
-    missing = [n for n in names if n not in table.column_names]
-    if missing:
-        raise TaskError(
-            f"the back end did not deliver the column {missing[0]}", why=f"it delivered {', '.join(table.column_names)}"
-        )
-    return {n: ak.from_arrow(table.column(n)) for n in names}
-
-
-def array_of(output: Output, columns: Mapping[int, Any]) -> Any:
-    """Give the awkward array of a result.
-
-    Parameters
-    ----------
-    output : Output
-        What it is put together from.
-    columns : mapping of int to array
-        What was delivered, by the identity of the term.
-
-    Raises
-    ------
-    TaskError
-        When a value is missing that the expression has, or the array is nested in another way.
-    """
-    import awkward as ak
-
-    return ak.Array(_layout(output, columns, 0))
-
-
-def _layout(output: Output, columns: Mapping[int, Any], depth: int) -> Any:
-    """Give the layout below the list axes that the object around has."""
-    import awkward as ak
-
-    if output.term is not None:
-        return _plain(ak.to_layout(columns[id(output.term)]), output.expr, len(output.expr.type.axes) - 1)
-    assert isinstance(output.expr.type.item, Record)
-    own = len(output.expr.type.axes) - 1 - depth
-    parts = {name: _layout(m, columns, depth + own) for name, m in output.members.items()}
-    return zipped(parts, own)
-
-
-def _plain(layout: Any, expr: Expr, levels: int) -> Any:
-    """Give plain lists of plain numbers, with options where the expression has them."""
-    from awkward.contents import ListOffsetArray
-
-    if levels == 0:
-        return _items(layout, expr)
-    layout = _there(layout, expr)
-    if not layout.is_list:
-        raise TaskError(f"the back end delivered {layout.form.type} where lists were asked for", where=expr.where)
-    lists = layout.to_ListOffsetArray64(start_at_zero=True)
-    return ListOffsetArray(lists.offsets, _plain(lists.content[: int(lists.offsets[-1])], expr, levels - 1))
-
-
-def _items(layout: Any, expr: Expr) -> Any:
-    import numpy as np
-    from awkward.contents import ByteMaskedArray, NumpyArray, UnmaskedArray
-    from awkward.index import Index8
-
-    dtype = np.dtype(str(expr.type.item))
-    if not expr.type.optional:
-        return NumpyArray(_numbers(_there(layout, expr), expr, dtype))
-    if not layout.is_option:
-        return UnmaskedArray(NumpyArray(_numbers(layout, expr, dtype)))
-    valid = layout.mask_as_bool(valid_when=True)
-    data = np.zeros(len(valid), dtype=dtype)
-    data[valid] = _numbers(layout.project(), expr, dtype)
-    return ByteMaskedArray(Index8(valid.astype(np.int8)), NumpyArray(data), valid_when=True)
-
-
-def _there(layout: Any, expr: Expr) -> Any:
-    """Give the items without the option of being missing.
-
-    Raises
-    ------
-    TaskError
-        When one is missing.
-    """
-    while layout.is_option or layout.is_indexed:
-        if layout.is_option and not layout.mask_as_bool(valid_when=True).all():
-            raise TaskError(
-                "the back end delivered missing values",
-                where=expr.where,
-                why=f"the expression is {expr.type}: none of its values is",
-            )
-        layout = layout.project()
-    return layout
-
-
-def _numbers(layout: Any, expr: Expr, dtype: Any) -> Any:
-    import numpy as np
-
-    layout = _there(layout, expr)
-    if layout.is_unknown:
-        return np.zeros(0, dtype=dtype)
-    if not layout.is_numpy or layout.purelist_depth != 1 or np.asarray(layout.data).dtype != dtype:
-        raise TaskError(f"the back end delivered {layout.form.type} where {dtype} was asked for", where=expr.where)
-    return np.ascontiguousarray(layout.data)
-
-
-def empty_array(output: Output) -> Any:
-    """Give the result for no events."""
-    import awkward as ak
-
-    return ak.Array(_empty(output, 0))
-
-
-def _empty(output: Output, depth: int) -> Any:
-    import numpy as np
-    from awkward.contents import ListOffsetArray, NumpyArray, RecordArray, UnmaskedArray
-    from awkward.index import Index64
-
-    levels = len(output.expr.type.axes) - 1 - depth
-    if output.term is None:
-        parts = {n: _empty(m, depth + levels) for n, m in output.members.items()}
-        made: Any = RecordArray(list(parts.values()), list(parts), length=0)
-    else:
-        made = NumpyArray(np.zeros(0, dtype=np.dtype(str(output.expr.type.item))))
-        made = UnmaskedArray(made) if output.expr.type.optional else made
-    for _ in range(levels):
-        made = ListOffsetArray(Index64(np.zeros(1, dtype=np.int64)), made)
-    return made
-
-
-# Put the columns of several files together ---------------------------------------------------------------------------------------
-
-
-def concatenated(dialect: Dialect, expr: Expr, arrays: Sequence[Any]) -> Any:
-    """Give one array of all events, in the order given; without any, that of no events."""
-    import awkward as ak
-
-    if not arrays:
-        return empty_array(asked(Builder(dialect, Terms()), expr).output)
-    return ak.concatenate(list(arrays))
-
-
-# Tasks as queries about the branches of files, for the code generator ``uproot`` -------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class UprootRequest:
-    """One query, and the tasks that it answers.
-
-    Parameters
-    ----------
-    query : Query
-        What is sent.
-    columns : mapping of int to str
-        The name of each column, by the identity of its term.
-    asked : mapping of bytes to Asked
-        What each task asks for, by its key.
-    only_counts : bool
-        Whether all that is asked for is the number of all events: where that is known, nothing is sent.
-    """
-
-    query: Query
-    columns: Mapping[int, str]
-    asked: Mapping[Key, Asked]
-    only_counts: bool = False
-
-    @property
-    def keys(self) -> Keys[Key]:
-        """The keys of the tasks."""
-        return self.asked.keys()
-
-    @property
-    def where(self) -> Where:
-        """The user's line."""
-        return next(iter(self.asked.values())).output.expr.where
-
-    def results(self, columns: Mapping[str, Any], n_rows: int) -> dict[Key, Result]:
-        """Give the results from the columns that came back for a file, by task key."""
-        by_term = {term: columns[name] for term, name in self.columns.items()}
-        return {k: Scalar(n_rows) if _counts(one) else Columns(array_of(one.output, by_term)) for k, one in self.asked.items()}
-
-    def without_query(self, n_events: int) -> dict[Key, Result]:
-        """Give what is known without a query: a number of events, or that there is nothing."""
-        return {k: Scalar(n_events) if _counts(one) else Columns(empty_array(one.output)) for k, one in self.asked.items()}
-
-
-class UprootWording:
-    """Queries about branches, for the code generator ``uproot``.
-
-    Parameters
-    ----------
-    dialect : Dialect
-        What it can do.
-    """
+class UprootDialect(Dialect[TermWalk, Term]):
+    """Queries about branches, for the code generator ``uproot``."""
 
     kinds = UPROOT
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self) -> None:
         """Nothing is looked at yet."""
-        self._dialect = dialect
-        self._capabilities = Capabilities(dialect)
-        self._last: tuple[Dataset | None, list[Task], list[UprootRequest]] = (None, [], [])
+        self.table = Table(functions(), reducers())
+        super().__init__()
 
-    def refusal(self, node: Expr) -> str:
-        """Give why a node cannot be sent when its inputs can; empty when it can."""
-        return self._capabilities.refusal(node)
+    def walk(self) -> TermWalk:
+        """Give a walk that remembers nothing."""
+        return TermWalk(self.table)
 
-    def requests(self, dataset: Dataset, tasks: Sequence[Task]) -> list[UprootRequest]:
-        """Give the queries that answer tasks over one table: one for each selection of events."""
-        known, before, made = self._last
-        # A plan of one task asks the same when it is made, when it starts and when it runs; the user's lines are in the expressions.
-        if known is dataset and [(t.key, id(t.expr)) for t in before] == [(t.key, id(t.expr)) for t in tasks]:
-            return made
-        made = requests(self._dialect, dataset, tasks)
-        self._last = (dataset, list(tasks), made)
-        return made
+    def check(self, walk: TermWalk, node: Expr) -> None:
+        """Refuse a node that cannot be sent; of what is in a loop the row is looked at only: the rest is seen where the loop is closed."""
+        if isinstance(node, Input | Literal):
+            raise Refused("it sends queries about stored events")
+        if node.type.loops:
+            if isinstance(node, Call):
+                row_of(self.table, node)
+        elif is_event_count(node):
+            walk.masks(node)
+        elif not node.type.axes:
+            raise Refused(NO_TOTALS)
+        elif isinstance(node.type.item, Record):
+            _check_record(node, walk)
+        else:
+            self._check_column(node, walk)
 
-    def together(self, expr: Expr, arrays: Sequence[Any]) -> Any:
-        """Give one array of all events from those of files; without any, that of no events."""
-        return concatenated(self._dialect, expr, arrays)
+    def _check_column(self, node: Expr, walk: TermWalk) -> None:
+        masks, term = walk.masks(node), walk.column(node)
+        _check_size(term)
+        if term.lists != len(node.type.axes) - 1:
+            raise Refused(f"it would give {term.lists} levels of lists")
+        if str(term.item) != str(node.type.item):
+            raise Refused(f"it would give {term.item}")
+        if term.nesting > 1:
+            # Whether the captured lists can be written is seen when they are.
+            query_ast(self.table, table_of(node), masks, {"c0": term})
+
+    def events(self, walk: TermWalk, expr: Expr) -> tuple[Term, ...]:
+        """Give the masks of events."""
+        return walk.masks(about_events(expr))
+
+    def columns(self, walk: TermWalk, exprs: Sequence[Expr]) -> tuple[list[Output | Objects | Rows], dict[str, Term]]:
+        """Give what expressions are made of, and the columns for that; a term that several need is one column."""
+        names: dict[Term, str] = {}
+        outputs = [Rows() if is_event_count(e) else _output(walk, e, names) for e in exprs]
+        return outputs, {name: term for term, name in names.items()}
+
+    def query(self, walk: TermWalk, table: Dataset, events: tuple[Term, ...], columns: Mapping[str, Term]) -> Query:
+        """Give the query for columns of the events that pass the masks."""
+        terms = {
+            **columns,
+            **(_beside(walk.terms, events, list(columns.values())) if columns or events else _rows(walk.terms, table)),
+        }
+        text = qastle_text(query_ast(self.table, table, events, terms)) if terms else ""
+        return Query(text, "uproot", tuple(terms), branches([*events, *terms.values()]), table.tree)
 
 
-def requests(dialect: Dialect, dataset: Dataset, tasks: Sequence[Task]) -> list[UprootRequest]:
-    """Give the queries that answer tasks over one table: one for each selection of events.
+def _check_record(node: Expr, walk: TermWalk) -> None:
+    if isinstance(node, Dataset):
+        return
+    if not isinstance(node, Field | Filter):
+        raise Refused("objects are put together here")
+    record = node.type.item
+    assert isinstance(record, Record)
+    if isinstance(node, Field) and len(node.type.axes) > 1 and not list(readable(record)):
+        raise Refused(f"{record.name} has no leaf that can be read")
+    for mask in walk.masks(node):
+        _check_size(mask)
+    if len(node.type.axes) > 1:
+        _check_size(walk.column(node))
 
-    Raises
-    ------
-    Refused
-        When a task cannot be said in the dialect.
-    """
-    builder = Builder(dialect, Terms())
-    groups: dict[tuple[Term, ...], dict[Key, Asked]] = {}
-    for task in tasks:
-        wanted = asked(builder, task.expr)
-        groups.setdefault(wanted.masks, {})[task.key] = wanted
-    return [_request(builder.terms, dialect, dataset, masks, group) for masks, group in groups.items()]
+
+def _check_size(term: Term) -> None:
+    if term.steps > TOO_MANY_STEPS:
+        raise Refused(f"the query would have more than {TOO_MANY_STEPS} operations")
 
 
-def _request(
-    terms: Terms, dialect: Dialect, dataset: Dataset, masks: tuple[Term, ...], group: Mapping[Key, Asked]
-) -> UprootRequest:
-    columns: dict[int, str] = {}
-    outputs: dict[str, Term] = {}
-    for one in group.values():
-        for term in one.output.terms():
-            if id(term) not in columns:
-                columns[id(term)] = f"c{len(columns)}"
-                outputs[columns[id(term)]] = term
-    only_counts = not outputs and not masks
-    outputs |= _rows(terms, dataset) if only_counts else _beside(terms, masks, list(outputs.values()))
-    tree = query_ast(dialect, dataset, masks, outputs) if outputs else None
-    text = "" if tree is None else qastle_text(tree)
-    reads = branches([*masks, *outputs.values()])
-    return UprootRequest(Query(text, dialect.name, tuple(outputs), reads, dataset.tree), columns, group, only_counts)  # type: ignore[arg-type]
+def _output(walk: TermWalk, expr: Expr, names: dict[Term, str]) -> Output | Objects:
+    """Give what a result is made of, and put the columns that it needs into ``names``."""
+    levels = len(expr.type.axes) - 1
+    if not isinstance(expr.type.item, Record):
+        column = names.setdefault(walk.column(expr), f"c{len(names)}")
+        return Output(column, expr.type, levels, where=expr.where)
+    members: list[tuple[str, Output | Objects]] = []
+    for name, member in expr.type.item.members.items():
+        found = None if not member.is_plain else select(expr, lambda here, name=name: _stored(here, name))  # type: ignore[misc]
+        if found is not None:
+            members.append((name, _output(walk, found, names)))
+    if not members:
+        raise Refused(f"{expr.type.item.name} has no member that can be sent")
+    return Objects(tuple(members), levels)
+
+
+def _stored(here: Expr, name: str) -> Expr | None:
+    return build.field(here, name, here.where) if isinstance(here, Dataset | Field) else None
+
+
+def branches(terms: Sequence[Term]) -> tuple[str, ...]:
+    """Give the branches that terms are made of, in order of use."""
+    found: dict[str, None] = {}
+    bare: dict[bytes, str] = {}
+    axes: set[bytes] = set()
+    for term in every(terms):
+        match term.value:
+            case Leaf(collection, column, _):
+                found[column] = None
+                axes.add(collection.axis)
+            case Collection() as collection:
+                bare[collection.axis] = collection.cheapest
+            case str() as column if term.op == "column":
+                found[column] = None
+    found.update({column: None for axis, column in bare.items() if axis not in axes})
+    return tuple(dict.fromkeys([column.split("|", 1)[0] for column in found]))
 
 
 def _rows(terms: Terms, dataset: Dataset) -> dict[str, Term]:
@@ -569,7 +821,3 @@ def _beside(terms: Terms, masks: Sequence[Term], outputs: Sequence[Term]) -> dic
         return {}
     some = terms.counted(_stored_list(outputs[0]))
     return {"rows": terms.call("greater_equal", (some, terms.constant(0, Int(64))), Bool())}
-
-
-def _counts(one: Asked) -> bool:
-    return one.output.term is None and not one.output.members

@@ -12,16 +12,18 @@
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hep_flows.plugins.servicex.terms import Collection, Frame, Leaf, Refused, Term, fresh_name, labels_of, leaves_of
+from hep_flows.plugins.servicex.terms import Collection, Frame, Leaf, Term, fresh_name, labels_of, leaves_of
+from hep_flows.plugins.servicex.translate import Refused, called, function, method
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from hep_flows.expr.nodes import Dataset
-    from hep_flows.plugins.servicex.terms import Dialect
+    from hep_flows.plugins.servicex.terms import Table
 
 # Which values get a name before others use them ----------------------------------------------------------------------------------
 #
@@ -145,13 +147,13 @@ def _is_stored(term: Term, depth: int) -> bool:
 Frames = tuple[Frame, ...]
 
 
-def query_ast(dialect: Dialect, dataset: Dataset, masks: Sequence[Term], outputs: Mapping[str, Term]) -> ast.expr:
+def query_ast(table: Table, dataset: Dataset, masks: Sequence[Term], outputs: Mapping[str, Term]) -> ast.expr:
     """Give the syntax tree of a query.
 
     Parameters
     ----------
-    dialect : Dialect
-        How it is written.
+    table : Table
+        How functions are written.
     dataset : Dataset
         The table.
     masks : sequence of Term
@@ -164,17 +166,18 @@ def query_ast(dialect: Dialect, dataset: Dataset, masks: Sequence[Term], outputs
     Refused
         When captured values would have a shape that the dialect cannot do.
     """
-    return _Writer(dialect, [*masks, *outputs.values()]).query(dataset, masks, outputs)
+    return _Writer(table, [*masks, *outputs.values()]).query(dataset, masks, outputs)
 
 
 class _Writer:
-    def __init__(self, dialect: Dialect, goals: Sequence[Term]) -> None:
-        self._dialect = dialect
+    def __init__(self, table: Table, goals: Sequence[Term]) -> None:
+        self._table = table
         self._labels = labels_of(goals)
         self._leaves = leaves_of(goals)
 
     def query(self, dataset: Dataset, masks: Sequence[Term], outputs: Mapping[str, Term]) -> ast.expr:
-        stream = self._dialect.spelling.table(dataset)
+        # The file is given to the generated code when it runs.
+        stream = called("EventDataset", ast.Constant("bogus.root"), ast.Constant(dataset.tree))
         frame = Frame("e", 0, {}, raw=True)
         left = [*masks, *outputs.values()]
         stored = [t for t in carried(left, 0, ()) if t.op == "collection"]
@@ -183,14 +186,14 @@ class _Writer:
         for number, mask in enumerate(masks):
             left = [*masks[number:], *outputs.values()]
             stream, frame = self._steps(stream, frame, (), [mask], left)
-            stream = _with_lambda(stream, "Where", frame.name, self.item(mask, (frame,)))
+            stream = method(stream, "Where", function([frame.name], self.item(mask, (frame,))))
         stream, frame = self._steps(stream, frame, (), list(outputs.values()), list(outputs.values()))
         columns = ast.Dict([ast.Constant(n) for n in outputs], [self.item(t, (frame,)) for t in outputs.values()])
-        return _with_lambda(stream, "Select", frame.name, columns)
+        return method(stream, "Select", function([frame.name], columns))
 
     def _needs_names(self, collections: Sequence[Term], goals: Sequence[Term]) -> bool:
         """Say whether collections get names first: those of several leaves do, and where the elements of two are paired."""
-        if not self._dialect.names_values or not collections:
+        if not collections:
             return False
         return any(self._labels.values()) or any([t.nesting > 1 for t in goals])
 
@@ -198,8 +201,6 @@ class _Writer:
         self, stream: ast.expr, frame: Frame, outer: Frames, goals: Sequence[Term], left: Sequence[Term]
     ) -> tuple[ast.expr, Frame]:
         """Give names to what the goals share; ``left`` is all that is still to come."""
-        if not self._dialect.names_values:
-            return stream, frame
         for terms in steps_before(goals, frame.depth, frame.names):
             stream, frame = self._named(stream, frame, outer, terms, left)
         return stream, frame
@@ -215,9 +216,9 @@ class _Writer:
             names[id(term)] = fresh_name(self._wish(term, frame), taken)
         values = [self.item(t, (*outer, frame)) for t in kept]
         if len(kept) == 1:
-            return _with_lambda(stream, "Select", frame.name, values[0]), Frame(frame.name, frame.depth, {id(kept[0]): ""})
+            return method(stream, "Select", function([frame.name], values[0])), Frame(frame.name, frame.depth, {id(kept[0]): ""})
         made = ast.Dict([ast.Constant(names[id(t)]) for t in kept], values)
-        return _with_lambda(stream, "Select", frame.name, made), Frame(frame.name, frame.depth, names)
+        return method(stream, "Select", function([frame.name], made)), Frame(frame.name, frame.depth, names)
 
     def _wish(self, term: Term, frame: Frame) -> str:
         """Give the name that a value would best have."""
@@ -241,7 +242,7 @@ class _Writer:
                 return found
         match term.op:
             case "call":
-                write = self._dialect.functions[str(term.value)].write
+                write = self._table.functions[str(term.value)].write
                 assert write is not None
                 return write([self.item(a, frames) for a in term.args])
             case "select":
@@ -258,7 +259,7 @@ class _Writer:
         match term.op:
             case "constant":
                 assert isinstance(term.value, tuple)
-                return self._dialect.spelling.constant(term.value[1], term.value[3])
+                return constant(term.value[1], term.value[3])
             case "leaf":
                 return self._leaf(term, frames)
             case "element":
@@ -272,21 +273,21 @@ class _Writer:
             raise AssertionError(f"{term.value} was not handed on")
         if isinstance(term.value, Collection):
             axis = term.value.axis
-            leaves = {label: column for (a, column), label in self._labels.items() if a == axis}
-            return self._dialect.spelling.collection(event, term.value, leaves)
-        return self._dialect.spelling.column(event, str(term.value))
+            return _collection(event, {label: column for (a, column), label in self._labels.items() if a == axis})
+        return _column(event, str(term.value))
 
     def _leaf(self, term: Term, frames: Frames) -> ast.expr:
         leaf = term.value
         assert isinstance(leaf, Leaf)
         label = self._labels[leaf.collection.axis, leaf.column]
-        return self._dialect.spelling.leaf(frames[term.args[0].depth].variable(), leaf, label)
+        element = frames[term.args[0].depth].variable()
+        return element if not label else ast.Attribute(element, label, ast.Load())
 
     def _select(self, term: Term, frames: Frames) -> ast.expr:
         stream, frame = self._inside(term, frames)
         body = self.item(term.args[1], (*frames, frame))
         is_element = isinstance(body, ast.Name) and body.id == frame.name
-        return stream if is_element else _with_lambda(stream, "Select", frame.name, body)
+        return stream if is_element else method(stream, "Select", function([frame.name], body))
 
     def _inside(self, term: Term, frames: Frames) -> tuple[ast.expr, Frame]:
         """Give a list, with names for what the body shares, and the variable for its element."""
@@ -301,31 +302,31 @@ class _Writer:
         self._check_captured(of, frames)
         frame = Frame(fresh_name(_letter(of), {f.name for f in frames}), len(frames), {}, raw=True)
         stream = self.item(of, frames)
-        if len(frames) > 1 and not of.free and self._dialect.captured_lists:
-            raise Refused(self._dialect.captured_lists)
+        if len(frames) > 1 and not of.free:
+            raise Refused("a list of the event that is filtered by an element of another one cannot be broadcast")
         leaves = self._leaves.get((_root(of), frame.depth), [])
         if len(leaves) > 1:
             # What the mask shares is carried beside the leaves that are used later.
             stream, frame = self._steps(stream, frame, frames, [mask], [mask, *leaves])
-        return _with_lambda(stream, "Where", frame.name, self.item(mask, (*frames, frame)))
+        return method(stream, "Where", function([frame.name], self.item(mask, (*frames, frame))))
 
     def _reduce(self, term: Term, frames: Frames) -> ast.expr:
         of = term.args[0]
-        write = self._dialect.reducers[str(term.value)].write
-        method = str(term.value).capitalize()
+        write = self._table.reducers[str(term.value)].write
+        aggregate = str(term.value).capitalize()
         if term.value in {"any", "all"}:
             if of.op == "select" and frames[min(of.depth, len(frames) - 1)].found(of) is None:
                 stream, frame = self._inside(of, frames)
-                return _with_lambda(stream, method, frame.name, self.item(of.args[1], (*frames, frame)))
+                return method(stream, aggregate, function([frame.name], self.item(of.args[1], (*frames, frame))))
             name = fresh_name("x", {f.name for f in frames})
-            return _with_lambda(self.item(of, frames), method, name, ast.Name(name, ast.Load()))
+            return method(self.item(of, frames), aggregate, function([name], ast.Name(name, ast.Load())))
         if write is not None:
             return write([self.item(of, frames)])
-        return ast.Call(ast.Attribute(self.item(of, frames), method, ast.Load()), [], [])
+        return method(self.item(of, frames), aggregate)
 
     def _check_captured(self, of: Term, frames: Frames) -> None:
         """Refuse a list of the event inside of a lambda that does not run over another list of the event."""
-        if not self._dialect.captured_lists or len(frames) == 1 or of.depth == len(frames) - 1:
+        if len(frames) == 1 or of.depth == len(frames) - 1:
             return
         if of.depth != 0 or len(frames) > 2:
             raise Refused("the query language can pair the elements of two lists, and no more")
@@ -347,17 +348,40 @@ def _letter(of: Term) -> str:
     return letter if letter != "e" else "x"
 
 
-def _with_lambda(stream: ast.expr, method: str, name: str, body: ast.expr) -> ast.expr:
-    arguments = ast.arguments(posonlyargs=[], args=[ast.arg(name)], kwonlyargs=[], kw_defaults=[], defaults=[])
-    return ast.Call(ast.Attribute(stream, method, ast.Load()), [ast.Lambda(arguments, body)], [])
+# How what is stored is written: a branch is an item of the event, a collection a Zip of its branches, or the only one --------------
 
 
-# From the syntax tree of a query to its text in qastle ---------------------------------------------------------------------------
+def _column(event: ast.expr, column: str) -> ast.expr:
+    """Give a branch; as an item, since names of branches hold dots, and words that arrays have of their own.
+
+    A branch inside of another goes by its own name, and a member of a branch of records by one more item.
+    """
+    branch, *members = column.split("|")
+    found: ast.expr = event
+    for name in (branch.rsplit("/", 1)[-1], *members):
+        found = ast.Subscript(found, ast.Constant(name), ast.Load())
+    return found
 
 
-def qastle_text(query: ast.expr) -> str:
-    """Give the text of a query."""
-    import qastle
+def _collection(event: ast.expr, leaves: Mapping[str, str]) -> ast.expr:
+    """Give the objects with the branches that are used, by their labels; where there is one only, the list of its values."""
+    if "" in leaves:
+        return _column(event, leaves[""])
+    columns = [_column(event, column) for column in leaves.values()]
+    return called("Zip", ast.Dict([ast.Constant(label) for label in leaves], columns))
 
-    text: str = qastle.python_ast_to_text_ast(query)
-    return text
+
+def constant(value: object, dtype: str) -> ast.expr:
+    """Give a constant, with a width where it has one.
+
+    Raises
+    ------
+    Refused
+        When it is no finite number.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Refused(f"the query language cannot write {value}")
+    written = ast.Constant(value)  # type: ignore[arg-type]  # a constant of the language is one of Python
+    if not dtype or isinstance(value, bool):
+        return written
+    return method(ast.Name("np", ast.Load()), dtype, written)

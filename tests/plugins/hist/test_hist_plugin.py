@@ -317,11 +317,13 @@ class TestPlugin:
 
     def test_the_program_shows_axes_and_arguments(self):
         df = tiny_table()
-        h = Histogram.new.Reg(10, 0, 10, name="v").Double().fill(v=df.k, weight=2.0)
+        h = Histogram.new.Reg(10, 0, 10, name="v").Double().fill(v=df.k, weight=df.k + 1)
         plan = make_plan([render(h)], [TinyPlugin({}), HistPlugin()])
-        text = HistPlugin().translate(plan.tasks[-1]).text
+        filled, scaled = [t for t in plan.tasks if t.plugin == "hist"]
+        text = HistPlugin().translate(filled).text
         assert "Hist(Regular v, Double)" in text
-        assert "weight" in text
+        assert ".fill(" in text
+        assert HistPlugin().translate(scaled).text.endswith("* 2.0")
 
     def test_merging_does_not_change_the_parts(self):
         df = tiny_table()

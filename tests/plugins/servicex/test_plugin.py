@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import uproot
 
-from hep_flows import render
+from hep_flows import render, user_func
 from hep_flows.contract import Columns, Program, RunContext, Yes
 from hep_flows.errors import NoPluginError, PlanError, TaskError
 from hep_flows.execute.run import run_plan
@@ -206,6 +206,25 @@ def test_a_refusal_says_why(expression, reason):
 def test_results_of_other_tasks_are_not_sent():
     node = Input(bytes(32), type=render(nano_nowhere().Jet.pt).type)
     assert "stored events" in ServiceXPlugin().can_run(node, []).reason
+
+
+@user_func(cpp="return eta1 - eta2;")
+def DeltaR(eta1: float, phi1: float, eta2: float, phi2: float) -> float: ...
+
+
+def test_a_function_with_a_body_of_its_own_is_not_taken_for_one_of_its_name():
+    df = nano_nowhere()
+    node = node_of(DeltaR(df.Jet.eta, df.Jet.phi, df.MET.phi, df.MET.phi))
+    assert "DeltaR with a body of its own" in ServiceXPlugin().can_run(node, ["servicex"] * 4).reason
+
+
+def test_what_is_nested_too_deeply_is_refused_whatever_was_asked_before():
+    plugin, df = ServiceXPlugin(), nano_nowhere()
+    x = df.Jet.pt
+    for _ in range(70):
+        x = x + df.Jet.eta
+    answers = [plugin.can_run(node_of(x), ["servicex"] * 2) for _ in range(2)]
+    assert ["nested more than" in a.reason for a in answers] == [True, True]
 
 
 def test_a_long_sum_is_refused_and_computed_here():

@@ -16,7 +16,7 @@ import pytest
 from hep_flows import render
 from hep_flows.planning.plan import make_plan
 from hep_flows.plugins.servicex.embedded import EmbeddedServiceX, generated_source
-from hep_flows.plugins.servicex.uproot import UprootWording, uproot_dialect
+from hep_flows.plugins.servicex.uproot import UprootDialect
 from plugins.servicex.both import Both
 from plugins.servicex.exactly import exact_difference
 from plugins.servicex.sent import on_real_files
@@ -45,7 +45,7 @@ def test_delayed_arrays_give_the_same(data, kind, file, tree, expressions):
     embedded = EmbeddedServiceX()
     dataset = plan.tasks[0].dataset
     (partition,) = embedded.partitions(dataset, 10**9)
-    for request in UprootWording(uproot_dialect()).requests(dataset, plan.tasks):
+    for request in UprootDialect().requests(dataset, plan.tasks):
         query = request.query
         if not query.text:
             continue

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.types import Bool, Float, Int
-from hep_flows.plugins.servicex.terms import Refused
-from hep_flows.plugins.servicex.xaod.value import Value, as_number, called, valid_of
+from hep_flows.plugins.servicex.translate import Refused, called
+from hep_flows.plugins.servicex.xaod.value import Value, as_number, valid_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -306,13 +306,7 @@ def _place_of(declaration: Mapping[str, object]) -> tuple[int, str, str]:
     return (_ORDER.index(str(declaration["metadata_type"])), names[0], names[1] + names[2])
 
 
-# Functions that users declared: those that the back end knows, and those that come with a body in C++ ----------------------------
-
-
-def table_name(function: UserFunction) -> str:
-    """Give the function of the language's table that a user's function without a body stands for; empty when there is none."""
-    is_known = function.name == "DeltaR" and len(function.parameters) == 4 and function.body is None
-    return "delta_r" if is_known and function.cpp is None else ""
+# Functions that users declared with a body in C++ --------------------------------------------------------------------------------
 
 
 def user_call(function: UserFunction, args: Sequence[Value]) -> Value:

@@ -10,31 +10,35 @@
 from __future__ import annotations
 
 import ast
-import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from hep_flows.contract import Columns, Scalar
-from hep_flows.errors import TaskError
 from hep_flows.expr import build
 from hep_flows.expr.loops import member_with, select
-from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Map
+from hep_flows.expr.nodes import Call, Dataset, Expr, Field
 from hep_flows.expr.types import Record
-from hep_flows.expr.walk import postorder
-from hep_flows.plugins.servicex.query import XAOD, Query, zipped
-from hep_flows.plugins.servicex.terms import Refused
-from hep_flows.plugins.servicex.write import qastle_text
+from hep_flows.plugins.servicex.query import XAOD, Objects, Output, Query, Rows
+from hep_flows.plugins.servicex.translate import (
+    NO_TOTALS,
+    Dialect,
+    Refused,
+    about_events,
+    called,
+    down_to_table,
+    event_filters,
+    function,
+    is_event_count,
+    method,
+    qastle_text,
+)
 from hep_flows.plugins.servicex.xaod.own_functions import carried, declarations, declaring
-from hep_flows.plugins.servicex.xaod.value import Value, both, called, function, method, operation, true_where_valid
-from hep_flows.plugins.servicex.xaod.walk import EVENT, TOO_DEEP, Walk
+from hep_flows.plugins.servicex.xaod.value import Value, both, operation, true_where_valid
+from hep_flows.plugins.servicex.xaod.walk import EVENT, CppWalk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from hep_flows.contract import Key, Result, Task
-    from hep_flows.errors import Where
-    from hep_flows.expr.types import Item
-    from hep_flows.plugins.servicex.xaod.walk import Elements
+    from hep_flows.plugins.servicex.translate import Elements
 
     Taken = Callable[[Value], ast.expr]
 
@@ -82,178 +86,6 @@ class _Renamer:
         return self.rename(value, names) if isinstance(value, ast.expr) else value
 
 
-# Which events an expression is about ---------------------------------------------------------------------------------------------
-
-
-def is_event_count(node: Expr) -> bool:
-    """Say whether a node is the number of events."""
-    return isinstance(node, Call) and node.function == "count" and not node.type.axes and len(node.args[0].type.axes) == 1
-
-
-def event_masks(node: Expr) -> tuple[Expr, ...]:
-    """Give the masks that select the events of a node, in the order in which they apply.
-
-    Raises
-    ------
-    Refused
-        When events are selected by their place, or it is not about the events of a table.
-    """
-    found: list[Expr] = []
-    while not isinstance(node, Dataset):
-        if isinstance(node, Filter) and node.at == 0:
-            found.insert(0, node.mask)
-        elif isinstance(node, Call) and dict(node.options).get("at") == 0:
-            raise Refused("events are chosen by their place in the table as a whole")
-        node = _over_events(node)
-    return tuple(found)
-
-
-def _over_events(node: Expr) -> Expr:
-    """Give the input that a node has its events from."""
-    match node:
-        case Filter() | Field() | Bound():
-            return node.of
-        case Map():
-            return node.over
-        case _:
-            found = next((i for i in node.inputs() if i.type.axes), None)
-            if found is None:
-                raise Refused("it is not about the events of a table that the server reads")
-            return found
-
-
-# The columns of a query, and what arrays they make: a value that may be missing is two columns, the value and whether it is there ---
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """A result, or a member of one, that is numbers or lists of numbers.
-
-    Parameters
-    ----------
-    column : str
-        The column with the values.
-    there : str
-        The column that says where there are any; empty where all are there.
-    item : Item
-        What the values are. C++ may deliver them in a wider type; the conversion is exact.
-    levels : int
-        How many levels of lists an event has.
-    """
-
-    column: str
-    there: str
-    item: Item
-    levels: int
-
-    def columns(self) -> Iterator[str]:
-        """Give the columns that it is made of."""
-        yield self.column
-        if self.there:
-            yield self.there
-
-
-@dataclass(frozen=True, slots=True)
-class Objects:
-    """A result whose items are records; each member has the lists that the records lie in, and may have more."""
-
-    members: tuple[tuple[str, Output | Objects], ...]
-    levels: int
-
-    def columns(self) -> Iterator[str]:
-        """Give the columns that it is made of."""
-        for _, member in self.members:
-            yield from member.columns()
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The number of events that passed."""
-
-    column: str
-
-    def columns(self) -> Iterator[str]:
-        """Give a column to count the rows of."""
-        yield self.column
-
-
-def array_of(output: Output | Objects, columns: Mapping[str, Any]) -> Any:
-    """Give the awkward array of a result, in exactly the type of its items.
-
-    Raises
-    ------
-    TaskError
-        When what was delivered is nested in another way.
-    """
-    import awkward as ak
-
-    return ak.Array(_layout(output, columns, 0))
-
-
-def _layout(output: Output | Objects, columns: Mapping[str, Any], above: int) -> Any:
-    """Give the layout below the lists that the objects around it have."""
-    import awkward as ak
-
-    if isinstance(output, Objects):
-        parts = {name: _layout(o, columns, output.levels) for name, o in output.members}
-        return zipped(parts, output.levels - above)
-    values = ak.to_layout(columns[output.column])
-    there = ak.to_layout(columns[output.there]) if output.there else None
-    return _items(values, there, output, output.levels)
-
-
-def _items(values: Any, there: Any, output: Output, levels: int) -> Any:
-    import numpy as np
-    from awkward.contents import ByteMaskedArray, ListOffsetArray, NumpyArray
-    from awkward.index import Index8
-
-    values, there = _plain(values, output), None if there is None else _plain(there, output)
-    if levels:
-        lists = _lists(values, output)
-        inner = None if there is None else _lists(there, output).content
-        return ListOffsetArray(lists.offsets, _items(lists.content, inner, output, levels - 1))
-    if not values.is_numpy and not values.is_unknown:
-        raise TaskError(f"the back end delivered {values.form.type} where {output.item} was asked for")
-    dtype = np.dtype(str(output.item))
-    if there is None:
-        return NumpyArray(_converted(values, dtype))
-    valid = _converted(there, np.dtype(bool))
-    numbers = np.zeros(len(valid), dtype=dtype)
-    numbers[valid] = _converted(values[valid], dtype)
-    return ByteMaskedArray(Index8(valid.astype(np.int8)), NumpyArray(numbers), valid_when=True)
-
-
-def _plain(layout: Any, output: Output) -> Any:
-    """Take off the option of being missing, which some formats add."""
-    while layout.is_option or layout.is_indexed:
-        if layout.is_option and not layout.mask_as_bool(valid_when=True).all():
-            raise TaskError(f"the back end delivered missing values for {output.column}")
-        layout = layout.project()
-    return layout
-
-
-def _lists(layout: Any, output: Output) -> Any:
-    from awkward.contents import EmptyArray, ListOffsetArray
-    from awkward.index import Index64
-
-    if layout.is_unknown:
-        return ListOffsetArray(Index64([0]), EmptyArray())
-    if not layout.is_list:
-        raise TaskError(
-            f"the back end delivered {layout.form.type} where lists were asked for", why=f"it is the column {output.column}"
-        )
-    lists = layout.to_ListOffsetArray64(start_at_zero=True)
-    return lists.copy(content=lists.content[: int(lists.offsets[-1])])
-
-
-def _converted(layout: Any, dtype: Any) -> Any:
-    import numpy as np
-
-    if layout.is_unknown:
-        return np.zeros(0, dtype=dtype)
-    return np.asarray(layout.data).astype(dtype, copy=False)
-
-
 # The columns that results are made of: lists of lists of numbers, one level for each axis ----------------------------------------
 
 MOST_LEVELS = 2
@@ -268,7 +100,7 @@ class SentColumns:
         The columns by name.
     """
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: CppWalk) -> None:
         """There are none at first."""
         self.texts: dict[str, ast.expr] = {}
         self._walk = walk
@@ -314,6 +146,7 @@ class SentColumns:
         levels = max(len(expr.type.axes), len(like.type.axes)) - 1
         if levels > MOST_LEVELS:
             raise Refused("lists in lists in lists: the tree that the back end writes holds no more than lists in lists")
+        kind = replace(expr.type, optional=False)
         found: list[Value] = []
 
         def value(v: Value) -> ast.expr:
@@ -322,10 +155,10 @@ class SentColumns:
 
         self.texts[name] = self._nested(expr, like, (), value)
         if not found[0].valid:
-            return Output(name, "", expr.type.item, levels)
+            return Output(name, kind, levels, where=expr.where, exact=False)
         there = self._nested(expr, like, (), lambda v: _as_filled(Value(both(v.valid), "bool"), levels))
         self.texts[f"{name}_there"] = there
-        return Output(name, f"{name}_there", expr.type.item, levels)
+        return Output(name, kind, levels, f"{name}_there", expr.where, exact=False)
 
     def _nested(self, expr: Expr, like: Expr, own: Elements, taken: Taken) -> ast.expr:
         n_axes, n_like = len(expr.type.axes) - 1, len(like.type.axes) - 1
@@ -333,11 +166,11 @@ class SentColumns:
             return taken(self._walk.value(expr, own[:n_axes]))
         over = like if len(own) < n_like else expr
         listed = self._walk.list(over, own)
-        x = self._walk.variable(over, own)
+        x = self._walk.variable(over, own, (), listed)
         body = self._nested(expr, like, (*own, x), taken)
-        if isinstance(body, ast.Name) and body.id == x.text:
+        if isinstance(body, ast.Name) and body.id == x.name:
             return listed
-        return method(listed, "Select", function([x.text], body))
+        return method(listed, "Select", function([x.name], body))
 
 
 def _as_filled(value: Value, levels: int) -> ast.expr:
@@ -353,7 +186,7 @@ def _as_filled(value: Value, levels: int) -> ast.expr:
     return called("hf_int", value.node) if value.kind == "bool" and levels == MOST_LEVELS else value.node
 
 
-def members_of(walk: Walk, expr: Expr) -> Mapping[str, Expr]:
+def members_of(walk: CppWalk, expr: Expr) -> Mapping[str, Expr]:
     """Give the members of records: those that were put together, or all leaves of a stored object that can be sent.
 
     Raises
@@ -389,7 +222,7 @@ def _defined(name: str) -> Callable[[Expr], Expr | bool | None]:
     return member
 
 
-def _can_be_sent(walk: Walk, leaf: Expr) -> bool:
+def _can_be_sent(walk: CppWalk, leaf: Expr) -> bool:
     try:
         SentColumns(walk).add("c", leaf)
     except Refused:
@@ -397,107 +230,50 @@ def _can_be_sent(walk: Walk, leaf: Expr) -> bool:
     return True
 
 
-MOST_REMEMBERED = 50_000
+class XaodDialect(Dialect[CppWalk, ast.expr]):
+    """Queries about the methods of ATLAS objects."""
 
+    kinds = XAOD
 
-@dataclass(frozen=True, slots=True)
-class XaodQuery:
-    """A query, and what its columns make.
+    def walk(self) -> CppWalk:
+        """Give a walk that remembers nothing."""
+        return CppWalk()
 
-    Parameters
-    ----------
-    text : str
-        In qastle.
-    columns : tuple of str
-        All columns.
-    outputs : tuple of Output, Objects or Rows
-        One for each expression, in order.
-    """
-
-    text: str
-    columns: tuple[str, ...]
-    outputs: tuple[Output | Objects | Rows, ...]
-
-
-class XaodDialect:
-    """Says what the ATLAS C++ generator can do, and writes it; what was looked at once is remembered."""
-
-    def __init__(self) -> None:
-        """Nothing is looked at yet."""
-        self._lock = threading.Lock()
-        self._forget()
-
-    def _forget(self) -> None:
-        self._walk = Walk()
-        self._heights: dict[bytes, int] = {}
-
-    def refusal(self, node: Expr) -> str:
-        """Say why a node cannot be sent, as a sentence; empty when it can."""
-        with self._lock:
-            if len(self._heights) > MOST_REMEMBERED:
-                self._forget()
-            try:
-                self._check(node)
-            except Refused as refused:
-                return str(refused)
-        return ""
-
-    def _check(self, node: Expr) -> None:
-        self._check_height(node)
+    def check(self, walk: CppWalk, node: Expr) -> None:
+        """Refuse a node that cannot be sent."""
+        walk.measure(node)
         if isinstance(node, Dataset):
             return
-        for mask in self._masks(node):
-            self._walk.value(mask, ())
+        for mask in self.events(walk, node):
+            walk.value(mask)
         # What depends on a loop's element has no columns of its own: it is looked at where the loop is closed.
         if not node.type.loops:
-            SentColumns(self._walk).check(node)
+            SentColumns(walk).check(node)
 
-    def query(self, exprs: Sequence[Expr]) -> XaodQuery:
-        """Give the query of results that are about the same events.
+    def events(self, walk: CppWalk, expr: Expr) -> tuple[Expr, ...]:
+        """Give the masks of events."""
+        if not expr.type.axes and not is_event_count(expr):
+            raise Refused(NO_TOTALS)
+        about = about_events(expr)
+        if any(isinstance(n, Call) and dict(n.options).get("at") == 0 for n in down_to_table(about)):
+            raise Refused("events are chosen by their place in the table as a whole")
+        return tuple([f.mask for f in event_filters(about)])
 
-        Raises
-        ------
-        Refused
-            When one of them cannot be sent, or they are about different selections of events.
-        """
-        with self._lock:
-            return self._query(exprs)
-
-    def _query(self, exprs: Sequence[Expr]) -> XaodQuery:
+    def columns(self, walk: CppWalk, exprs: Sequence[Expr]) -> tuple[list[Output | Objects | Rows], dict[str, ast.expr]]:
+        """Give what expressions are made of, and the columns for that."""
         for expr in exprs:
-            self._check_height(expr)
-        masks = self._masks(exprs[0])
-        if any([m.key for m in self._masks(e)] != [m.key for m in masks] for e in exprs):
-            raise Refused("one query has one selection of events")
-        columns = SentColumns(self._walk)
-        outputs = tuple([columns.add(f"c{i}", e) for i, e in enumerate(exprs)])
+            walk.measure(expr)
+        columns = SentColumns(walk)
+        return [columns.add(f"c{i}", e) for i, e in enumerate(exprs)], columns.texts
+
+    def query(self, walk: CppWalk, table: Dataset, events: tuple[Expr, ...], columns: Mapping[str, ast.expr]) -> Query:
+        """Give the query for columns of the events that pass the masks."""
         stream: ast.expr = called("EventDataset")
-        for mask in masks:
-            condition = true_where_valid(self._walk.value(mask, ()))
-            stream = method(stream, "Where", function([EVENT], condition))
-        names = [ast.Constant(n) for n in columns.texts]
-        stream = method(stream, "Select", function([EVENT], ast.Dict(list(names), list(columns.texts.values()))))
-        return XaodQuery(self._text(stream), tuple(columns.texts), outputs)
-
-    @staticmethod
-    def _masks(expr: Expr) -> tuple[Expr, ...]:
-        if is_event_count(expr):
-            assert isinstance(expr, Call)
-            return event_masks(expr.args[0])
-        if not expr.type.axes:
-            raise Refused("a total over all events is made here, from what each file gives")
-        return event_masks(expr)
-
-    @staticmethod
-    def _text(stream: ast.expr) -> str:
-        query = renamed(stream)
-        return qastle_text(_with_metadata(query, declarations(query)))
-
-    def _check_height(self, node: Expr) -> None:
-        for n in postorder(node, into=lambda n: n.key not in self._heights):
-            self._heights[n.key] = 1 + max([self._heights[i.key] for i in n.inputs()], default=0)
-        if self._heights[node.key] > TOO_DEEP:
-            raise Refused(f"it is nested more than {TOO_DEEP} operations deep")
+        for mask in events:
+            stream = method(stream, "Where", function([EVENT], true_where_valid(walk.value(mask))))
+        names: list[ast.expr | None] = [ast.Constant(n) for n in columns]
+        stream = renamed(method(stream, "Select", function([EVENT], ast.Dict(names, list(columns.values())))))
+        return Query(qastle_text(_with_metadata(stream, declarations(stream))), "xaod", tuple(columns))
 
 
 def _with_metadata(query: ast.expr, declarations: Sequence[Mapping[str, object]]) -> ast.expr:
@@ -517,88 +293,3 @@ def _as_ast(value: object) -> ast.expr:
         return ast.List([_as_ast(v) for v in value], ast.Load())
     assert isinstance(value, str | bool | int)
     return ast.Constant(value)
-
-
-# Tasks as queries about the objects of ATLAS events, for a code generator that makes C++ of them ---------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class XaodRequest:
-    """One query, and the tasks that it answers, in the order of its outputs."""
-
-    made: XaodQuery
-    tasks: tuple[Task, ...]
-
-    # The events of ATLAS files are counted by the server: nothing here knows how many there are.
-    only_counts = False
-
-    @property
-    def query(self) -> Query:
-        """What is sent."""
-        return Query(self.made.text, "xaod", self.made.columns)
-
-    @property
-    def keys(self) -> Collection[Key]:
-        """The keys of the tasks."""
-        return [t.key for t in self.tasks]
-
-    @property
-    def where(self) -> Where:
-        """The user's line."""
-        return self.tasks[0].expr.where
-
-    def results(self, columns: Mapping[str, Any], n_rows: int) -> dict[Key, Result]:
-        """Give the results from the columns that came back for a file, by task key."""
-        found: dict[Key, Result] = {}
-        for task, output in zip(self.tasks, self.made.outputs, strict=True):
-            found[task.key] = Scalar(n_rows) if isinstance(output, Rows) else Columns(array_of(output, columns))
-        return found
-
-    def without_query(self, n_events: int) -> dict[Key, Result]:
-        """Give the results of no events."""
-        nothing = {name: _no_events() for name in self.made.columns}
-        return self.results(nothing, n_events)
-
-
-class XaodWording:
-    """Queries about the methods of ATLAS objects."""
-
-    kinds = XAOD
-
-    def __init__(self) -> None:
-        """Nothing is looked at yet."""
-        self._dialect = XaodDialect()
-
-    def refusal(self, node: Expr) -> str:
-        """Give why a node cannot be sent when its inputs can; empty when it can."""
-        return self._dialect.refusal(node)
-
-    def requests(self, dataset: Dataset, tasks: Sequence[Task]) -> list[XaodRequest]:
-        """Give the queries that answer tasks over one table: one for each selection of events."""
-        del dataset
-        groups: dict[tuple[Key, ...], list[Task]] = {}
-        for task in tasks:
-            groups.setdefault(_events_of(task.expr), []).append(task)
-        return [XaodRequest(self._dialect.query([t.expr for t in group]), tuple(group)) for group in groups.values()]
-
-    def together(self, expr: Expr, arrays: Sequence[Any]) -> Any:
-        """Give one array of all events from those of files; without any, that of no events."""
-        import awkward as ak
-
-        if arrays:
-            return ak.concatenate(list(arrays))
-        made = self._dialect.query([expr])
-        (output,) = made.outputs
-        assert not isinstance(output, Rows)
-        return array_of(output, {name: _no_events() for name in made.columns})
-
-
-def _events_of(expr: Expr) -> tuple[Key, ...]:
-    """Give what selects the events of an expression, by the keys of the masks."""
-    return tuple([m.key for m in event_masks(expr.args[0] if is_event_count(expr) else expr)])  # type: ignore[union-attr]
-
-
-def _no_events() -> Any:
-    import awkward as ak
-
-    return ak.Array([])

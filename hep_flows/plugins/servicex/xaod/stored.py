@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hep_flows.expr.types import Bool, Float, Int, Record
-from hep_flows.plugins.servicex.terms import Refused
+from hep_flows.plugins.servicex.translate import Refused, called, member_of, method
 from hep_flows.plugins.servicex.xaod.own_functions import STORED, declaring
-from hep_flows.plugins.servicex.xaod.value import Value, bits_of, called, method
+from hep_flows.plugins.servicex.xaod.value import Value, bits_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hep_flows.expr.nodes import Field
-    from hep_flows.expr.types import Item, Member
+    from hep_flows.expr.types import Item
     from hep_flows.plugins.servicex.xaod.value import Kind
 
 # The containers of ATLAS xAOD files, and what C++ calls them ---------------------------------------------------------------------
@@ -170,7 +170,7 @@ def stored_leaf(node: Field, of: ast.expr, *, of_list: bool = False) -> Value:
     if of_list:
         return _as_used(of, item)
     accessor, name = _accessor(_container_of(node)), node.name
-    if _member(node).column.endswith(CALLED):
+    if member_of(node).column.endswith(CALLED):
         return _declared(accessor, node, of, item)
     returns = accessor.methods.get(name, "")
     if returns:
@@ -191,7 +191,7 @@ def leaf_list(node: Field, of: Value) -> ast.expr:
     if of.valid:
         raise Refused("a list that may be missing")
     _accessor(_container_of(node))
-    if _member(node).column.endswith(CALLED):
+    if member_of(node).column.endswith(CALLED):
         raise Refused(f"{node.name} is a list that a method gives")
     return called(f"hf_list_{item}", of.node, ast.Constant(node.name))
 
@@ -210,7 +210,7 @@ def _as_used(node: ast.expr, item: Item) -> Value:
 
 
 def _number(node: Field) -> Item:
-    item, member = node.type.item, _member(node)
+    item, member = node.type.item, member_of(node)
     if isinstance(item, Record):
         raise Refused(f"{node.name} is an object inside of an object")
     if not isinstance(item, Bool | Int | Float) or str(item) not in STORED:
@@ -240,7 +240,7 @@ def _container_of(node: Field) -> Field:
 
 
 def _accessor(node: Field) -> Accessor:
-    member = _member(node)
+    member = member_of(node)
     if not isinstance(member.item, Record):
         raise Refused(f"{node.name} is no container of the event")
     found = accessor_of(node.name, member.column)
@@ -249,9 +249,3 @@ def _accessor(node: Field) -> Accessor:
     if found.is_list != bool(member.axes):
         raise Refused(f"{node.name} is not what {found.name} is in the data model")
     return found
-
-
-def _member(node: Field) -> Member:
-    record = node.of.type.item
-    assert isinstance(record, Record)
-    return record.members[node.name]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from hep_flows.expr.types import Bool, Float, Int
-from hep_flows.plugins.servicex.terms import Refused
+from hep_flows.plugins.servicex.translate import Refused, called, compared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,30 +77,9 @@ def rounded(value: float, bits: int) -> float:
     return near
 
 
-def called(name: str, *args: ast.expr) -> ast.expr:
-    """Give a call of a function."""
-    return ast.Call(ast.Name(name, ast.Load()), list(args), [])
-
-
-def method(of: ast.expr, name: str, *args: ast.expr) -> ast.expr:
-    """Give a call of a method."""
-    return ast.Call(ast.Attribute(of, name, ast.Load()), list(args), [])
-
-
-def function(names: Sequence[str], body: ast.expr) -> ast.Lambda:
-    """Give a lambda."""
-    arguments = ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, [])
-    return ast.Lambda(arguments, body)
-
-
 def operation(left: ast.expr, operator: ast.operator, right: ast.expr) -> ast.expr:
     """Give an operation of two numbers."""
     return ast.BinOp(left, operator, right)
-
-
-def compared(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> ast.expr:
-    """Give a comparison."""
-    return ast.Compare(left, [operator], [right])
 
 
 def both(conditions: Sequence[ast.expr]) -> ast.expr:

@@ -1,28 +1,17 @@
-"""From expressions to func_adl: every axis is a list with a variable for its element, every filter a Where, every loop a Select.
-
-One walk down from a node, with the variables that its axes and loops stand for. Variables are numbered from the outside in, so a part that
-depends on none of them has one text wherever it stands; what is walked once is remembered.
-"""
+"""What the ATLAS C++ generator can say: functions and aggregates as texts that give numpy's numbers, and the walk with their C++ types."""
 
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, assert_never
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
-from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Bool, Float, Int, Loop
-from hep_flows.plugins.servicex.terms import Refused
-from hep_flows.plugins.servicex.xaod.own_functions import (
-    MATHEMATICS,
-    MATHEMATICS_OF_TWO,
-    NEAR,
-    PER_TURN,
-    near_name,
-    table_name,
-    user_call,
-)
+from hep_flows.expr.nodes import Call, Dataset, Expr, Field, Input, Literal
+from hep_flows.expr.types import Bool, Float, Int
+from hep_flows.expr.walk import postorder
+from hep_flows.plugins.servicex.translate import Element, Refused, Walk, called, compared, function, function_name, method, operated
+from hep_flows.plugins.servicex.xaod.own_functions import MATHEMATICS, MATHEMATICS_OF_TWO, NEAR, PER_TURN, near_name, user_call
 from hep_flows.plugins.servicex.xaod.stored import container, leaf_list, stored_leaf
 from hep_flows.plugins.servicex.xaod.value import (
     EXACT_BITS,
@@ -32,12 +21,8 @@ from hep_flows.plugins.servicex.xaod.value import (
     as_truth,
     bits_of,
     both,
-    called,
-    compared,
     constant,
     either,
-    function,
-    method,
     negated,
     operation,
     real_result,
@@ -50,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hep_flows.expr.types import Item
+    from hep_flows.plugins.servicex.translate import Elements, Loops
+    from hep_flows.plugins.servicex.xaod.value import Kind
 
     Write = Callable[[Sequence[Value], Item, Call], Value]
     Reduce = Callable[["Reduced"], Value]
@@ -173,7 +160,7 @@ def as_double(node: ast.expr) -> ast.expr:
     return operation(constant(1.0), ast.Mult(), node)
 
 
-def whole(name: str, operator: type[ast.operator], args: Sequence[Value], item: Int) -> Value:
+def whole(name: str, args: Sequence[Value], item: Int) -> Value:
     """Give a sum, difference or product of whole numbers.
 
     Raises
@@ -188,7 +175,7 @@ def whole(name: str, operator: type[ast.operator], args: Sequence[Value], item: 
     in_ints = bits <= INT_BITS and all(a.kind in {"int", "bool"} for a in args)
     if not in_ints and not any(a.kind == "double" for a in args):
         left = as_double(left)
-    found = Value(operation(left, operator(), right), "int" if in_ints else "double", item, bits, valid_of(args))
+    found = Value(operated(name, left, right), "int" if in_ints else "double", item, bits, valid_of(args))
     return wrapped(found, item, signs=name == "subtract")
 
 
@@ -277,10 +264,8 @@ def _divided_whole(name: str, args: Sequence[Value], item: Int) -> Value:
 #
 # What is written gives the same bits as numpy, up to functions of `own_functions.MATHEMATICS`, whose last bits depend on the library.
 
-_OPERATORS: Mapping[str, type[ast.operator]] = {"add": ast.Add, "subtract": ast.Sub, "multiply": ast.Mult, "true_divide": ast.Div}
-_COMPARISONS: Mapping[str, type[ast.cmpop]] = {
-    "equal": ast.Eq, "not_equal": ast.NotEq, "less": ast.Lt, "less_equal": ast.LtE, "greater": ast.Gt, "greater_equal": ast.GtE,
-}  # fmt: skip
+_ARITHMETIC = "add subtract multiply true_divide".split()
+_COMPARISONS = "equal not_equal less less_equal greater greater_equal".split()
 _ROUNDED = ("sqrt", "square", "reciprocal")
 _EXACT = "floor ceil trunc rint sign copysign fmod maximum minimum fmax fmin".split()
 _TESTS = "isnan isfinite isinf signbit".split()
@@ -288,8 +273,8 @@ _TESTS = "isnan isfinite isinf signbit".split()
 
 def functions() -> Mapping[str, Write]:
     """Give the table, by the names in `hep_flows.expr.functions`."""
-    table: dict[str, Write] = {name: _arithmetic(name) for name in _OPERATORS}
-    table |= {name: _comparison(operator) for name, operator in _COMPARISONS.items()}
+    table: dict[str, Write] = {name: _arithmetic(name) for name in _ARITHMETIC}
+    table |= {name: _comparison(name) for name in _COMPARISONS}
     table |= {name: _real(name) for name in _ROUNDED} | {"square": _square}
     table |= {name: _near(name) for name in (*MATHEMATICS, *MATHEMATICS_OF_TWO, *PER_TURN)}
     table |= {name: _real(name, exact=True) for name in _EXACT}
@@ -304,15 +289,13 @@ def functions() -> Mapping[str, Write]:
 
 
 def _arithmetic(name: str) -> Write:
-    operator = _OPERATORS[name]
-
     def write(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
         if isinstance(item, Int):
-            return whole(name, operator, args, item)
+            return whole(name, args, item)
         left, right = [as_number(a, item) for a in args]
         if not any(_is_double(a) for a in args):
             left = as_double(left)
-        return real_result(operation(left, operator(), right), item, args)
+        return real_result(operated(name, left, right), item, args)
 
     return write
 
@@ -321,11 +304,11 @@ def _is_double(value: Value) -> bool:
     return value.kind == "double" or value.constant is not None
 
 
-def _comparison(operator: type[ast.cmpop]) -> Write:
+def _comparison(name: str) -> Write:
     def write(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
         left, right = _comparable(args[0], args[1]), _comparable(args[1], args[0])
         _check_decision([left, right])
-        return Value(compared(left, operator(), right), "bool", Bool(), valid=valid_of(args))
+        return Value(operated(name, left, right), "bool", Bool(), valid=valid_of(args))
 
     return write
 
@@ -363,14 +346,14 @@ def _real(name: str, *, exact: bool = False) -> Write:
 
 def _square(args: Sequence[Value], item: Item, call: Call) -> Value:
     if isinstance(item, Int):
-        return whole("multiply", ast.Mult, [args[0], args[0]], item)
+        return whole("multiply", [args[0], args[0]], item)
     return _real("square")(args, item, call)
 
 
 def _near(name: str) -> Write:
     def write(args: Sequence[Value], item: Item, call: Call) -> Value:  # noqa: ARG001
         if name == "power" and isinstance(item, Int) and args[1].constant == 2:
-            return whole("multiply", ast.Mult, [args[0], args[0]], item)
+            return whole("multiply", [args[0], args[0]], item)
         if not isinstance(item, Float) or item.bits < 32:
             raise Refused(
                 f"the query language has no {name} of whole numbers"
@@ -613,92 +596,55 @@ EVENT = "e"
 TOO_DEEP = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
-    """What stands for the element of an axis; two are the same when their texts are."""
-
-    node: ast.expr = field(compare=False)
-    text: str
-    depth: int
-
-
-Elements = tuple[Element, ...]
-Loops = tuple[tuple[Loop, Element], ...]
-
-
-class Walk:
-    """Gives the text of expressions; what is walked once is remembered."""
+class CppWalk(Walk[Value, ast.expr]):
+    """Gives the texts of expressions."""
 
     def __init__(self) -> None:
         """Nothing is walked yet."""
+        super().__init__()
         self._functions, self._reducers = functions(), reducers()
-        self._values: dict[tuple[object, ...], Value] = {}
-        self._lists: dict[tuple[object, ...], ast.expr] = {}
         self._work = Work()
+        self._heights: dict[bytes, int] = {}
 
-    def value(self, node: Expr, own: Elements, loops: Loops = ()) -> Value:
-        """Give what a node is for the elements of its axes after the events, and of the loops around it.
+    def measure(self, node: Expr) -> None:
+        """Refuse an expression that is nested too deeply."""
+        for n in postorder(node, into=lambda n: n.key not in self._heights):
+            self._heights[n.key] = 1 + max([self._heights[i.key] for i in n.inputs()], default=0)
+        if self._heights[node.key] > TOO_DEEP:
+            raise Refused(f"it is nested more than {TOO_DEEP} operations deep")
 
-        Raises
-        ------
-        Refused
-            When the back end cannot say it.
-        """
-        key = (node.key, own, _inside(node, loops))
-        found = self._values.get(key)
-        if found is None:
-            found = self._values[key] = self._value(node, own, loops)
-            self._work.check([found.node, *found.valid])
-        return found
+    def measure_value(self, found: Value) -> None:
+        """Refuse a text that is too long."""
+        self._work.check([found.node, *found.valid])
 
-    def list(self, node: Expr, own: Elements, loops: Loops = ()) -> ast.expr:
-        """Give the list that the next axis of a node stands for, after those in ``own``.
+    def measure_list(self, found: ast.expr) -> None:
+        """Refuse a text that is too long."""
+        self._work.check([found])
 
-        Raises
-        ------
-        Refused
-            When the back end cannot say it.
-        """
-        key = (node.key, own, _inside(node, loops))
-        found = self._lists.get(key)
-        if found is None:
-            found = self._lists[key] = self._list(node, own, loops)
-            self._work.check([found])
-        return found
+    def element(self, depth: int, listed: ast.expr) -> Element:
+        """Give the variable of that number."""
+        return Element(ast.Name(f"x{depth}", ast.Load()), f"x{depth}", depth)
 
-    def variable(self, node: Expr, own: Elements, loops: Loops = ()) -> Element:
-        """Give a new variable for the element of the next axis of a node."""
-        used = [e.depth for e in own] + [e.depth for _, e in _inside(node, loops)]
-        depth = 1 + max(used, default=0)
-        name = f"x{depth}"
-        return Element(ast.Name(name, ast.Load()), name, depth)
+    def constant(self, node: Literal) -> Value:
+        """Give a constant."""
+        value, item = node.value, node.type.item
+        if not isinstance(value, bool | int | float):
+            raise Refused(f"a constant {item} cannot be sent")
+        kind: Kind = "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "double"
+        bits = 1 if kind == "bool" else value.bit_length() if isinstance(value, int) else bits_of(item)
+        return Value(constant(value), kind, item, bits, constant=value, weak=not node.dtype)
 
-    def _value(self, node: Expr, own: Elements, loops: Loops) -> Value:
-        match node:
-            case Literal():
-                return _constant(node)
-            case Field():
-                return self._field(node, own, loops)
-            case Filter():
-                return self.value(node.of, own, loops)
-            case Bound():
-                return self.value(node.of, (_of_loop(node, loops), *own), loops)
-            case Map():
-                loop = Loop(node.over.type.axes[1], node.level)
-                return self.value(node.body, own[1:], _with(loops, loop, own[0]))
-            case Call():
-                return self._call(node, own, loops)
-            case Dataset():
-                return Value(ast.Name(EVENT, ast.Load()), "object")
-            case Input():
-                raise Refused("the result of another task is not at the server")
-            case _:
-                assert_never(node)
+    def whole(self, node: Dataset | Input) -> Value:
+        """Give the event."""
+        if isinstance(node, Input):
+            raise Refused("the result of another task is not at the server")
+        return Value(ast.Name(EVENT, ast.Load()), "object")
 
-    def _field(self, node: Field, own: Elements, loops: Loops) -> Value:
+    def leaf(self, node: Field, own: Elements, loops: Loops) -> Value:
+        """Give a container, or a leaf of an object or of the event."""
         n_axes = len(node.type.axes) - len(node.of.type.axes)
         if n_axes:
-            self._list(node, own[:-1], loops)
+            self.stored_list(node, own[:-1], loops)
             item = node.type.item
             if n_axes == 1 and isinstance(item, Bool | Int | Float):
                 return stored_leaf(node, own[-1].node, of_list=True)
@@ -708,92 +654,8 @@ class Walk:
         of = self.value(node.of, own, loops)
         return replace(stored_leaf(node, of.node), valid=of.valid)
 
-    def _call(self, node: Call, own: Elements, loops: Loops) -> Value:
-        if isinstance(node.function, UserFunction):
-            args = [self.value(a, own[: max(0, len(a.type.axes) - 1)], loops) for a in node.args]
-            if table_name(node.function) == "":
-                return user_call(node.function, args)
-            return self._functions[table_name(node.function)](args, node.type.item, node)
-        kind = FUNCTIONS[node.function].kind
-        if kind == "reduce":
-            return self._reduced(node, own, loops)
-        if node.function == "pick":
-            return self._picked(node, own, loops)
-        if node.function == "slice":
-            self.list(node, own[: _at(node) - 1], loops)
-            return self.value(node.args[0], own, loops)
-        write = self._functions.get(node.function)
-        if kind != "elementwise" or write is None:
-            raise Refused(f"the query language has no {FUNCTIONS[node.function].title or node.function}")
-        args = [self.value(a, own[: max(0, len(a.type.axes) - 1)], loops) for a in node.args]
-        if any(a.kind == "object" for a in args):
-            raise Refused(f"{node.function} of objects")
-        return write(args, node.type.item, node)
-
-    def _reduced(self, node: Call, own: Elements, loops: Loops) -> Value:
-        of = node.args[0]
-        if not node.type.axes or len(own) != len(of.type.axes) - 2:
-            raise Refused("a total over all events is made here, from what each file gives")
-        listed = self.list(of, own, loops)
-        if node.function == "count":
-            return counted(listed)
-        x = self.variable(of, own, loops)
-        body = self.value(of, (*own, x), loops)
-        if body.kind == "object":
-            raise Refused(f"{node.function} of objects")
-        if body.valid:
-            listed = method(listed, "Where", function([x.text], both(body.valid)))
-        reduce = self._reducers.get(str(node.function))
-        if reduce is None:
-            raise Refused(f"the query language has no {node.function} of a list")
-        return reduce(Reduced(listed, x.text, replace(body, valid=()), node.type.item))
-
-    def _picked(self, node: Call, own: Elements, loops: Loops) -> Value:
-        of, index, at = node.args[0], node.option("index"), _at(node)
-        assert isinstance(index, int)
-        listed = self.list(of, own[: at - 1], loops)
-        first, there = picked(listed, index, self.variable(of, own[: at - 1], loops).text)
-        depth = max([e.depth for e in own[: at - 1]], default=0)
-        element = Element(first, ast.unparse(first), depth)
-        value = self.value(of, (*own[: at - 1], element, *own[at - 1 :]), loops)
-        if value.kind == "object":
-            raise Refused("an object that may be missing: only its leaves can be taken")
-        # First stops the whole file where the list is empty, so it stands where it is reached only for others.
-        return _guarded(replace(value, valid=(there, *value.valid)))
-
-    def _list(self, node: Expr, own: Elements, loops: Loops) -> ast.expr:
-        at = len(own) + 1
-        match node:
-            case Field():
-                return self._stored_list(node, own, loops)
-            case Filter():
-                below = self.list(node.of, own, loops)
-                return self._filtered(node, below, own, loops) if node.at == at else below
-            case Bound():
-                return self.list(node.of, (_of_loop(node, loops), *own), loops)
-            case Map():
-                if not own:
-                    return self.list(node.over, (), loops)
-                loop = Loop(node.over.type.axes[1], node.level)
-                return self.list(node.body, own[1:], _with(loops, loop, own[0]))
-            case Call(function="pick") if _at(node) > at:
-                return self.list(node.args[0], own, loops)
-            case Call(function="slice"):
-                below = self.list(node.args[0], own, loops)
-                return sliced(below, node, self.variable(node, own, loops).text) if _at(node) == at else below
-            case Call():
-                if (
-                    isinstance(node.function, str)
-                    and FUNCTIONS[node.function].kind in {"structure", "list"}
-                    and node.function != "record"
-                ):
-                    raise Refused(f"the query language has no list that {node.function} gives")
-                longest = next(a for a in node.args if len(a.type.axes) > at)
-                return self.list(longest, own, loops)
-            case _:
-                raise Refused("events as a whole cannot be sent")
-
-    def _stored_list(self, node: Field, own: Elements, loops: Loops) -> ast.expr:
+    def stored_list(self, node: Field, own: Elements, loops: Loops) -> ast.expr:
+        """Give a container, or a leaf that is a list."""
         outer = len(node.of.type.axes) - 1
         if len(own) < outer:
             return self.list(node.of, own, loops)
@@ -803,10 +665,68 @@ class Walk:
             return container(node)
         return leaf_list(node, self.value(node.of, own, loops))
 
-    def _filtered(self, node: Filter, below: ast.expr, own: Elements, loops: Loops) -> ast.expr:
-        x = self.variable(node, own, loops)
-        mask = self.value(node.mask, (*own, x)[: max(0, len(node.mask.type.axes) - 1)], loops)
-        return method(below, "Where", function([x.text], true_where_valid(mask)))
+    def call(self, node: Call, own: Elements, loops: Loops) -> Value:
+        """Give a function, a pick, or what a slice leaves."""
+        name = function_name(node)
+        if not name:
+            assert isinstance(node.function, UserFunction)
+            return user_call(node.function, self.arguments(node, own, loops))
+        if name == "pick":
+            return self._picked(node, own, loops)
+        if name == "slice":
+            self.list(node, own[: _at(node) - 1], loops)
+            return self.value(node.args[0], own, loops)
+        write = self._functions.get(name)
+        if FUNCTIONS[name].kind != "elementwise" or write is None:
+            raise Refused(f"the query language has no {FUNCTIONS[name].title or name}")
+        args = self.arguments(node, own, loops)
+        if any(a.kind == "object" for a in args):
+            raise Refused(f"{name} of objects")
+        return write(args, node.type.item, node)
+
+    def list_of_call(self, node: Call, own: Elements, loops: Loops) -> ast.expr:
+        """Give the list of what a function gives: that of its arguments, but for slices."""
+        at, of = len(own) + 1, node.args[0]
+        name = function_name(node)
+        if name == "pick" and _at(node) > at:
+            return self.list(of, own, loops)
+        if name == "slice":
+            below = self.list(of, own, loops)
+            return sliced(below, node, self.variable(node, own, loops, below).name) if _at(node) == at else below
+        if name in FUNCTIONS and FUNCTIONS[name].kind in {"structure", "list"} and name != "record":
+            raise Refused(f"the query language has no list that {name} gives")
+        longest = next(a for a in node.args if len(a.type.axes) > at)
+        return self.list(longest, own, loops)
+
+    def where(self, listed: ast.expr, x: Element, mask: Value) -> ast.expr:
+        """Give the elements where a mask is there and true."""
+        return method(listed, "Where", function([x.name], true_where_valid(mask)))
+
+    def reduced(self, node: Call, listed: ast.expr, x: Element, body: Value | None) -> Value:
+        """Give an aggregate of what is there."""
+        if body is None:
+            return counted(listed)
+        if body.kind == "object":
+            raise Refused(f"{node.function} of objects")
+        if body.valid:
+            listed = method(listed, "Where", function([x.name], both(body.valid)))
+        reduce = self._reducers.get(str(node.function))
+        if reduce is None:
+            raise Refused(f"the query language has no {node.function} of a list")
+        return reduce(Reduced(listed, x.name, replace(body, valid=()), node.type.item))
+
+    def _picked(self, node: Call, own: Elements, loops: Loops) -> Value:
+        of, index, at = node.args[0], node.option("index"), _at(node)
+        assert isinstance(index, int)
+        outer = own[: at - 1]
+        listed = self.list(of, outer, loops)
+        first, there = picked(listed, index, self.variable(of, outer, loops, listed).name)
+        element = Element(first, ast.unparse(first), max([e.depth for e in outer], default=0))
+        value = self.value(of, (*outer, element, *own[at - 1 :]), loops)
+        if value.kind == "object":
+            raise Refused("an object that may be missing: only its leaves can be taken")
+        # First stops the whole file where the list is empty, so it stands where it is reached only for others.
+        return _guarded(replace(value, valid=(there, *value.valid)))
 
 
 def _at(node: Call) -> int:
@@ -825,30 +745,3 @@ def _guarded(value: Value) -> Value:
         return replace(value, node=both([*value.valid, value.node]))
     node = ast.IfExp(both(value.valid), value.node, constant(0.0))
     return replace(value, node=node, kind="double")
-
-
-def _inside(node: Expr, loops: Loops) -> Loops:
-    """Give the loops that a node depends on: others make no difference to it."""
-    wanted = node.type.loops
-    return tuple([pair for pair in loops if pair[0] in wanted])
-
-
-def _with(loops: Loops, loop: Loop, element: Element) -> Loops:
-    return (*[pair for pair in loops if pair[0] != loop], (loop, element))
-
-
-def _of_loop(node: Bound, loops: Loops) -> Element:
-    loop = Loop(node.of.type.axes[1], node.level)
-    return next(element for known, element in loops if known == loop)
-
-
-def _constant(node: Literal) -> Value:
-    value, item = node.value, node.type.item
-    if not isinstance(value, bool | int | float):
-        raise Refused(f"a constant {item} cannot be sent")
-    if isinstance(value, bool):
-        return Value(constant(value), "bool", item, 1, constant=value, weak=not node.dtype)
-    if isinstance(value, int):
-        bits = value.bit_length()
-        return Value(constant(value), "int", item, bits, constant=value, weak=not node.dtype)
-    return Value(constant(value), "double", item, bits_of(item), constant=value, weak=not node.dtype)

@@ -9,8 +9,9 @@ import awkward as ak
 import numpy as np
 
 from hep_flows import render
+from hep_flows.plugins.servicex.query import Rows, array_of
 from hep_flows.plugins.servicex.xaod.own_functions import MATHEMATICS, MATHEMATICS_OF_TWO, PER_TURN, near_name
-from hep_flows.plugins.servicex.xaod.query import Rows, XaodDialect, array_of
+from hep_flows.plugins.servicex.xaod.query import XaodDialect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,14 +34,14 @@ class Proof:
 
     def text(self, frame) -> str:
         """Give the query of one recorded expression."""
-        return self.dialect.query([normal(frame)]).text
+        return self.dialect.asked([normal(frame)])[0].text
 
     def results(self, exprs: Sequence[Expr]) -> list[Any]:
         """Give the results of one query for all of these expressions."""
-        query = self.dialect.query(exprs)
+        query, outputs = self.dialect.asked(exprs)
         columns = self.compiler.run(query.text, self.values)
         assert set(columns) == set(query.columns)
-        return [len(columns[o.column]) if isinstance(o, Rows) else array_of(o, columns) for o in query.outputs]
+        return [len(columns[o.column]) if isinstance(o, Rows) else array_of(o, columns) for o in outputs]
 
     def result(self, frame) -> Any:
         """Give the result of one recorded expression."""

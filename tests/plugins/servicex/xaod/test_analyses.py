@@ -34,7 +34,7 @@ def test_what_is_sent_and_what_is_not_give_what_awkward_gives(group, df, remote,
         is_sent = not proof.dialect.refusal(expr)
         try:
             got = result.array if hasattr(result, "array") else result.value
-            assert_same(got, wanted[name], bits=digits(proof.dialect.query([expr]).text) if is_sent else 0)
+            assert_same(got, wanted[name], bits=digits(proof.dialect.asked([expr])[0].text) if is_sent else 0)
         except AssertionError as error:
             raise AssertionError(f"{name}: {error}") from None
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from hep_flows import make_local
-from hep_flows.plugins.servicex.xaod.query import event_masks, is_event_count
+from hep_flows.plugins.servicex.translate import about_events, event_filters
 from plugins.servicex.xaod import expressions
 from plugins.servicex.xaod.proof import assert_same, digits, normal
 
@@ -16,7 +16,7 @@ GROUPS = ("items", "functions", "lists", "loops", "missing")
 
 
 def _events_of(expr):
-    return tuple([m.key for m in event_masks(expr.args[0] if is_event_count(expr) else expr)])
+    return tuple([f.mask.key for f in event_filters(about_events(expr))])
 
 
 def _compare(proof, frames: dict) -> None:

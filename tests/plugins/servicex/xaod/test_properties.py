@@ -18,7 +18,7 @@ from hep_flows.expr.text import one_line
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.normalise import normalise
 from hep_flows.planning.plan import make_plan
-from hep_flows.plugins.servicex.xaod.query import event_masks, is_event_count
+from hep_flows.plugins.servicex.translate import about_events, event_filters
 from hep_flows.testing.suite import reference
 from oracle.expressions import grown
 from oracle.pool import Made
@@ -75,7 +75,7 @@ def _about_the_same_events(exprs: list[Expr], dialect) -> list[Expr]:
         return []
 
     def masks(expr: Expr) -> list[bytes]:
-        return [m.key for m in event_masks(expr.args[0] if is_event_count(expr) else expr)]
+        return [f.mask.key for f in event_filters(about_events(expr))]
 
     return [e for e in able if masks(e) == masks(able[-1])]
 
@@ -92,7 +92,7 @@ def test_what_is_labelled_compiles_and_is_equal(df, proof):
         sent = _about_the_same_events(found.exprs, proof.dialect)
         if not sent:
             return
-        query = proof.dialect.query(sent)
+        query, _ = proof.dialect.asked(sent)
         try:
             got = proof.results(sent)
         except (DoesNotCompileError, FailsError) as error:
@@ -109,8 +109,10 @@ def test_what_is_labelled_compiles_and_is_equal(df, proof):
 
 def _check_one(proof, expr: Expr, got, wanted) -> None:
     assert isinstance(wanted, Columns | Scalar)
-    bits = digits(proof.dialect.query([expr]).text)
+    bits = digits(proof.dialect.asked([expr])[0].text)
     try:
         assert_same(got, wanted.array if isinstance(wanted, Columns) else wanted.value, bits=bits)
     except AssertionError as error:
-        raise AssertionError(f"{one_line(expr)[:500]}: {expr.type}\n{error}\n{proof.dialect.query([expr]).text[-3000:]}") from None
+        raise AssertionError(
+            f"{one_line(expr)[:500]}: {expr.type}\n{error}\n{proof.dialect.asked([expr])[0].text[-3000:]}"
+        ) from None

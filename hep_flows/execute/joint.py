@@ -1,0 +1,189 @@
+"""Results that are made of several: what varies, by variation, and cutflows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import visible
+from hep_flows.execute.report import Missing
+from hep_flows.expr.variations import AXIS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from hep_flows.record.variations import Asked, Rows
+
+
+def together(asked: Asked, values: Mapping[str, Any]) -> Any:
+    """Give what was asked for from the values of its parts."""
+    match asked.becomes:
+        case "itself":
+            return values[""]
+        case "a dict":
+            return dict(values)
+        case "one histogram":
+            return stacked(values)
+        case rows:
+            if not rows.variations:
+                return _cutflow(rows, values, "")
+            return {v: _cutflow(rows, values, f"{v}.") for v in rows.variations}
+
+
+def _cutflow(rows: Rows, values: Mapping[str, Any], prefix: str) -> Cutflow | Missing:
+    missing = next((v for n, v in values.items() if n.startswith(prefix) and isinstance(v, Missing)), None)
+    if missing is not None:
+        return missing
+    events = [int(values[f"{prefix}{i}.events"]) for i in range(len(rows.names))]
+    found = [
+        CutRow(name, n, float(values.get(f"{prefix}{i}.sumw", n)))
+        for i, (name, n) in enumerate(zip(rows.names, events, strict=True))
+    ]
+    return Cutflow(tuple(found), rows.n_minus_one, rows.weighted)
+
+
+def stacked(values: Mapping[str, Any]) -> Any:
+    """Give histograms as one, with a first axis ``variation``; what is none (numpy's pair, a value that is missing) stays by name.
+
+    Categories that a growing axis has in one variation alone are there in all, in the order in which they came.
+    """
+    import hist
+
+    parts = list(values.values())
+    if not all(isinstance(p, hist.Hist) for p in parts):
+        return next((p for p in parts if isinstance(p, Missing)), dict(values))
+    whole = parts[0].copy().reset()
+    for part in parts:  # Adding an empty histogram changes no number, and unites the categories of axes that grow.
+        whole = whole + part.copy().reset()
+    first = hist.axis.StrCategory(list(values), name=AXIS, label=AXIS)
+    new = hist.Hist(first, *whole.axes, storage=whole.storage_type(), name=whole.name, label=whole.label)
+    for i, part in enumerate(parts):
+        new.view(flow=True)[i, ...] = (whole + part).view(flow=True) if part.axes != whole.axes else part.view(flow=True)
+    return new
+
+
+# Rows of a cutflow, and what shows them ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CutRow:
+    """One row: the name of the cut, the events that are left after it, and their sum of weights (their number where there is no weight)."""
+
+    name: str
+    events: int
+    sumw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cutflow:
+    """The rows of a cutflow, all events first; or, without one cut at a time, a row for each cut that is left out."""
+
+    rows: tuple[CutRow, ...]
+    n_minus_one: bool = False
+    weighted: bool = False
+
+    def __iter__(self) -> Iterator[CutRow]:
+        """Give the rows."""
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return len(self.rows)
+
+    def __getitem__(self, which: int | str) -> CutRow:
+        """Give a row by its number or its name."""
+        if isinstance(which, str):
+            found = [r for r in self.rows if r.name == which]
+            if not found:
+                raise KeyError(f"no cut is called {which!r}; there are: {', '.join([r.name for r in self.rows])}")
+            return found[0]
+        return self.rows[which]
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        """Give the cells: of a cutflow, the share of all events and of the row before too."""
+        head: tuple[str, ...] = ("all cuts but" if self.n_minus_one else "cut", "events")
+        head += ("sum of weights",) if self.weighted else ()
+        head += () if self.n_minus_one else ("of all", "of the row before")
+        table = [head]
+        for i, row in enumerate(self.rows):
+            cells: tuple[str, ...] = (visible(row.name), str(row.events))
+            cells += (f"{row.sumw:.6g}",) if self.weighted else ()
+            if not self.n_minus_one:
+                first, before = self.rows[0].sumw, self.rows[max(i - 1, 0)].sumw
+                cells += (_share(row.sumw, first), _share(row.sumw, before))
+            table.append(cells)
+        return table
+
+    def __str__(self) -> str:
+        """Give a table."""
+        table = self._cells()
+        widths = [max([len(r[i]) for r in table]) for i in range(len(table[0]))]
+        lines = [
+            "  ".join([c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))]).rstrip()
+            for r in table
+        ]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        head, *rows = self._cells()
+        top = "".join([f"<th>{escape(c)}</th>" for c in head])
+        body = "".join([f"<tr>{''.join([f'<td>{escape(c)}</td>' for c in r])}</tr>" for r in rows])
+        return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+    def csv(self) -> str:
+        """Give the rows as CSV: name, events, sum of weights."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("cut", "events", "sumw"))
+        writer.writerows([(r.name, r.events, repr(r.sumw)) for r in self.rows])
+        return text.getvalue()
+
+    def latex(self) -> str:
+        """Give a LaTeX tabular."""
+        table = [[_latex(c) for c in r] for r in self._cells()]
+        head, *rows = [" & ".join(r) + r" \\" for r in table]
+        return "\n".join(
+            [
+                rf"\begin{{tabular}}{{l{'r' * (len(table[0]) - 1)}}}",
+                r"\hline",
+                head,
+                r"\hline",
+                *rows,
+                r"\hline",
+                r"\end{tabular}",
+                "",
+            ]
+        )
+
+    def hist(self) -> Any:
+        """Give a histogram with a bin for each row: sums of weights where there are weights, else numbers of events."""
+        import hist
+
+        new = hist.Hist(hist.axis.StrCategory([r.name for r in self.rows], name="cut", label="cut"), storage=hist.storage.Double())
+        new.view()[:] = [r.sumw if self.weighted else r.events for r in self.rows]
+        return new
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Give the rows as plain data."""
+        return [{"name": r.name, "events": r.events, "sumw": r.sumw} for r in self.rows]
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.2f} %" if whole else "-"
+
+
+_SIGNS = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def _latex(text: str) -> str:
+    return "".join([_SIGNS.get(c, c) for c in text])

@@ -1,0 +1,100 @@
+"""Expressions that stand for several: a leaf that varies is one node, ``vary(nominal, jesUp, jesDown)``, and they are taken apart here.
+
+Before anything is planned one value is chosen in each of these nodes, so that the nominal expression is the one that would have been
+written without variations (the same key, the same stored result), and the others share with it every part that does not depend on
+what varies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hep_flows.expr import build
+from hep_flows.expr.loops import is_with, rebuilt
+from hep_flows.expr.nodes import Call, Expr, Field, Filter
+from hep_flows.expr.walk import postorder, rewrite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+NOMINAL = "nominal"
+AXIS = "variation"  # of a histogram that what varies is filled into
+
+
+def varying(*exprs: Expr) -> list[Call]:
+    """Give the nodes that vary."""
+    return [n for n in postorder(*exprs) if isinstance(n, Call) and n.function == "vary"]
+
+
+def source_of(node: Call) -> str:
+    """Give the name of the source of a node that varies."""
+    return str(node.option("source")[0])  # type: ignore[index]
+
+
+def labels(*exprs: Expr) -> tuple[str, ...]:
+    """Give the names of the variations that expressions have, nominal first; none where nothing varies.
+
+    Sources come in the order in which they were applied, words in the order in which they were given.
+    """
+    words: dict[str, dict[str, None]] = {}
+    for node in sorted(varying(*exprs), key=lambda n: int(n.option("source")[1])):  # type: ignore[index, arg-type]
+        words.setdefault(source_of(node), {}).update(dict.fromkeys(node.option("words")))  # type: ignore[arg-type]
+    found = [label(source, word) for source, some in words.items() for word in some]
+    return (NOMINAL, *found) if found else ()
+
+
+def label(source: str, word: str) -> str:
+    """Give the name of one variation: the source, and the word with a capital."""
+    return f"{source}{word[:1].upper()}{word[1:]}"
+
+
+def at(exprs: Iterable[Expr], name: str) -> tuple[Expr, ...]:
+    """Give expressions as they are in one variation; where they do not have it, the nominal ones."""
+    exprs = tuple(exprs)
+    varied: set[bytes] = set()
+    for node in postorder(*exprs):
+        if (isinstance(node, Call) and node.function == "vary") or any(i.key in varied for i in node.inputs()):
+            varied.add(node.key)
+
+    def chosen(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
+        if isinstance(node, Call) and node.function == "vary":
+            names = [label(source_of(node), str(w)) for w in node.option("words")]  # type: ignore[union-attr]
+            return inputs[1 + names.index(name)] if name in names else inputs[0]
+        if is_with(node):
+            return _without_nominal(node, inputs)
+        if isinstance(node, Filter) and _keeps_all(inputs[1]):
+            return inputs[0]
+        return rebuilt(node, inputs)
+
+    return rewrite(exprs, chosen, into=lambda node: node.key in varied)
+
+
+def _without_nominal(node: Call, inputs: tuple[Expr, ...]) -> Expr:
+    """Give a collection with the leaves that really are other ones replaced."""
+    of, *values = inputs
+    names: Sequence[str] = node.option("names")  # type: ignore[assignment]
+    given = {n: v for n, v in zip(names, values, strict=True) if not _is_leaf(v, of, n)}
+    if not given:
+        return of
+    hidden: Sequence[str] = node.option("hidden")  # type: ignore[assignment]
+    return build.replaced(of, tuple(given), tuple(given.values()), hidden, node.where)
+
+
+def _is_leaf(value: Expr, of: Expr, name: str) -> bool:
+    return value == of or (isinstance(value, Field) and value.name == name and value.of == of)
+
+
+def _keeps_all(mask: Expr) -> bool:
+    """Say whether a mask is that of a variation that drops nothing."""
+    if not (isinstance(mask, Call) and mask.function == "logical_or"):
+        return False
+    return any(isinstance(a, Call) and a.function == "logical_not" and a.args[0] == b for a, b in (mask.args, mask.args[::-1]))
+
+
+def nominal_leaf(of: Expr, mask: Expr) -> str:
+    """Give a leaf of nominal objects that a mask of varied ones is made of; empty where it follows them."""
+    if not labels(of) or labels(mask):
+        return ""
+    replaced = {n for node in postorder(of) if is_with(node) and varying(*node.args[1:]) for n in node.option("names")}  # type: ignore[union-attr]
+    used = [n.name for n in postorder(mask) if isinstance(n, Field) and n.name in replaced and n.type.axes == of.type.axes]
+    return used[0] if used else ""

@@ -1,0 +1,273 @@
+"""Variations against the analysis done by hand once per variation, bit for bit."""
+
+import warnings
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from hep_flows import Concatenate, Histogram, cutflow, make_local, nanoaod_table, plan, render, run, run_analysis, user_func, vary
+from hep_flows.errors import AxisError, FieldError, HepFlowsError, LiteralError, RecordError
+from hep_flows.record.dataframe import NominalMask
+
+pytestmark = pytest.mark.data
+
+SM = "Run2012B_SingleMu_1000.root"
+FACTORS = {"nominal": 1.0, "jesUp": 1.03, "jesDown": 0.97}
+
+
+def up(j):
+    return j.With(pt=j.pt * 1.03, mass=j.mass * 1.03)
+
+
+def down(j):
+    return j.With(pt=j.pt * 0.97, mass=j.mass * 0.97)
+
+
+def jes(df):
+    return vary(df, "jes", Jet={"up": up, "down": down})
+
+
+@pytest.fixture
+def df(data):
+    return nanoaod_table(data(SM))
+
+
+def by_hand(df, analysis):
+    """Give what each variation is, made without ``vary``."""
+    return {
+        "nominal": analysis(df),
+        "jesUp": analysis(df.With(Jet=up)),
+        "jesDown": analysis(df.With(Jet=down)),
+    }
+
+
+def empty():
+    return Histogram.new.Reg(30, 0, 300, name="x").Weight()
+
+
+# Everything that is recorded on top of what varies: each line gives an expression of a table.
+EXPRESSIONS = {
+    "a leaf": lambda d: d.Jet.pt,
+    "a leaf that stays": lambda d: d.Jet.eta[d.Jet.pt > 30],
+    "a selection of objects": lambda d: d.Jet[d.Jet.pt > 30].mass,
+    "a function": lambda d: np.sqrt(d.Jet.pt) + d.Jet.eta,
+    "a sum": lambda d: d.Jet.pt.Sum(),
+    "a total": lambda d: d.Jet.pt.Max().Max(),
+    "a total in an expression": lambda d: d.Jet.pt / d.Jet.pt.Max().Max(),
+    "events": lambda d: d[d.Jet[d.Jet.pt > 40].Count() >= 2].MET.pt,
+    "a map": lambda d: d.Jet.map(lambda j: (d.Muon.pt > j.pt).Any()),
+    "pairs": lambda d: d.Jet[d.Jet.pt > 30].Combinations(2, fields=("a", "b")).map(lambda p: (p.a + p.b).mass),
+    "vectors": lambda d: d.Jet[d.Jet.pt > 30].Sum().pt,
+    "the first": lambda d: d.Jet.OrderBy(lambda j: j.pt, descending=True).First().pt,
+    "the nearest": lambda d: d.Muon.Nearest(d.Jet[d.Jet.pt > 20], within=0.4).pt,
+    "joined": lambda d: Concatenate(d.Jet[["pt", "eta"]], d.Muon[["pt", "eta"]]).pt,
+    "a user's function": lambda d: halved(d.Jet.pt),
+    "position": lambda d: d.Jet.Index()[d.Jet.pt > 30],
+    "a slice of events": lambda d: d[:100].Jet.pt.Sum(),
+    "several leaves": lambda d: d.Jet[["pt", "mass"]],
+}
+
+
+@user_func
+def halved(x: float) -> float:
+    return x / 2
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_an_expression_is_that_of_each_variation(name, df):
+    expression = EXPRESSIONS[name]
+    varied = render(expression(jes(df)))
+    wanted = by_hand(df, lambda d: render(expression(d)))
+    assert varied["nominal"] == wanted["nominal"], "the nominal expression is the one without variations"
+    got, want = make_local(expression(jes(df))), make_local(by_hand(df, expression))
+    assert list(got) == list(FACTORS)
+    for variation, value in got.items():
+        assert ak.to_list(value) == ak.to_list(want[variation])
+
+
+def test_histograms_are_those_of_each_variation(df):
+    def analysis(d):
+        ev = d[d.Jet[d.Jet.pt > 40].Count() >= 2]
+        return empty().fill(x=ev.MET.pt, weight=ev.Jet.pt.Sum() / 100.0).fill(x=ev.Jet.pt)
+
+    got = make_local(analysis(jes(df)))
+    assert got.axes.name == ("variation", "x")
+    for variation, want in make_local(by_hand(df, analysis)).items():
+        assert (got[{"variation": variation}].view(flow=True) == want.view(flow=True)).all()
+        assert got[{"variation": variation}].storage_type is want.storage_type
+
+
+def test_growing_categories_of_one_variation_are_there_in_all(df):
+    @user_func
+    def region(n: int) -> str:
+        return f"{n} jets"
+
+    def analysis(d):
+        n = region(d.Jet[d.Jet.pt > 100].Count())
+        return Histogram.new.StrCat([], growth=True, name="n").Double().fill(n=n)
+
+    got = make_local(analysis(jes(df)))
+    for variation, want in make_local(by_hand(df, analysis)).items():
+        mine = got[{"variation": variation}]
+        assert {c: mine[c] for c in mine.axes[0] if mine[c]} == {c: want[c] for c in want.axes[0] if want[c]}
+
+
+def test_sources_vary_one_at_a_time_and_words_keep_their_order(df):
+    d = vary(jes(df), "jer", Jet={"up": lambda j: j.With(pt=j.pt + 1.0)})
+    got = make_local((d.Jet.pt * 1.0).Sum().Sum())
+    assert list(got) == ["nominal", "jesUp", "jesDown", "jerUp"]
+    pt = make_local(df.Jet.pt)
+    assert got["jerUp"] == pytest.approx(float(ak.sum(ak.values_astype(pt + np.float32(1), "float64"))), rel=1e-12)
+    assert got["jesUp"] == make_local(df.With(Jet=up).Jet.pt.Sum().Sum())
+
+
+def test_the_same_source_in_several_places_moves_together(df):
+    d = vary(
+        df,
+        "jes",
+        Jet={"up": up, "down": down},
+        MET={"up": lambda m: m.With(pt=m.pt + 5.0), "down": lambda m: m.With(pt=m.pt - 5.0)},
+    )
+    w = vary(d.PV.npvs * 1.0, "jes", up=d.PV.npvs * 2.0)
+    got = make_local((d.MET.pt + d.Jet.pt.Sum() * w).Sum())
+    assert list(got) == list(FACTORS)
+    by = {
+        "jesUp": make_local((df.MET.pt + np.float32(5) + df.With(Jet=up).Jet.pt.Sum() * (df.PV.npvs * 2.0)).Sum()),
+        "jesDown": make_local((df.MET.pt - np.float32(5) + df.With(Jet=down).Jet.pt.Sum() * (df.PV.npvs * 1.0)).Sum()),
+    }
+    assert {k: got[k] for k in by} == by
+
+
+def test_words_that_are_no_names_of_python(df):
+    weights = {str(i): df.PV.npvs * float(i) for i in range(3)}
+    got = make_local(empty().fill(x=df.MET.pt, weight=vary(df.PV.npvs * 1.0, "pdf", weights)))
+    assert list(got.axes["variation"]) == ["nominal", "pdf0", "pdf1", "pdf2"]
+
+
+def test_objects_may_be_dropped(df):
+    d = vary(df, "jes", Jet={"up": lambda j: j.With(pt=j.pt * 1.5)[lambda k: k.pt > 30], "down": lambda j: j[j.pt > 20]})
+    got = make_local(d.Jet.pt)
+    pt = make_local(df.Jet.pt)
+    assert ak.array_equal(got["nominal"], pt)
+    assert ak.array_equal(got["jesUp"], (pt * np.float32(1.5))[pt * np.float32(1.5) > 30])
+    assert ak.array_equal(got["jesDown"], pt[pt > 20])
+    assert render(d.Jet.pt)["nominal"] == render(df.Jet.pt)
+    with pytest.raises(AxisError):
+        d.Jet.pt + df.Jet.pt
+
+
+def test_columns_follow(df):
+    df.Jet["hard"] = lambda j: j.pt > 30
+    df.Jet["share"] = df.Jet.pt / df.Jet.pt.Sum()
+    d = jes(df)
+    assert ak.to_list(make_local(d.Jet.hard)) == ak.to_list(make_local(by_hand(df, lambda t: t.Jet.hard)))
+    assert ak.to_list(make_local(d.Jet.share)) == ak.to_list(make_local(by_hand(df, lambda t: t.Jet.share)))
+
+
+def test_only_what_depends_on_a_variation_is_computed(df, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEP_FLOWS_CACHE", str(tmp_path))
+
+    def analysis(d):
+        return [empty().fill(x=d.Jet.pt), empty().fill(x=d.MET.pt)]
+
+    first = run(analysis(df))
+    assert {r.state for r in first.report.tasks} == {"computed"}
+    again = run(analysis(jes(df)))
+    states = [r.state for r in again.report.tasks if r.plugin == "hist"]
+    assert sorted(states) == ["cached", "cached", "computed", "computed"]
+    more = run(analysis(vary(jes(df), "jer", Jet={"up": lambda j: j.With(pt=j.pt + 1.0)})))
+    assert sum([r.state == "computed" for r in more.report.tasks if r.plugin == "hist"]) == 1
+    assert list(more.values[0].axes["variation"]) == ["nominal", "jesUp", "jesDown", "jerUp"]
+
+
+def test_a_plan_shows_each_variation(df):
+    assert len([t for t in plan(empty().fill(x=jes(df).Jet.pt)).raw.tasks if t.plugin == "hist"]) == 3
+
+
+def test_a_nominal_mask_of_varied_objects_is_told_of_and_is_nominal(df):
+    d = jes(df)
+    with pytest.warns(NominalMask, match="nominal pt"):
+        selected = d.Jet[df.Jet.pt > 30]
+    got = make_local(selected.pt)
+    pt = make_local(df.Jet.pt)
+    assert ak.array_equal(got["jesUp"], (pt * np.float32(1.03))[pt > 30])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        d.Jet[d.Jet.pt > 30]
+        d.Jet[abs(df.Jet.eta) < 2]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "says"),
+    [
+        (lambda d: vary(d, "jes", Jett={"up": up}), FieldError, "did you mean 'Jet'"),
+        (lambda d: vary(d, "jes"), LiteralError, "no variations"),
+        (lambda d: vary(d, "je s", Jet={"up": up}), LiteralError, "is a name"),
+        (lambda d: vary(d, "nominal", Jet={"up": up}), LiteralError, "own name"),
+        (lambda d: vary(d, "jes", Jet=up), LiteralError, "a dict from words"),
+        (lambda d: vary(d, "jes", Jet={"up": lambda j: 3}), LiteralError, "no collection"),
+        (lambda d: vary(d, "jes", Jet={"up": lambda j: j.pt}), RecordError, "no variation of it"),
+        (lambda d: vary(d, "jes", Jet={"up": lambda j: d.Muon}), RecordError, "no variation of it"),
+        (lambda d: vary(d, "jes", Jet={"up": lambda j: j.OrderBy(lambda k: k.pt)}), RecordError, "no variation of it"),
+        (lambda d: vary(d, "jes", Jet={"up": lambda j: j.With(new=j.pt)}), FieldError, "the nominal Jet has not"),
+        (lambda d: vary(d.Jet, "jes", up=d.Jet), LiteralError, "those of its table"),
+        (lambda d: vary(jes(d), "jes", Jet={"up": up}), LiteralError, "varies this already"),
+        (lambda d: vary(d.MET.pt, "a", up=d.Jet.pt), AxisError, "nominal value is"),
+        (lambda d: vary(d.MET.pt, "a", up=d.MET.pt > 3), LiteralError, "no kind in common"),
+        (lambda d: vary(3.0, "a", up=3.0), LiteralError, "no variations"),
+        (
+            lambda d: Histogram.new.Reg(5, 0, 9, name="variation").Double().fill(variation=jes(d).Jet.pt),
+            LiteralError,
+            "an axis 'variation'",
+        ),
+    ],
+)
+def test_what_is_no_variation(wrong, error, says, df):
+    with pytest.raises(error, match=says) as caught:
+        wrong(df)
+    assert caught.value.where is not None
+
+
+def test_over_a_fileset_with_files_and_a_failing_dataset(data, tmp_path):
+    def analysis(ev):
+        d = jes(ev)
+        return {
+            "h": empty().fill(x=d.Jet.pt),
+            "n": d.Jet[d.Jet.pt > 30].Count().Sum(),
+            "pt": d.Jet.pt,
+            "flow": cutflow(d[d.Jet.Count() > 1]),
+        }
+
+    fileset = {"a": {"files": {data(SM): "Events"}}, "gone": {"files": {str(tmp_path / "no.root"): "Events"}}}
+    done = run_analysis(analysis, fileset, out=tmp_path / "out")
+    assert list(done.values["a"]["n"]) == list(FACTORS)
+    assert list(done.values["a"]["h"].axes["variation"]) == list(FACTORS)
+    assert {k: len(v.array()) for k, v in done.values["a"]["pt"].items()} == dict.fromkeys(FACTORS, 1000)
+    assert {k: v[0].events for k, v in done.values["a"]["flow"].items()} == dict.fromkeys(FACTORS, 1000)
+    assert not done.values["gone"]["h"]
+    import json
+
+    import hist
+
+    stored = json.loads((tmp_path / "out" / "histograms.json").read_text())
+    assert hist.Hist(stored["a/h"]) == done.values["a"]["h"]
+    numbers = json.loads((tmp_path / "out" / "numbers.json").read_text())
+    assert numbers["a"]["n"] == done.values["a"]["n"]
+    again = run_analysis(analysis, fileset, out=tmp_path / "out")
+    assert all(r.state in ("cached", "not run", "failed") for r in again.report.tasks)
+    assert (again.values["a"]["h"].view(flow=True) == done.values["a"]["h"].view(flow=True)).all()
+
+
+def test_a_failure_in_one_variation_is_missing(data):
+    @user_func
+    def odd(x: float) -> float:
+        return 1.0 / 0.0 if x > 1e4 else x
+
+    d = vary(nanoaod_table(data(SM)), "jes", Jet={"up": lambda j: j.With(pt=j.pt * 1e6)})
+    done = run({"n": odd(d.Jet.pt).Sum().Sum()})
+    assert done.values["n"]["nominal"] > 0
+    assert not done.values["n"]["jesUp"]
+    assert not isinstance(done.values["n"]["jesUp"], float)
+    with pytest.raises(HepFlowsError):
+        make_local(odd(d.Jet.pt).Sum().Sum())
