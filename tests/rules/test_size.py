@@ -11,7 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hep_flows"
 # lumi_mask has a file of its own, as other functions from files; what reads a format is known to its kind alone
-FILES, SINGLE_READERS = 145, 26  # those of the move, and: certified sections, variations (2), cutflows, parameters, results made of several
+FILES, SINGLE_READERS = (
+    145,
+    26,
+)  # those of the move, and: certified sections, variations (2), cutflows, parameters, results made of several
 BUDGETS = {
     "": 90,
     "analysis": 950,
