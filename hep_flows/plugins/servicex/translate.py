@@ -12,6 +12,7 @@ import ast
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, assert_never
 
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
@@ -61,16 +62,18 @@ def compared(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> ast.expr:
 
 def operated(name: str, *args: ast.expr) -> ast.expr:
     """Give a function of the language's table by the operator that its row has as a symbol."""
-    symbol = FUNCTIONS[name].symbol
-    match ast.parse(f"x {symbol} y" if len(args) > 1 else f"{symbol} x", mode="eval").body:
-        case ast.BinOp(op=operator):
-            return ast.BinOp(args[0], operator, args[1])
-        case ast.Compare(ops=[compares]):
-            return compared(args[0], compares, args[1])
-        case ast.UnaryOp(op=sign):
-            return ast.UnaryOp(sign, args[0])
-        case _:
-            raise AssertionError(name)
+    operator = _operator(FUNCTIONS[name].symbol, len(args))
+    if isinstance(operator, ast.unaryop):
+        return ast.UnaryOp(operator, args[0])
+    return compared(args[0], operator, args[1]) if isinstance(operator, ast.cmpop) else ast.BinOp(args[0], operator, args[1])
+
+
+@cache
+def _operator(symbol: str, n_args: int) -> ast.operator | ast.cmpop | ast.unaryop:
+    """Give what Python reads a symbol as."""
+    found: Any = ast.parse(f"x {symbol} y" if n_args > 1 else f"{symbol} x", mode="eval").body
+    operator: ast.operator | ast.cmpop | ast.unaryop = found.ops[0] if isinstance(found, ast.Compare) else found.op
+    return operator
 
 
 def qastle_text(query: ast.expr) -> str:
