@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from expr.python_view import check
 from hep_flows import make_local, parquet_table
-from hep_flows.expr.python import check
 from hep_flows.expr.types import Bool, Float, Int, Member, Record
 from hep_flows.planning.normalise import normalise
 from oracle.compare import differences

@@ -9,10 +9,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from expr.python_view import check, from_python, to_python
 from expr.test_key_format import axes, key
 from hep_flows.contract import Numerics, Plan
 from hep_flows.expr.nodes import Bound, Map
-from hep_flows.expr.python import check, from_python, to_python
 from hep_flows.expr.text import one_line, tree_text
 from hep_flows.expr.transport import decode, encode
 from hep_flows.expr.walk import postorder

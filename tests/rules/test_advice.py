@@ -96,6 +96,8 @@ ANSWERS = [
     ("pad_zero", "x.Pad(4)", "ak.pad_none(pt, 4, clip=True)"),
     ("arange", "X.Index()", "ak.local_index(pt)"),
     ("to_regular", "X.pt / df.MET.pt", "pt / met"),
+    ("to_regular", "ml_features(X, ['pt', 'eta'], pad=4)", "ak.fill_none(ak.pad_none(pt, 4, clip=True), 0.0)"),
+    ("broadcast_arrays", "X.pt / df.MET.pt", "pt / met"),
     ("zeros_like", "x * 0", "ak.zeros_like(pt)"),
     ("ones_like", "x * 0 + 1", "ak.ones_like(pt)"),
     ("to_numpy", "ak.to_list(make_local(x))", "ak.to_list(pt)"),
