@@ -24,7 +24,7 @@ def write(path, seed, n=40):
 def fill(events, bins=20, cut=30.0):
     """Fill the jets above a cut."""
     jets = events.Jet[events.Jet.pt > cut]
-    return Histogram.new.Reg(bins, 0, 200, name="pt").Weight().fill(pt=jets.pt, weight=jets.pt * 0.1)
+    return Histogram.new.Reg(bins, 0, 200, name="pt").Weight().fill(pt=jets.pt, weight=jets.pt)
 
 
 def everything(events, cut=30.0):

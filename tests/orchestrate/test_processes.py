@@ -22,10 +22,10 @@ from prefect_servers import noted
 
 SCRIPT = Path(__file__).parent / "long_run.py"
 N_FILES = 6
-# Of each file the columns, the histogram and the sum.
-N_RESULTS = 3 * N_FILES
+# Of each file the columns, the histogram, the sum and what is scaled of it.
+N_RESULTS = 4 * N_FILES
 # Histograms and sums are stored for each batch, and merged.
-N_COMMITTED = 5 * N_FILES
+N_COMMITTED = 6 * N_FILES
 
 
 @pytest.fixture(scope="module")
