@@ -409,7 +409,7 @@ class Groups:
     def Event(self) -> DataFrame:  # noqa: N802
         """Give the event of each element, for functions of a collection: ``j.Event().MET.pt``."""
         frame: Any = self
-        return frame._made(event_of(frame._expr, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+        return frame._made(event_of(frame._expr, frame._table.whole, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
 
     @checked
     def Pad(self, n: int) -> DataFrame:  # noqa: N802
@@ -473,7 +473,7 @@ def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
     if hasattr(key, "_expr"):
         by = expr_of(key, frame._table, where)  # noqa: SLF001
         if frame._table.varies:  # noqa: SLF001
-            _tell_of_nominal(of, by, where)
+            _tell_of_nominal(frame._table.whole, by, where)  # noqa: SLF001
         return _by_expression(of, by, where)
     if isinstance(key, slice):
         bounds = (_bound(key.start, where), _bound(key.stop, where), _bound(key.step, where))
@@ -508,16 +508,16 @@ def _advice(key: Any) -> str:
 
 
 class NominalMask(UserWarning):
-    """A mask of nominal objects selects varied ones: it keeps the same objects in every variation."""
+    """A mask of what is nominal selects of a table that varies: it keeps the same objects, or events, in every variation."""
 
 
-def _tell_of_nominal(of: Expr, mask: Expr, where: Where) -> None:
-    leaf = nominal_leaf(of, mask)
+def _tell_of_nominal(whole: Expr, mask: Expr, where: Where) -> None:
+    leaf = nominal_leaf(whole, mask)
     if leaf:
         line = line_of(where)
         place = f"\n{line.text()}" if line else ""
-        fix = "make the mask of the varied objects, if they are meant"
-        warnings.warn(f"the objects vary, and the mask takes their nominal {leaf}: {fix}{place}", NominalMask, stacklevel=4)
+        fix = "make it of the table that varies, if that is meant"
+        warnings.warn(f"{leaf} varies, and the mask takes the nominal {leaf}: {fix}{place}", NominalMask, stacklevel=4)
 
 
 def _by_expression(of: Expr, key: Expr, where: Site | None) -> Expr:

@@ -78,6 +78,8 @@ class TestMetadata:
             lambda x: x.is_integer() * 1.0,
             copy.copy,
             lambda x: isinstance(x, float) * round(x, 1),
+            lambda x: float(int(x) & 6),
+            lambda x: sum(np.histogram([1.0, 2.0], bins=2, range=(0, x))[1]),
         ],
     )
     def test_every_other_use_reads_the_value(self, fileset, use):
@@ -122,6 +124,18 @@ class TestMetadata:
         assert sums(done)[1] in (40, 40.0)
         assert sums(done)[2] in (200, 200.0)
         assert done.recordings > 1
+
+    def test_a_number_may_be_the_limit_of_an_axis_or_have_its_bits_taken(self, fileset, read):
+        def analysis(events):
+            n = events.metadata["n"]
+            return {"h": np.histogram(events.MET.pt, bins=n, range=(0, n)), "x": events.Count() * (n & 3) * (4 | n)}
+
+        done = run_analysis(analysis, with_values(fileset, n=[3, 5, 6]))
+        for (name, values), n in zip(done.values.items(), (3, 5, 6), strict=True):
+            counts, edges = np.histogram(ak.to_numpy(read(name, "MET_pt").MET_pt), bins=n, range=(0, n))
+            assert values["h"][0].tolist() == counts.tolist()
+            assert values["h"][1].tolist() == edges.tolist()
+            assert values["x"] == len(read(name, "MET_pt")) * (n & 3) * (4 | n)
 
     def test_the_name_of_the_dataset_is_looked_at_like_any_other_value(self, fileset):
         done = run_analysis(lambda events: {"x": events.Count() * (1 + (events.metadata["dataset"] == "tt"))}, fileset)
