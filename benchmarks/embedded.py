@@ -64,7 +64,7 @@ def ratios(kind: str, file: str, asks: dict[str, Ask]) -> dict[str, Any]:
     """Give the figures of some queries over one file."""
     awkward, servicex = AwkwardPlugin(), ServiceXPlugin()
     described = describe(kind, [file])
-    local, remote = table_of(described, kind), table_of(described, f"servicex-{kind}")
+    local, remote = table_of(described, kind), table_of(described, f"servicex:{kind}")
     return {name: _figures(ask(local), ask(remote), awkward, servicex) for name, ask in asks.items()}
 
 

@@ -270,10 +270,11 @@ def other_tree(table: Dataset, name: str) -> Dataset:
     from hep_flows.expr.types import Record
     from hep_flows.record.dataframe import dataset_of
     from hep_flows.settings import read_settings
+    from hep_flows.sources.kinds import TreeSource, kinds
     from hep_flows.sources.known_files import KnownFiles
 
     where = line_of(user_site())
-    if table.kind not in ("nanoaod", "xaod", "tree"):
+    if not isinstance(kinds().sources.get(table.kind), TreeSource):
         raise SourceError(
             f"{table.name} is read as {table.kind}, which has no other trees",
             where=where,

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from docs.pages import DOCS, functions_not_documented
+from expr.python_view import from_python, to_python
 from hep_flows import DataFrame, dumps, make_local, plan, render
 from hep_flows.errors import AxisError, LiteralError, NoPluginError
 from hep_flows.expr import functions as results
 from hep_flows.expr.functions import FUNCTIONS, Function
-from hep_flows.expr.python import from_python, to_python
 from hep_flows.expr.transport import decode, encode
 from hep_flows.plugins.awkward import functions as elementwise
 from hep_flows.plugins.awkward import reduce

@@ -10,7 +10,7 @@ import sys
 import traceback
 import types
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -28,7 +28,7 @@ from hep_flows.record.cutflow import CutflowRequest
 from hep_flows.record.dataframe import DataFrame, frame_of
 from hep_flows.record.histogram import HistogramRequest
 from hep_flows.record.members import leaf_of
-from hep_flows.record.parameters import fixed
+from hep_flows.record.parameters import fixed, parameters
 from hep_flows.record.table import metadata_key
 from hep_flows.record.variations import asked
 from hep_flows.tables import other_tree
@@ -105,6 +105,19 @@ class Recording:
     looked: Looked
     keys: Mapping[str, bytes]
     schemas: dict[Record, bool]
+
+    @property
+    def weights(self) -> dict[str, frozenset[str]]:
+        """By name, the numbers of the metadata that a result has; ``sumw`` where it has a total of another tree of the files.
+
+        What was read as a plain number may be in any of them.
+        """
+        read = {k for k in self.keys if not isinstance(self.made_for.entry.metadata.get(k), str | bool)}
+        found: dict[str, set[str]] = {}
+        for name, expr in self.exprs.items():
+            has_sums = any(isinstance(n, Dataset) and n != self.made_for.table for n in postorder(expr))
+            found.setdefault(name.partition("/")[0], set()).update(read, parameters([expr]), {"sumw"} if has_sums else ())
+        return {name: frozenset(used) for name, used in found.items()}
 
     def over(self, other: Described) -> dict[str, Expr]:
         """Give the normal form of the expressions over another dataset.
@@ -282,12 +295,15 @@ class Expressions:
         Why there are none for a dataset.
     recordings : int
         How often the analysis was recorded.
+    weights : mapping
+        By dataset and name, the numbers of the metadata that a result has, and ``sumw`` where it has a sum of weights of the files.
     """
 
     by_dataset: Mapping[str, Mapping[str, Expr]]
     joint: Mapping[str, Mapping[str, Asked]]
     failed: Mapping[str, HepFlowsError]
     recordings: int
+    weights: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -327,32 +343,34 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
     recordings: list[Recording] = []
     found: dict[str, Mapping[str, Expr]] = {}
     joint: dict[str, Mapping[str, Asked]] = {}
+    weights: dict[str, Mapping[str, frozenset[str]]] = {}
     failed: dict[str, HepFlowsError] = {}
     for dataset in datasets:
-        made = _again(recordings, dataset)
-        if made is None:
-            recordings.append(record(analysis, dataset))
-            new = recordings[-1]
-            own = dict(zip(new.normal, fixed(new.normal.values(), dataset.entry.metadata), strict=True))
-            error, made = new.error, (own, new.joint)
-            if error is not None:
+        name = dataset.entry.name
+        again = _again(recordings, dataset)
+        if again is None:
+            again = record(analysis, dataset), {}
+            recordings.append(again[0])
+            if again[0].error is not None:
                 if not keep_going:
-                    raise error
-                failed[dataset.entry.name] = error
+                    raise again[0].error
+                failed[name] = again[0].error
                 continue
-        found[dataset.entry.name], joint[dataset.entry.name] = made
+            again = again[0], dict(zip(again[0].normal, fixed(again[0].normal.values(), dataset.entry.metadata), strict=True))
+        one, found[name] = again
+        joint[name], weights[name] = one.joint, one.weights
     if failed and not found:
         raise next(iter(failed.values()))
-    return Expressions(found, joint, failed, len(recordings))
+    return Expressions(found, joint, failed, len(recordings), weights)
 
 
-def _again(recordings: Iterable[Recording], dataset: Described) -> tuple[Mapping[str, Expr], Mapping[str, Asked]] | None:
-    """Give the expressions of a recording that holds for a dataset, over its table; None when there is none."""
+def _again(recordings: Iterable[Recording], dataset: Described) -> tuple[Recording, Mapping[str, Expr]] | None:
+    """Give a recording that holds for a dataset, and its expressions over the table of that; None when there is none."""
     for one in recordings:
         if not one.holds_for(dataset):
             continue
         try:
-            return one.over(dataset), one.joint
+            return one, one.over(dataset)
         except HepFlowsError:  # recording it anew tells better what is wrong, if anything is
             continue
     return None

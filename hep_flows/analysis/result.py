@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
+from hep_flows.analysis.processes import Sample, by_process, checked_lumi, process_of, scaled_values
 from hep_flows.errors import visible
 from hep_flows.execute.report import RunResult
+from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from hep_flows.analysis.prepare import Prepared
     from hep_flows.contract import Key
 
@@ -72,11 +76,51 @@ class AnalysisResult(RunResult):
         How often the analysis was recorded.
     written : tuple of str
         The files that were written, relative to their folder.
+    samples : mapping of str to Sample
+        By dataset, what normalises its results.
     """
 
     datasets: tuple[DatasetNote, ...] = ()
     recordings: int = 0
     written: tuple[str, ...] = ()
+    samples: Mapping[str, Sample] = field(default_factory=dict, repr=False)
+
+    @property
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """The results by process and name: those of the datasets with the same metadata ``process`` added, not scaled.
+
+        A dataset that says no process is one of its own. Arrays stay with their datasets.
+        """
+        return by_process(self.values, {name: s.process for name, s in self.samples.items()})
+
+    def by_process(self, **patterns: str | Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Give the results by process, where a process is what fits a pattern of names: ``done.by_process(top="tt*", vjets=["W*", "DY*"])``."""
+        return by_process(self.values, {n: process_of(n, s.metadata, patterns) for n, s in self.samples.items()})
+
+    def scaled(self, lumi: float) -> AnalysisResult:
+        """Give the results with simulation scaled to a luminosity: by xsec x lumi x k_factor x filter_efficiency / sumw.
+
+        The metadata of a dataset says ``xsec`` in pb and, where there are any, ``k_factor`` and ``filter_efficiency``. The sum of weights
+        is that of all events that were generated for its files, or the metadata ``sumw``. Data is not scaled, and numbers of events in
+        cutflows stay counts.
+
+        Parameters
+        ----------
+        lumi : float
+            The integrated luminosity in 1/fb.
+
+        Raises
+        ------
+        AnalysisError
+            When a weight is normalised already, or a cross section or a sum of weights is not known.
+        """
+        where, known = user_site(), checked_lumi(lumi)
+        values = {name: scaled_values(self.samples[name], given, known, where) for name, given in self.values.items()}
+        samples = {
+            n: s if s.is_data else replace(s, weights=dict.fromkeys(self.values[n], frozenset({"lumi"})))
+            for n, s in self.samples.items()
+        }
+        return replace(self, values=values, samples=samples)
 
 
 def notes_of(prepared: Prepared) -> tuple[DatasetNote, ...]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hep_flows.analysis.processes import Sample, is_data, process_of
 from hep_flows.analysis.result import AnalysisResult, Stored, notes_of
-from hep_flows.errors import LiteralError
+from hep_flows.errors import AnalysisError, LiteralError
 from hep_flows.execute.report import Lost, Missing, TaskRow, told_of_errors, value_of
 from hep_flows.execute.results import Results
 from hep_flows.execute.stored_parts import StoredParts
+from hep_flows.expr.types import Record
 from hep_flows.orchestrate.run import Order, run_order, tell
 from hep_flows.record.arguments import checked
+from hep_flows.record.dataframe import frame_of
 from hep_flows.record.where import user_site
+from hep_flows.tables import other_tree
+from hep_flows.verbs import make_local
 
 if TYPE_CHECKING:
     import os
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from hep_flows.analysis.prepare import Prepared
     from hep_flows.contract import Key, Result
     from hep_flows.execute.report import RunReport, Step
+    from hep_flows.filesets import Described, Entry
     from hep_flows.settings import Settings
 
 
@@ -154,12 +161,40 @@ def carried_out(prepared: Prepared, how: How, out: Path | None) -> AnalysisResul
         results, report = run_order(order)
     report = _with_datasets(report, prepared)
     values = _values(prepared, results, report, left_stored)
-    result = AnalysisResult(values, report, notes_of(prepared), prepared.expressions.recordings)
+    result = AnalysisResult(values, report, notes_of(prepared), prepared.expressions.recordings, samples=_samples(prepared))
     if out is None:
         return replace(result, values=prepared.joined(values))
     from hep_flows.analysis.outputs import write_outputs
 
     return write_outputs(out, prepared, parts, result)
+
+
+def _samples(prepared: Prepared) -> dict[str, Sample]:
+    """Give what normalises the results of each dataset."""
+    found: dict[str, Sample] = {}
+    for entry in prepared.entries:
+        one = prepared.datasets.get(entry.name)
+        record = None if one is None else one.table.type.item
+        data = is_data(entry.metadata, record.members if isinstance(record, Record) else ())
+        weights = prepared.expressions.weights.get(entry.name, {})
+        found[entry.name] = Sample(
+            entry.name,
+            process_of(entry.name, entry.metadata, {}),
+            data,
+            entry.metadata,
+            partial(_sum_of_weights, one, entry),
+            weights,
+        )
+    return found
+
+
+def _sum_of_weights(dataset: Described | None, entry: Entry) -> float:
+    """Give the sum of weights of all events that were generated for the files of a dataset, which were read in this run."""
+    if dataset is None:
+        raise AnalysisError(f"the files of {entry.name} could not be looked at, so nothing says their sum of weights")
+    frame = frame_of(dataset.table, entry.metadata)
+    frame._table.open_tree = other_tree  # noqa: SLF001
+    return float(make_local(frame.sumw))
 
 
 def _values(

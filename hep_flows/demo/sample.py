@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 Z_MASS, Z_WIDTH = 91.1876, 2.4952
 ELECTRON_MASS, MUON_MASS = 0.000511, 0.10566

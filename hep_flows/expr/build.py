@@ -104,6 +104,9 @@ def fitted(value: Constant, item: Item, what: str, where: Where) -> Constant:
     )
 
 
+# The name of the objects of a block: they are rows of numbers, and no vectors.
+BLOCK = "block"
+
 _DIGITS = {16: 11, 32: 24, 64: 53}
 _LARGEST = {16: 65504.0, 32: 3.4e38}
 
@@ -557,7 +560,7 @@ def record(
         n: Member(p.type.item, tuple([a.name for a in p.type.axes[len(axes) :]]), unit=p.type.unit, optional=p.type.optional)
         for n, p in zip(names, parts, strict=True)
     }
-    item = Record("tuple", members, model="tuple")
+    item = Record("tuple" if block is None else BLOCK, members, model="tuple")
     return Call("record", tuple(parts), options, type=Type(item, axes, loops), where=where)
 
 

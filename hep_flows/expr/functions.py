@@ -443,7 +443,8 @@ class UserFunction:
         accepts = tuple([str(a) for a in self.accepts])
         name, parameters = ("", ()) if self.from_file else (self.name, self.parameters)
         cpp = () if self.cpp is None else ((self.cpp.body, self.cpp.includes),)
-        how: tuple[object, ...] = (self.mode, self.lists, self.members, self.member, self.pure)
+        lists = tuple([str(i) for i, p in enumerate(self.parameters) if p in self.lists]) if self.from_file else self.lists
+        how: tuple[object, ...] = (self.mode, lists, self.members, self.member, self.pure)
         more = (how,) if how != ("arrays", (), (), "", True) else ()
         return digest("user function", name, parameters, accepts, str(self.returns), self.code, *cpp, *more)
 

@@ -93,7 +93,6 @@ class Record:
 
 
 Item = Bool | Int | Float | String | Histogram | Anything | Record
-Number = Bool | Int | Float
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ what varies.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hep_flows.expr import build
@@ -48,25 +49,26 @@ def label(source: str, word: str) -> str:
     return f"{source}{word[:1].upper()}{word[1:]}"
 
 
-def at(exprs: Iterable[Expr], name: str) -> tuple[Expr, ...]:
-    """Give expressions as they are in one variation; where they do not have it, the nominal ones."""
+def at(exprs: Iterable[Expr], *names: str) -> dict[str, tuple[Expr, ...]]:
+    """Give expressions as they are in each of some variations, by name; where they do not have it, the nominal ones."""
     exprs = tuple(exprs)
     varied: set[bytes] = set()
     for node in postorder(*exprs):
-        if (isinstance(node, Call) and node.function == "vary") or any(i.key in varied for i in node.inputs()):
+        if (isinstance(node, Call) and node.function == "vary") or any([i.key in varied for i in node.inputs()]):
             varied.add(node.key)
+    return {name: rewrite(exprs, partial(_chosen, name), into=lambda node: node.key in varied) for name in names}
 
-    def chosen(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
-        if isinstance(node, Call) and node.function == "vary":
-            names = [label(source_of(node), str(w)) for w in node.option("words")]  # type: ignore[union-attr]
-            return inputs[1 + names.index(name)] if name in names else inputs[0]
-        if is_with(node):
-            return _without_nominal(node, inputs)
-        if isinstance(node, Filter) and _keeps_all(inputs[1]):
-            return inputs[0]
-        return rebuilt(node, inputs)
 
-    return rewrite(exprs, chosen, into=lambda node: node.key in varied)
+def _chosen(name: str, node: Expr, inputs: tuple[Expr, ...]) -> Expr:
+    """Give a node as it is in one variation."""
+    if isinstance(node, Call) and node.function == "vary":
+        names = [label(source_of(node), str(w)) for w in node.option("words")]  # type: ignore[union-attr]
+        return inputs[1 + names.index(name)] if name in names else inputs[0]
+    if is_with(node):
+        return _without_nominal(node, inputs)
+    if isinstance(node, Filter) and _keeps_all(inputs[1]):
+        return inputs[0]
+    return rebuilt(node, inputs)
 
 
 def _without_nominal(node: Call, inputs: tuple[Expr, ...]) -> Expr:

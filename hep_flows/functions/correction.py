@@ -36,6 +36,8 @@ KINDS = ("string", "int", "real")
 MOST_BYTES = 1_000_000_000
 # The parser of correctionlib takes a time that goes with the square of a formula's length, and overflows the stack on deep ones.
 MOST_LETTERS, MOST_BRACKETS = 5000, 100
+# Ends and edges of bins that are written without a point, which correctionlib refuses when it computes.
+_WHOLE = re.compile(r"(?:[\[, ]|\"low\":|\"high\":)(-?\d+)(?=[\], }])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ def _check_formulas(file: str, correction: dict[str, Any]) -> None:
             left.extend(node.values() if isinstance(node, dict) else node)
         if not isinstance(node, dict):
             continue
+        if whole := _WHOLE.findall(f" {_written(node.get('edges'))} "):
+            raise _damaged(file, f"an edge is written {whole[0]}, and correctionlib takes {whole[0]}.0")
         if isinstance(text := node.get("expression"), str):
             depth = max(accumulate({"(": 1, ")": -1}.get(letter, 0) for letter in text), default=0) if text else 0
             if len(text) > MOST_LETTERS or depth > MOST_BRACKETS:

@@ -168,17 +168,6 @@ def _checked_cpp(cpp: CppFunction, declared: UserFunction) -> CppFunction:
     return replace(cpp, body=" ".join([line.strip() for line in cpp.body.splitlines() if line.strip()]))
 
 
-def declaration_of(function: Callable[..., Any], mode: Mode = "arrays") -> UserFunction:
-    """Give what an expression needs to know about a user's function; of several results, the first.
-
-    Raises
-    ------
-    LiteralError
-        When it takes ``*args`` or ``**kwargs``, or is annotated with types that no item has.
-    """
-    return _declared(function, _signature(function), mode)
-
-
 def _declared(function: Callable[..., Any], signature: inspect.Signature, mode: Mode) -> UserFunction:
     name = getattr(function, "__name__", type(function).__name__)
     hints = _hints(function)

@@ -63,7 +63,7 @@ def installed(names: Sequence[str] | None = None) -> tuple[Plugin, ...]:
     Parameters
     ----------
     names : sequence of str, optional
-        Only these; each must be usable. All that are usable when left out or empty.
+        Only these; each must be usable, if only to bring kinds of tables. All that are usable when left out or empty.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def installed(names: Sequence[str] | None = None) -> tuple[Plugin, ...]:
     """
     found = registered(names)
     if names:
-        return tuple([_usable(f) for f in found])
+        return tuple([_usable(f) for f in found if f.plugin is not None or not f.brings])
     return tuple([f.plugin for f in found if f.plugin is not None])
 
 

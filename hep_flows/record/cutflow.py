@@ -114,7 +114,10 @@ def _asked(names: Sequence[str], exprs: Sequence[tuple[Expr, Expr | None]], *, n
         if sumw is not None:
             parts[f"{i}.sumw"] = sumw
     variations = labels(*parts.values())
-    every = {f"{v}.{n}": e for v in variations for n, e in zip(parts, at(parts.values(), v), strict=True)} if variations else parts
+    every = parts
+    if variations:
+        each = at(parts.values(), *variations)
+        every = {f"{v}.{n}": e for v in variations for n, e in zip(parts, each[v], strict=True)}
     return Asked(every, Rows(tuple(names), n_minus_one, weighted, variations))
 
 

@@ -203,7 +203,9 @@ def nearest(frame: Recorded, other: Any, within: Any, key: Any, where: Where) ->
         )
 
     def of_element(x: Recorded) -> Expr:
-        if len(x._expr.type.axes) > 1:  # noqa: SLF001
+        own, theirs = x._expr.type.axes, other._expr.type.axes  # noqa: SLF001
+        # Where each element has a list of its own, X.Nearest(X.matches), that one is looked in.
+        if len(own) > 1 and not (len(own) < len(theirs) and theirs[: len(own)] == own):
             return _for_each_element(x, of_element, where)
         distance = expr_of(x.DeltaR(other) if key is None else key(x, other), table, where)  # type: ignore[attr-defined]
         y: Expr = other._expr  # noqa: SLF001

@@ -87,7 +87,8 @@ _TEXTS: Mapping[str, str] = {
     ),
     "pad_zero rpad pad": "x.Pad(4) has four entries, missing ones where there are fewer",
     "arange": "X.Index() is the position of each element in its list",
-    "to_regular broadcast_arrays broadcast_to reshape expand_dims squeeze transpose swapaxes T atleast_1d atleast_2d": (
+    "to_regular": "ml_features(X, ['pt', 'eta'], pad=4) is rectangular; X.pt / df.MET.pt needs no help",
+    "broadcast_arrays broadcast_to reshape expand_dims squeeze transpose swapaxes T atleast_1d atleast_2d": (
         "operands of different depth need no help: X.pt / df.MET.pt; the shape of an array is changed when it is local"
     ),
     "zeros_like ones_like full_like empty_like zeros ones full": "x * 0, x * 0 + 1: with the lists of x",

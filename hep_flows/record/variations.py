@@ -252,5 +252,5 @@ def asked(expr: Expr) -> Asked:
     names = labels(expr)
     if not names:
         return Asked({"": expr}, "itself")
-    parts = {name: at([expr], name)[0] for name in names}
+    parts = {name: one for name, (one,) in at([expr], *names).items()}
     return Asked(parts, "one histogram" if isinstance(expr.type.item, Histogram) else "a dict")

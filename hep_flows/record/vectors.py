@@ -297,6 +297,13 @@ def _users_own(left: Operand, right: Operand) -> list[dict[str, Expr]] | None:
 def _checked(of: Operand, where: Where) -> dict[str, Expr]:
     """Give px, py, pz and e of a vector; px and py of a transverse one."""
     parts = _Parts(of.expr, of.look_up, where)
+    if str(of.expr.type.item) == f"record {build.BLOCK}":
+        raise LiteralError(
+            "a block of features is delivered as it is",
+            where=where,
+            why="its leaves are numbers for a model or for numpy, and no vector",
+            do="compute before: X['scaled'] = X.pt / 100, and ml_features(X, ['scaled'], pad=4)",
+        )
     if not parts.is_vector:
         raise FieldError(
             f"{parts.title} is no vector: it has no {parts.lacking()}",
@@ -345,6 +352,8 @@ class _Parts:
         if self.is_transverse:
             self.is_cartesian = flat[1] and not flat[0]
         self._is_whole = any(whole)
+        if record.name == build.BLOCK:
+            self.is_transverse = self._is_whole = False
 
     def has(self, name: str) -> bool:
         """Say whether the object is the vector that a quantity needs; a transverse one is, so that it can say what it lacks."""

@@ -107,9 +107,6 @@ class ParquetSource(Source):
         return flat_record(columns, lists, "parquet")
 
 
-BUILT_IN = (NanoAODSource, XaodSource, TreeSource, ParquetSource)
-
-
 # What all plug-ins bring ---------------------------------------------------------------------------------------------------------
 
 

@@ -261,14 +261,13 @@ def read_parquet(source: Any, key: str) -> Result:
 # From an awkward array to plain Arrow arrays, and a description that gives back its exact type -----------------------------------
 #
 # Arrow arrays here have no extension types, so every Parquet reader takes them for what they are: numbers, texts, lists, structs.
-# What Arrow or Parquet cannot say (lists of one fixed size, unions, complex numbers, parameters) stands in the description only.
+# What Arrow or Parquet cannot say (lists of one fixed size, parameters) stands in the description only. What the language has no type for,
+# such as complex numbers, times, unions and categories, is not stored.
 #
 # Below an option, an array has entries for the present items only; ``valid`` says where they go, and every other place gets a
 # zero, an empty list or a record of these.
 
-TEXTS = {"string": "string", "bytestring": "bytes"}
-STORED = frozenset("biufcMm")
-STAMPS = ("ms", "us", "ns")
+STORED = frozenset("biuf")
 
 
 def to_arrow(content: Any, valid: Mask = None) -> Pair:
@@ -284,20 +283,20 @@ def to_arrow(content: Any, valid: Mask = None) -> Pair:
     Raises
     ------
     StoreError
-        For numbers that Parquet has no exact place for.
+        For what the language has no type for.
     """
+    if content.is_union or content.parameter("__array__") == "categorical":
+        raise _not_stored("values of several types" if content.is_union else "categories")
     if content.is_option:
         return _option(content, valid)
     if content.is_indexed:
-        return _indexed(content, valid)
+        return to_arrow(content.project(), valid)
     if content.is_unknown:
         return pa.nulls(0 if valid is None else len(valid)), _node("unknown", content)
     if content.is_numpy:
         return _numbers(content, valid) if content.purelist_depth == 1 else to_arrow(content.to_RegularArray(), valid)
     if content.is_record:
         return _record(content, valid)
-    if content.is_union:
-        return _union(content, valid)
     if content.is_regular:
         return _regular(content, valid)
     return _lists(content, valid)
@@ -305,7 +304,7 @@ def to_arrow(content: Any, valid: Mask = None) -> Pair:
 
 def _node(kind: str, content: Any, **more: Any) -> NewNode:
     node = {"kind": kind, **more}
-    if content.parameters and kind not in TEXTS.values():
+    if content.parameters:
         node["parameters"] = dict(content.parameters)
     return node
 
@@ -319,26 +318,10 @@ def _spread(values: npt.NDArray[Any], valid: Mask) -> npt.NDArray[Any]:
     return out
 
 
-def _indexed(content: Any, valid: Mask) -> Pair:
-    array, node = to_arrow(content.project(), valid)
-    if content.parameter("__array__") != "categorical":
-        return array, node
-    return array, {"kind": "categories", "of": _without_mark(node)}
-
-
-def _without_mark(node: NewNode) -> NewNode:
-    """Take the mark of categories off the parameters: the kind of the description says it."""
-    parameters = {k: v for k, v in node.get("parameters", {}).items() if k != "__array__"}
-    rest = {k: v for k, v in node.items() if k != "parameters"}
-    return rest | {"parameters": parameters} if parameters else rest
-
-
 def _option(content: Any, valid: Mask) -> Pair:
     present = _spread(np.asarray(content.mask_as_bool(valid_when=True)), valid)
     inner, node = to_arrow(content.project(), present)
     out = _node("option", content, of=node)
-    if content.parameter("__array__") == "categorical":
-        out = {"kind": "categories", "of": _without_mark(out)}
     if pa.types.is_null(inner.type) or present.all():
         return inner, out
     buffers = inner.buffers()[: inner.type.num_buffers]
@@ -354,23 +337,18 @@ def _children(array: pa.Array) -> list[pa.Array]:
 def _numbers(content: Any, valid: Mask) -> Pair:
     data = np.asarray(content.data)
     dtype = data.dtype
-    if dtype.kind not in STORED or dtype.itemsize > (16 if dtype.kind == "c" else 8):
-        raise StoreError(
-            f"an array of {dtype} cannot be stored",
-            why="Parquet has no number of that kind",
-            do="convert it to float64, for example with ak.values_astype",
-        )
+    if dtype.kind not in STORED or dtype.itemsize > 8:
+        raise _not_stored(f"{dtype}")
     data = _spread(np.ascontiguousarray(data.astype(dtype.newbyteorder("="), copy=False)), valid)
-    node = _node("number", content, dtype=str(data.dtype))
-    if dtype.kind == "c":
-        parts = [arrow_numbers(p) for p in (data.real, data.imag)]
-        return _struct(["real", "imag"], parts, len(data), [False, False]), node
-    if dtype.kind == "M":
-        unit = np.datetime_data(dtype)[0]
-        counted = np.datetime_data(dtype)[1] == 1 and unit in STAMPS
-        kind = pa.timestamp(unit) if counted else pa.int64()
-        return pa.Array.from_buffers(kind, len(data), [None, arrow_buffer(data.view(np.int64))]), node
-    return arrow_numbers(data.view(np.int64) if dtype.kind == "m" else data), node
+    return arrow_numbers(data), _node("number", content, dtype=str(data.dtype))
+
+
+def _not_stored(what: str) -> StoreError:
+    return StoreError(
+        f"an array of {what} cannot be stored",
+        why="the language has numbers of up to 64 bits, truth values, texts, lists and records",
+        do="convert it, for example with ak.values_astype",
+    )
 
 
 def _struct(names: Sequence[str], arrays: Sequence[pa.Array], length: int, nullable: Sequence[bool]) -> pa.Array:
@@ -390,17 +368,7 @@ def _record(content: Any, valid: Mask) -> Pair:
 
 def is_nullable(node: NewNode) -> bool:
     """Say whether the Arrow array of a description can have null places."""
-    return node["kind"] in {"option", "unknown"} or (node["kind"] == "categories" and is_nullable(node["of"]))
-
-
-def _union(content: Any, valid: Mask) -> Pair:
-    tags = np.asarray(content.tags.data)[: content.length]
-    pairs = [to_arrow(content.project(i), _spread(tags == i, valid)) for i in range(len(content.contents))]
-    node = _node("union", content, of=[n for _, n in pairs])
-    names = ["tag", *[str(i) for i in range(len(pairs))]]
-    arrays = [arrow_numbers(_spread(tags.astype(np.int8), valid)), *[a for a, _ in pairs]]
-    nullable = [False, *[is_nullable(n) for _, n in pairs]]
-    return _struct(names, arrays, len(arrays[0]), nullable), node
+    return node["kind"] in {"option", "unknown"}
 
 
 def _regular(content: Any, valid: Mask) -> Pair:
@@ -416,11 +384,9 @@ def _lists(content: Any, valid: Mask) -> Pair:
     items = content.content[: int(offsets[-1])]
     if valid is not None:
         offsets = _offsets(_spread(np.diff(offsets), valid))
-    text = TEXTS.get(content.parameter("__array__"))
-    if text is not None and len(content.parameters) == 1 and items.is_numpy:
-        kind = pa.large_string() if text == "string" else pa.large_binary()
+    if content.parameter("__array__") == "string" and len(content.parameters) == 1 and items.is_numpy:
         data = [None, arrow_buffer(offsets), arrow_buffer(np.asarray(items.data))]
-        return pa.Array.from_buffers(kind, len(offsets) - 1, data), {"kind": text}
+        return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, data), {"kind": "string"}
     return _list_of(items, offsets, lambda node: _node("list", content, of=node), are_offsets=True)
 
 
@@ -459,19 +425,11 @@ def _parameters(node: ArrowNode) -> dict[str, Any] | None:
 def _number(array: pa.Array, node: ArrowNode) -> Any:
     import awkward as ak
 
-    return ak.contents.NumpyArray(_read_numbers(array, np.dtype(node["dtype"])), parameters=_parameters(node))
-
-
-def _read_numbers(array: pa.Array, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    if dtype.kind != "c":
-        return flat_numbers(array, dtype)
-    out = np.empty(len(array), dtype=dtype)
-    out.real, out.imag = [flat_numbers(array.field(i), out.real.dtype) for i in range(2)]
-    return out
+    return ak.contents.NumpyArray(flat_numbers(array, node["dtype"]), parameters=_parameters(node))
 
 
 def _read_offsets(array: pa.Array) -> npt.NDArray[np.int64]:
-    wide = pa.types.is_large_list(array.type) or pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
+    wide = pa.types.is_large_list(array.type) or pa.types.is_large_string(array.type)
     offsets = numbers_in(array.buffers()[1], np.int64 if wide else np.int32, array.offset, len(array) + 1)
     return offsets.astype(np.int64, copy=False)
 
@@ -499,13 +457,14 @@ def _fixed(array: pa.Array, node: ArrowNode) -> Any:
     return lists[np.maximum(np.cumsum(here) - 1, 0)]
 
 
-def _texts(array: pa.Array, node: ArrowNode) -> Any:
+def _texts(array: pa.Array, _node: ArrowNode) -> Any:
     import awkward as ak
 
     offsets = _read_offsets(array)
-    text, char = ("string", "char") if node["kind"] == "string" else ("bytestring", "byte")
-    letters = ak.contents.NumpyArray(numbers_in(array.buffers()[2], np.uint8, 0, int(offsets[-1])), parameters={"__array__": char})
-    return ak.contents.ListOffsetArray(ak.index.Index64(offsets), letters, parameters={"__array__": text})
+    letters = ak.contents.NumpyArray(
+        numbers_in(array.buffers()[2], np.uint8, 0, int(offsets[-1])), parameters={"__array__": "char"}
+    )
+    return ak.contents.ListOffsetArray(ak.index.Index64(offsets), letters, parameters={"__array__": "string"})
 
 
 def _read_option(array: pa.Array, node: ArrowNode) -> Any:
@@ -533,42 +492,6 @@ def _read_record(array: pa.Array, node: ArrowNode) -> Any:
     return ak.contents.RecordArray(columns, node["fields"], length=length, parameters=parameters)
 
 
-def _categories(array: pa.Array, outer: ArrowNode) -> Any:
-    """Find the categories anew, in the order in which they occur."""
-    import awkward as ak
-
-    node = outer["of"]
-    is_option = node["kind"] == "option"
-    item = node["of"] if is_option else node
-    parameters = {"__array__": "categorical", **node.get("parameters", {})}
-    if item["kind"] in {"string", "bytes"} or (item["kind"] == "number" and np.dtype(item["dtype"]).kind in "iu"):
-        coded = array.dictionary_encode()
-        index, categories = numbers_in(coded.indices.buffers()[1], np.int32, coded.indices.offset, len(array)), coded.dictionary
-    else:
-        index, categories = np.arange(len(array), dtype=np.int32), array
-    content = from_arrow(categories, item)
-    if not is_option:
-        return ak.contents.IndexedArray(ak.index.Index64(index.astype(np.int64)), content, parameters=parameters)
-    here = np.ones(len(array), dtype=np.bool_)
-    if array.null_count:
-        here = truth_in(array.buffers()[0], array.offset, len(array))
-    places = ak.index.Index64(np.where(here, index, -1).astype(np.int64))
-    return ak.contents.IndexedOptionArray(places, content, parameters=parameters)
-
-
-def _read_union(array: pa.Array, node: ArrowNode) -> Any:
-    import awkward as ak
-
-    marks = array.field(0)
-    tags = numbers_in(marks.buffers()[1], np.int8, marks.offset, len(array))
-    index = ak.index.Index64(np.arange(len(array), dtype=np.int64))
-    # A kind that does not occur is built from nothing: its placeholders cannot have the type "unknown".
-    occurs = np.bincount(tags, minlength=len(node["of"]))
-    columns = [array.field(i + 1) if occurs[i] else array.field(i + 1).slice(0, 0) for i in range(len(node["of"]))]
-    contents = [from_arrow(c, n) for c, n in zip(columns, node["of"], strict=True)]
-    return ak.contents.UnionArray(ak.index.Index8(tags), index, contents, parameters=_parameters(node))
-
-
 def _unknown(_array: pa.Array, _node: ArrowNode) -> Any:
     import awkward as ak
 
@@ -580,11 +503,8 @@ _READERS: Mapping[str, Callable[[pa.Array, ArrowNode], Any]] = {
     "list": _list,
     "fixed": _fixed,
     "string": _texts,
-    "bytes": _texts,
     "option": _read_option,
     "record": _read_record,
-    "categories": _categories,
-    "union": _read_union,
     "unknown": _unknown,
 }
 

@@ -21,7 +21,7 @@ from hep_flows.execute.run import run_plan
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, Function, UserFunction
 from hep_flows.expr.nodes import Map
-from hep_flows.expr.types import Bool, Float, Histogram, Int, Member, Record
+from hep_flows.expr.types import Bool, Float, Int, Member, Record
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.normalise import normalise
 from hep_flows.planning.plan import make_plan
@@ -212,11 +212,6 @@ def every_node() -> dict[str, Expr]:
     return {**special, **called}
 
 
-def function_names(nodes: dict[str, Expr]) -> set[str]:
-    """Give the functions of the language that none of the nodes is about."""
-    return set(FUNCTIONS) - set(nodes)
-
-
 def _call(row: Function) -> Expr:
     """Give a call with the first kind of arguments that the function takes."""
     options = tuple([(o.name, o.example) for o in row.options])
@@ -242,11 +237,6 @@ def _leaf(*names: str) -> Expr:
     for name in names:
         node = build.field(node, name)
     return node
-
-
-def is_histogram(node: Expr) -> bool:
-    """Say whether the value of a node is a histogram."""
-    return isinstance(node.type.item, Histogram)
 
 
 # Expressions over the sample table, from every corner of the language ------------------------------------------------------------

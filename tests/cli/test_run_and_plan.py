@@ -45,7 +45,7 @@ def call(folder, *words, code=0):
 
 def test_a_run_writes_everything_and_a_second_one_computes_nothing(folder, data):
     done = call(folder, "run", "analysis.py", "fileset.json", "--out", "out", "--workers", "2", "--engine", "inline")
-    assert "8 tasks computed, 0 found in the cache" in done.stdout
+    assert "10 tasks computed, 0 found in the cache" in done.stdout
     assert "dimuon: nanoaod (by the name of its tree, Events), 1 file" in done.stdout
     assert "dimuon: 40 events" in done.stderr
     found = json.loads((folder / "out" / "histograms.json").read_text(), object_hook=uhi.io.json.object_hook)

@@ -176,6 +176,7 @@ def expressions():
         "concatenated": build.concatenated((jets, leaf("Muon")), 1),
         "concatenated leaves": build.concatenated((pt, leaf("Muon.pt")), 1),
         "record": build.record(("pt", "eta"), (pt, eta)),
+        "block": build.record(("pt", "eta"), (pt, eta), block=4),
         "pair": build.record(("0", "1"), (pt, eta)),
         "flatten": build.flattened(leaf("Jet.tracks")),
         "replace": build.replaced(jets, ("pt", "new"), (call("multiply", pt, 2.0), hard), ("eta",)),

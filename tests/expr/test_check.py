@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from expr.python_view import check
 from expr.sample import call, expressions, leaf, near_jets, task_with_result
 from hep_flows.expr import build
-from hep_flows.expr.python import check
 from hep_flows.expr.types import Float, Type
 
 

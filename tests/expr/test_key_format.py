@@ -80,7 +80,9 @@ def call_key(node, of=None):
     arguments = [(of or key)(a) for a in node.args]
     if isinstance(node.function, UserFunction):
         f = node.function
-        code = digest("user function", f.name, f.parameters, tuple(map(str, f.accepts)), str(f.returns), f.code)
+        how = (f.mode, f.lists, f.members, f.member, f.pure)
+        more = () if how == ("arrays", (), (), "", True) else (how,)
+        code = digest("user function", f.name, f.parameters, tuple(map(str, f.accepts)), str(f.returns), f.code, *more)
         return digest("call", "user", code, tuple(arguments), node.options)
     name = node.function
     if name in TURNED:
@@ -143,8 +145,27 @@ def call_axes(node):  # noqa: C901, PLR0911, PLR0912 - one for each function
     of = [axes(a) for a in node.args]
     options = dict(node.options)
     match node.function:
-        case "count" | "sum" | "prod" | "any" | "all" | "max" | "min" | "mean":
+        case (
+            "count"
+            | "sum"
+            | "prod"
+            | "any"
+            | "all"
+            | "max"
+            | "min"
+            | "mean"
+            | "std"
+            | "var"
+            | "median"
+            | "quantile"
+            | "argmax"
+            | "argmin"
+        ):
             return of[0][:-1]
+        case UserFunction(parameters=names, lists=lists):
+            return max([a[:-1] if n in lists else a for n, a in zip(names, of, strict=True)], key=len)
+        case "unique":
+            return viewed(of[0], len(of[0]) - 1, "unique", key(node.args[0]))
         case "pick":
             at = options["at"]
             return [*of[0][:at], *[chosen(a, "pick", of[0][at][0], options["index"]) for a in of[0][at + 1 :]]]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from expr.python_view import check
 from expr.sample import call, leaf, lit, mapped, near_jets, pairs_of_jets, triples_of_jets
 from hep_flows.expr import build
 from hep_flows.expr.loops import PROVISIONAL, close, provisional_level
 from hep_flows.expr.nodes import Bound, Map
-from hep_flows.expr.python import check
 from hep_flows.expr.text import one_line
 from hep_flows.expr.walk import postorder
 

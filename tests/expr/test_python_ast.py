@@ -7,10 +7,10 @@ import ast
 import pytest
 
 from calls import in_proportion
+from expr.python_view import from_python, to_python
 from expr.sample import call, delta, expressions, leaf, lit, table
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
-from hep_flows.expr.python import from_python, to_python
 
 EVENTS = {"events": table()}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from expr.python_view import check
 from expr.sample import call, leaf, mapped, table
 from hep_flows.expr import build
 from hep_flows.expr.loops import select
 from hep_flows.expr.nodes import Dataset, Field
-from hep_flows.expr.python import check
 
 JETS, PT = leaf("Jet"), leaf("Jet.pt")
 HARD = call("greater", PT, 30.5)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from calls import in_proportion
+from expr.python_view import check
 from expr.sample import call, delta, expressions, leaf, lit, mapped, table
 from hep_flows.errors import RecordError
 from hep_flows.expr import build
 from hep_flows.expr.nodes import Call, Dataset
-from hep_flows.expr.python import check
 from hep_flows.expr.text import tree_text
 from hep_flows.expr.transport import MOST_BYTES, decode, encode
 from hep_flows.expr.types import Float, Record

@@ -255,6 +255,10 @@ def formula(text):
     return {"nodetype": "formula", "expression": text, "parser": "TFormula", "variables": ["x"]}
 
 
+def binned(edges):
+    return {"nodetype": "binning", "input": "x", "edges": edges, "content": [1.0], "flow": 1.0}
+
+
 def taking(index, parameters):
     data = {"nodetype": "formularef", "index": index, "parameters": parameters}
     return one_correction(data, generic_formulas=[formula("[0]*x+[2]")])
@@ -265,7 +269,11 @@ def taking(index, parameters):
     [
         (one_correction(formula("(" * 20_000 + "x" + ")" * 20_000)), "brackets in each other"),
         (one_correction(formula("(" * 200 + "x" + ")" * 200)), "200 brackets"),
-        (one_correction({"nodetype": "binning", "input": "x", "edges": [0, 1], "flow": 1.0, "content": [formula("+".join("x" * 20_000))]}), "letters"),
+        (one_correction({"nodetype": "binning", "input": "x", "edges": [0.0, 1.0], "flow": 1.0, "content": [formula("+".join("x" * 20_000))]}), "letters"),
+        (one_correction(binned([0, 1.5])), "an edge is written 0, and correctionlib takes 0.0"),
+        (one_correction(binned([0.0, 15])), "an edge is written 15,"),
+        (one_correction(binned({"n": 2, "low": -2, "high": 2.0})), "an edge is written -2,"),
+        (one_correction({"nodetype": "multibinning", "inputs": ["x"], "edges": [[0.0, 1]], "content": [1.0], "flow": 1.0}), "written 1,"),
         (taking(0, []), "takes 3 parameters, and 0"),
         (taking(0, [1.0, 2.0]), "takes 3 parameters, and 2"),
         (taking(1, [1.0, 2.0, 3.0]), "no generic formula 1"),

@@ -67,6 +67,8 @@ STEPS: tuple[Callable[[DrawFn, Pool], Made | None], ...] = (
     list_steps.recorded,
     list_steps.referring,
     list_steps.replaced,
+    list_steps.of_each_list,
+    item_steps.declared,
 )
 
 

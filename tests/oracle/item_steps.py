@@ -8,11 +8,28 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from hep_flows.expr import build
+from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.types import Float, Record, String
 from oracle.pool import Made, Pool, aligned, call, choose, mask, number, partner, real
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
+
+# Functions as a user declares them; what is declared pure=False stays where it was written, and has the same values here.
+_FLOATS = {"parameters": ("x",), "accepts": (Float(64),), "returns": Float(64)}
+DECLARED = {
+    "affine": UserFunction("affine", **_FLOATS, code=b"affine", body=lambda x: 2 * x + 1),
+    "each": UserFunction("each", **_FLOATS, code=b"each", body=lambda x: x * 2 if x > 1 else -1.0, mode="single"),
+    "fickle": UserFunction("fickle", **_FLOATS, code=b"fickle", body=lambda x: x - 0.5, pure=False),
+    "ends": UserFunction(
+        "ends",
+        **_FLOATS,
+        code=b"ends",
+        body=lambda x: float(x[0] - x[-1]) + len(x) if len(x) else 0.25,
+        mode="single",
+        lists=("x",),
+    ),
+}
 
 _JUMPS = ("floor", "ceil", "trunc", "rint", "sign")
 _SMOOTH = ("sin", "cos", "arctan", "tanh", "arcsinh", "exp2", "cbrt", "degrees", "radians")
@@ -38,6 +55,22 @@ def unary(draw: DrawFn, pool: Pool) -> Made | None:
             return call(draw(st.sampled_from(["isnan", "isfinite", "isinf", "logical_not"])), a)
     name = draw(st.sampled_from(_SMOOTH))
     return call(name, call("minimum", a, 9) if name == "exp2" else a, steady=False)
+
+
+def declared(draw: DrawFn, pool: Pool) -> Made | None:
+    """A function of the user's: of single numbers or whole lists, pure or not."""
+    function = DECLARED[draw(st.sampled_from(list(DECLARED)))]
+    a = choose(
+        draw,
+        pool,
+        lambda m: (
+            real(m)
+            and m.steady
+            and (len(m.type.axes) > 1 and not m.type.optional if function.lists else bool(m.type.axes))
+            and (function.pure or not m.type.loops)
+        ),
+    )
+    return a and Made(build.call(function, [a.expr]), a.steady, plain=False)
 
 
 def arithmetic(draw: DrawFn, pool: Pool) -> Made | None:

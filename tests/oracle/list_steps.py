@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hep_flows.expr import build
 from hep_flows.expr.types import Bool, Float, Int, Record
-from oracle.pool import Made, Pool, call, choose, mask, number, partner, reducible
+from oracle.pool import Made, Pool, call, choose, mask, number, partner, real, reducible
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
@@ -30,6 +30,17 @@ def reduction(draw: DrawFn, pool: Pool) -> Made | None:
     if name == "prod":
         return call(name, a, steady=not isinstance(a.type.item, Float))
     return call(name, a, steady=exact if name == "sum" else name != "mean", plain=name != "mean")
+
+
+def of_each_list(draw: DrawFn, pool: Pool) -> Made | None:
+    """A position, a statistic, or a list of the same length or another, of each innermost list."""
+    a = choose(draw, pool, lambda m: real(m) and len(m.type.axes) > 1 and m.steady)
+    if a is None:
+        return None
+    name = draw(st.sampled_from(["argmax", "argmin", "std", "var", "median", "quantile", "index", "rank", "unique", "cumsum"]))
+    options = (("q", draw(st.sampled_from([0.0, 0.25, 0.5, 1.0]))),) if name == "quantile" else ()
+    whole = name in {"argmax", "argmin", "index", "rank", "unique"}
+    return call(name, a, options=options, steady=whole or (name == "cumsum" and (a.plain or isinstance(a.type.item, Int))))
 
 
 def filtered(draw: DrawFn, pool: Pool) -> Made | None:

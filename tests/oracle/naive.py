@@ -10,6 +10,7 @@ an index always finds something. It tells how deep the result of a lambda is nes
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from hep_flows.expr.types import Record
 from oracle.lists import broadcast, deep, gathered, picked
-from oracle.naive_items import aggregate, applied, item_of, prototype
+from oracle.naive_items import VECTOR, aggregate, applied, is_known, item_of, prototype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 PHANTOM = -1
 _NO_EVENT = -2
-_AGGREGATES = ("Count", "Sum", "Prod", "Max", "Min", "Any", "All", "Mean")
+_AGGREGATES = ("Count", "Sum", "Prod", "Max", "Min", "Any", "All", "Mean", "ArgMax", "ArgMin")
 _OPERATORS = (
     "add:add sub:subtract mul:multiply truediv:true_divide floordiv:floor_divide mod:remainder pow:power and:bitwise_and or:bitwise_or "
     "xor:bitwise_xor lt:less le:less_equal gt:greater ge:greater_equal eq:equal ne:not_equal"
@@ -36,11 +37,12 @@ _OPERATORS = (
 @dataclass(frozen=True)
 class Shared:
     """What all frames of a table know: how many lists each name adds, the events of the lambdas that are
-    being called, and the aliases."""
+    being called, the aliases, and the events."""
 
     levels: dict[str, int]
     inside: list[int]
     aliases: dict[str, Callable[[Naive], Naive]]
+    events: dict[int, Any]
 
 
 class Naive:
@@ -56,9 +58,10 @@ class Naive:
     def of(cls, table: Table) -> Naive:
         """Give the frame of a table."""
         events = {i: item_of(table.record, e) for i, e in enumerate(table.events)}
-        shared = Shared({}, [], {})
+        every = {**events, PHANTOM: prototype(table.record)}
+        shared = Shared(dict.fromkeys((*VECTOR, "part"), 0), [], {}, every)
         _note_levels(table.record, shared.levels)
-        return cls({**events, PHANTOM: prototype(table.record)}, 0, shared)
+        return cls(dict(every), 0, shared)
 
     def result(self) -> Any:
         """Give the value as plain data, without the phantom."""
@@ -94,6 +97,11 @@ class Naive:
                 [objects, value.values[i] if i in value.values else value.values[_NO_EVENT]],
                 [self.depth, min(value.depth, self.depth)],
             )
+
+    def get(self, name: str, default: Any) -> Naive:
+        """Give a leaf of a table whose events were completed with the default where their file lacks it."""
+        del default
+        return getattr(self, name)  # type: ignore[no-any-return]
 
     def With(self, **leaves: Any) -> Naive:
         """Give copies of the objects: columns that use a replaced leaf are not drawn."""
@@ -155,6 +163,72 @@ class Naive:
     def _picked(self, index: int) -> Naive:
         found = {i: deep(v, self.depth - 1, lambda x, k=0 if i == PHANTOM else index: picked(x, k)) for i, v in self.values.items()}
         return Naive(found, self.depth - 1, self.shared, element=self.element)
+
+    # ------------------------------------------------------------------------------- pairs, order, choice, positions
+
+    def Combinations(self, n: int, fields: Sequence[str]) -> Naive:
+        def groups(x: list[Any], i: int) -> list[Any]:
+            return [dict(zip(fields, g, strict=True)) for g in ([x * n] if i == PHANTOM else itertools.combinations(x, n))]
+
+        self.shared.levels.update(dict.fromkeys(fields, 0))
+        return self._of_lists(groups)
+
+    def Cartesian(self, other: Naive, fields: Sequence[str]) -> Naive:
+        self.shared.levels.update(dict.fromkeys(fields, 0))
+        here, there = self._beside(other)
+        found = {
+            i: [dict(zip(fields, g, strict=True)) for g in itertools.product(v, there.values[i])] for i, v in here.values.items()
+        }
+        return Naive(found, here.depth, self.shared, element=here.element)
+
+    def MinBy(self, key: Any) -> Naive:
+        return self._chosen(key, 1)
+
+    def MaxBy(self, key: Any) -> Naive:
+        return self._chosen(key, -1)
+
+    def _chosen(self, key: Any, sign: int, below: float | None = None) -> Naive:
+        """Give the first element with the smallest key, times the sign."""
+        here, keys = self._beside(key(self) if callable(key) else key)
+
+        def first(values: list[Any], numbers: list[Any]) -> Any:
+            known = [(sign * float(k), i) for i, k in enumerate(numbers) if is_known(k) and (below is None or k < below)]
+            return values[min(known)[1]] if known else None
+
+        around = here.depth - 1
+        found = {i: broadcast(first, [v, keys.values[i]], [around, around]) for i, v in here.values.items() if i != PHANTOM}
+        phantom = {i: deep(v, around, lambda x: x[0]) for i, v in here.values.items() if i == PHANTOM}
+        return Naive(found | phantom, around, self.shared, element=here.element)
+
+    def OrderBy(self, key: Any, *, descending: bool = False) -> Naive:
+        here, keys = self._beside(key(self) if callable(key) else key)
+
+        def ordered(values: list[Any], numbers: list[Any]) -> list[Any]:
+            known = sorted(
+                [i for i, k in enumerate(numbers) if is_known(k)], key=lambda i: float(numbers[i]) * (-1 if descending else 1)
+            )
+            return [values[i] for i in [*known, *[i for i, k in enumerate(numbers) if not is_known(k)]]]
+
+        around = here.depth - 1
+        found = {i: broadcast(ordered, [v, keys.values[i]], [around, around]) for i, v in here.values.items()}
+        return Naive(found, here.depth, self.shared, element=here.element)
+
+    def Nearest(self, other: Naive, *, key: Any, within: float) -> Naive:
+        return self.map(lambda x: other._chosen(key(x, other), 1, within))
+
+    def Index(self) -> Naive:
+        return self._of_lists(lambda x, _: [np.int64(k) for k in range(len(x))])
+
+    def Pad(self, n: int) -> Naive:
+        return self._of_lists(lambda x, i: x if i == PHANTOM else [*x, *[None] * n][:n])
+
+    def Event(self) -> Naive:
+        found = {i: deep(v, self.depth, lambda _, i=i: self.shared.events[i]) for i, v in self.values.items()}
+        return Naive(found, self.depth, self.shared, element=self.element)
+
+    def _of_lists(self, f: Callable[[list[Any], int], list[Any]]) -> Naive:
+        found = {i: deep(v, self.depth - 1, lambda x, i=i: f(x, i)) for i, v in self.values.items()}
+        return Naive(found, self.depth, self.shared, element=self.element)
 
     # --------------------------------------------------------------------------------------------------------- functions
 
@@ -260,6 +334,20 @@ def _any_item(values: Any) -> Any:
         ]
         values = found[-1] if found else None
     return values
+
+
+def joined(one: Naive, other: Naive) -> Naive:
+    """Give the elements of two collections as one: the numbers that both have, and where each element is from."""
+    here, there = one._beside(other)
+    examples = [x.values[PHANTOM][0] for x in (here, there)]
+    kinds = {n: np.result_type(*[x[n] for x in examples]) for n in ("pt", "eta", "phi", "mass")}
+
+    def of(x: dict[str, Any], part: int) -> dict[str, Any]:
+        return {n: kind.type(x[n]) for n, kind in kinds.items()} | {"part": np.int64(part)}
+
+    found = {i: [of(x, part) for part, values in enumerate((v, there.values[i])) for x in values] for i, v in here.values.items()}
+    found[PHANTOM] = found[PHANTOM][:1]
+    return Naive(found, 1, one.shared)
 
 
 def lifted(f: Callable[..., Any]) -> Callable[..., Naive]:

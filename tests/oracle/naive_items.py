@@ -39,6 +39,27 @@ def _wrapped(value: Any, depth: int) -> Any:
     return [_wrapped(value, depth - 1)] if depth else value
 
 
+VECTOR = ("px", "py", "pz")
+
+
+def is_known(number: Any) -> bool:
+    """Say whether a number is one that can be put in order: neither missing nor nan."""
+    return number is not None and not np.isnan(number)
+
+
+def vector_sum(*objects: dict[str, Any]) -> dict[str, Any]:
+    """Give the momentum of the sum of objects with pt, eta and phi, in double precision."""
+    px, py, pz = (
+        sum(float(o["pt"]) * f(o) for o in objects)
+        for f in (
+            lambda o: np.cos(float(o["phi"])),
+            lambda o: np.sin(float(o["phi"])),
+            lambda o: np.sinh(float(o["eta"])),
+        )
+    )
+    return {"px": np.float64(px), "py": np.float64(py), "pz": np.float64(pz), "pt": np.float64(math.hypot(px, py))}
+
+
 def applied(name: str | Callable[..., Any], items: Sequence[Any]) -> Any:
     """Give a function of single values; plain Python numbers adapt to numpy's."""
     if name == "where":
@@ -47,9 +68,14 @@ def applied(name: str | Callable[..., Any], items: Sequence[Any]) -> Any:
         return None
     if callable(name):
         return np.float64(name(*items))
+    if all(isinstance(i, dict) for i in items):
+        assert name == "add", "only sums of objects are known here"
+        with np.errstate(all="ignore"):
+            return vector_sum(*items)
     if name == "delta_r":
-        eta1, phi1, eta2, phi2 = items
-        return np.float64(math.hypot(float(eta1) - float(eta2), math.remainder(float(phi1) - float(phi2), 2 * math.pi)))
+        eta1, phi1, eta2, phi2 = map(float, items)
+        turn = phi1 - phi2
+        return np.float64(math.hypot(eta1 - eta2, math.remainder(turn, 2 * math.pi) if math.isfinite(turn) else math.nan))
     if all(isinstance(i, str) for i in items):
         return (items[0] == items[1]) == (name == "equal")
     if name in WIDENING:
@@ -79,7 +105,7 @@ def _plain(value: Any) -> Any:
     return bool(value) if isinstance(value, np.bool_) else value
 
 
-def aggregate(name: str, values: Sequence[Any]) -> Any:
+def aggregate(name: str, values: Sequence[Any]) -> Any:  # noqa: PLR0911 - one for each function
     """Give the aggregate of one list; a sum of nothing is a plain 0, whose kind only the schema would tell."""
     if name == "count":
         return np.int64(len(values))
@@ -92,6 +118,9 @@ def aggregate(name: str, values: Sequence[Any]) -> Any:
         case "max" | "min":
             known = [v for v in present if not np.isnan(v)]
             return (max(known) if name == "max" else min(known)) if known else None
+        case "argmax" | "argmin":
+            best = (max if name == "argmax" else min)([v for v in present if is_known(v)], default=None)
+            return None if best is None else np.int64(next(i for i, v in enumerate(values) if v is not None and v == best))
         case "mean":
             kind = type(present[0]) if present and isinstance(present[0], np.floating) else np.float64
             return kind(math.fsum(float(v) for v in present) / len(present)) if present else None

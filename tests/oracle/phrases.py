@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn
 
-_LEAVES = {"Jet": ("pt", "eta", "phi", "n"), "Muon": ("pt", "eta", "phi", "charge")}
+_LEAVES = {
+    "Jet": ("pt", "eta", "phi", "n"),
+    "Muon": ("pt", "eta", "phi", "charge"),
+    "Lep": ("pt", "eta", "phi", "part"),
+    "Pair": ("one.pt", "two.pt", "one.eta", "two.phi"),
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,9 @@ class Phrases:
 
     def leaf(self, of: Thing) -> str:
         name = self.draw(st.sampled_from([*_LEAVES[of.kind], *of.columns, *of.columns]))
-        return self.one_of(f"{of.name}.{name}", f"{of.name}.{name}", f'{of.name}["{name}"]')
+        return self.one_of(
+            f"{of.name}.{name}", f"{of.name}.{name}", f'{of.name}["{name}"]' if "." not in name else f"{of.name}.{name}"
+        )
 
     def number(self, of: Thing, budget: int = 2) -> str:
         """Give a number for each element of a collection (or of the element that a lambda holds)."""
@@ -81,6 +88,8 @@ class Phrases:
             lambda: f"{of.name}.hits.{self.one_of('Sum', 'Count', 'Max', 'First', 'count')}()" if of.kind == "Jet" else a,
             lambda: self.related(of, budget - 1) if of.element else f"np.sqrt(abs({a}))",
             lambda: self.related(of, budget - 1) if of.element else a,
+            lambda: f"{of.name}.Event().{self.one_of('run', 'MET.pt')}",
+            lambda: a if of.element else f"{of.name}.Index()",
         )
 
     def sign(self) -> str:
@@ -112,7 +121,14 @@ class Phrases:
             lambda: f"{self.leaf(c)}[{self.collection().name}.Count()]",
             lambda: f"({self.mask(c, budget - 1)}).{self.one_of('Sum', 'Count')}()",
             lambda: f"{c.name}[{self.mask(c, budget - 1)}].{self.selected()}",
+            lambda: f"{c.name}.{self.one_of('MinBy', 'MaxBy')}({self.key_of(c)}).{self.one_of(*_LEAVES[c.kind])}",
+            lambda: f"{c.name}[{self.leaf(c)}.{self.one_of('ArgMax', 'ArgMin')}()].{self.one_of(*_LEAVES[c.kind])}",
         )
+
+    def key_of(self, c: Thing) -> str:
+        """Give what a choice or an order goes by: a number for each element, or a function of the collection."""
+        x = replace(c, name=self.fresh("x"))
+        return self.one_of(lambda: self.number(c, 1), lambda: f"lambda {x.name}: {self.number(x, 1)}")
 
     def selected(self) -> str:
         return self.one_of("Count()", "pt.Sum()", "eta.Max()", "First().pt", "pt.First()")

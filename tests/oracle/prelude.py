@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hep_flows import alias_scope, curry, define_alias, user_func
+from hep_flows import Concatenate, alias_scope, curry, define_alias, user_func
 from hep_flows.record.dataframe import frame_of
 from hep_flows.record.operands import UnsignedArithmetic
-from oracle.naive import Naive, lifted, lifted_of_lists
+from oracle.naive import Naive, joined, lifted, lifted_of_lists
 
 
 def near(objects, x):
@@ -26,6 +26,11 @@ def spread(values: list[float]) -> float:
     return len(values) + float(values[-1]) - float(values[0]) if len(values) else -1.0
 
 
+def fickle(x: float) -> float:
+    """Stand for a body that may give something else each time: it is declared so."""
+    return x - 0.5
+
+
 def stepped(x: float) -> float:
     """Take single values only: arrays cannot decide."""
     return x * 2 if x > 1 else -1.0
@@ -38,7 +43,13 @@ def run_naive(program: str, table: Any) -> dict[str, Any]:
     def alias(base: str, name: str, definition: Any) -> None:
         df.shared.aliases[name] = definition
 
-    own = {"affine": lifted(affine), "spread": lifted_of_lists(spread), "stepped": lifted(stepped)}
+    own = {
+        "affine": lifted(affine),
+        "spread": lifted_of_lists(spread),
+        "stepped": lifted(stepped),
+        "fickle": lifted(fickle),
+        "Concatenate": joined,
+    }
     return _run(program, df, define_alias=alias, **own)
 
 
@@ -48,7 +59,13 @@ def record(program: str, table: Any) -> dict[str, Any]:
     # Arithmetic of unsigned numbers that may wrap is drawn too; it warns.
     with alias_scope(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UnsignedArithmetic)
-        own = {"affine": user_func(affine), "spread": user_func(spread), "stepped": user_func(stepped, single=True)}
+        own = {
+            "affine": user_func(affine),
+            "spread": user_func(spread),
+            "stepped": user_func(stepped, single=True),
+            "fickle": user_func(fickle, pure=False),
+            "Concatenate": Concatenate,
+        }
         return _run(program, frame_of(dataset), define_alias=define_alias, **own)
 
 

@@ -23,7 +23,11 @@ class Scope(Phrases):
 
     def add_line(self) -> None:
         c = self.collection()
-        match self.draw(st.integers(0, 10)):
+        match self.draw(st.integers(0, 12)):
+            case 11:
+                self.add_order(c)
+            case 12:
+                self.add_joined(c)
             case 0 | 1 | 2:
                 self.add_view(c)
             case 7 | 8:
@@ -54,6 +58,35 @@ class Scope(Phrases):
         else:
             self.lines.append(f'{self.root}["{name}"] = {c.name}[{selection}]')
             self.things.append(replace(c, name=f"{self.root}.{name}"))
+
+    def add_order(self, c: Thing) -> None:
+        name = self.fresh("v")
+        self.lines.append(f"{name} = {c.name}.OrderBy({self.key_of(c)}{self.one_of('', ', descending=True')})")
+        self.things.append(replace(c, name=name))
+
+    def add_joined(self, c: Thing) -> None:
+        name = self.fresh("l")
+        self.lines.append(f"{name} = Concatenate({c.name}, {self.collection().name})")
+        self.things.append(Thing(name, "Lep"))
+
+    def paired(self, c: Thing) -> str:
+        """Give something of pairs of a collection, or of two."""
+        p = Thing(self.fresh("p"), "Pair")
+        made = self.one_of("Combinations(2, ", lambda: f"Cartesian({self.collection().name}, ")
+        self.lines.append(f'{p.name} = {c.name}.{made}fields=("one", "two"))')
+        if self.draw(st.booleans()):
+            column = self.fresh("c")
+            self.lines.append(f'{p.name}["{column}"] = {self.number(p, 1)}')
+            p = replace(p, columns=(column,))
+        selected = f"{p.name}[{self.mask(p)}]" if self.draw(st.booleans()) else p.name
+        return self.one_of(
+            lambda: f"{selected}.{self.one_of('one.pt', 'two.eta', *p.columns)}",
+            f"{selected}.Count()",
+            lambda: f"({selected}.one + {selected}.two).{self.one_of('px', 'py', 'pz', 'pt')}",
+            f"{selected}.one.DeltaR({selected}.two)",
+            lambda: f"{p.name}.{self.one_of('MinBy', 'MaxBy')}({self.key_of(p)}).{self.one_of('one.pt', 'two.phi')}",
+            lambda: f"{selected}.{self.one_of('one', 'two')}[:1].pt",
+        )
 
     def add_column(self, c: Thing) -> None:
         name = self.fresh("c")
@@ -113,8 +146,17 @@ class Scope(Phrases):
             lambda: f"{self.leaf(c)}.{self.one_of('Mean', 'Sum', 'Prod')}()",
             lambda: f"affine({self.number(c)}, {self.per_event()})",
             lambda: f"stepped({self.number(c)})",
+            lambda: f"fickle({self.number(c)})[{self.mask(c)}]",
+            lambda: f"fickle({c.name}[{self.mask(c)}].pt).{self.one_of('Max', 'Sum')}()",
             lambda: f"spread({c.name}.{self.one_of('pt', 'eta')})",
             lambda: self.replaced(c),
+            lambda: self.paired(c),
+            lambda: self.paired(c),
+            lambda: f"{c.name}.Pad({self.one_of('1', '2', '4')}).{self.one_of('pt', 'eta')}",
+            lambda: (
+                f"{c.name}.Nearest({self.collection().name}, key=lambda o, q: abs(o.pt - q.pt), within={self.one_of('0.5', '3')}).eta"
+            ),
+            lambda: f"Concatenate({c.name}, {self.collection().name}).{self.one_of('pt', 'part')}",
             lambda: f"{c.name}.map(near({self.collection().name})).{self.one_of('pt', 'eta')}",
             lambda: f"{self.root}.Muon[{c.name}.muon].pt" if c.kind == "Jet" else self.number(c),
             lambda: f"{c.name}.{c.links[-1][0]}.{self.one_of('pt', 'eta')}" if c.links else self.mapped(c),
@@ -138,7 +180,8 @@ def programs(draw: DrawFn, max_lines: int = 4) -> str:
     scope = Scope(draw)
     for _ in range(draw(st.integers(0, max_lines))):
         scope.add_line()
-    return "\n".join([*scope.lines, f"result = {scope.result()}"])
+    result = scope.result()
+    return "\n".join([*scope.lines, f"result = {result}"])
 
 
 @st.composite

@@ -47,7 +47,7 @@ def _kinds(record: Record) -> str:
     return f"{{{', '.join(inner)}}}"
 
 
-_INTEGERS = [Int(16), Int(32), Int(64), Int(16, signed=False), Int(32, signed=False)]
+_INTEGERS = [Int(bits, signed=signed) for signed in (True, False) for bits in (8, 16, 32)] + [Int(64)]
 
 
 @st.composite
@@ -59,12 +59,13 @@ def records(draw: DrawFn) -> Record:
         "pt": Member(draw(real)),
         "eta": Member(draw(real)),
         "phi": Member(draw(real)),
+        "mass": Member(draw(real)),
         "n": Member(draw(whole)),
         "tight": Member(Bool()),
         "hits": Member(draw(st.one_of(real, whole)), ("hits",)),
         "muon": Member(Int(draw(st.sampled_from([16, 32])), refers_to="Muon")),
     }
-    muon = {"pt": Member(draw(real)), "eta": Member(draw(real)), "phi": Member(draw(real)), "charge": Member(Int(32))}
+    muon = {n: Member(draw(real)) for n in ("pt", "eta", "phi", "mass")} | {"charge": Member(Int(32))}
     met = {"pt": Member(draw(real)), "sig": Member(Float(64))}
     event = {
         "Jet": Member(Record("Jet", _stored(jet, "Jet_")), ("Jet",)),

@@ -7,7 +7,7 @@ import ast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hep_flows.expr.python import check, from_python, to_python
+from expr.python_view import check, from_python, to_python
 from hep_flows.expr.text import one_line
 from hep_flows.expr.transport import decode, encode
 from hep_flows.expr.walk import postorder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from hep_flows.expr.python import check
+from expr.python_view import check
 from hep_flows.expr.text import one_line
 from hep_flows.planning.normalise import PASSES, normalise
 from oracle.compare import differences

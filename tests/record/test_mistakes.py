@@ -115,6 +115,8 @@ MISTAKES = [
     "ml_features(df, ['Type'])",
     "ml_features(df.Jet.map(lambda j: df.Muon), ['pt'], pad=2)",
     "ml_features(df.Jet, ['pt'], pad=2)[df.MET.pt > 3]",
+    "ml_features(df.Jet, ['pt', 'eta', 'phi', 'mass'], pad=2) * 2",
+    "ml_features(df.MET, ['pt', 'phi']) + ml_features(df.MET, ['pt', 'phi'])",
     "lumi_mask('nowhere.json')",
     "df.Muon[df.Muon.jetIdx]",
     "df.Jet[lambda j: None]",

@@ -243,6 +243,20 @@ def want8(r: Raw) -> Any:
     return ak.Array(found)  # fmt: skip
 
 
+def test_nearest_looks_in_the_list_that_each_element_has(t: Tables) -> None:
+    jets = t.new("sm").Jet
+    table = t.new("sm")
+    table.Jet["near"] = lambda j: table.Muon[table.Muon.DeltaR(j) < 2]
+    own, view = table.Jet.Nearest(table.Jet.near), table.Jet[table.Jet.pt > 30]
+    got = make_local(
+        [own.pt, view.Nearest(view.near, key=lambda j, m: abs(j.pt - m.pt)).pt, table.Jet.Nearest(table.Muon, within=2.0).pt]
+    )
+    assert str(own.pt._expr.type) == "?float32, events x Jet"
+    assert ak.count(got[0]) > 10
+    assert got[0].tolist() == got[2].tolist()
+    assert ak.num(got[1]).tolist() == make_local(jets[jets.pt > 30].Count()).tolist()
+
+
 WANTED: dict[str, Callable[[Raw], Any]] = {
     "q1": lambda r: r.sm["MET_pt"],
     "q2": lambda r: r.sm["Jet_pt"],

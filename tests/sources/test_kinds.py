@@ -143,6 +143,7 @@ class TestCsv:
 
     def test_it_executes_nothing(self):
         assert [p.name for p in installed()] == ["awkward", "hist", "servicex"]
+        assert [p.name for p in installed(["awkward", "csv-events"])] == ["awkward"]
         with pytest.raises(PluginError, match="brings tables of kind csv") as caught:
             find("csv-events")
         assert "executes nothing" in str(caught.value)

@@ -1,6 +1,7 @@
 """Arrays of every type come back with exactly that type and every bit."""
 
 import io
+import re
 
 import awkward as ak
 import hypothesis_awkward.strategies as sta
@@ -15,7 +16,6 @@ from hep_flows.errors import StoreError
 from hep_flows.store.parquet import pack, read_parquet, write_parquet
 
 NUMBERS = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()
-OTHERS = "complex64 complex128 datetime64[s] datetime64[ms] datetime64[ns] datetime64[D] datetime64[10us] timedelta64[us]".split()
 NAME = "0" * 64
 
 
@@ -28,7 +28,7 @@ def trip(array):
 
 
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
-@given(sta.constructors.arrays(dtypes=st.sampled_from([np.dtype(t) for t in NUMBERS + OTHERS])))
+@given(sta.constructors.arrays(dtypes=st.sampled_from([np.dtype(t) for t in NUMBERS]), allow_union=False))
 def test_any_array_comes_back(same_array, array):
     same_array(array, trip(array))
 
@@ -75,16 +75,21 @@ ARRAYS = {
     "lists of one size": ak.Array(np.arange(12, dtype=np.uint16).reshape(2, 3, 2)),
     "lists of size zero": ak.Array(np.zeros((4, 0))),
     "missing lists of one size": ak.mask(ak.Array(np.arange(6).reshape(3, 2)), [True, False, True]),
-    "mixed kinds": ak.Array([1, "a", [2.5], None]),
-    "categories": ak.str.to_categorical(ak.Array(["b", "a", "b"])),
-    "categories with missing": ak.str.to_categorical(ak.Array(["b", None, "b"])),
     "a slice": ak.Array([[1], [2, 3], [], [4, 5, 6]])[1:3],
     "a selection": ak.Array([[1], [2, 3], [], [4, 5, 6]])[[3, 0, 0]],
     "big endian": ak.Array(ak.contents.NumpyArray(np.array([1, 2], dtype=">i4").astype("<i4"))),
     "parameters": ak.with_parameter(ak.Array([[1], []]), "what", {"is": [1, "ever"]}),
     "odd names": ak.Array({"a.b": [1, 2], "": [3, 4], "żółć": [5, 6], "PT": [1, 1], "pt": [2, 2]}),
     "one list for all events": ak.Array([[1, 2, 3]])[[0, 0, 0]],
-    "not a time": ak.Array(np.array(["NaT", "2026-01-01"], dtype="M8[ns]")),
+}
+# What the language has no type for; no plug-in of ours gives it, and what another gives is handed over and not stored.
+NOT_STORED = {
+    "float128": ak.Array(np.zeros(2, dtype=np.longdouble)),
+    "complex128": ak.Array(np.zeros(2, dtype=np.complex128)),
+    "datetime64[ns]": ak.Array(np.array(["NaT", "2026-01-01"], dtype="M8[ns]")),
+    "timedelta64[us]": ak.Array(np.array([1], dtype="m8[us]")),
+    "values of several types": ak.Array([1, "a", [2.5], None]),
+    "categories": ak.str.to_categorical(ak.Array(["b", "a", "b"])),
 }
 
 
@@ -112,9 +117,11 @@ def test_a_record_has_its_fields_as_columns_and_an_array_one_of_its_name():
     assert columns(JETS.pt) == ["pt"]
 
 
-def test_numbers_without_a_place_in_parquet_are_refused():
-    with pytest.raises(StoreError, match="float128"):
-        trip(ak.Array(np.zeros(2, dtype=np.longdouble)))
+@pytest.mark.parametrize("what", NOT_STORED)
+@pytest.mark.parametrize("inside", [lambda x: x, lambda x: ak.zip({"x": x}), lambda x: ak.unflatten(x, [len(x)])])
+def test_what_the_language_has_no_type_for_is_refused(what, inside):
+    with pytest.raises(StoreError, match=re.escape(f"an array of {what} cannot be stored")):
+        trip(inside(NOT_STORED[what]))
 
 
 def test_what_is_no_awkward_array_is_refused():

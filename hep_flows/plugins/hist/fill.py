@@ -45,6 +45,9 @@ def entries(array: ak.Array, names: tuple[str, ...]) -> dict[str, Column]:
     names : tuple of str
         The members.
     """
+    at_once = _numbers_only(array.layout, names)
+    if at_once is not None:
+        return at_once
     flat = _flat(array, names)
     columns = [flat[n] for n in names]
     present: Any = None
@@ -55,6 +58,18 @@ def entries(array: ak.Array, names: tuple[str, ...]) -> dict[str, Column]:
     if present is not None and not present.all():
         columns = [c[present] for c in columns]
     return {n: _column(c) for n, c in zip(names, columns, strict=True)}
+
+
+def _numbers_only(layout: Any, names: tuple[str, ...]) -> dict[str, Column] | None:
+    """Give the columns as they lie in memory, where they are numbers, none is missing, and none is a list in its record; else None."""
+    while isinstance(layout, ak.contents.ListOffsetArray):
+        layout = layout.content[layout.offsets[0] : layout.offsets[-1]]
+    if not isinstance(layout, ak.contents.RecordArray):
+        return None
+    contents = [layout.content(n) for n in names]
+    if not all(isinstance(c, ak.contents.NumpyArray) and c.data.ndim == 1 for c in contents):
+        return None
+    return {n: np.asarray(c.data[: layout.length]) for n, c in zip(names, contents, strict=True)}
 
 
 def _flat(array: ak.Array, names: tuple[str, ...]) -> ak.Array:

@@ -156,7 +156,7 @@ class ServiceXPlugin(Plugin):
         if task.dataset is None:
             raise PlanError("a query is about the events of a table", where=task.expr.where)
         try:
-            (request,) = self._dialects.of(task.dataset.kind).requests(task.dataset, [task])
+            (request,) = self._dialects.of(task.dataset.kind).requests([task])
         except Refused as refused:
             raise PlanError(f"it cannot be sent to ServiceX: {refused}", where=task.expr.where, do="take its leaves") from None
         return Program(task, request.query.text, "qastle", request.query.reads)
@@ -264,7 +264,7 @@ def stream_query(
     if dataset is None:
         raise PluginError("a query is about the events of files", where=tasks[0].expr.where)
     waiting = _Waiting(dialect, {t.key: t for t in tasks}, partitions)
-    asked = dialect.requests(dataset, tasks)
+    asked = dialect.requests(tasks)
     with tempfile.TemporaryDirectory(prefix="servicex-", dir=context.scratch) as scratch:
         for request in asked:
             yield from waiting.known(request)
@@ -313,7 +313,7 @@ def run_here(dialect: AnyDialect, embedded: EmbeddedServiceX, tasks: Sequence[Ta
     assert partition is not None
     assert dataset is not None
     results: dict[Key, Result] = {}
-    for request in dialect.requests(dataset, tasks):
+    for request in dialect.requests(tasks):
         if is_known(request, partition):
             results |= request.without_query(partition.n_events)
             continue

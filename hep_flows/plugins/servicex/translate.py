@@ -12,6 +12,7 @@ import ast
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, assert_never
 
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
@@ -22,7 +23,7 @@ from hep_flows.plugins.servicex.query import Request, Rows, array_of, nothing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hep_flows.contract import Task
+    from hep_flows.contract import Key, Task
     from hep_flows.expr.types import Member
     from hep_flows.plugins.servicex.query import Objects, Output, Query
 
@@ -61,16 +62,18 @@ def compared(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> ast.expr:
 
 def operated(name: str, *args: ast.expr) -> ast.expr:
     """Give a function of the language's table by the operator that its row has as a symbol."""
-    symbol = FUNCTIONS[name].symbol
-    match ast.parse(f"x {symbol} y" if len(args) > 1 else f"{symbol} x", mode="eval").body:
-        case ast.BinOp(op=operator):
-            return ast.BinOp(args[0], operator, args[1])
-        case ast.Compare(ops=[compares]):
-            return compared(args[0], compares, args[1])
-        case ast.UnaryOp(op=sign):
-            return ast.UnaryOp(sign, args[0])
-        case _:
-            raise AssertionError(name)
+    operator = _operator(FUNCTIONS[name].symbol, len(args))
+    if isinstance(operator, ast.unaryop):
+        return ast.UnaryOp(operator, args[0])
+    return compared(args[0], operator, args[1]) if isinstance(operator, ast.cmpop) else ast.BinOp(args[0], operator, args[1])
+
+
+@cache
+def _operator(symbol: str, n_args: int) -> ast.operator | ast.cmpop | ast.unaryop:
+    """Give what Python reads a symbol as."""
+    found: Any = ast.parse(f"x {symbol} y" if n_args > 1 else f"{symbol} x", mode="eval").body
+    operator: ast.operator | ast.cmpop | ast.unaryop = found.ops[0] if isinstance(found, ast.Compare) else found.op
+    return operator
 
 
 def qastle_text(query: ast.expr) -> str:
@@ -157,7 +160,15 @@ class Walk(ABC, Generic[Value, Listed]):
         return self.element(1 + max(used, default=0), listed)
 
     def arguments(self, node: Call, own: Elements, loops: Loops) -> Sequence[Value]:
-        """Give the arguments of a function of items."""
+        """Give the arguments of a function of items.
+
+        Raises
+        ------
+        Refused
+            When it takes whole lists.
+        """
+        if any([len(a.type.axes) - 1 > len(own) for a in node.args]):
+            raise Refused("a function of whole lists is called here")
         return [self.value(a, own[: max(0, len(a.type.axes) - 1)], loops) for a in node.args]
 
     def _value(self, node: Expr, own: Elements, loops: Loops) -> Value:
@@ -336,6 +347,7 @@ def event_filters(node: Expr) -> list[Filter]:
 # A dialect -----------------------------------------------------------------------------------------------------------------------
 
 MOST_REMEMBERED = 50_000
+MOST_REQUESTS = 64
 Walks = TypeVar("Walks", bound="Walk[Any, Any]")
 Column = TypeVar("Column")
 
@@ -355,7 +367,7 @@ class Dialect(ABC, Generic[Walks, Column]):
         """Nothing is looked at yet."""
         self._lock = threading.Lock()
         self._walk = self.walk()
-        self._last: tuple[Dataset | None, list[Task], list[Request]] = (None, [], [])
+        self._made: dict[tuple[tuple[Key, int], ...], tuple[Sequence[Task], list[Request]]] = {}
 
     def refusal(self, node: Expr) -> str:
         """Give why a node cannot be sent when its inputs can; empty when it can."""
@@ -368,24 +380,30 @@ class Dialect(ABC, Generic[Walks, Column]):
                 return str(refused)
         return ""
 
-    def requests(self, dataset: Dataset, tasks: Sequence[Task]) -> list[Request]:
+    def requests(self, tasks: Sequence[Task]) -> list[Request]:
         """Give the queries that answer tasks over one table: one for each selection of events.
+
+        The same is asked for a plan, before a run and for each of its ranges, so the latest answers are remembered. A task is told by the
+        expression itself, since the user's lines are no part of its key.
 
         Raises
         ------
         Refused
             When a task cannot be said.
         """
-        known, before, made = self._last
-        # A plan of one task asks the same when it is made, when it starts and when it runs; the user's lines are in the expressions.
-        if known is dataset and [(t.key, id(t.expr)) for t in before] == [(t.key, id(t.expr)) for t in tasks]:
-            return made
+        name = tuple([(t.key, id(t.expr)) for t in tasks])
+        with self._lock:
+            if name in self._made:
+                return self._made[name][1]
         walk = self.walk()
         groups: dict[tuple[object, ...], list[Task]] = {}
         for task in tasks:
             groups.setdefault(self.events(walk, task.expr), []).append(task)
         made = [self._request(walk, events, group) for events, group in groups.items()]
-        self._last = (dataset, list(tasks), made)
+        with self._lock:
+            while len(self._made) >= MOST_REQUESTS:
+                self._made.pop(next(iter(self._made)))
+            self._made[name] = tasks, made  # with the tasks, so that no other expression takes the place of one of theirs
         return made
 
     def _request(self, walk: Walks, events: tuple[Any, ...], tasks: Sequence[Task]) -> Request:

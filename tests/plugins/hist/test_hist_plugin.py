@@ -317,7 +317,7 @@ class TestPlugin:
 
     def test_the_program_shows_axes_and_arguments(self):
         df = tiny_table()
-        h = Histogram.new.Reg(10, 0, 10, name="v").Double().fill(v=df.k, weight=df.k + 1)
+        h = Histogram.new.Reg(10, 0, 10, name="v").Double().fill(v=df.k, weight=2.0)
         plan = make_plan([render(h)], [TinyPlugin({}), HistPlugin()])
         filled, scaled = [t for t in plan.tasks if t.plugin == "hist"]
         text = HistPlugin().translate(filled).text

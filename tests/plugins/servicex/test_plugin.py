@@ -29,6 +29,11 @@ from plugins.servicex.memory_endpoint import MemoryEndpoint
 from plugins.servicex.nowhere import nano_nowhere
 
 
+@user_func
+def of_lists(x: list[float]) -> float:
+    return float(len(x))
+
+
 def node_of(expression):
     return render(expression)
 
@@ -188,6 +193,7 @@ class _Described:
         (lambda df: df.Muon.charge**2, "may fail"),
         (lambda df: np.isin(df.run, range(40)), "more than 16"),
         (lambda df: np.round(df.Jet.pt, 1), "whole numbers only"),
+        (lambda df: of_lists(df.Jet.pt), "its body is Python"),
     ],
 )
 def test_a_refusal_says_why(expression, reason):

@@ -45,7 +45,7 @@ def test_delayed_arrays_give_the_same(data, kind, file, tree, expressions):
     embedded = EmbeddedServiceX()
     dataset = plan.tasks[0].dataset
     (partition,) = embedded.partitions(dataset, 10**9)
-    for request in UprootDialect().requests(dataset, plan.tasks):
+    for request in UprootDialect().requests(plan.tasks):
         query = request.query
         if not query.text:
             continue

@@ -17,7 +17,7 @@ from hep_flows.plugins.servicex.xaod.value import Value, as_number, valid_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hep_flows.expr.functions import UserFunction
+    from hep_flows.expr.functions import CppFunction, UserFunction
     from hep_flows.expr.types import Item
 
 # Functions in C++ that go along with a query: metadata of the kind ``add_cpp_function`` ------------------------------------------
@@ -309,8 +309,8 @@ def _place_of(declaration: Mapping[str, object]) -> tuple[int, str, str]:
 # Functions that users declared with a body in C++ --------------------------------------------------------------------------------
 
 
-def user_call(function: UserFunction, args: Sequence[Value]) -> Value:
-    """Give a call of a function that has a body in C++.
+def cpp_of(function: UserFunction) -> CppFunction:
+    """Give the body in C++ of a function.
 
     Raises
     ------
@@ -320,14 +320,19 @@ def user_call(function: UserFunction, args: Sequence[Value]) -> Value:
     if function.cpp is None:
         why = "its body is Python" if function.body is not None else "it has no body in C++"
         raise Refused(f"{function.name}: {why}")
+    return function.cpp
+
+
+def user_call(function: UserFunction, cpp: CppFunction, args: Sequence[Value]) -> Value:
+    """Give a call of a function that has a body in C++."""
     name = f"hf_user_{re.sub('[^A-Za-z0-9]', '_', function.name)}_{function.identity().hex()[:8]}"
     parameters = tuple([(_cpp_type(i), p) for i, p in zip(function.accepts, function.parameters, strict=True)])
     # The generator calculates with double, float and int alone; a double holds every whole number up to 2**53.
     returns = "bool" if isinstance(function.returns, Bool) else "double"
-    body = function.cpp.body
+    body = cpp.body
     if returns != "bool":
         body = f"const auto body = [&]() -> {_cpp_type(function.returns)} {{ {body} }}; return static_cast<double>(body());"
-    spec = CppSpec(name, parameters, returns, body, tuple(dict.fromkeys(["cmath", *function.cpp.includes])))
+    spec = CppSpec(name, parameters, returns, body, tuple(dict.fromkeys(["cmath", *cpp.includes])))
     operands = [_operand(a, i) for a, i in zip(args, function.accepts, strict=True)]
     bits = 53 if isinstance(function.returns, Int) else 0
     node = declaring(called(name, *operands), spec.metadata())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hep_flows.expr.types import Bool, Float, Int
@@ -151,8 +151,3 @@ def real_result(node: ast.expr, item: Item, of: Sequence[Value], *, exact: bool 
     if item.bits == 32 and not exact:
         return Value(called("hf_float", node), "float", item, valid=valid_of(of))
     return Value(node, "double", item, valid=valid_of(of))
-
-
-def with_item(value: Value, item: Item) -> Value:
-    """Give the same value as another kind of item."""
-    return replace(value, item=item)

@@ -11,7 +11,15 @@ from hep_flows.expr.nodes import Call, Dataset, Expr, Field, Input, Literal
 from hep_flows.expr.types import Bool, Float, Int
 from hep_flows.expr.walk import postorder
 from hep_flows.plugins.servicex.translate import Element, Refused, Walk, called, compared, function, function_name, method, operated
-from hep_flows.plugins.servicex.xaod.own_functions import MATHEMATICS, MATHEMATICS_OF_TWO, NEAR, PER_TURN, near_name, user_call
+from hep_flows.plugins.servicex.xaod.own_functions import (
+    MATHEMATICS,
+    MATHEMATICS_OF_TWO,
+    NEAR,
+    PER_TURN,
+    cpp_of,
+    near_name,
+    user_call,
+)
 from hep_flows.plugins.servicex.xaod.stored import container, leaf_list, stored_leaf
 from hep_flows.plugins.servicex.xaod.value import (
     EXACT_BITS,
@@ -670,7 +678,7 @@ class CppWalk(Walk[Value, ast.expr]):
         name = function_name(node)
         if not name:
             assert isinstance(node.function, UserFunction)
-            return user_call(node.function, self.arguments(node, own, loops))
+            return user_call(node.function, cpp_of(node.function), self.arguments(node, own, loops))
         if name == "pick":
             return self._picked(node, own, loops)
         if name == "slice":
@@ -693,9 +701,10 @@ class CppWalk(Walk[Value, ast.expr]):
         if name == "slice":
             below = self.list(of, own, loops)
             return sliced(below, node, self.variable(node, own, loops, below).name) if _at(node) == at else below
-        if name in FUNCTIONS and FUNCTIONS[name].kind in {"structure", "list"} and name != "record":
-            raise Refused(f"the query language has no list that {name} gives")
-        longest = next(a for a in node.args if len(a.type.axes) > at)
+        is_made = name in FUNCTIONS and FUNCTIONS[name].kind in {"structure", "list"} and name != "record"
+        longest = None if is_made else next((a for a in node.args if len(a.type.axes) > at), None)
+        if longest is None:
+            raise Refused(f"the query language has no list that {name or 'a function'} gives")
         return self.list(longest, own, loops)
 
     def where(self, listed: ast.expr, x: Element, mask: Value) -> ast.expr:

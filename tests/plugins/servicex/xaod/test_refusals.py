@@ -23,6 +23,11 @@ def in_python(x: float) -> float:
 def of_nobody(x: float) -> float: ...
 
 
+@user_func
+def of_lists(x: list[float]) -> float:
+    return float(len(x))
+
+
 def _refused(df) -> dict:
     jets, electrons, info = df.Jets("Jets"), df.Electrons("Electrons"), df.EventInfo("EventInfo")
     return {
@@ -40,6 +45,7 @@ def _refused(df) -> dict:
         "whose last digits are not the same": jets[np.sin(jets.phi) > 0.5].pt,
         "its body is Python": in_python(jets.pt),
         "it has no body in C": of_nobody(jets.pt),
+        "of_lists: its body is Python": of_lists(jets.pt),
         "which class the objects of BTagging": df.BTagging("BTagging_AntiKt4EMPFlow").Count(),
         "product of whole numbers": jets.PartonTruthLabelID.Prod(),
         "rounds to whole numbers": np.round(jets.pt, 2),

@@ -1,0 +1,187 @@
+"""Results by process: datasets of one process added, and simulation scaled to a luminosity.
+
+The expected number of events of a simulated dataset is its cross section times the integrated luminosity, times the efficiency of a
+filter at generation and a k-factor where there are any. A histogram of weights is scaled by that number over the sum of weights of
+all events that were generated for the very files that were read. Data is never scaled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from hep_flows.errors import AnalysisError, did_you_mean, visible
+from hep_flows.execute.joint import Cutflow, CutRow
+from hep_flows.execute.report import Missing
+from hep_flows.record.where import user_site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hep_flows.errors import Where
+
+PB_TIMES_FB = 1000.0  # A cross section of 1 pb times a luminosity of 1/fb are a thousand events.
+_FACTORS = ("k_factor", "filter_efficiency")
+_NORMALISED = frozenset({"xsec", "lumi", "sumw", *_FACTORS})
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What normalises the results of one dataset.
+
+    Parameters
+    ----------
+    name : str
+        The dataset.
+    process : str
+        The process that it belongs to.
+    is_data : bool
+        Whether it is recorded data.
+    metadata : mapping
+        What the fileset says.
+    sumw : callable
+        Gives the sum of weights of all events that were generated for its files.
+    weights : mapping
+        By name of a result, what its weights were multiplied by already: names of metadata, and ``sumw``.
+    """
+
+    name: str
+    process: str
+    is_data: bool
+    metadata: Mapping[str, Any]
+    sumw: Callable[[], float]
+    weights: Mapping[str, frozenset[str]]
+
+
+def is_data(metadata: Mapping[str, Any], leaves: Iterable[str]) -> bool:
+    """Say whether a dataset is recorded data: the metadata says so (``is_data``, ``is_mc``), or there are no weights of a generator."""
+    if "is_data" in metadata:
+        return bool(metadata["is_data"])
+    if "is_mc" in metadata:
+        return not metadata["is_mc"]
+    return "xsec" not in metadata and "genWeight" not in set(leaves)
+
+
+def process_of(name: str, metadata: Mapping[str, Any], patterns: Mapping[str, str | Sequence[str]]) -> str:
+    """Give the process of a dataset: the first of ``patterns`` that its name fits, the metadata ``process``, or its own name."""
+    for process, given in patterns.items():
+        if any(fnmatchcase(name, p) for p in ((given,) if isinstance(given, str) else given)):
+            return process
+    return str(metadata.get("process", name))
+
+
+def by_process(values: Mapping[str, Mapping[str, Any]], process_of_dataset: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Give the results of each process: histograms, numbers and cutflows of its datasets added, in the order of the fileset.
+
+    Arrays stay with their datasets. Where a dataset lacks a result, the process lacks it as well: a part is never given as the whole.
+    """
+    parts: dict[str, dict[str, list[Any]]] = {}
+    for dataset, given in values.items():
+        for name, value in given.items():
+            parts.setdefault(process_of_dataset[dataset], {}).setdefault(name, []).append(value)
+    found: dict[str, dict[str, Any]] = {process: {} for process in parts}
+    for process, named in parts.items():
+        for name, several in named.items():
+            if any(_adds(v) or isinstance(v, Missing) for v in several):
+                found[process][name] = total(several)
+    return found
+
+
+def _adds(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value) and all(_adds(v) for v in value.values())
+    return isinstance(value, bool | int | float | Cutflow) or hasattr(value, "storage_type")
+
+
+def total(values: Sequence[Any]) -> Any:
+    """Give the sum of results of one kind."""
+    missing = next((v for v in values if isinstance(v, Missing)), None)
+    if missing is not None:
+        return missing
+    first = values[0]
+    if isinstance(first, Mapping):
+        keys = dict.fromkeys([k for v in values for k in v])
+        return {k: total([v.get(k, v.get("nominal")) for v in values]) for k in keys}
+    if isinstance(first, Cutflow):
+        return _added_cutflows(values)
+    so_far = first
+    for value in values[1:]:
+        so_far = so_far + value
+    return so_far
+
+
+def _added_cutflows(flows: Sequence[Cutflow]) -> Cutflow:
+    names = [tuple([r.name for r in f]) for f in flows]
+    if len(set(names)) > 1:
+        raise AnalysisError(
+            "cutflows with different cuts do not add",
+            why="; ".join([", ".join(n) for n in dict.fromkeys(names)]),
+            do="give the cuts of all datasets the same names: cut('2 muons', mask)",
+        )
+    rows = [CutRow(r[0].name, sum([x.events for x in r]), sum([x.sumw for x in r])) for r in zip(*flows, strict=True)]
+    return replace(flows[0], rows=tuple(rows), weighted=any(f.weighted for f in flows))
+
+
+def scaled_values(sample: Sample, values: Mapping[str, Any], lumi: float, where: Where) -> dict[str, Any]:
+    """Give the results of a dataset scaled to a luminosity in 1/fb: data as it is, simulation by its own factor.
+
+    Raises
+    ------
+    AnalysisError
+        When the weights of a result are normalised already, or the cross section or the sum of weights is not known.
+    """
+    if sample.is_data:
+        return dict(values)
+    for name, used in sample.weights.items():
+        twice = sorted(used & _NORMALISED)
+        if twice:
+            raise AnalysisError(
+                f"{name!r} of {visible(sample.name)} is normalised already: its weight has {', '.join(twice)}",
+                where=where,
+                why="scaled to a luminosity it would be scaled twice",
+                do=f"take {', '.join(twice)} out of the weight, or use done.values and done.processes as they are",
+            )
+    factor = _factor(sample, lumi, where)
+    return {name: _times(value, factor) for name, value in values.items()}
+
+
+def _factor(sample: Sample, lumi: float, where: Where) -> float:
+    known = sample.metadata
+    if "xsec" not in known:
+        raise AnalysisError(
+            f"nothing says the cross section of {visible(sample.name)}",
+            where=where,
+            why="it is simulation: it has weights of a generator, or the fileset says so",
+            do=did_you_mean("xsec", list(known))
+            or "write it in pb into the fileset: metadata: {xsec: 88.29}; of data: {is_data: true}",
+        )
+    factor = float(known["xsec"]) * lumi * PB_TIMES_FB
+    for name in _FACTORS:
+        factor *= float(known.get(name, 1.0))
+    sumw = float(known["sumw"]) if "sumw" in known else sample.sumw()
+    if not sumw:
+        raise AnalysisError(
+            f"the sum of weights of {visible(sample.name)} is 0", where=where, do="look at the files of the dataset"
+        )
+    return factor / sumw
+
+
+def _times(value: Any, factor: float) -> Any:
+    if isinstance(value, Missing) or not _adds(value):
+        return value
+    if isinstance(value, Mapping):
+        return {k: _times(v, factor) for k, v in value.items()}
+    if isinstance(value, Cutflow):
+        return replace(value, rows=tuple([replace(r, sumw=r.sumw * factor) for r in value]), weighted=True)
+    return value * factor
+
+
+def checked_lumi(lumi: Any, where: Where = None) -> float:
+    """Give a luminosity in 1/fb as a float."""
+    if isinstance(lumi, bool) or not isinstance(lumi, int | float) or not 0 < lumi < float("inf"):
+        raise AnalysisError(
+            f"a luminosity is a positive number in 1/fb, not {lumi!r}", where=where or user_site(), do="done.scaled(lumi=59.7)"
+        )
+    return float(lumi)

@@ -1,0 +1,146 @@
+"""Processes and luminosities against the arithmetic by hand."""
+
+import numpy as np
+import pytest
+import uproot
+
+from hep_flows import Histogram, cutflow, run_analysis, vary
+from hep_flows.errors import AnalysisError
+from hep_flows.execute.report import Missing
+
+N = {"tt_semi": 40, "tt_had": 30, "wjets": 20, "data_a": 50, "data_b": 10}
+SUMW = {"tt_semi": 400.0, "tt_had": 900.0, "wjets": 50.0}
+
+
+@pytest.fixture
+def fileset(tmp_path):
+    rng = np.random.default_rng(7)
+    given = {}
+    for name, n in N.items():
+        path = tmp_path / f"{name}.root"
+        with uproot.recreate(path) as file:
+            leaves = {"met": rng.exponential(40, n).astype("f4")}
+            if name in SUMW:
+                leaves["genWeight"] = rng.choice([-1.0, 1.0, 2.0], n).astype("f4")
+                file.mktree("Runs", {"genEventSumw": "f8"}).extend({"genEventSumw": np.array([SUMW[name] / 2] * 2)})
+            file.mktree("Events", {k: v.dtype for k, v in leaves.items()}).extend(leaves)
+        given[name] = {"files": {str(path): "Events"}, "metadata": {}}
+    given["tt_semi"]["metadata"] = {"xsec": 365.0, "process": "ttbar", "k_factor": 1.5}
+    given["tt_had"]["metadata"] = {"xsec": 377.0, "process": "ttbar"}
+    given["wjets"]["metadata"] = {"xsec": 6e4, "filter_efficiency": 0.5}
+    given["data_a"]["metadata"] = {"process": "data"}
+    given["data_b"]["metadata"] = {"process": "data"}
+    return given
+
+
+def analysis(ev):
+    weight = ev.get("genWeight", 1.0) if hasattr(ev, "genWeight") else None
+    empty = Histogram.new.Reg(10, 0, 100, name="met").Weight()
+    return {
+        "met": empty.fill(met=ev.met, weight=weight) if weight is not None else empty.fill(met=ev.met),
+        "n": ev[ev.met > 30].Count(),
+        "flow": cutflow(ev[ev.met > 30]),
+        "array": ev.met,
+    }
+
+
+def test_datasets_of_a_process_are_added(fileset):
+    done = run_analysis(analysis, fileset)
+    assert list(done.processes) == ["ttbar", "wjets", "data"]
+    ttbar = done.processes["ttbar"]
+    assert ttbar["met"] == done.values["tt_semi"]["met"] + done.values["tt_had"]["met"]
+    assert ttbar["n"] == done.values["tt_semi"]["n"] + done.values["tt_had"]["n"]
+    assert [r.events for r in ttbar["flow"]] == [70, ttbar["n"]]
+    assert "array" not in ttbar
+
+
+def test_patterns_of_names_make_processes(fileset):
+    done = run_analysis(analysis, fileset)
+    assert list(done.by_process(top="tt_*", rest=["w*", "data_a"])) == ["top", "rest", "data"]
+
+
+def test_simulation_is_scaled_and_data_is_not(fileset):
+    done = run_analysis(analysis, fileset)
+    scaled = done.scaled(lumi=2.0)
+    factors = {
+        "tt_semi": 365.0 * 1.5 * 2.0 * 1000 / 400.0,
+        "tt_had": 377.0 * 2.0 * 1000 / 900.0,
+        "wjets": 6e4 * 0.5 * 2.0 * 1000 / 50.0,
+        "data_a": 1.0,
+        "data_b": 1.0,
+    }
+    for name, factor in factors.items():
+        before, after = done.values[name]["met"], scaled.values[name]["met"]
+        np.testing.assert_allclose(after.values(flow=True), before.values(flow=True) * factor, rtol=1e-12)
+        np.testing.assert_allclose(after.variances(flow=True), before.variances(flow=True) * factor**2, rtol=1e-12)
+        assert scaled.values[name]["n"] == pytest.approx(done.values[name]["n"] * factor)
+        assert scaled.values[name]["flow"][0].events == N[name]
+        assert scaled.values[name]["flow"][0].sumw == pytest.approx(N[name] * factor)
+    assert scaled.processes["data"]["met"] == done.processes["data"]["met"]
+    with pytest.raises(AnalysisError, match="normalised already"):
+        scaled.scaled(lumi=2.0)
+
+
+def test_a_changed_cross_section_computes_nothing(fileset):
+    run_analysis(analysis, fileset).scaled(lumi=2.0)
+    fileset["tt_semi"]["metadata"]["xsec"] = 400.0
+    done = run_analysis(analysis, fileset)
+    assert {r.state for r in done.report.tasks} <= {"cached", "not run"}
+    assert done.scaled(lumi=2.0).values["tt_semi"]["n"] == pytest.approx(done.values["tt_semi"]["n"] * 400 * 1.5 * 2 * 1000 / 400)
+
+
+@pytest.mark.parametrize(
+    ("weight", "named"),
+    [
+        (lambda ev: ev.metadata["xsec"] * ev.met, "xsec"),
+        (lambda ev: float(ev.metadata["xsec"]) * ev.met, "xsec"),
+        (lambda ev: ev.met / ev.sumw, "sumw"),
+    ],
+)
+def test_what_is_normalised_already_is_not_scaled_again(weight, named, fileset):
+    def normalised(ev):
+        return {"h": Histogram.new.Reg(10, 0, 100, name="met").Weight().fill(met=ev.met, weight=weight(ev))}
+
+    done = run_analysis(normalised, {"tt_semi": fileset["tt_semi"]})
+    with pytest.raises(AnalysisError, match=f"normalised already.*{named}") as caught:
+        done.scaled(lumi=1.0)
+    assert caught.value.where.file == __file__
+
+
+def test_a_process_of_which_a_dataset_failed_is_missing(fileset, tmp_path):
+    fileset["tt_had"]["files"] = {str(tmp_path / "gone.root"): "Events"}
+    done = run_analysis(analysis, fileset)
+    assert isinstance(done.processes["ttbar"]["met"], Missing)
+    assert done.processes["wjets"]["n"] == done.values["wjets"]["n"]
+
+
+def test_variations_are_added_and_scaled_one_by_one(fileset):
+    def varied(ev):
+        d = vary(ev.met, "met", up=ev.met * 2.0)
+        return {"h": Histogram.new.Reg(10, 0, 100, name="met").Weight().fill(met=d), "n": (d > 30).Sum()}
+
+    done = run_analysis(varied, fileset)
+    scaled = done.scaled(lumi=1.0)
+    assert list(done.processes["ttbar"]["n"]) == ["nominal", "metUp"]
+    factor = 6e4 * 0.5 * 1000 / 50.0
+    assert scaled.processes["wjets"]["n"]["metUp"] == pytest.approx(done.processes["wjets"]["n"]["metUp"] * factor)
+    assert list(scaled.processes["wjets"]["h"].axes["variation"]) == ["nominal", "metUp"]
+
+
+@pytest.mark.parametrize("lumi", [0, -1.0, "59.7", True, float("inf"), float("nan")])
+def test_what_is_no_luminosity(lumi, fileset):
+    done = run_analysis(analysis, {"data_a": fileset["data_a"]})
+    with pytest.raises(AnalysisError, match="a luminosity is"):
+        done.scaled(lumi=lumi)
+
+
+def test_simulation_without_a_cross_section_is_an_error(fileset):
+    del fileset["wjets"]["metadata"]["filter_efficiency"], fileset["wjets"]["metadata"]["xsec"]
+    with pytest.raises(AnalysisError, match="nothing says the cross section of wjets"):
+        run_analysis(analysis, fileset).scaled(lumi=1.0)
+
+
+def test_a_sum_of_weights_that_is_said_is_taken(fileset):
+    fileset["wjets"]["metadata"]["sumw"] = 25.0
+    done = run_analysis(analysis, {"wjets": fileset["wjets"]})
+    assert done.scaled(lumi=1.0).values["wjets"]["n"] == pytest.approx(done.values["wjets"]["n"] * 6e4 * 0.5 * 1000 / 25)
