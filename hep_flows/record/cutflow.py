@@ -149,7 +149,7 @@ def _events_of(expr: Expr, where: Where) -> Expr:
         if node.type.axes:
             found.setdefault(node.type.axes[0].key, node)
             continue
-        inputs = [i for i in node.inputs() if not isinstance(i, Dataset)] or list(node.inputs())
+        inputs: list[Expr] = [i for i in node.inputs() if not isinstance(i, Dataset)] or [*node.inputs()]
         if isinstance(node, Call) and node.function == "scaled":
             inputs = inputs[:1]
         elif isinstance(node, Call) and node.function == "fill":  # a number that all its entries share is of no events

@@ -1122,6 +1122,9 @@ def sum_of_weights(df: DataFrame, where: Where) -> DataFrame:
     return found
 
 
+_OF_GENERATORS = ("genWeight", "Generator", "LHE", "GenPart", "Truth")  # what only simulated events have begins like this
+
+
 def number_generated(df: DataFrame, where: Where) -> DataFrame:
     """Give the number of generated events; of data, that of all events."""
     found = _of_runs(df, "genEventCount")
@@ -1129,7 +1132,8 @@ def number_generated(df: DataFrame, where: Where) -> DataFrame:
         return found
     record = df._expr.type.item  # noqa: SLF001
     assert isinstance(record, Record)
-    if not any(n in record.members for n in ("genWeight", "Generator", "LHEWeight", "GenPart")):
+    df._table.looked.whole_schema = True  # noqa: SLF001 - what there is decides whether it is data
+    if not any(n.startswith(_OF_GENERATORS) for n in record.members):
         return df.Count()  # type: ignore[no-any-return]
     raise FieldError(
         f"nothing in the files of {df._table.name} says how many events were generated",  # noqa: SLF001
@@ -1143,8 +1147,8 @@ def _of_runs(df: DataFrame, leaf: str) -> DataFrame | None:
     """Give a sum over the tree ``Runs``; None where there is none, or no such leaf."""
     try:
         runs = df.tree("Runs")
-        record = runs._expr.type.item  # noqa: SLF001
-        return getattr(runs, leaf).Sum() if isinstance(record, Record) and leaf in record.members else None
+        found = leaf_of(runs._expr, leaf, runs._table, user_site())  # noqa: SLF001
+        return None if found is None else runs._made(found).Sum()  # noqa: SLF001
     except SourceError:
         table = df._table  # noqa: SLF001
         having = [f for f, c in zip(table.dataset.files, table.dataset.content, strict=True) if _has_tree(table, f, c)]

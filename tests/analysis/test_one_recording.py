@@ -79,7 +79,6 @@ class TestMetadata:
             copy.copy,
             lambda x: isinstance(x, float) * round(x, 1),
             lambda x: float(int(x) & 6),
-            lambda x: sum(np.histogram([1.0, 2.0], bins=2, range=(0, x))[1]),
         ],
     )
     def test_every_other_use_reads_the_value(self, fileset, use):
@@ -286,6 +285,36 @@ class TestOtherThingsToLookAt:
             assert done.recordings == 2
             assert done.values["bool"]["x"].tolist() == [[10.0, 20.0], []]
             assert done.values["int"]["x"].tolist() == [20.0, 30.0]
+
+
+class TestOtherTrees:
+    """Whether a tree is there, and what it has, is looked at like the leaves of the events."""
+
+    @pytest.fixture
+    def files(self, tmp_path):
+        import uproot
+
+        runs = {"data": {"run": [1]}, "mc": {"run": [1, 1], "genEventCount": [7, 3], "extra": [2.0, 1.0]}, "none": None}
+        for name, leaves in runs.items():
+            with uproot.recreate(tmp_path / f"{name}.root") as file:
+                file["Events"] = {"x": np.arange(4.0)}
+                if leaves is not None:
+                    file["Runs"] = {n: np.array(v) for n, v in leaves.items()}
+        return {n: {"files": {str(tmp_path / f"{n}.root"): "Events"}} for n in runs}
+
+    @pytest.mark.parametrize("order", [("data", "mc", "none"), ("none", "mc", "data"), ("mc", "none", "data")])
+    @pytest.mark.parametrize(
+        ("asked", "expected"),
+        [
+            (lambda e: e.n_generated * 1, {"data": 4, "mc": 10, "none": 4}),
+            (lambda e: e.x.Sum() * (2 if hasattr(e.tree("Runs"), "extra") else 1), {"data": 6, "mc": 12}),
+            (lambda e: e.tree("Runs").extra.Sum() if hasattr(e.tree("Runs"), "extra") else e.Count() * 1.0, {"data": 4, "mc": 3}),
+        ],
+    )
+    def test_what_one_dataset_has_is_not_taken_for_another(self, asked, expected, order, files):
+        done = run_analysis(lambda e: {"x": asked(e)}, {n: files[n] for n in order})
+        assert {n: done.values[n]["x"] for n in expected} == expected
+        assert done.is_complete == ("none" in expected)
 
 
 class TestTheNameMetadata:
