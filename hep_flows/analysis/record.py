@@ -16,7 +16,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import AnalysisError, HepFlowsError, SourceLine, with_article
+from hep_flows.errors import AnalysisError, HepFlowsError, SourceError, SourceLine, with_article
 from hep_flows.execute.joint import together
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.types import Record
@@ -94,7 +94,7 @@ class Recording:
     keys : mapping of str to bytes
         What stands for each metadata that was read.
     schemas : dict
-        By schema that was compared with: whether the recording holds for it.
+        By schemas, of the events and of the other trees, that were compared with: whether the recording holds for it.
     """
 
     made_for: Described
@@ -104,7 +104,7 @@ class Recording:
     error: HepFlowsError | None
     looked: Looked
     keys: Mapping[str, bytes]
-    schemas: dict[Record, bool]
+    schemas: dict[tuple[Record, ...], bool]
 
     @property
     def weights(self) -> dict[str, frozenset[str]]:
@@ -128,9 +128,8 @@ class Recording:
             When they do not fit it.
         """
         values = other.entry.metadata
-        tables = {self.made_for.table.key: other.table}
-        for name, tree in self.looked.trees.items():
-            tables[tree.key] = other_tree(other.table, name)
+        tables = self._tables(other)
+        assert tables is not None
         if _schema(other.table) is _schema(self.made_for.table):
             # Types decide what is normal, and they are the same.
             return dict(zip(self.normal, fixed(instantiate(tuple(self.normal.values()), tables), values), strict=True))
@@ -147,10 +146,27 @@ class Recording:
             return False
         if self.looked.all_metadata and list(values) != list(self.made_for.entry.metadata):
             return False
-        schema = _schema(other.table)
-        if schema not in self.schemas:
-            self.schemas[schema] = _same_names(self.looked, self.made_for.table, other.table)
-        return self.schemas[schema]
+        tables = self._tables(other)
+        if tables is None:
+            return False
+        schemas = tuple([_schema(t) for t in tables.values()])
+        if schemas not in self.schemas:
+            self.schemas[schemas] = _same_names(self.looked, self.made_for.table, other.table, tables)
+        return self.schemas[schemas]
+
+    def _tables(self, other: Described) -> dict[bytes, Dataset] | None:
+        """Give what stands for the events, and for the other trees that were opened, in another dataset; None where it has others."""
+        tables = {self.made_for.table.key: other.table}
+        for name, tree in self.looked.trees.items():
+            try:
+                there = other_tree(other.table, name)
+            except SourceError:
+                there = None
+            if (there is None) != (tree is None):
+                return None
+            if tree is not None and there is not None:
+                tables[tree.key] = there
+        return tables
 
 
 def record(analysis: Analysis, dataset: Described) -> Recording:
@@ -172,7 +188,9 @@ def record(analysis: Analysis, dataset: Described) -> Recording:
     looked.closed = True
     read = list(values) if looked.all_metadata else sorted(looked.keys)
     keys = {k: metadata_key(values, k) for k in read}
-    return Recording(dataset, exprs, normal, joint, failure, looked, keys, {_schema(dataset.table): True})
+    return Recording(
+        dataset, exprs, normal, joint, failure, looked, keys, {tuple([_schema(t) for t in (dataset.table, *_opened(looked))]): True}
+    )
 
 
 def _recorded(analysis: Analysis, frame: DataFrame) -> tuple[dict[str, Expr], dict[str, Asked]]:
@@ -186,7 +204,7 @@ def _recorded(analysis: Analysis, frame: DataFrame) -> tuple[dict[str, Expr], di
         where = line_in(error, analysis.folder) or analysis.where
         what = f"{analysis.title} fails on the dataset {frame._table.name!r}: {type(error).__name__}: {said}"  # noqa: SLF001
         raise AnalysisError(what, where=where) from error
-    return _checked(analysis, given, [frame._table.dataset, *frame._table.looked.trees.values()])  # noqa: SLF001
+    return _checked(analysis, given, [frame._table.dataset, *_opened(frame._table.looked)])  # noqa: SLF001
 
 
 def _checked(analysis: Analysis, given: Any, tables: Sequence[Dataset]) -> tuple[dict[str, Expr], dict[str, Asked]]:
@@ -247,21 +265,25 @@ def _schema(table: Dataset) -> Record:
     return table.type.item
 
 
-def _same_names(looked: Looked, made_for: Dataset, other: Dataset) -> bool:
+def _opened(looked: Looked) -> list[Dataset]:
+    return [t for t in looked.trees.values() if t is not None]
+
+
+def _same_names(looked: Looked, made_for: Dataset, other: Dataset, tables: Mapping[bytes, Dataset]) -> bool:
     """Say whether every name that was asked for means the same in the files of another dataset."""
     if made_for.kind != other.kind or made_for.tree != other.tree or looked.whole_schema:
         return False
     table = frame_of(other)._table  # noqa: SLF001
     for expr in looked.gets.values():
         try:
-            (there,) = instantiate([expr], {made_for.key: other})
+            (there,) = instantiate([expr], tables)
         except HepFlowsError:
             return False
         if _form(there.type) != _form(expr.type):
             return False
     for (_, name), (of, leaf) in looked.names.items():
         try:
-            (there,) = instantiate([of], {made_for.key: other})
+            (there,) = instantiate([of], tables)
             found = leaf_of(there, name, table, None)
         except HepFlowsError:
             return False

@@ -94,9 +94,27 @@ def _keeps_all(mask: Expr) -> bool:
 
 
 def nominal_leaf(of: Expr, mask: Expr) -> str:
-    """Give a leaf of nominal objects that a mask of varied ones is made of; empty where it follows them."""
-    if not labels(of) or labels(mask):
+    """Give a leaf, or a collection, of which a mask takes the nominal one where there are variations of it; empty where it follows them.
+
+    Parameters
+    ----------
+    of : Expr
+        What replaces leaves and collections: objects that vary, or the table of them.
+    mask : Expr
+        The mask.
+    """
+    if labels(mask):
         return ""
-    replaced = {n for node in postorder(of) if is_with(node) and varying(*node.args[1:]) for n in node.option("names")}  # type: ignore[union-attr]
-    used = [n.name for n in postorder(mask) if isinstance(n, Field) and n.name in replaced and n.type.axes == of.type.axes]
-    return used[0] if used else ""
+    varied: set[tuple[bytes, str]] = set()
+    for node in postorder(of):
+        if is_with(node):
+            names: Sequence[str] = node.option("names")  # type: ignore[assignment]
+            varied |= {(node.args[0].key, n) for n, v in zip(names, node.args[1:], strict=True) if _is_varied(v)}
+    if not varied:
+        return ""
+    return next((n.name for n in postorder(mask) if isinstance(n, Field) and (n.of.key, n.name) in varied), "")
+
+
+def _is_varied(value: Expr) -> bool:
+    """Say whether a value is one for each variation itself, or objects of which a variation drops some."""
+    return (isinstance(value, Call) and value.function == "vary") or (isinstance(value, Filter) and _is_varied(value.mask))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.loops import rebuilt
-from hep_flows.expr.nodes import Call, Dataset, Expr, Field, Filter, Map
+from hep_flows.expr.nodes import Call, Dataset, Expr, Field, Filter, Literal, Map
 from hep_flows.expr.types import Float, Histogram, Record
 from hep_flows.expr.walk import postorder, rewrite
 
@@ -295,17 +295,29 @@ def _factored(product: Expr) -> tuple[Expr | None, Expr | None]:
     if product.function == "multiply":
         other, more = _factored(b)
     elif b.type.axes or b.type.loops or b.type.optional:
-        other, more = b, None
+        # What is shared above a line that differs between entries stays there: ``3 / w`` has no other numerator.
+        return (
+            (product, None)
+            if rest is None or factor is None
+            else (build.call("true_divide", (rest, b), where=product.where), factor)
+        )
     else:
         return rest, build.call("true_divide", (build.literal(1.0) if factor is None else factor, b), where=product.where)
     if factor is None and more is None:
         return product, None
-    rest = other if rest is None else rest if other is None else build.call(product.function, (rest, other), where=product.where)
+    rest = other if rest is None else rest if other is None else build.call("multiply", (rest, other), where=product.where)
     return rest, more if factor is None else factor if more is None else build.call("multiply", (factor, more), where=product.where)
 
 
 def _times(value: Expr, factor: Expr) -> Expr:
-    return build.call("multiply", (value, factor), where=value.where)
+    """Give a sum times a factor; a sum over nothing is zero whatever the factor is, such as one over a sum of weights that is zero too."""
+    product = build.call("multiply", (value, factor), where=value.where)
+    if all(
+        isinstance(n, Literal) or (isinstance(n, Call) and n.function == "parameter") for n in postorder(factor) if not n.inputs()
+    ):
+        return product
+    is_zero = build.call("equal", (value, build.literal(0.0)), where=value.where)
+    return build.call("where", (is_zero, value, product), where=value.where)
 
 
 PASSES: tuple[Pass, ...] = (one_name, move_filters, scale_last, count_structure, share_repeats)

@@ -15,7 +15,7 @@ from hep_flows.expr import build
 from hep_flows.expr.loops import rebuilt
 from hep_flows.expr.nodes import Call, Dataset, Expr, Filter
 from hep_flows.expr.text import one_line
-from hep_flows.expr.types import Bool
+from hep_flows.expr.types import Bool, Histogram
 from hep_flows.expr.variations import at, labels
 from hep_flows.expr.walk import postorder, rewrite
 from hep_flows.record.arguments import checked
@@ -135,17 +135,30 @@ class _Cut:
 
 
 def _events_of(expr: Expr, where: Where) -> Expr:
-    """Give a part of an expression that has a value for each event."""
-    node = expr
-    while not node.type.axes:
-        inputs = [i for i in node.inputs() if i.type.axes] or [i for i in node.inputs() if not isinstance(i, Dataset)]
-        fills = [i for i in inputs if isinstance(i, Call) and i.function == "record"] or inputs
-        if not fills:
-            raise LiteralError(
-                "a cutflow is of an expression of events, and this is one number", where=where, do="cutflow(df[mask].MET.pt)"
-            )
-        node = fills[-1]
-    return node
+    """Give a part of an expression that has a value for each event.
+
+    Raises
+    ------
+    LiteralError
+        When there is none, or there are some of several selections.
+    """
+    found: dict[bytes, Expr] = {}
+    ahead = [expr]
+    while ahead:
+        node = ahead.pop()
+        if node.type.axes:
+            found.setdefault(node.type.axes[0].key, node)
+            continue
+        inputs: list[Expr] = [i for i in node.inputs() if not isinstance(i, Dataset)] or [*node.inputs()]
+        if isinstance(node, Call) and node.function == "scaled":
+            inputs = inputs[:1]
+        elif isinstance(node, Call) and node.function == "fill":  # a number that all its entries share is of no events
+            inputs = [i for i in inputs if i.type.axes or isinstance(i.type.item, Histogram)]
+        ahead += inputs
+    if len(found) != 1:
+        what = "this is of several selections" if found else "this is one number"
+        raise LiteralError(f"a cutflow is of an expression of events, and {what}", where=where, do="cutflow(df[mask].MET.pt)")
+    return next(iter(found.values()))
 
 
 def _cuts(of: Expr, whole: Expr) -> list[_Cut]:
@@ -219,12 +232,26 @@ def _weight(weight: Any, table: Table, where: Where) -> Expr:
             why="its first row has all events",
             do="take the weight of the table itself: cutflow(ev, weight=df.genWeight)",
         )
-    return w if w.type.axes else build.call("multiply", (w, build.call("count", (table.whole,))), where=where)
+    if w.type.optional:
+        raise LiteralError(
+            f"the weight may be missing: it is {w.type}",
+            where=where,
+            why="an event without a weight would count in the number of events and not in the sum",
+            do="say what it is then: ak.fill_none(w, 1.0)",
+        )
+    return w
 
 
 def _rows_of(selected: Expr, w: Expr | None) -> tuple[Expr, Expr | None]:
     events = build.call("count", (selected,))
-    return events, None if w is None else build.call("sum", (w,))
+    if w is None:
+        return events, None
+    return events, build.call("sum", (w,)) if w.type.axes else build.call("multiply", (events, w))
+
+
+def _selected(w: Expr | None, mask: Expr) -> Expr | None:
+    """Give the weights of selected events; one number is that of each event."""
+    return w if w is None or not w.type.axes else build.filtered(w, mask, 0)
 
 
 def _one_by_one(cuts: Sequence[_Cut], whole: Expr, w: Expr | None) -> list[tuple[Expr, Expr | None]]:
@@ -234,13 +261,13 @@ def _one_by_one(cuts: Sequence[_Cut], whole: Expr, w: Expr | None) -> list[tuple
     for i, one in enumerate(cuts):
         if isinstance(one.mask, Call) and one.mask.function == "slice":
             before = rebuilt(one.mask, (before,))
-            w_before = None if w_before is None else rebuilt(one.mask, (w_before,))
+            w_before = w_before if w_before is None or not w_before.type.axes else rebuilt(one.mask, (w_before,))
             rows.append(_rows_of(before, w_before))
             continue
         so_far.append(one.mask)
         mask = _all(so_far)
         selected = build.filtered(before, mask, 0)
-        w_selected = None if w_before is None else build.filtered(w_before, mask, 0)
+        w_selected = _selected(w_before, mask)
         rows.append(_rows_of(selected, w_selected))
         if i + 1 == len(cuts) or cuts[i + 1].filter != one.filter:
             before, w_before, so_far = selected, w_selected, []
@@ -253,7 +280,7 @@ def _left_out(cuts: Sequence[_Cut], whole: Expr, w: Expr | None) -> list[tuple[E
         others = [c.of_all for c in cuts if c is not one]
         mask = _all(others) if others else None
         selected = whole if mask is None else build.filtered(whole, mask, 0)
-        rows.append(_rows_of(selected, w if w is None or mask is None else build.filtered(w, mask, 0)))
+        rows.append(_rows_of(selected, w if mask is None else _selected(w, mask)))
     return rows
 
 

@@ -409,7 +409,7 @@ class Groups:
     def Event(self) -> DataFrame:  # noqa: N802
         """Give the event of each element, for functions of a collection: ``j.Event().MET.pt``."""
         frame: Any = self
-        return frame._made(event_of(frame._expr, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
+        return frame._made(event_of(frame._expr, frame._table.whole, user_site()))  # type: ignore[no-any-return]  # noqa: SLF001
 
     @checked
     def Pad(self, n: int) -> DataFrame:  # noqa: N802
@@ -473,7 +473,7 @@ def bracketed(frame: DataFrame, key: Any, where: Site | None) -> Expr:
     if hasattr(key, "_expr"):
         by = expr_of(key, frame._table, where)  # noqa: SLF001
         if frame._table.varies:  # noqa: SLF001
-            _tell_of_nominal(of, by, where)
+            _tell_of_nominal(frame._table.whole, by, where)  # noqa: SLF001
         return _by_expression(of, by, where)
     if isinstance(key, slice):
         bounds = (_bound(key.start, where), _bound(key.stop, where), _bound(key.step, where))
@@ -508,16 +508,16 @@ def _advice(key: Any) -> str:
 
 
 class NominalMask(UserWarning):
-    """A mask of nominal objects selects varied ones: it keeps the same objects in every variation."""
+    """A mask of what is nominal selects of a table that varies: it keeps the same objects, or events, in every variation."""
 
 
-def _tell_of_nominal(of: Expr, mask: Expr, where: Where) -> None:
-    leaf = nominal_leaf(of, mask)
+def _tell_of_nominal(whole: Expr, mask: Expr, where: Where) -> None:
+    leaf = nominal_leaf(whole, mask)
     if leaf:
         line = line_of(where)
         place = f"\n{line.text()}" if line else ""
-        fix = "make the mask of the varied objects, if they are meant"
-        warnings.warn(f"the objects vary, and the mask takes their nominal {leaf}: {fix}{place}", NominalMask, stacklevel=4)
+        fix = "make it of the table that varies, if that is meant"
+        warnings.warn(f"{leaf} varies, and the mask takes the nominal {leaf}: {fix}{place}", NominalMask, stacklevel=4)
 
 
 def _by_expression(of: Expr, key: Expr, where: Site | None) -> Expr:
@@ -1122,6 +1122,9 @@ def sum_of_weights(df: DataFrame, where: Where) -> DataFrame:
     return found
 
 
+_OF_GENERATORS = ("genWeight", "Generator", "LHE", "GenPart", "Truth")  # what only simulated events have begins like this
+
+
 def number_generated(df: DataFrame, where: Where) -> DataFrame:
     """Give the number of generated events; of data, that of all events."""
     found = _of_runs(df, "genEventCount")
@@ -1129,7 +1132,8 @@ def number_generated(df: DataFrame, where: Where) -> DataFrame:
         return found
     record = df._expr.type.item  # noqa: SLF001
     assert isinstance(record, Record)
-    if not any(n in record.members for n in ("genWeight", "Generator", "LHEWeight", "GenPart")):
+    df._table.looked.whole_schema = True  # noqa: SLF001 - what there is decides whether it is data
+    if not any(n.startswith(_OF_GENERATORS) for n in record.members):
         return df.Count()  # type: ignore[no-any-return]
     raise FieldError(
         f"nothing in the files of {df._table.name} says how many events were generated",  # noqa: SLF001
@@ -1143,8 +1147,8 @@ def _of_runs(df: DataFrame, leaf: str) -> DataFrame | None:
     """Give a sum over the tree ``Runs``; None where there is none, or no such leaf."""
     try:
         runs = df.tree("Runs")
-        record = runs._expr.type.item  # noqa: SLF001
-        return getattr(runs, leaf).Sum() if isinstance(record, Record) and leaf in record.members else None
+        found = leaf_of(runs._expr, leaf, runs._table, user_site())  # noqa: SLF001
+        return None if found is None else runs._made(found).Sum()  # noqa: SLF001
     except SourceError:
         table = df._table  # noqa: SLF001
         having = [f for f, c in zip(table.dataset.files, table.dataset.content, strict=True) if _has_tree(table, f, c)]

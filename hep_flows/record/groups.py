@@ -370,33 +370,34 @@ def _feature(objects: Any, name: str, fill: Any, where: Where) -> Expr:
 # The event of each element -------------------------------------------------------------------------------------------------------
 
 
-def event_of(of: Expr, where: Where) -> Expr:
-    """Give the event's record for each element."""
-    events = _events(of)
+def event_of(of: Expr, whole: Expr, where: Where) -> Expr:
+    """Give the event's record for each element: of the table as it is, with the collections that it replaces."""
+    events = _events(of, whole)
     if events is None:
         raise AxisError(f"this has no event: {of.type}", where=where, why="it is one value for all events", do="df is the table")
     return spread(events, of, where)
 
 
-def _events(of: Expr) -> Expr | None:
+def _events(of: Expr, whole: Expr) -> Expr | None:
     """Give the table with the event selections that an expression has."""
     match of:
         case Dataset():
-            return of
+            return whole
         case Filter(at=0):
-            events = _events(of.of)
+            events = _events(of.of, whole)
             return None if events is None else build.filtered(events, of.mask, 0, of.where)
         case Call(function="slice") if of.option("at") == 0:
-            events = _events(of.args[0])
+            events = _events(of.args[0], whole)
             bounds: Any = (of.option("start"), of.option("stop"), of.option("step"))
             return None if events is None else build.sliced(events, bounds, 0, of.where)
         case Field() | Filter() | Bound():
-            return _events(of.of)
+            return _events(of.of, whole)
         case Map():
-            return _events(of.over)
+            return _events(of.over, whole)
         case Call():
             return next(
-                (e for a in of.args if a.type.axes and a.type.axes[0] == (of.type.axes or (None,))[0] and (e := _events(a))), None
+                (e for a in of.args if a.type.axes and a.type.axes[0] == (of.type.axes or (None,))[0] and (e := _events(a, whole))),
+                None,
             )
         case _:
             return None

@@ -915,6 +915,13 @@ class HistogramRequest:
                 where=where,
                 do="what differs between entries is weight=",
             )
+        if factor.type.optional:
+            raise LiteralError(
+                f"the number may be missing: it is {factor.type}",
+                where=where,
+                why="an empty selection has no largest value, for example",
+                do="say what it is then: ak.fill_none(number, 1.0)",
+            )
         if kind not in ("Double", "Weight"):
             raise LiteralError(
                 f"{kind or 'numpy'} counts are not multiplied",
@@ -1081,6 +1088,7 @@ def _edges(bins: Any, where: Where) -> tuple[tuple[Constant, ...], str]:
 
 def _number(value: Any, what: str, where: Where) -> tuple[Any, str]:
     """Give a number, and numpy's name of its type where it came from numpy."""
+    value = plain_number(value)
     if type(value) in {int, float}:
         return value, ""
     dtype = getattr(value, "dtype", None)

@@ -348,6 +348,8 @@ def _look_up(frame: Recorded, of: Expr, table: Table, where: Where) -> LookUp:
 
 def _stored(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
     """Give a stored leaf, or what a stored index or link refers to."""
+    if table.whole is not table.dataset and (leaf := _of_replaced(of, name, table, where)) is not None:
+        return leaf
     leaf = leaf_of(of, name, table, where) or _member_of_parts(of, name, table, where)
     if leaf is not None:
         return leaf
@@ -355,6 +357,29 @@ def _stored(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
     if found is not None:
         table.looked.whole_schema = True  # Which collections there are decides what it refers to.
     return found
+
+
+def _of_replaced(of: Expr, name: str, table: Table, where: Where) -> Expr | None:
+    """Give ``df.Jet_pt``, the leaf of a collection under the name of its branch, where the table replaces that collection."""
+    record = table.dataset.type.item
+    assert isinstance(record, Record)
+    if path_of(of) or name not in record.members:
+        return None
+    replaced: list[str] = []
+    node = table.whole
+    while is_with(node):
+        replaced += names_with(node)
+        node = node.args[0]
+    for collection in replaced:
+        leaf = name.removeprefix(f"{collection}_")
+        group = record.members.get(collection)
+        if leaf == name or group is None or not isinstance(group.item, Record):
+            continue
+        stored, same = record.members[name], group.item.members.get(leaf)
+        if same is not None and stored.column and (stored.column, stored.inside) == (same.column, same.inside):
+            objects = plain_member(of, collection, table, where)
+            return None if objects is None else plain_member(objects, leaf, table, where)
+    return None
 
 
 def operand_of(frame: Recorded, table: Table, where: Where) -> Operand:

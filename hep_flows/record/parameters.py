@@ -150,7 +150,8 @@ for _name, _function in (("add", "add"), ("sub", "subtract"), ("mul", "multiply"
     setattr(Parameter, f"__{_name}__", _arithmetic(_function, mirrored=False))
     setattr(Parameter, f"__r{_name}__", _arithmetic(_function, mirrored=True))
 for _name in (
-    "eq ne lt le gt ge bool float int str repr format round trunc floor ceil abs neg pos mod rmod floordiv rfloordiv divmod rdivmod"
+    "eq ne lt le gt ge bool float int str repr format round trunc floor ceil abs neg pos invert mod rmod floordiv rfloordiv divmod rdivmod "
+    "and rand or ror xor rxor lshift rlshift rshift rrshift"
 ).split():
     setattr(Parameter, f"__{_name}__", _reading(f"__{_name}__"))
 

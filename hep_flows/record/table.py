@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from hep_flows.errors import RecordError, did_you_mean, line_of
+from hep_flows.errors import RecordError, SourceError, did_you_mean, line_of
 from hep_flows.expr.key import digest
 from hep_flows.record.parameters import parameter
 from hep_flows.record.where import user_site
@@ -48,7 +48,7 @@ class Looked:
     parameters : dict
         The numbers of the metadata that were taken, by name, with their values here.
     trees : dict
-        The other trees of the files that were opened, by name.
+        The other trees of the files that were asked for, by name; None where there is none.
     of_analysis : bool
         Whether an analysis is recorded: what it asks for is computed later, all together.
     """
@@ -61,7 +61,7 @@ class Looked:
     values: bool = False
     closed: bool = False
     of_analysis: bool = False
-    trees: dict[str, Dataset] = field(default_factory=dict)
+    trees: dict[str, Dataset | None] = field(default_factory=dict)
     parameters: dict[str, int | float] = field(default_factory=dict)
 
 
@@ -256,12 +256,17 @@ class Table:
             raise RecordError(
                 f"there is no tree {name!r} to open: this table was not made of files",
                 where=where,
-                do="make the table by nanoaod_table, xaod_table or tree_table",
+                do="make the table by nanoaod_table, xaod_table or tree_table, or take what you know from events.metadata",
             )
         events = self if self.events is None else self.events
-        new = Table(self.open_tree(self.dataset, name), None, self._frame)
+        try:
+            dataset = self.open_tree(self.dataset, name)
+        except SourceError:
+            self.looked.trees.setdefault(name, None)
+            raise
+        new = Table(dataset, None, self._frame)
         new.looked, new.events, new.open_tree = self.looked, events, self.open_tree
-        self.looked.trees.setdefault(name, new.dataset)
+        self.looked.trees.setdefault(name, dataset)
         return new.frame(new.whole)
 
     def source(self, name: str) -> tuple[str, int]:

@@ -18,12 +18,15 @@ from hep_flows.expr.types import Histogram, Record
 from hep_flows.expr.variations import NOMINAL, at, labels, source_of, varying
 from hep_flows.record.arguments import checked
 from hep_flows.record.dataframe import DataFrame
-from hep_flows.record.members import plain_member, spread
+from hep_flows.record.members import member_of, plain_member, spread
 from hep_flows.record.operands import expr_of
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
     from hep_flows.errors import Where
+
+
+_XAOD = "Analysis"  # stands in front of the names of PHYSLITE's containers
 
 
 @checked
@@ -153,9 +156,8 @@ def _of_member(x: DataFrame, source: str, name: str, words: Any, where: Where) -
     base = plain_member(x._expr, name, table, where)  # noqa: SLF001
     if base is None:
         names = list(x._expr.type.item.members)  # type: ignore[union-attr]  # noqa: SLF001
-        raise FieldError(
-            f"the table has no {name!r} to vary", where=where, do=did_you_mean(name, names) or "dir(df) lists what there is"
-        )
+        near = f"its name here is {_XAOD}{name}" if f"{_XAOD}{name}" in names else did_you_mean(name, names)
+        raise FieldError(f"the table has no {name!r} to vary", where=where, do=near or "dir(df) lists what there is")
     frame = table.frame(base)
     if not isinstance(base.type.item, Record):
         _check_new(source, base, where)
@@ -163,7 +165,7 @@ def _of_member(x: DataFrame, source: str, name: str, words: Any, where: Where) -
     made = {_word(w, where): _replaced(frame, source, name, w, v, where) for w, v in words.items()}
     new: dict[str, Expr] = {}
     for leaf in dict.fromkeys([n for one in made.values() for n in one.leaves]):
-        nominal = plain_member(base, leaf, table, where)
+        nominal = member_of(frame, base, leaf, table, where)  # an alias, where there is one
         if nominal is None:
             raise FieldError(
                 f"{source} adds the leaf {leaf!r}, which the nominal {name} has not",

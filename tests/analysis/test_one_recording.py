@@ -78,6 +78,7 @@ class TestMetadata:
             lambda x: x.is_integer() * 1.0,
             copy.copy,
             lambda x: isinstance(x, float) * round(x, 1),
+            lambda x: float(int(x) & 6),
         ],
     )
     def test_every_other_use_reads_the_value(self, fileset, use):
@@ -122,6 +123,18 @@ class TestMetadata:
         assert sums(done)[1] in (40, 40.0)
         assert sums(done)[2] in (200, 200.0)
         assert done.recordings > 1
+
+    def test_a_number_may_be_the_limit_of_an_axis_or_have_its_bits_taken(self, fileset, read):
+        def analysis(events):
+            n = events.metadata["n"]
+            return {"h": np.histogram(events.MET.pt, bins=n, range=(0, n)), "x": events.Count() * (n & 3) * (4 | n)}
+
+        done = run_analysis(analysis, with_values(fileset, n=[3, 5, 6]))
+        for (name, values), n in zip(done.values.items(), (3, 5, 6), strict=True):
+            counts, edges = np.histogram(ak.to_numpy(read(name, "MET_pt").MET_pt), bins=n, range=(0, n))
+            assert values["h"][0].tolist() == counts.tolist()
+            assert values["h"][1].tolist() == edges.tolist()
+            assert values["x"] == len(read(name, "MET_pt")) * (n & 3) * (4 | n)
 
     def test_the_name_of_the_dataset_is_looked_at_like_any_other_value(self, fileset):
         done = run_analysis(lambda events: {"x": events.Count() * (1 + (events.metadata["dataset"] == "tt"))}, fileset)
@@ -272,6 +285,36 @@ class TestOtherThingsToLookAt:
             assert done.recordings == 2
             assert done.values["bool"]["x"].tolist() == [[10.0, 20.0], []]
             assert done.values["int"]["x"].tolist() == [20.0, 30.0]
+
+
+class TestOtherTrees:
+    """Whether a tree is there, and what it has, is looked at like the leaves of the events."""
+
+    @pytest.fixture
+    def files(self, tmp_path):
+        import uproot
+
+        runs = {"data": {"run": [1]}, "mc": {"run": [1, 1], "genEventCount": [7, 3], "extra": [2.0, 1.0]}, "none": None}
+        for name, leaves in runs.items():
+            with uproot.recreate(tmp_path / f"{name}.root") as file:
+                file["Events"] = {"x": np.arange(4.0)}
+                if leaves is not None:
+                    file["Runs"] = {n: np.array(v) for n, v in leaves.items()}
+        return {n: {"files": {str(tmp_path / f"{n}.root"): "Events"}} for n in runs}
+
+    @pytest.mark.parametrize("order", [("data", "mc", "none"), ("none", "mc", "data"), ("mc", "none", "data")])
+    @pytest.mark.parametrize(
+        ("asked", "expected"),
+        [
+            (lambda e: e.n_generated * 1, {"data": 4, "mc": 10, "none": 4}),
+            (lambda e: e.x.Sum() * (2 if hasattr(e.tree("Runs"), "extra") else 1), {"data": 6, "mc": 12}),
+            (lambda e: e.tree("Runs").extra.Sum() if hasattr(e.tree("Runs"), "extra") else e.Count() * 1.0, {"data": 4, "mc": 3}),
+        ],
+    )
+    def test_what_one_dataset_has_is_not_taken_for_another(self, asked, expected, order, files):
+        done = run_analysis(lambda e: {"x": asked(e)}, {n: files[n] for n in order})
+        assert {n: done.values[n]["x"] for n in expected} == expected
+        assert done.is_complete == ("none" in expected)
 
 
 class TestTheNameMetadata:

@@ -54,6 +54,9 @@ def selected(df):
         lambda ev: ev.MET.pt.Sum(),
         lambda ev: ev.Count(),
         lambda ev: Histogram.new.Reg(5, 0, 100).Double().fill(ev.MET.pt),
+        lambda ev: Histogram.new.Reg(5, 0, 100).Double().fill(ev.MET.pt, weight=2.0).fill(ev.Jet.pt) * 3.0,
+        lambda ev: ev.Jet.With(pt=ev.Jet.pt * 2).pt,
+        lambda ev: ev.Jet.map(lambda j: ev.Muon.pt.Sum() / j.pt),
         lambda ev: Histogram.new.Reg(5, 0, 100).Weight().fill(ev.Jet.pt, weight=ev.PV.npvs * 2.0),
     ],
 )
@@ -149,10 +152,40 @@ def test_as_an_output_and_in_its_files(data, tmp_path):
     assert numbers["a"]["flow"] == flow.as_json()
 
 
+@pytest.mark.parametrize("n_minus_one", [False, True])
+@pytest.mark.parametrize("factor", [lambda df: 2.5, lambda df: df.PV.npvs.Sum()])
+def test_one_number_may_be_the_weight_of_each_event(factor, n_minus_one, df):
+    flow = cutflow(selected(df), weight=factor(df), n_minus_one=n_minus_one)
+    assert [r.sumw for r in flow] == [r.events * make_local([df.Count(), df.Count() * factor(df) / df.Count()])[1] for r in flow]
+
+
+def test_a_mask_that_is_missing_is_false_in_every_row(df):
+    muon, jet = make_local([df.Muon.pt.Max(), df.Jet.pt.Max()])
+    masks = [np.asarray(ak.fill_none(m, False)) for m in (muon > 20, jet > 30)]
+    cuts = (df.Muon.pt.Max() > 20) & (df.Jet.pt.Max() > 30)
+    assert [r.events for r in cutflow(df[cuts])] == [1000, masks[0].sum(), (masks[0] & masks[1]).sum()]
+    assert [r.events for r in cutflow(df[cuts], n_minus_one=True)] == [masks[1].sum(), masks[0].sum()]
+
+
+def test_weights_and_cuts_vary(df):
+    d = vary(df, "jes", Jet={"up": lambda j: j.With(pt=j.pt * 1.5)})
+    weight = vary(df.PV.npvs * 1.0, "pu", up=df.PV.npvs * 2.0)
+    flow = cutflow(d[(d.Jet.pt > 40).Sum() > 1], weight=weight)
+    jets, n = make_local([df.Jet.pt, df.PV.npvs])
+    mask = {v: np.asarray(ak.sum(jets * np.float32(f) > 40, axis=1) > 1) for v, f in (("nominal", 1), ("jesUp", 1.5), ("puUp", 1))}
+    scale = {"nominal": 1.0, "jesUp": 1.0, "puUp": 2.0}
+    assert {v: [(r.events, r.sumw) for r in rows] for v, rows in flow.items()} == {
+        v: [(1000, ak.sum(n) * scale[v]), (m.sum(), ak.sum(n[m]) * scale[v])] for v, m in mask.items()
+    }
+
+
 @pytest.mark.parametrize(
     ("wrong", "error"),
     [
         (lambda df: cutflow(3), LiteralError),
+        (lambda df: cutflow(df[df.MET.pt > 15].MET.pt.Sum() / df.MET.pt.Sum()), LiteralError),
+        (lambda df: cutflow(Histogram.new.Reg(5, 0, 9).Double().fill(df.MET.pt).fill(df[df.MET.pt > 15].MET.pt)), LiteralError),
+        (lambda df: cutflow(df, weight=df.Muon.pt.Max()), LiteralError),
         (lambda df: cutflow(df.MET.pt, weight=df.Jet.pt), AxisError),
         (lambda df: cutflow(df[df.MET.pt > 15], weight=df[df.MET.pt > 15].MET.pt), AxisError),
         (lambda df: cut("", df.MET.pt > 15), LiteralError),

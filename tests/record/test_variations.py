@@ -6,7 +6,22 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from hep_flows import Concatenate, Histogram, cutflow, make_local, nanoaod_table, plan, render, run, run_analysis, user_func, vary
+from hep_flows import (
+    Concatenate,
+    Histogram,
+    alias_scope,
+    cutflow,
+    define_alias,
+    make_local,
+    nanoaod_table,
+    plan,
+    render,
+    run,
+    run_analysis,
+    user_func,
+    vary,
+    xaod_table,
+)
 from hep_flows.errors import AxisError, FieldError, HepFlowsError, LiteralError, RecordError
 from hep_flows.record.dataframe import NominalMask
 
@@ -66,12 +81,24 @@ EXPRESSIONS = {
     "position": lambda d: d.Jet.Index()[d.Jet.pt > 30],
     "a slice of events": lambda d: d[:100].Jet.pt.Sum(),
     "several leaves": lambda d: d.Jet[["pt", "mass"]],
+    "a leaf by the name of its branch": lambda d: d.Jet_pt[d.Jet_mass > 5],
+    "of selected events by that name": lambda d: d[d.MET.pt > 20].Jet_pt,
+    "the event of an object": lambda d: d.Muon.map(lambda m: m.Event().Jet.pt.Sum()),
+    "a function of lists": lambda d: ht(d.Jet.pt),
+    "replaced again": lambda d: d.With(Jet=lambda j: j.With(pt=j.pt + 1)).Jet.pt.Sum(),
+    "missing values": lambda d: ak.fill_none(d.Jet.pt.Max(), -1.0),
+    "a product of collections": lambda d: d.Jet.Cartesian(d.Muon, fields=("j", "m")).map(lambda p: p.j.pt / p.m.pt),
 }
 
 
 @user_func
 def halved(x: float) -> float:
     return x / 2
+
+
+@user_func
+def ht(pt: list[float]) -> float:
+    return pt.sum()
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
@@ -192,10 +219,42 @@ def test_a_nominal_mask_of_varied_objects_is_told_of_and_is_nominal(df):
     got = make_local(selected.pt)
     pt = make_local(df.Jet.pt)
     assert ak.array_equal(got["jesUp"], (pt * np.float32(1.03))[pt > 30])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        d.Jet[d.Jet.pt > 30]
-        d.Jet[abs(df.Jet.eta) < 2]
+
+
+@pytest.mark.parametrize(
+    ("selected", "leaf"),
+    [
+        (lambda d, df: d.Jet[df.Jet.pt > 30], "pt"),
+        (lambda d, df: d[df.Jet[df.Jet.pt > 30].Count() > 1], "pt"),
+        (lambda d, df: d.Muon[(df.Jet.mass > 3).Sum() > 1], "mass"),
+        (lambda d, df: vary(df, "a", Jet={"up": lambda j: j[j.pt > 30]})[df.Jet.Count() > 1], "Jet"),
+        (lambda d, df: vary(df, "a", PV={"up": lambda v: v.With(npvs=v.npvs + 1)})[df.PV.npvs > 1], "npvs"),
+        (lambda d, df: d.Jet[d.Jet.pt > 30], ""),
+        (lambda d, df: d.Jet[(d.Jet.pt / df.Jet.pt) > 1], ""),
+        (lambda d, df: d.Jet[abs(df.Jet.eta) < 2], ""),
+        (lambda d, df: d[df.MET.pt > 20], ""),
+        (lambda d, df: d[df.Jet.Count() > 1], ""),
+        (lambda d, df: df[df.Jet.pt.Max() > 30], ""),
+    ],
+)
+def test_what_a_mask_takes_of_the_nominal_table_is_told(selected, leaf, df):
+    d = jes(df)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        selected(d, df)
+    told = [str(w.message) for w in caught if w.category is NominalMask]
+    assert bool(told) == bool(leaf)
+    assert all(f"the nominal {leaf}:" in t for t in told)
+
+
+def test_an_alias_is_what_varies(df):
+    with alias_scope():
+        define_alias("Jet", "pt", lambda j: j.pt * 1000)
+        got = make_local(jes(df).Jet.pt)
+        want = make_local(by_hand(df, lambda t: t.Jet.pt))
+    for variation, value in got.items():
+        assert ak.array_equal(value, want[variation])
+        assert ak.max(value) > 20000
 
 
 @pytest.mark.parametrize(
@@ -227,6 +286,19 @@ def test_what_is_no_variation(wrong, error, says, df):
     with pytest.raises(error, match=says) as caught:
         wrong(df)
     assert caught.value.where is not None
+
+
+def test_containers_of_an_xaod_vary_however_they_are_named(data):
+    df = xaod_table(data("PHYSLITE_example.root"))
+    with pytest.raises(FieldError, match="its name here is AnalysisJets"):
+        vary(df, "jes", Jets={"up": lambda j: j.With(pt=j.pt * 2)})
+    d = vary(df, "jes", AnalysisJets={"up": lambda j: j.With(pt=j.pt * 2)})
+    pt = make_local(df.AnalysisJets.pt)
+    for leaf in (d.AnalysisJets.pt, d.Jets("Jets").pt, d.Jets("AnalysisJets").pt()):
+        got = make_local(leaf)
+        assert list(got) == ["nominal", "jesUp"]
+        assert ak.array_equal(got["nominal"], pt)
+        assert ak.array_equal(got["jesUp"], pt * 2)
 
 
 def test_over_a_fileset_with_files_and_a_failing_dataset(data, tmp_path):

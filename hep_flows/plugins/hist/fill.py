@@ -275,9 +275,22 @@ class FillSum:
 
 
 def scaled(call: Call, inputs: Mapping[Key, Result]) -> FillPart:
-    """Give a finished histogram times a number: values by the number, variances by its square, in float64."""
-    given, factor = [_given(a, inputs) for a in call.args]
-    total = given * float(factor)
+    """Give a finished histogram times a number: values by the number, variances by its square, in float64.
+
+    A bin that nothing was filled into stays empty whatever the number is: of a dataset without events the sum of weights is zero.
+    """
+    of, number = call.args
+    if isinstance(of, Call):
+        given = scaled(of, inputs).base if of.function == "scaled" else template(of.type.item.spec)  # type: ignore[union-attr]
+    else:
+        given = _given(of, inputs)
+    assert given is not None
+    factor = float(_given(number, inputs))
+    with np.errstate(all="ignore"):
+        total = given * factor
+    if not np.isfinite(factor):
+        view, before = np.asarray(total.view(flow=True)), np.asarray(given.view(flow=True))
+        view[(before if before.dtype.names is None else before["variance"]) == 0] = 0
     _note_unknown(total, unknown_texts(given))
     return FillPart(total, None, ())
 
