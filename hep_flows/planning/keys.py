@@ -17,7 +17,7 @@ from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Histogram, Record
 from hep_flows.expr.walk import postorder
-from hep_flows.planning.spread import takes_merged
+from hep_flows.planning.spread import is_scaled_at_the_end, takes_merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -147,6 +147,8 @@ def _form(node: Expr, inputs: Sequence[Key]) -> Key:
             return digest("field", inputs[0], node.name, kind, node.type.optional, *node.default_identity())
         case Filter():
             return digest("filter", inputs[0], inputs[1], node.at)
+        case Call() if is_scaled_at_the_end(node):
+            return inputs[0]  # The factor comes to what is merged: another one finds all parts again.
         case Call():
             return digest("call", *call_identity(node.function, list(inputs), node.options))
         case Bound():

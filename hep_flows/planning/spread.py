@@ -46,8 +46,18 @@ def takes_merged(node: Expr, user: Expr, reach: Mapping[Key, Reach]) -> bool:
 
 
 def _is_chain(node: Expr, user: Expr) -> bool:
-    """Say whether it is one fill of a histogram upon another."""
-    return isinstance(node.type.item, Histogram) and isinstance(user.type.item, Histogram)
+    """Say whether it is one fill of a histogram upon another, or a constant that multiplies what was filled when all is merged."""
+    return isinstance(node.type.item, Histogram) and isinstance(user.type.item, Histogram) and not is_finished(node)
+
+
+def is_finished(node: Expr) -> bool:
+    """Say whether the node is a histogram times a number: nothing is filled into it any more."""
+    return isinstance(node, Call) and node.function == "scaled"
+
+
+def is_scaled_at_the_end(node: Expr) -> bool:
+    """Say whether the node multiplies by a constant: each range of events gives what it fills, and the merged sum is multiplied."""
+    return is_finished(node) and isinstance(node.inputs()[1], Literal) and not is_finished(node.inputs()[0])
 
 
 def _reach(node: Expr, found: Mapping[Key, Reach]) -> Reach:
@@ -55,6 +65,8 @@ def _reach(node: Expr, found: Mapping[Key, Reach]) -> Reach:
         return "partitions"
     if _orders_events(node):
         return "whole"
+    if is_scaled_at_the_end(node):
+        return found[node.inputs()[0].key]
     over_events = {found[i.key] for i in node.inputs() if i.type.axes}
     if "whole" in over_events:
         return "whole"

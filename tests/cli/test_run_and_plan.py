@@ -45,7 +45,7 @@ def call(folder, *words, code=0):
 
 def test_a_run_writes_everything_and_a_second_one_computes_nothing(folder, data):
     done = call(folder, "run", "analysis.py", "fileset.json", "--out", "out", "--workers", "2", "--engine", "inline")
-    assert "10 tasks computed, 0 found in the cache" in done.stdout
+    assert "8 tasks computed, 0 found in the cache" in done.stdout
     assert "dimuon: nanoaod (by the name of its tree, Events), 1 file" in done.stdout
     assert "dimuon: 40 events" in done.stderr
     found = json.loads((folder / "out" / "histograms.json").read_text(), object_hook=uhi.io.json.object_hook)
@@ -111,13 +111,21 @@ def test_a_changed_cut_is_named_and_its_time_is_known(folder):
     assert all(r["state"] == "hit" for r in rows if r["label"] == "events.Count()")
 
 
-def test_a_changed_cross_section_is_another_fill_of_the_same_columns(folder):
+def test_a_changed_cross_section_multiplies_what_is_filled(folder):
+    import hist
+
     call(folder, "run", "analysis.py", "fileset.json", "--out", "out")
+    before = json.loads((folder / "out" / "histograms.json").read_text())
     said = json.loads((folder / "fileset.json").read_text())
     said["sm"]["metadata"]["xsec"] = 9.5
     (folder / "fileset.json").write_text(json.dumps(said))
     rows = json.loads(call(folder, "plan", "analysis.py", "fileset.json", "--json").stdout)
-    assert [(r["plugin"], r["dataset"]) for r in rows if r["state"] == "miss"] == [("hist", "sm")]
+    assert {r["state"] for r in rows} == {"hit"}
+    assert "0 tasks computed" in call(folder, "run", "analysis.py", "fileset.json", "--out", "out").stdout
+    after = json.loads((folder / "out" / "histograms.json").read_text())
+    changed = {name for name in before if hist.Hist(before[name]) != hist.Hist(after[name])}
+    assert changed
+    assert all(name.startswith("sm/") for name in changed)
 
 
 def test_without_a_fileset_the_file_makes_its_table(folder, data):

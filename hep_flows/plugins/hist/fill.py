@@ -188,9 +188,34 @@ class FillPart:
     later: tuple[tuple[Entries, ...], ...] = ()
 
 
+def constant_factor(expr: Expr) -> float | None:
+    """Give the constant that multiplies what was filled, when all of it is merged; None where there is none."""
+    if isinstance(expr, Call) and expr.function == "scaled" and isinstance(expr.args[1], Literal):
+        of = expr.args[0]
+        if isinstance(of, Call) and of.function != "scaled":
+            return float(expr.args[1].value)  # type: ignore[arg-type]
+    return None
+
+
+def times(histogram: hist.Hist[Any], factor: float) -> hist.Hist[Any]:
+    """Give a finished histogram times a number: values by the number, variances by its square, in float64.
+
+    A bin that nothing was filled into stays empty whatever the number is: of a dataset without events the sum of weights is zero.
+    """
+    with np.errstate(all="ignore"):
+        total = histogram * factor
+    if not np.isfinite(factor):
+        view, before = np.asarray(total.view(flow=True)), np.asarray(histogram.view(flow=True))
+        view[(before if before.dtype.names is None else before["variance"]) == 0] = 0
+    _note_unknown(total, unknown_texts(histogram))
+    return total
+
+
 def chain(expr: Expr) -> tuple[Expr, tuple[Call, ...]]:
-    """Give where a chain of fills begins (``histogram`` or an `Input`), and the fills in order."""
+    """Give where a chain of fills begins (``histogram`` or an `Input`), and the fills in order; a constant that multiplies it comes later."""
     fills: list[Call] = []
+    if constant_factor(expr) is not None:
+        expr = expr.inputs()[0]
     while isinstance(expr, Call) and expr.function == "fill":
         fills.append(expr)
         expr = expr.args[0]
@@ -275,24 +300,14 @@ class FillSum:
 
 
 def scaled(call: Call, inputs: Mapping[Key, Result]) -> FillPart:
-    """Give a finished histogram times a number: values by the number, variances by its square, in float64.
-
-    A bin that nothing was filled into stays empty whatever the number is: of a dataset without events the sum of weights is zero.
-    """
+    """Give a finished histogram, or one times another number, times a number."""
     of, number = call.args
     if isinstance(of, Call):
         given = scaled(of, inputs).base if of.function == "scaled" else template(of.type.item.spec)  # type: ignore[union-attr]
     else:
         given = _given(of, inputs)
     assert given is not None
-    factor = float(_given(number, inputs))
-    with np.errstate(all="ignore"):
-        total = given * factor
-    if not np.isfinite(factor):
-        view, before = np.asarray(total.view(flow=True)), np.asarray(given.view(flow=True))
-        view[(before if before.dtype.names is None else before["variance"]) == 0] = 0
-    _note_unknown(total, unknown_texts(given))
-    return FillPart(total, None, ())
+    return FillPart(times(given, float(_given(number, inputs))), None, ())
 
 
 def filled_alone(expr: Expr, parts: Sequence[FillPart]) -> hist.Hist[Any] | None:

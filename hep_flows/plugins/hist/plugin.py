@@ -64,7 +64,11 @@ class HistPlugin(Plugin):
             from hep_flows.plugins.hist.fill import counts_sum
 
             return HistogramResult(counts_sum(expr, [total.histogram]))
-        return HistogramResult(total.histogram.histogram())
+        from hep_flows.plugins.hist.fill import constant_factor, times
+
+        factor = constant_factor(expr)
+        whole = total.histogram.histogram()
+        return HistogramResult(whole if factor is None else times(whole, factor))
 
     def fold(self, program: Program, before: Result | None, part: Result) -> Result:
         """Give one part for all before and this one."""
@@ -123,9 +127,10 @@ def _part(task: Task, inputs: Mapping[Key, Result], context: RunContext) -> obje
     earlier = context.slice.before.get(task.key) if context.slice is not None else None
     before = earlier.histogram if isinstance(earlier, HistogramResult) else None
     if _is_scaled(task.expr):
-        from hep_flows.plugins.hist.fill import scaled
+        from hep_flows.plugins.hist.fill import constant_factor, scaled
 
-        return scaled(task.expr, inputs)
+        if constant_factor(task.expr) is None:
+            return scaled(task.expr, inputs)
     if _is_numpy(task.expr):
         from hep_flows.plugins.hist.fill import counts_part
 
