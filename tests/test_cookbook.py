@@ -193,6 +193,25 @@ def score(r: Raw, folder: Any) -> Any:
     return ak.Array(session.run(None, {"x": features(r)})[0][:, 0])
 
 
+def energies(r: Raw) -> Any:
+    p4 = r.objects("Jet").p
+    x, y = (ak.values_astype(r["MET_pt"], "float64") * f(ak.values_astype(r["MET_phi"], "float64")) for f in (np.cos, np.sin))
+    found = {}
+    for name, factor in (("nominal", 1.0), ("jesUp", 1.03), ("jesDown", 0.97)):
+        found[name] = np.hypot(x - (factor - 1) * ak.sum(p4.px, axis=1), y - (factor - 1) * ak.sum(p4.py, axis=1))
+    return found
+
+
+def varied_weights(r: Raw, _: Any) -> Any:
+    tag = 1 - 0.05 * ak.sum(r["Jet_btagDeepFlavB"] > 0.8, axis=1)
+    pileup = 1 + 0.01 * (r["Pileup_nTrueInt"] - 30)
+    factors = {"nominal": (1, 1), "btagUp": (1.02, 1), "btagDown": (0.98, 1), "puUp": (1, 1.01), "puDown": (1, 0.99)}
+    h = hist.Hist.new.StrCat([*factors], name="variation").Reg(4, 0, 80, name="met").Weight()
+    for name, (of_tag, of_pileup) in factors.items():
+        h.fill(name, ak.to_numpy(r["MET_pt"]), weight=ak.to_numpy(r["genWeight"] * tag * pileup) * of_tag * of_pileup)
+    return h
+
+
 @dataclass(frozen=True)
 class Made:
     """One recipe: what it gives of a table and of the page, and what must come out."""
@@ -218,13 +237,23 @@ RECIPES: dict[str, Made] = {
     "overlap": Made(lambda df, p: p["clean_jets"](df).pt, lambda r, _: clean(r)),
     "truth": Made(lambda df, p: p["response"](df), lambda r, _: response(r)),
     "tag_and_probe": Made(lambda df, p: p["tag_and_probe"](df), lambda r, _: tag_and_probe(r)),
+    "energies": Made(lambda df, p: p["with_energies"](df).MET.pt, lambda r, _: energies(r)),
+    "weights": Made(
+        lambda df, p: p["Histogram"].new.Reg(4, 0, 80, name="met").Weight().fill(met=df.MET.pt, weight=p["event_weight"](df)),
+        varied_weights,
+    ),
     "features": Made(lambda df, p: p["features"](df), lambda r, _: features(r)),
     "score": Made(lambda df, p: onnx_model(p["folder"] / "linear.onnx")(p["features"](df)), score),
 }
-LATER = {"probes", "efficiency", "linear_model"}  # part of another recipe, or no expression
+LATER = {"probes", "efficiency", "linear_model", "normalised"}  # part of another recipe, or no expression, or of a file of the page
 
 
 def same(got: Any, want: Any) -> None:
+    if isinstance(want, dict):
+        assert set(want) <= set(got)
+        for name, one in want.items():
+            same(got[name], one)
+        return
     if isinstance(want, hist.Hist):
         assert want.sum(flow=True) != hist.Hist(*want.axes, storage=want.storage_type()).sum(flow=True)
         for name in want.view(flow=True).dtype.names or ("",):
