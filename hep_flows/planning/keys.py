@@ -132,7 +132,7 @@ def _members(record: Record) -> Key:
     return digest("members", record.name, record.model, tuple(rows))
 
 
-def _form(node: Expr, inputs: Sequence[Key]) -> Key:
+def _form(node: Expr, inputs: Sequence[Key]) -> Key:  # noqa: PLR0911 - one for each class
     match node:
         case Dataset():
             return digest("dataset", node.model, node.tree, *node.named_collections())
