@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from functools import cache
@@ -43,6 +44,12 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("hep_flows")
+
+
+def pytest_configure() -> None:
+    """Be interruptible: a shell that runs the tests in the background has interrupts ignored, here and in every process of a test."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

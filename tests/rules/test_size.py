@@ -26,7 +26,7 @@ BUDGETS = {
     "functions": 1580,  # random numbers, and what a body reaches, what a file of corrections may hold; certified sections; models of blocks
     "in_order": 80,
     "orchestrate": 1560,
-    "planning": 620,  # factors of weights that multiply finished results
+    "planning": 640,  # factors of weights that multiply finished results
     "plugins": 6240,
     "record": 4350,  # four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
     "settings": 240,
