@@ -1,0 +1,119 @@
+"""Other trees of the same files, and the sums of weights in them, against uproot."""
+
+import numpy as np
+import pytest
+import uproot
+
+from hep_flows import make_local, nanoaod_table, parquet_table, run_analysis, tree_table
+from hep_flows.errors import AxisError, FieldError, LiteralError, SourceError
+
+
+def write(path, events, *, weight=True, runs=None):
+    """Write a skim: some events, and what was generated for it."""
+    with uproot.recreate(path) as file:
+        tree = file.mktree("Events", {"genWeight" if weight else "x": "f4"})
+        if events:
+            tree.extend({"genWeight" if weight else "x": np.ones(events, "f4")})
+        if runs is not None:
+            file.mktree("Runs", {"genEventSumw": "f8", "genEventCount_": "i8"}).extend(
+                {"genEventSumw": np.array(runs), "genEventCount_": np.array([2 * int(r) for r in runs])}
+            )
+    return str(path)
+
+
+@pytest.fixture
+def skim(tmp_path):
+    given = (("s1", 3, [60.0, 40.0]), ("s2", 0, [50.0]), ("s3", 2, [50.0]))
+    return [write(tmp_path / f"{name}.root", n, runs=runs) for name, n, runs in given]
+
+
+def analysis(events):
+    return {"yield": (events.genWeight * (events.metadata["xsec"] / events.sumw)).Sum(), "generated": events.n_generated}
+
+
+def test_a_skim_is_normalised_by_all_that_was_generated_files_without_events_too(skim):
+    done = run_analysis(analysis, {"ttbar": {"files": dict.fromkeys(skim, "Events"), "metadata": {"xsec": 10.0}}})
+    assert done.values["ttbar"]["yield"] == pytest.approx(5 * 10.0 / 200.0, rel=1e-12)
+    assert done.values["ttbar"]["generated"] == 400
+
+
+def test_each_dataset_has_the_sums_of_its_own_files_in_one_recording(skim, tmp_path):
+    other = write(tmp_path / "other.root", 4, runs=[8.0])
+    fileset = {
+        "ttbar": {"files": dict.fromkeys(skim, "Events"), "metadata": {"xsec": 10.0}},
+        "other": {"files": {other: "Events"}, "metadata": {"xsec": 10.0}},
+        "less": {"files": dict.fromkeys(skim[:1], "Events"), "metadata": {"xsec": 10.0}},
+    }
+    done = run_analysis(analysis, fileset)
+    assert done.recordings == 1
+    assert [v["generated"] for v in done.values.values()] == [400, 16, 200]
+    assert [v["yield"] for v in done.values.values()] == pytest.approx([0.25, 5.0, 0.3])
+
+
+def test_names_have_or_lack_their_last_underscore(skim):
+    runs = nanoaod_table(skim).tree("Runs")
+    assert make_local([runs.genEventCount.Sum(), runs.genEventCount_.Sum(), runs.genEventSumw_.Sum(), runs.Count()]) == [
+        400,
+        400,
+        200.0,
+        4,
+    ]
+
+
+def test_a_number_of_another_tree_stands_in_any_expression_and_its_entries_in_none(skim):
+    df = nanoaod_table(skim)
+    runs = df.tree("Runs")
+    assert make_local((df.genWeight / runs.genEventSumw.Max()).Sum()) == pytest.approx(5 / 60)
+    assert make_local(df[df.genWeight > runs.genEventSumw.Min() / 100].Count()) == 5
+    assert make_local(df.sumw / df.n_generated) == 0.5
+    with pytest.raises(AxisError, match="two tables"):
+        df.genWeight * runs.genEventSumw
+    with pytest.raises(AxisError, match="two tables"):
+        df.genWeight * tree_table(skim, "Runs").genEventSumw.Sum()
+
+
+def test_a_selection_changes_no_sum(skim):
+    df = nanoaod_table(skim)
+    none = df[df.genWeight > 5]
+    assert make_local([none.Count(), df.sumw]) == [0, 200.0]
+
+
+def test_data_and_files_that_say_nothing(tmp_path):
+    data = write(tmp_path / "data.root", 7, weight=False)
+    assert make_local(nanoaod_table(data).n_generated) == 7
+    with pytest.raises(FieldError, match=r"nothing in the files of data\.root says the sum of weights"):
+        nanoaod_table(data).sumw  # noqa: B018 - it raises
+    simulated = write(tmp_path / "simulated.root", 7)
+    for name in ("sumw", "n_generated"):
+        with pytest.raises(FieldError, match="nothing in the files") as caught:
+            getattr(nanoaod_table(simulated), name)
+        assert caught.value.where.file == __file__
+
+
+def test_files_of_which_some_have_sums_are_an_error(skim, tmp_path):
+    mixed = [*skim, write(tmp_path / "without.root", 1)]
+    with pytest.raises(SourceError, match=r"without\.root has no tree 'Runs'"):
+        nanoaod_table(mixed).sumw  # noqa: B018 - it raises
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "says"),
+    [
+        (lambda df: df.tree("Rnus"), SourceError, "has no tree 'Rnus'"),
+        (lambda df: df.tree(3), LiteralError, "named by a text"),
+        (lambda df: df[df.genWeight > 0].tree("Runs"), LiteralError, "one of the files of a table"),
+        (lambda df: df.tree("Runs").genEventSumW, FieldError, "did you mean 'genEventSumw'"),
+    ],
+)
+def test_what_is_no_other_tree(wrong, error, says, skim):
+    with pytest.raises(error, match=says) as caught:
+        wrong(nanoaod_table(skim))
+    assert caught.value.where.file == __file__
+
+
+def test_parquet_has_no_other_trees(tmp_path):
+    import awkward as ak
+
+    ak.to_parquet(ak.Array({"x": [1.0]}), str(tmp_path / "a.parquet"))
+    with pytest.raises(SourceError, match="has no other trees"):
+        parquet_table(tmp_path / "a.parquet").tree("Runs")
