@@ -19,6 +19,7 @@ from awkward.forms import ListOffsetForm, NumpyForm
 
 from hep_flows import errors, make_local, nanoaod_table, parquet_table, run, tree_table, xaod_table
 from hep_flows.contract import StoredColumn
+from hep_flows.execute.report import Missing
 from hep_flows.expr.types import Record
 from hep_flows.sources.schema import flat_record
 from hep_flows.verbs import LeavesLeftOut
@@ -469,17 +470,12 @@ def check_every_leaf(path, stop=50):
 
 
 def _values(leaves, at_once=40):
-    """Give the values of leaves, many at a time; where that fails, one by one, with the error of those that fail."""
+    """Give the values of leaves, many at a time, and the errors of those that cannot be read."""
     names = list(leaves)
     for i in range(0, len(names), at_once):
         group = names[i : i + at_once]
-        try:
-            yield from zip(group, make_local([leaves[n][0] for n in group]), strict=True)
-        except errors.HepFlowsError as error:
-            if len(group) == 1:
-                yield group[0], error
-            else:
-                yield from _values({n: leaves[n] for n in group}, max(1, at_once // 8))
+        for name, value in zip(group, run([leaves[n][0] for n in group]).values, strict=True):
+            yield name, errors.HepFlowsError(value.reason) if isinstance(value, Missing) else value
 
 
 def _check_named(names, member, error):
