@@ -475,7 +475,13 @@ def _values(leaves, at_once=40):
     for i in range(0, len(names), at_once):
         group = names[i : i + at_once]
         for name, value in zip(group, run([leaves[n][0] for n in group]).values, strict=True):
-            yield name, errors.HepFlowsError(value.reason) if isinstance(value, Missing) else value
+            yield name, _error_of(leaves[name][0]) if isinstance(value, Missing) else value
+
+
+def _error_of(leaf):
+    with pytest.raises(errors.HepFlowsError) as caught:
+        make_local(leaf)
+    return caught.value
 
 
 def _check_named(names, member, error):
