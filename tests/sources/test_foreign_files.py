@@ -470,18 +470,20 @@ def check_every_leaf(path, stop=50):
 
 
 def _values(leaves, at_once=40):
-    """Give the values of leaves, many at a time, and the errors of those that cannot be read."""
+    """Give the values of leaves, many at a time, and why others cannot be read."""
     names = list(leaves)
     for i in range(0, len(names), at_once):
         group = names[i : i + at_once]
-        for name, value in zip(group, run([leaves[n][0] for n in group]).values, strict=True):
-            yield name, _error_of(leaves[name][0]) if isinstance(value, Missing) else value
+        done = run([leaves[n][0] for n in group])
+        for name, value in zip(group, done.values, strict=True):
+            yield name, errors.HepFlowsError(_reason(value.reason, done.report)) if isinstance(value, Missing) else value
 
 
-def _error_of(leaf):
-    with pytest.raises(errors.HepFlowsError) as caught:
-        make_local(leaf)
-    return caught.value
+def _reason(said, report):
+    """Give the first reason where one task takes the result of another."""
+    while found := re.search(r"is missing \(task (\w+)\)", said):
+        said = next(r.reason for r in report.tasks if r.key.startswith(found.group(1)))
+    return said
 
 
 def _check_named(names, member, error):
