@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hep_flows.expr import build
 from hep_flows.expr.loops import is_with, rebuilt
 from hep_flows.expr.nodes import Call, Expr, Field, Filter
-from hep_flows.expr.walk import postorder, rewrite
+from hep_flows.expr.walk import depending, postorder, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,10 +52,7 @@ def label(source: str, word: str) -> str:
 def at(exprs: Iterable[Expr], *names: str) -> dict[str, tuple[Expr, ...]]:
     """Give expressions as they are in each of some variations, by name; where they do not have it, the nominal ones."""
     exprs = tuple(exprs)
-    varied: set[bytes] = set()
-    for node in postorder(*exprs):
-        if (isinstance(node, Call) and node.function == "vary") or any([i.key in varied for i in node.inputs()]):
-            varied.add(node.key)
+    varied = depending(exprs, lambda node: isinstance(node, Call) and node.function == "vary")
     return {name: rewrite(exprs, partial(_chosen, name), into=lambda node: node.key in varied) for name in names}
 
 

@@ -66,6 +66,15 @@ def rewrite(
     return tuple([done.get(r.key, r) for r in roots])
 
 
+def depending(roots: Iterable[Expr], on: Callable[[Expr], bool]) -> set[bytes]:
+    """Give the keys of the nodes for which ``on`` is true, and of all that is made of them."""
+    found: set[bytes] = set()
+    for node in postorder(*roots):
+        if on(node) or any([i.key in found for i in node.inputs()]):
+            found.add(node.key)
+    return found
+
+
 def uses(*roots: Expr) -> dict[bytes, int]:
     """Count, by key, how often each node is an input of another distinct node or a root."""
     count: dict[bytes, int] = {}

@@ -7,7 +7,7 @@ over the data as everything else that is asked for, and are stored like it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import AxisError, LiteralError, Site, visible, with_article
@@ -67,15 +67,8 @@ def cut(name: Any, mask: Any) -> Any:
             f"a cut is true or false for each event, and this is {expr.type}", where=where, do="compare it with a number"
         )
     site = where if where is not None else Site(cut.__code__, 0, cut.__code__.co_firstlineno)
-    named = rebuilt_at(expr, _CutSite(site, name))
+    named = replace(expr, where=_CutSite(site, name))
     return mask._made(named)  # noqa: SLF001
-
-
-def rebuilt_at(expr: Expr, where: Where) -> Expr:
-    """Give the same node, written at another place."""
-    from dataclasses import replace
-
-    return replace(expr, where=where)
 
 
 class CutflowRequest:

@@ -13,7 +13,7 @@ from hep_flows.errors import RecordError
 from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.loops import rebuilt, selected_again
 from hep_flows.expr.nodes import Call, Expr, Field, Filter
-from hep_flows.expr.walk import postorder
+from hep_flows.expr.walk import depending, postorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ def followed(definition: Expr, base: Expr, new: Mapping[bytes, Expr], crossed: S
     RecordError
         When the column takes a selection as a whole, and uses a replaced leaf.
     """
-    changes = _changing(definition, new)
+    changes = depending([definition], lambda node: node.key in new)
     if definition.key not in changes:
         return carried(definition, crossed)
     is_whole = all(_drops_events(c) for c in crossed) and base.type.axes[-1].key == base.type.axes[-1].root
@@ -86,15 +86,6 @@ def swapped(definition: Expr, collections: Mapping[bytes, Expr], leaf: Callable[
             else:
                 made[node.key] = rebuilt(node, tuple([made.get(i.key, i) for i in node.inputs()]))
     return made.get(definition.key, definition)
-
-
-def _changing(definition: Expr, new: Mapping[bytes, Expr]) -> set[bytes]:
-    """Give the parts of a definition that use what is replaced."""
-    found: set[bytes] = set()
-    for node in postorder(definition):
-        if node.key in new or any(i.key in found for i in node.inputs()):
-            found.add(node.key)
-    return found
 
 
 def _is_of_elements(node: Expr, n_axes: int) -> bool:

@@ -15,7 +15,7 @@ from hep_flows.errors import LiteralError
 from hep_flows.expr import build
 from hep_flows.expr.loops import rebuilt
 from hep_flows.expr.nodes import Call, Expr, Literal
-from hep_flows.expr.walk import postorder, rewrite
+from hep_flows.expr.walk import depending, postorder, rewrite
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
@@ -213,10 +213,7 @@ def fixed(exprs: Iterable[Expr], values: Mapping[str, Any]) -> tuple[Expr, ...]:
         The number of each parameter.
     """
     exprs = tuple(exprs)
-    depends: set[bytes] = set()
-    for node in postorder(*exprs):
-        if (isinstance(node, Call) and node.function == "parameter") or any(i.key in depends for i in node.inputs()):
-            depends.add(node.key)
+    depends = depending(exprs, lambda node: isinstance(node, Call) and node.function == "parameter")
     if not depends:
         return exprs
 
