@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup.stamp
-EXTRAS := dev,isal,coffea
+EXTRAS := dev,isal,fused,coffea
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fix check test torture run demo docs docs-site golden bench release clean

@@ -10,6 +10,9 @@ A loop that meets what it was not written for (an angle that overflows, lists th
 
 from __future__ import annotations
 
+import time
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock
@@ -20,7 +23,7 @@ import numpy as np
 from hep_flows.errors import TaskError
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
-from hep_flows.expr.types import Float, Record
+from hep_flows.expr.types import Float
 from hep_flows.expr.walk import postorder, rewrite
 from hep_flows.plugins.awkward.evaluate import Evaluation, located
 from hep_flows.plugins.awkward.functions import elementwise_call
@@ -29,14 +32,13 @@ from hep_flows.plugins.awkward.values import Constant, Flat, Lists, Value, align
 from hep_flows.plugins.fused.source import Kernel, Writer, has_value, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hep_flows.expr.types import Axis
     from hep_flows.plugins.awkward.evaluate import Leaves
     from hep_flows.plugins.awkward.values import Argument, Frames
 
     Function = Callable[..., tuple[Any, ...]]
-    Compile = Callable[[Kernel], Function]
 
 # Functions of numpy move to where their arguments are stored: ``cos(phi[i])`` becomes ``cos(phi)[i]`` ------------------------------
 
@@ -63,12 +65,7 @@ def _moved(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
 
 
 def _is_numpys(node: Call) -> bool:
-    return (
-        _is_item(node)
-        and node.function not in _MAY_RAISE
-        and isinstance(node.type.item, Float)
-        and refusal(node) != ""
-    )
+    return _is_item(node) and node.function not in _MAY_RAISE and isinstance(node.type.item, Float) and refusal(node) != ""
 
 
 def _before_choice(node: Call) -> Expr:
@@ -183,7 +180,8 @@ def _with_inputs(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
             return replace(node, over=inputs[0], body=inputs[1])
         case Call():
             return replace(node, args=inputs)
-    return node
+        case _:
+            return node
 
 
 # Which nodes are computed together, in which order --------------------------------------------------------------------------------
@@ -212,7 +210,7 @@ def _is_source(node: Expr) -> bool:
 def refusals(roots: Sequence[Expr]) -> dict[bytes, str]:
     """Give the nodes that stay outside of loops, by key, and why; a loop over elements is compiled whole or not at all."""
     nodes = list(postorder(*roots))
-    why = {n.key: r for n in nodes if not _is_source(n) and (r := refusal(n) or _only_structure(n))}
+    why = {n.key: r for n in nodes if not _is_source(n) and (r := refusal(n))}
     group = {n.key: n.key for n in nodes}
 
     def head(key: bytes) -> bytes:
@@ -233,16 +231,15 @@ def refusals(roots: Sequence[Expr]) -> dict[bytes, str]:
     return why
 
 
-def _only_structure(node: Expr) -> str:
-    is_record = isinstance(node, Call) and node.function in {"record", "replace"} and not node.type.loops
-    return "it only puts together what is there" if is_record else ""
+def _puts_together(node: Expr) -> bool:
+    return isinstance(node, Call) and node.function in {"record", "replace"} and not node.type.loops
 
 
 def divided(roots: Sequence[Expr]) -> Division:
     """Give the steps: all that needs numpy alone, then a loop, then what numpy makes of that, and so on."""
     new = moved(roots)
     nodes = list(postorder(*new))
-    outside = set(refusals(new))
+    outside = {*refusals(new), *[n.key for n in nodes if _puts_together(n)]}
     level = _levels(nodes, outside | _for_numpy(nodes, outside))
     steps: list[Step] = []
     needed = needed_fields(new)
@@ -309,12 +306,59 @@ def _loop(here: Sequence[Expr], nodes: Sequence[Expr], roots: Sequence[Expr]) ->
 # Run the steps --------------------------------------------------------------------------------------------------------------------
 
 
+class Loop:
+    """A kernel as a function.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the function, when it is first called: one thread does, while others that need it wait.
+    price_s : float
+        About how many seconds that takes.
+    """
+
+    def __init__(self, make: Callable[[], Function], price_s: float = 0.0) -> None:
+        """Nothing is made yet."""
+        self._make, self._price_s = make, price_s
+        self._spent_s = 0.0
+        self._lock = Lock()
+        self._function: Function | None = None
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether it is made, or numpy has spent as much time in its place as making it takes: it costs at most twice what is best."""
+        return self._function is not None or self._spent_s >= self._price_s
+
+    def spent(self, seconds: float) -> None:
+        """Note the time that numpy spent in its place."""
+        with self._lock:
+            self._spent_s += seconds
+
+    def __call__(self, *arguments: Any) -> tuple[Any, ...]:
+        """Call the function."""
+        if self._function is None:
+            with self._lock:
+                if self._function is None:
+                    self._function = self._make()
+        return self._function(*arguments)
+
+
+class LoopNotCompiled(UserWarning):
+    """A version of numba does not know what a loop is made of; nothing but time is lost."""
+
+
 class _NotForLoopsError(Exception):
     """The values are not what the loop was written for."""
 
 
 def evaluate_fused(
-    roots: Sequence[Expr], leaves: Leaves, frames: Frames, cancelled: Callable[[], bool], compiling: Compile | None = None
+    roots: Sequence[Expr],
+    leaves: Leaves,
+    frames: Frames,
+    cancelled: Callable[[], bool],
+    *,
+    loop_of: Callable[[Kernel], Loop],
+    always: bool,
 ) -> dict[bytes, Argument]:
     """Give the values of expressions, by key, as `hep_flows.plugins.awkward.evaluate.evaluate` does, to the bit.
 
@@ -322,8 +366,10 @@ def evaluate_fused(
     ----------
     roots, leaves, frames, cancelled
         As there.
-    compiling : callable, optional
-        Makes a function of the text of a kernel; numba's compiler when left out.
+    loop_of : callable
+        Gives the function of a kernel: `compiled`, or `interpreted`.
+    always : bool
+        Whether a function is made where it does not pay.
     """
     # What is stored is part of what nodes mean; of what kind it is, only their types tell.
     division = _known_division(tuple(roots), tuple([f"{n.type}" for n in postorder(*roots) if _is_source(n)]))
@@ -335,26 +381,35 @@ def evaluate_fused(
         for number, step in enumerate(division.steps):
             if cancelled():
                 raise TaskError("the run was cancelled", where=roots[0].where)
-            if step.kernel is not None:
-                try:
-                    values.update(_run(step.kernel, (compiling or compiled)(step.kernel), values, frames))
-                except _NotForLoopsError:
-                    for node in step.nodes:
-                        values[node.key] = located(evaluation, node)
-            else:
+            if step.kernel is None:
                 for node in step.nodes:
                     values[node.key] = _by_numpy(evaluation, node, frames)
+            else:
+                _in_loop(step, step.kernel, evaluation, frames, loop_of(step.kernel), always=always)
             for key in [k for k in values if last.get(k, -1) <= number and k not in kept]:
                 del values[key]
     return {r.key: values[n.key] for r, n in zip(roots, division.roots, strict=True)}
 
 
+def _in_loop(step: Step, kernel: Kernel, evaluation: Evaluation, frames: Frames, loop: Loop, *, always: bool) -> None:
+    if always or loop.is_paid:
+        try:
+            evaluation.values.update(_run(kernel, loop, evaluation.values, frames))
+        except _NotForLoopsError:
+            pass
+        else:
+            return
+    start = time.thread_time()
+    for node in step.nodes:
+        evaluation.values[node.key] = located(evaluation, node)
+    loop.spent(time.thread_time() - start)
+
+
 def _by_numpy(evaluation: Evaluation, node: Expr, frames: Frames) -> Argument:
     """Give the value of one node; of one that only long lists are used of, the others have zeros."""
-    least = dict(node.options).get(LEAST, 0) if isinstance(node, Call) else 0
-    if not least:
+    least = dict(node.options).get(LEAST) if isinstance(node, Call) else None
+    if not isinstance(node, Call) or not isinstance(least, int):
         return located(evaluation, node)
-    assert isinstance(node, Call)
     plain = replace(node, options=tuple([o for o in node.options if o[0] != LEAST]))
     arguments = aligned(frames, [evaluation.values[a.key] for a in node.args], [a.type.item for a in node.args], ())
     lists = arguments.axes[0]
@@ -376,7 +431,7 @@ def _known_division(roots: tuple[Expr, ...], kinds: tuple[str, ...]) -> Division
     return divided(roots)
 
 
-def _run(kernel: Kernel, function: Function, values: Mapping[bytes, Argument], frames: Frames) -> dict[bytes, Argument]:
+def _run(kernel: Kernel, function: Loop, values: Mapping[bytes, Argument], frames: Frames) -> dict[bytes, Argument]:
     """Call a compiled loop on values, and give the values of its results."""
     given = _Given(kernel, values)
     sizes = [frames.frame(key, ()).size for key in kernel.events]
@@ -396,12 +451,16 @@ def _run(kernel: Kernel, function: Function, values: Mapping[bytes, Argument], f
     results: dict[bytes, Argument] = {}
     for number, node in enumerate(kernel.outputs):
         axes = node.type.axes
-        lists_of = made[_keys(axes)] if _keys(axes) in made else tuple([given.lists[_keys(axes[:i])] for i in range(2, len(axes) + 1)])
+        lists_of = (
+            made[_keys(axes)] if _keys(axes) in made else tuple([given.lists[_keys(axes[:i])] for i in range(2, len(axes) + 1)])
+        )
         frame = frames.root(axes[0].key, int(n_events[axes[0].key]))
         size = lists_of[-1].n_items if lists_of else frame.size
         data, there = back.get(f"y{number}"), back.get(f"z{number}")
         valid = None if there is None else there[:size]
-        results[node.key] = Value(frame, lists_of, None if data is None else data[:size], None if valid is None or valid.all() else valid)
+        results[node.key] = Value(
+            frame, lists_of, None if data is None else data[:size], None if valid is None or valid.all() else valid
+        )
     return results
 
 
@@ -461,30 +520,17 @@ class _Given:
 # Make functions of texts ----------------------------------------------------------------------------------------------------------
 
 
-class _Compiling:
-    """One function, compiled when it is first called: by one thread, while others that need it wait."""
-
-    def __init__(self, text: str, signature: tuple[str, ...]) -> None:
-        self._text, self._signature = text, signature
-        self._lock = Lock()
-        self._function: Function | None = None
-
-    def __call__(self, *arguments: Any) -> tuple[Any, ...]:
-        if self._function is None:
-            with self._lock:
-                if self._function is None:
-                    self._function = _compiled(self._text, self._signature)
-        return self._function(*arguments)
+_BASE_S, _LINE_S = 0.3, 0.01  # What numba takes for a function, and for each line of it, about.
 
 
-def compiled(kernel: Kernel) -> Function:
-    """Give the machine code of a kernel: of one text there is one in a process."""
+def compiled(kernel: Kernel) -> Loop:
+    """Give a kernel as machine code: of one text there is one in a process."""
     return _of_text(kernel.text, _signature(kernel))
 
 
 @lru_cache(maxsize=256)
-def _of_text(text: str, signature: tuple[str, ...]) -> Function:
-    return _Compiling(text, signature)
+def _of_text(text: str, signature: tuple[str, ...]) -> Loop:
+    return Loop(lambda: _compiled(text, signature), _BASE_S + _LINE_S * text.count("\n"))
 
 
 def _signature(kernel: Kernel) -> tuple[str, ...]:
@@ -501,15 +547,20 @@ def _signature(kernel: Kernel) -> tuple[str, ...]:
     return tuple(kinds)
 
 
-def interpreted(kernel: Kernel) -> Function:
+def interpreted(kernel: Kernel) -> Loop:
     """Give a kernel as plain Python: slow, and the same to the bit."""
+    return Loop(lambda: _function(kernel.text))
+
+
+def _function(text: str) -> Function:
     names: dict[str, Any] = {"np": np}
-    exec(compile(kernel.text, "<kernel>", "exec"), names)  # noqa: S102 - it was written by `source`
+    exec(compile(text, "<kernel>", "exec"), names)  # noqa: S102 - it was written by `source`
     function: Function = names["kernel"]
     return function
 
 
 def _compiled(text: str, signature: tuple[str, ...]) -> Function:
+    """Compile a function: without fast mathematics, so that no step is left out, put off or joined with another."""
     import numba
 
     def kind(name: str) -> Any:
@@ -517,8 +568,33 @@ def _compiled(text: str, signature: tuple[str, ...]) -> Function:
         # What was read may not be written to: both kinds of arrays fit.
         return numba.types.Array(base, 1, "C", readonly=True) if name.endswith("[]") else base
 
-    names: dict[str, Any] = {"np": np}
-    exec(compile(text, "<kernel>", "exec"), names)  # noqa: S102 - it was written by `source`
-    types = tuple([kind(k) for k in signature])
-    function: Function = numba.njit(types, nogil=True, error_model="numpy", boundscheck=False)(names["kernel"])
-    return function
+    try:
+        with _without_extensions():
+            types = tuple([kind(k) for k in signature])
+            made: Function = numba.njit(types, nogil=True, error_model="numpy")(_function(text))
+    except numba.core.errors.NumbaError as error:
+        warnings.warn(f"numba cannot compile a loop, and numpy computes it: {error}", LoopNotCompiled, stacklevel=2)
+        return lambda *_: (1,)
+    return made
+
+
+_STARTING = Lock()
+
+
+@contextmanager
+def _without_extensions() -> Iterator[None]:
+    """Compile without what other packages add to numba: to load awkward's and vector's part takes as long as a function does.
+
+    It is added when somebody else compiles. Where this version of numba keeps it in another way, it is loaded.
+    """
+    from numba.core import entrypoints
+
+    with _STARTING:
+        loaded = getattr(entrypoints, "_already_initialized", None)
+        if loaded is False:
+            entrypoints._already_initialized = True  # noqa: SLF001 - there is no other door
+        try:
+            yield
+        finally:
+            if loaded is False:
+                entrypoints._already_initialized = False  # noqa: SLF001

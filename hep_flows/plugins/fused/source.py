@@ -23,14 +23,14 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hep_flows.expr.functions import FUNCTIONS, WIDENING, UserFunction
+from hep_flows.expr.functions import FUNCTIONS, UserFunction
 from hep_flows.expr.nodes import Bound, Call, Expr, Filter, Literal, Map
-from hep_flows.expr.types import Bool, Float, Int, Loop, Record, common, is_number, widened
+from hep_flows.expr.types import Bool, Float, Int, Loop, Record, common, is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hep_flows.expr.types import Axis, Item
 
@@ -60,7 +60,8 @@ def refusal(node: Expr) -> str:
             return "" if _is_plain(node.mask.type.item) else "its mask is no truth value"
         case Call():
             return _refusal_of_call(node)
-    return "it is read, not computed"
+        case _:
+            return "it is read, not computed"
 
 
 def has_value(node: Expr) -> bool:
@@ -95,7 +96,7 @@ def _refusal_of_call(node: Call) -> str:  # noqa: PLR0911 - one for each kind
     return _refusal_of_items(node, name, options)
 
 
-def _refusal_of_items(node: Call, name: str, options: Mapping[str, object]) -> str:
+def _refusal_of_items(node: Call, name: str, options: Mapping[str, object]) -> str:  # noqa: PLR0911 - one for each kind
     items = [a.type.item for a in node.args]
     if name == "is_none":
         return ""
@@ -120,6 +121,12 @@ def _refusal_of_items(node: Call, name: str, options: Mapping[str, object]) -> s
         exact = isinstance(after, Float) or (isinstance(before, Bool) and isinstance(after, Int)) or before == after
         return "" if exact else "whether each number fits into the other kind is for numpy to say"
     return ""
+
+
+def _whole(node: Call, name: str) -> int:
+    value = node.option(name)
+    assert isinstance(value, int)
+    return value
 
 
 def _is_weak(node: Expr) -> bool:
@@ -153,10 +160,11 @@ class Cell:
 class _Block:
     head: str
     lines: list[str] = field(default_factory=list)
-    known: dict[object, object] = field(default_factory=dict)
+    known: dict[object, Any] = field(default_factory=dict)
 
 
 Place = tuple[str, ...]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -214,7 +222,9 @@ class Writer:
         self._axes: list[tuple[Axis, ...]] = []
         self._blocks = [_Block("")]
         self._depth: dict[str, int] = {"0": 0}
-        self._places: dict[bytes, tuple[str, int]] = {}  # of each axis of events: the number of the event, and the depth of its block
+        self._places: dict[
+            bytes, tuple[str, int]
+        ] = {}  # of each axis of events: the number of the event, and the depth of its block
         self._loops: dict[Loop, str] = {}
         self._count = 0
         self._start: list[str] = []
@@ -267,12 +277,13 @@ class Writer:
         yield
         self._blocks.extend(inner)
 
-    def _once(self, key: object, depth: int, make: object) -> object:
+    def _once(self, key: object, depth: int, make: Callable[[], Made]) -> Made:
+        """Give what was made before and can be seen from here, or make it in the block of that depth."""
         for block in reversed(self._blocks):
             if key in block.known:
-                return block.known[key]
+                return block.known[key]  # type: ignore[no-any-return]
         with self._outside(depth):
-            made = make()  # type: ignore[operator]
+            made = make()
             self._blocks[-1].known[key] = made
         return made
 
@@ -293,22 +304,24 @@ class Writer:
             return Cell(_constant(node))
         place = place[: max(0, len(node.type.axes) - 1)]
         if node.key in self._numbers:
-            return self._once(("in", node.key, place), self._depth_of(node, place), lambda: self._input(node, place))  # type: ignore[return-value]
+            return self._once(("in", node.key, place), self._depth_of(node, place), lambda: self._input(node, place))
         if self._is_kept(node):
-            return self._once(("at", node.key, place, self._bound(node)), self._depth_of(node, place), lambda: self._kept(node, place))  # type: ignore[return-value]
+            return self._once(
+                ("at", node.key, place, self._bound(node)), self._depth_of(node, place), lambda: self._kept(node, place)
+            )
         return self._computed(node, place)
 
     def _computed(self, node: Expr, place: Place) -> Cell:
         key = ("item", node.key, place, self._bound(node))
-        return self._once(key, self._depth_of(node, place), lambda: self._item(node, place))  # type: ignore[return-value]
+        return self._once(key, self._depth_of(node, place), lambda: self._item(node, place))
 
     def count(self, node: Expr, place: Place) -> str:
         """Give the length of the list of a node that lies at a place: the lists of axis number ``len(place) + 1``."""
         if node.key in self._numbers:
             key: object = ("n", tuple([a.key for a in node.type.axes[: len(place) + 2]]), place)
-            return self._once(key, self._depth_of(node, place), lambda: self._let(self._input_count(node, place), "n"))  # type: ignore[return-value]
+            return self._once(key, self._depth_of(node, place), lambda: self._let(self._input_count(node, place), "n"))
         key = ("n", node.key, place, self._bound(node))
-        return self._once(key, self._depth_of(node, place), lambda: self._let(self._count_of(node, place), "n"))  # type: ignore[return-value]
+        return self._once(key, self._depth_of(node, place), lambda: self._let(self._count_of(node, place), "n"))
 
     # What comes from outside
 
@@ -331,7 +344,7 @@ class Writer:
             def position(offsets: str = offsets, before: str = before, p: str = p) -> str:
                 return self._let(f"{offsets}[{before}] + {p}", "q")
 
-            at = self._once(key, depth, position)  # type: ignore[assignment]
+            at = self._once(key, depth, position)
         return at
 
     def _input(self, node: Expr, place: Place) -> Cell:
@@ -354,7 +367,9 @@ class Writer:
             return False
         if isinstance(node, Map) or node.function in _REDUCTIONS:
             return True
-        return node.function in _ITEMS and self._users.get(node.key, 0) > 1 and any(not isinstance(a, Literal) for a in node.inputs())
+        return (
+            node.function in _ITEMS and self._users.get(node.key, 0) > 1 and any(not isinstance(a, Literal) for a in node.inputs())
+        )
 
     def _array(self, dtype: str) -> str:
         name = self._new("b", 0)
@@ -366,8 +381,8 @@ class Writer:
         self._emit(f"    {array} = np.empty(2 * {size}, np.{dtype})")
 
     def _kept(self, node: Expr, place: Place) -> Cell:
-        arrays = self._once(("kept", node.key, self._bound(node)), self._depth_of(node, ()), lambda: self._written(node))
-        data, there = arrays  # type: ignore[misc]
+        key = ("kept", node.key, self._bound(node))
+        data, there = self._once(key, self._depth_of(node, ()), lambda: self._written(node))
         return Cell(self._let(f"{data}[{place[0]}]"), self._let(f"{there}[{place[0]}]", "t") if there else "")
 
     def _written(self, node: Expr) -> tuple[str, str]:
@@ -385,7 +400,7 @@ class Writer:
 
     # One item of each kind of node
 
-    def _item(self, node: Expr, place: Place) -> Cell:  # noqa: C901, PLR0911 - one for each kind
+    def _item(self, node: Expr, place: Place) -> Cell:  # noqa: C901, PLR0911, PLR0912 - one for each kind
         match node:
             case Bound():
                 return self.item(node.of, (self._element(node), *place))
@@ -413,9 +428,7 @@ class Writer:
                 return Cell(f"np.int64({place[-1]})")
             case Call(function="argcombinations"):
                 members, _ = self._combined(node, place[:-1])
-                which = node.option("which")
-                assert isinstance(which, int)
-                return Cell(self._at(members[which], place[-1]))
+                return Cell(self._at(members[_whole(node, "which")], place[-1]))
             case Call(function="argsort"):
                 return Cell(self._at(self._sorted(node, place[:-1]), place[-1]))
             case Call(function="record"):
@@ -426,15 +439,14 @@ class Writer:
                 return self._reduced(node, name, place)
             case Call():
                 return self._of_items(node, place)
-        raise TypeError(f"a {node.tag} is no part of a loop")
+            case _:
+                raise TypeError(f"a {node.tag} is no part of a loop")
 
     def _at(self, array: str, index: str) -> str:
         return self._let(f"{array}[{index}]", "i")
 
     def _at_of(self, node: Call) -> int:
-        at = node.option("at")
-        assert isinstance(at, int)
-        return at - 1
+        return _whole(node, "at") - 1
 
     def _element(self, node: Bound) -> str:
         return self._loops[Loop(node.of.type.axes[1], node.level)]
@@ -450,7 +462,7 @@ class Writer:
         else:
             self._loops[loop] = before
 
-    def _count_of(self, node: Expr, place: Place) -> str:  # noqa: C901, PLR0911 - one for each kind
+    def _count_of(self, node: Expr, place: Place) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each kind
         match node:
             case Bound():
                 return self.count(node.of, (self._element(node), *place))
@@ -487,11 +499,15 @@ class Writer:
             case Call(function="argcombinations") if len(place) == len(node.type.axes) - 2:
                 return self._combined(node, place)[1]
             case Call(function="argpad") if len(place) == len(node.type.axes) - 2:
-                n = node.option("n")
-                return f"{n}" if node.option("clip") else f"max({n}, {self.count(node.args[0], place)})"
+                return (
+                    f"{_whole(node, 'n')}"
+                    if node.option("clip")
+                    else f"max({_whole(node, 'n')}, {self.count(node.args[0], place)})"
+                )
             case Call():
                 return self.count(self._with_lists(node, len(place) + 2), place)
-        raise TypeError(f"a {node.tag} is no part of a loop")
+            case _:
+                raise TypeError(f"a {node.tag} is no part of a loop")
 
     def _with_lists(self, node: Call, n_axes: int) -> Expr:
         return next(a for a in node.args if len(a.type.axes) >= n_axes)
@@ -502,7 +518,7 @@ class Writer:
         """Give the positions that a mask leaves of one list, and their number."""
         key = ("chosen", node.type.axes[node.at].key, place, self._bound(node))
         depth = max(self._depth_of(node, place), self._depth_of(node.mask, place) if node.mask.type.axes else 0)
-        return self._once(key, depth, lambda: self._mask(node, place))  # type: ignore[return-value]
+        return self._once(key, depth, lambda: self._mask(node, place))
 
     def _mask(self, node: Filter, place: Place) -> tuple[str, str]:
         n = self.count(node.of, place)
@@ -539,14 +555,13 @@ class Writer:
             return first, self._let(f"max({size}, 0)", "n"), step
 
         depth = self._depth_of(node.args[0], place)
-        return self._once(("slice", node.key, place, self._bound(node)), depth, made)  # type: ignore[return-value]
+        return self._once(("slice", node.key, place, self._bound(node)), depth, made)
 
     def _index(self, node: Call, place: Place) -> tuple[int, int, str, str]:
         """Give the axis that one item is chosen on, how many indices say which, its position, and whether there is one."""
         at, of = self._at_of(node), node.args[0]
         if node.function == "pick":
-            index, n = node.option("index"), self.count(of, place[:at])
-            assert isinstance(index, int)
+            index, n = _whole(node, "index"), self.count(of, place[:at])
             if index >= 0:
                 return at, at, self._let(f"{index}", "i"), self._let(f"{n} > {index}", "t")
             return at, at, self._let(f"{n} + {index}" if index > -(2**62) else "-1", "i"), self._let(f"{n} >= {-index}", "t")
@@ -571,7 +586,7 @@ class Writer:
         self._emit(f"{new} = {name}")
         return new
 
-    def _if(self, there: str, node: Expr, made: object) -> Cell:
+    def _if(self, there: str, node: Expr, made: Callable[[], Cell]) -> Cell:
         """Give an item that is there on a condition; nothing is read where it is not."""
         is_record = isinstance(node.type.item, Record)
         value, found = "" if is_record else self._new("v"), self._new("t")
@@ -579,7 +594,7 @@ class Writer:
             self._emit(f"{value} = {_zero(node.type.item)}")
         self._emit(f"{found} = {there}")
         with self._block(f"if {there}:"):
-            cell: Cell = made()  # type: ignore[operator]
+            cell = made()
             if value:
                 self._emit(f"{value} = {cell.value}")
             if cell.there:
@@ -623,7 +638,7 @@ class Writer:
             return outer, inner, size
 
         key = ("joined", node.type.axes[-1].key, node.args[0].key, place, self._bound(node))
-        return self._once(key, self._depth_of(node, place), made)  # type: ignore[return-value]
+        return self._once(key, self._depth_of(node, place), made)
 
     def _of_part(self, node: Call, place: Place) -> Cell:
         at = self._at_of(node)
@@ -679,8 +694,7 @@ class Writer:
 
     def _combined(self, node: Call, place: Place) -> tuple[list[str], str]:
         """Give the position of each member of each choice of ``n`` items of a list, in the order 01, 02, 12, and their number."""
-        n, of = node.option("n"), node.args[0]
-        assert isinstance(n, int)
+        n, of = _whole(node, "n"), node.args[0]
 
         def made() -> tuple[list[str], str]:
             members, size, total = [self._array("int64") for _ in range(n)], self._new("m"), self.count(of, place)
@@ -701,7 +715,7 @@ class Writer:
             return members, size
 
         key = ("combined", of.type.axes[-1].key, of.key, n, place, self._bound(of))
-        return self._once(key, self._depth_of(of, place), made)  # type: ignore[return-value]
+        return self._once(key, self._depth_of(of, place), made)
 
     def _sorted(self, node: Call, place: Place) -> str:
         """Give the positions of the items of a list in order: equal ones as they come, and what is no number last."""
@@ -734,11 +748,11 @@ class Writer:
                     self._emit(line)
             return order
 
-        return self._once(("sorted", node.key, place, self._bound(node)), self._depth_of(node, place), made)  # type: ignore[return-value]
+        return self._once(("sorted", node.key, place, self._bound(node)), self._depth_of(node, place), made)
 
     # One value for each list
 
-    def _reduced(self, node: Call, name: str, place: Place) -> Cell:  # noqa: C901, PLR0912, PLR0915 - one for each aggregate
+    def _reduced(self, node: Call, name: str, place: Place) -> Cell:  # noqa: PLR0915 - one for each aggregate
         of, item = node.args[0], node.type.item
         n = self.count(of, place)
         if name == "count":
@@ -783,7 +797,7 @@ class Writer:
                     self._emit(f"    {found} = {cell.value}")
                     self._emit(f"    {seen} = True")
             return Cell(found, seen)
-        wide: Item = Float(64) if name == "mean" else item if name == "prod" else item
+        wide: Item = Float(64) if name == "mean" else item
         number = self._new("a") if name == "mean" else ""
         self._emit(f"{found} = {_number(1 if name == 'prod' else 0, wide)}")
         if number:
@@ -822,7 +836,7 @@ class Writer:
 
     # Functions of items
 
-    def _of_items(self, node: Call, place: Place) -> Cell:  # noqa: PLR0911 - one for each kind
+    def _of_items(self, node: Call, place: Place) -> Cell:
         name = str(node.function)
         cells = [self.item(a, place) for a in node.args]
         items = [a.type.item for a in node.args]
@@ -851,56 +865,26 @@ class Writer:
             there = f"{there} and {side}" if there else side
         return Cell(self._let(f"{values[0]} if {condition.value} else {values[1]}"), self._let(there, "t") if there else "")
 
-    def _formula(self, node: Call, name: str, values: list[str], items: list[Item]) -> str:  # noqa: C901, PLR0911
+    def _formula(self, node: Call, name: str, values: list[str], items: list[Item]) -> str:
         item = node.type.item
         if name in _COMPARISONS:
             kind = _compared(node)
             assert kind is not None
             a, b = [_cast(v, i, kind) for v, i in zip(values, items, strict=True)]
             return f"{a} {_COMPARISONS[name]} {b}"
-        if name in _TRUTHS:
-            a, b = [_cast(v, i, Bool()) for v, i in zip(values, items, strict=True)]
-            return f"{a} {_TRUTHS[name]} {b}"
-        if name == "logical_not":
-            return f"not {_cast(values[0], items[0], Bool())}"
         if name in {"isnan", "isfinite", "isinf"}:
             return f"np.{name}({values[0]})"
         if name == "isin":
-            of = items[0]
-            there = " or ".join([f"{values[0]} == {_number(v, of if isinstance(of, Float) else Int(64))}" for v in node.option("values")])  # type: ignore[union-attr]
-            return there or "False"
-        if name in _BITS and isinstance(item, Bool):
-            a, b = [_cast(v, i, item) for v, i in zip(values, items, strict=True)]
-            return f"{a} != {b}" if name == "bitwise_xor" else f"{a} {_BITS[name]} {b}"
-        if name == "invert" and isinstance(item, Bool):
-            return f"not {values[0]}"
-        same = [_cast(v, widened(i) if name in WIDENING and isinstance(i, Int) else i, item) for v, i in zip(values, items, strict=True)]
-        if name in _ARITHMETIC:
-            return _exactly(f"{_wide(same[0], item)} {_ARITHMETIC[name]} {_wide(same[1], item)}", item)
-        if name in _BITS:
-            return _exactly(f"{same[0]} {_BITS[name]} {same[1]}", item)
-        if name in {"maximum", "minimum"}:
-            a, b = [self._let(s) for s in same]
-            if isinstance(item, Bool):
-                return f"{a} {'|' if name == 'maximum' else '&'} {b}"
-            nan = f" or {a} != {a}" if isinstance(item, Float) else ""
-            return f"{a} if {a} {'>' if name == 'maximum' else '<'} {b}{nan} else {b}"
-        match name:
-            case "negative":
-                return f"-{same[0]}" if isinstance(item, Float) else _exactly(f"-{_wide(same[0], item)}", item)
-            case "invert":
-                return _exactly(f"~{same[0]}", item)
-            case "absolute":
-                unsigned = isinstance(item, Int) and not item.signed
-                return same[0] if unsigned else f"abs({same[0]})" if isinstance(item, Float) else _exactly(f"abs({_wide(same[0], item)})", item)
-            case "square":
-                a = self._let(_wide(same[0], item))
-                return _exactly(f"{a} * {a}", item)
-            case "sqrt":
-                return f"np.sqrt({same[0]})"
-            case "copysign":
-                return f"np.copysign({same[0]}, {same[1]})"
-        return same[0]  # positive, astype
+            among, of = node.option("values"), items[0]
+            assert isinstance(among, tuple)
+            return " or ".join([f"{values[0]} == {_number(v, of if isinstance(of, Float) else Int(64))}" for v in among]) or "False"
+        if name in _TRUTHS or name == "logical_not" or isinstance(item, Bool):
+            truths = [_cast(v, i, Bool()) for v, i in zip(values, items, strict=True)]
+            return truths[0] if name == "astype" else _of_truths(name, truths)
+        same = [self._let(_cast(v, i, item)) for v, i in zip(values, items, strict=True)]
+        return (
+            _of_floats(name, same) if isinstance(item, Float) else _exactly(_of_whole(name, [_wide(v, item) for v in same]), item)
+        )
 
     def _angle(self, name: str, values: list[str], there: str) -> str:
         if name == "delta_phi":
@@ -979,7 +963,9 @@ class Writer:
     def _group(self, outputs: Sequence[tuple[int, Expr]], place: str, size: str) -> None:
         """Write down results that have the same lists."""
         axes = outputs[0][1].type.axes
-        known = tuple([a.key for a in axes]) in {tuple([a.key for a in n.type.axes[: i]]) for n in self._inputs for i in range(2, len(n.type.axes) + 1)}
+        known = tuple([a.key for a in axes]) in {
+            tuple([a.key for a in n.type.axes[:i]]) for n in self._inputs for i in range(2, len(n.type.axes) + 1)
+        }
         room = size if len(axes) == 1 else f"{self._offsets_of(axes)}[-1]" if known else self._most()
         arrays: list[tuple[Expr, str, str]] = []
         for number, node in outputs:
@@ -988,7 +974,7 @@ class Writer:
                 if name:
                     self._start.append(f"{name} = np.empty({room}, np.{dtype})")
                     self._results.append(name)
-            arrays.append((node, *names))
+            arrays.append((node, names[0], names[1]))
         if len(axes) == 1:
             self._write(arrays, (), place)
             return
@@ -1041,6 +1027,45 @@ class Writer:
     def _more(self, array: str, dtype: str, size: str) -> None:
         self._emit(f"if len({array}) < {size}:")
         self._emit(f"    {array} = np.concatenate(({array}, np.empty({size}, np.{dtype})))")
+
+
+# Formulas of numbers that have their kind already ---------------------------------------------------------------------------------
+
+
+def _of_truths(name: str, values: list[str]) -> str:
+    if len(values) == 1:
+        return f"not {values[0]}"
+    sign = {**_BITS, **_TRUTHS, "bitwise_xor": "!=", "maximum": "|", "minimum": "&"}[name]
+    return f"{values[0]} {sign} {values[1]}"
+
+
+def _of_floats(name: str, values: list[str]) -> str:
+    a, b = values[0], values[-1]
+    match name:
+        case "maximum" | "minimum":  # of equal ones the second, and what is no number, as numpy's vector instructions do
+            return f"{a} if {a} {'>' if name == 'maximum' else '<'} {b} or {a} != {a} else {b}"
+        case "absolute" | "sqrt" | "copysign":
+            return f"{'abs' if name == 'absolute' else f'np.{name}'}({', '.join(values)})"
+        case "negative" | "square":
+            return f"-{a}" if name == "negative" else f"{a} * {a}"
+        case _:
+            return f"{a} {_ARITHMETIC[name]} {b}" if name in _ARITHMETIC else a
+
+
+def _of_whole(name: str, values: list[str]) -> str:
+    a, b = values[0], values[-1]
+    match name:
+        case "maximum" | "minimum":
+            return f"{a} if {a} {'>' if name == 'maximum' else '<'} {b} else {b}"
+        case "absolute":
+            return f"{a} if {a} >= 0 else -{a}"
+        case "negative" | "invert":
+            return f"{'-' if name == 'negative' else '~'}{a}"
+        case "square":
+            return f"{a} * {a}"
+        case _:
+            sign = {**_ARITHMETIC, **_BITS}.get(name, "")
+            return f"{a} {sign} {b}" if sign else a
 
 
 # Constants and kinds in the text --------------------------------------------------------------------------------------------------
