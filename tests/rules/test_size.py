@@ -28,7 +28,7 @@ BUDGETS = {
     "orchestrate": 1560,
     "planning": 640,  # factors of weights that multiply finished results
     "plugins": 6240,
-    "record": 4420,  # explanations; four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
+    "record": 4450,  # explanations; book-keepers; four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
     "settings": 240,
     "show": 750,
     "sources": 2020,  # kinds of tables, which twelve files knew; sizes of columns, which a plug-in knew
