@@ -151,7 +151,13 @@ def test_lists_of_one_counter_have_one_array_of_offsets(tmp_path, own):
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_damaged_basket_is_an_error_that_names_file_and_leaf_or_changes_nothing(tmp_path, own, codec):
-    path = written(tmp_path / "events.root", codec, (300, 200))
+    path = str(tmp_path / "events.root")
+    few = np.random.default_rng(2).integers(0, 9, 4000)  # so that they compress
+    with uproot.recreate(path, compression=CODECS[codec]) as file:
+        file.mktree("t", {"one_float64": "f8", "jagged_float32": "var * float32"})
+        for n in (300, 200):
+            lists = ak.unflatten(few[: int(few[:n].sum())].astype("f4"), few[:n])
+            file["t"].extend({"one_float64": few[:n].astype("f8"), "jagged_float32": lists})
     whole = (tmp_path / "events.root").read_bytes()
     rng = random.Random(1)
     # Values that are not compressed, and those of zstd, have no checksum in a file: other bits of them are other numbers. The identity
