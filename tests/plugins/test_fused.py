@@ -6,7 +6,6 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 
 import awkward as ak
@@ -22,7 +21,7 @@ from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.types import Float, Member, Record
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.normalise import normalise
-from hep_flows.planning.plan import make_plan
+from hep_flows.planning.plan import instantiate, make_plan
 from hep_flows.plugins import find
 from hep_flows.plugins.awkward.evaluate import evaluate, run_tasks
 from hep_flows.plugins.fused.regions import Loop, compiled, divided, evaluate_fused, interpreted
@@ -86,8 +85,8 @@ def analyses(df):
     """Give expressions with every kind of loop."""
     jets, muons = df.Jet[df.Jet.pt > 20], df.Muon
     pairs = df.Jet.Combinations(2, fields=("a", "b"))
-    triples = df.Jet.Combinations(3, fields=("a", "b", "c"))
-    best = triples.MinBy(lambda t: abs((t.a + t.b + t.c).mass - 172.5))
+    triples = jets[:6].Combinations(3, fields=("a", "b", "c"))
+    best = triples.MinBy(lambda t: abs(t.a.pt + t.b.pt - t.c.pt - 20))
     lep = Concatenate(df.Electron, muons)
     event = df[jets.Count() > 1]
     moved = muons.With(pt=muons.pt * 1.5)
@@ -96,8 +95,8 @@ def analyses(df):
         "event cut": event.Jet[event.Jet.pt > 30].pt / event.MET.pt,
         "aggregates": df.Jet.pt.Sum() + df.Jet.pt.Max() * df.Jet.pt.Mean() - df.Jet.pt.Min(),
         "counts": (jets.Count() + muons.charge.Sum()) * df.PV.npvs,
-        "mass": (pairs.a + pairs.b).mass[abs(pairs.a.eta - pairs.b.eta) < 2],
-        "triple": (best.a + best.b + best.c).pt,
+        "pairs": (pairs.a.pt * pairs.b.pt)[abs(pairs.a.eta - pairs.b.eta) < 2],
+        "triple": (best.a + best.b).mass - best.c.pt,
         "quadruples": df.Jet[:5].Combinations(4, fields=tuple("abcd")).Count(),
         "clean": jets[jets.map(lambda j: ~(lep[lep.pt > 10].DeltaR(j) < 0.4).Any())].pt.Sum(),
         "nested": jets.map(lambda j: muons.map(lambda m: m.DeltaR(j)).Min()),
@@ -112,14 +111,14 @@ def analyses(df):
 
 
 @pytest.fixture(scope="module")
-def run(data_file):
+def run(data):
     """Give a function that evaluates all analyses on some events."""
-    df = nanoaod_table(str(data_file(FILE)))
+    df = nanoaod_table(data(FILE))
     made = make_plan(normalise([recorded(e) for e in analyses(df).values()]), [find("awkward")])
     opened = OpenTables()
 
     def run(evaluating, start=0, stop=1000):
-        context = RunContext(partition=Partition(str(data_file(FILE)), 0, start, stop, start))
+        context = RunContext(partition=Partition(data(FILE), 0, start, stop, start))
         found = run_tasks(made.tasks, {}, context, partial(read_columns, tables=opened), evaluating)
         return {k: r.array for k, r in found.items() if isinstance(r, Columns)}
 
@@ -127,7 +126,7 @@ def run(data_file):
 
 
 def assert_equal_bits(found, wanted):
-    assert len(found) == len(wanted) == len(analyses.__code__.co_consts) or found.keys() == wanted.keys()
+    assert found.keys() == wanted.keys()
     for key, array in wanted.items():
         assert str(found[key].type) == str(array.type)
         assert exactly(ak.to_list(found[key])) == exactly(ak.to_list(array))
@@ -171,14 +170,12 @@ def large(expr):
     (table,) = [n for n in postorder(expr) if isinstance(n, Dataset)]
     content = tuple([f"10000000:{c}" for c in table.content])
     other = build.dataset(table.kind, content, table.tree, table.type.item, files=table.files, name=table.name)
-    from hep_flows.planning.plan import instantiate
-
     return instantiate([expr], {table.key: other})[0]
 
 
 @pytest.fixture
-def query(data_file):
-    df = nanoaod_table(str(data_file(FILE)))
+def query(data):
+    df = nanoaod_table(data(FILE))
     pairs = df.Muon.Combinations(2, fields=("a", "b"))
     return Histogram.new.Reg(5, 0, 100, name="m").Double().fill(m=(pairs.a + pairs.b).mass)
 
@@ -206,7 +203,7 @@ def test_keys_and_results_do_not_tell_who_runs(query, environment, tmp_path):
     assert "not fused: its last digits are numpy's own" in str(seen)
     environment(HEP_FLOWS_COMPILED="never")
     other = plan(query)
-    assert [t.key for t in other.plan.tasks] == [t.key for t in seen.plan.tasks]
+    assert [t.key for t in other.raw.tasks] == [t.key for t in seen.raw.tasks]
     assert "awkward: columns, in ranges of events, hit" in str(other), "what one has stored, the other finds"
     environment(HEP_FLOWS_CACHE=tmp_path / "b")
     assert make_local(query) == mine
@@ -231,4 +228,3 @@ def test_functions_of_numpy_move_to_what_is_stored(query):
     (columns,) = recorded(query).args[1:]
     steps = divided([columns, *columns.args]).steps
     assert [s.kernel is not None for s in steps] == [False, True, False], "one loop, and nothing of numpy's between"
-    assert replace(steps[1], kernel=None).nodes

@@ -352,7 +352,7 @@ class Writer:
         if not node.type.axes:
             return Cell(f"x{number}", f"t{number}" if node.type.optional else "")
         at = self._list_of(node.type.axes, place)
-        there = self._let(f"t{number}[{at}]", "t") if node.type.optional else ""
+        there = self._let(f"t{number}[{at}]", "h") if node.type.optional else ""
         return Cell(self._let(f"x{number}[{at}]") if has_value(node) else "", there)
 
     def _input_count(self, node: Expr, place: Place) -> str:
@@ -383,7 +383,7 @@ class Writer:
     def _kept(self, node: Expr, place: Place) -> Cell:
         key = ("kept", node.key, self._bound(node))
         data, there = self._once(key, self._depth_of(node, ()), lambda: self._written(node))
-        return Cell(self._let(f"{data}[{place[0]}]"), self._let(f"{there}[{place[0]}]", "t") if there else "")
+        return Cell(self._let(f"{data}[{place[0]}]"), self._let(f"{there}[{place[0]}]", "h") if there else "")
 
     def _written(self, node: Expr) -> tuple[str, str]:
         size, dtype = self.count(node, ()), _dtype(node.type.item)
@@ -563,8 +563,8 @@ class Writer:
         if node.function == "pick":
             index, n = _whole(node, "index"), self.count(of, place[:at])
             if index >= 0:
-                return at, at, self._let(f"{index}", "i"), self._let(f"{n} > {index}", "t")
-            return at, at, self._let(f"{n} + {index}" if index > -(2**62) else "-1", "i"), self._let(f"{n} >= {-index}", "t")
+                return at, at, self._let(f"{index}", "i"), self._let(f"{n} > {index}", "h")
+            return at, at, self._let(f"{n} + {index}" if index > -(2**62) else "-1", "i"), self._let(f"{n} >= {-index}", "h")
         index_of = node.args[1]
         own = max(at, len(index_of.type.axes) - 1) if index_of.type.axes else at
         cell = self.item(index_of, place[:own])
@@ -572,7 +572,7 @@ class Writer:
         if dict(node.options).get("inside"):
             return at, own, position, ""
         inside = f"0 <= {position} < {self.count(of, place[:at])}"
-        return at, own, position, self._let(f"{cell.there} and {inside}" if cell.there else inside, "t")
+        return at, own, position, self._let(f"{cell.there} and {inside}" if cell.there else inside, "h")
 
     def _one_of(self, node: Call, place: Place) -> Cell:
         at, own, position, there = self._index(node, place)
@@ -589,7 +589,7 @@ class Writer:
     def _if(self, there: str, node: Expr, made: Callable[[], Cell]) -> Cell:
         """Give an item that is there on a condition; nothing is read where it is not."""
         is_record = isinstance(node.type.item, Record)
-        value, found = "" if is_record else self._new("v"), self._new("t")
+        value, found = "" if is_record else self._new("v"), self._new("h")
         if value:
             self._emit(f"{value} = {_zero(node.type.item)}")
         self._emit(f"{found} = {there}")
@@ -643,7 +643,7 @@ class Writer:
     def _of_part(self, node: Call, place: Place) -> Cell:
         at = self._at_of(node)
         is_record = isinstance(node.type.item, Record)
-        value, there = "" if is_record else self._new("v"), self._new("t") if node.type.optional else ""
+        value, there = "" if is_record else self._new("v"), self._new("h") if node.type.optional else ""
         if value:
             self._emit(f"{value} = {_zero(node.type.item)}")
         if there:
@@ -728,7 +728,7 @@ class Writer:
             self._room(keys, dtype, n)
             with self._loop(n) as p:
                 self._emit(f"{keys}[{p}] = {self.item(of, (*place, p)).value}")
-            j, x, a, b = self._new("j"), self._new("x"), self._new("x"), self._new("x")
+            j, x, a, b = self._new("j"), self._new("u"), self._new("u"), self._new("u")
             swap = f"{a} < {b}" if descending else f"{a} > {b}"
             if isinstance(of.type.item, Float):
                 swap = f"{swap} or ({a} != {a} and {b} == {b})"
@@ -811,12 +811,12 @@ class Writer:
                     self._emit(f"{number} += 1")
         if not number:
             return Cell(found)
-        return Cell(f"{found} / np.float64({number})", self._let(f"{number} > 0", "t"))
+        return Cell(f"{found} / np.float64({number})", self._let(f"{number} > 0", "h"))
 
     def _seen(self, needed: bool) -> str:  # noqa: FBT001
         if not needed:
             return ""
-        seen = self._new("t")
+        seen = self._new("h")
         self._emit(f"{seen} = False")
         return seen
 
@@ -847,11 +847,11 @@ class Writer:
             if not cells[0].there:
                 return Cell(self._let(value))
             there = f"{cells[0].there} or {cells[1].there}" if cells[1].there else ""
-            return Cell(self._let(f"{value} if {cells[0].there} else {other}"), self._let(there, "t") if there else "")
+            return Cell(self._let(f"{value} if {cells[0].there} else {other}"), self._let(there, "h") if there else "")
         if name == "where":
             return self._where(node, cells, items)
         there = " and ".join([c.there for c in cells if c.there])
-        there = self._let(there, "t") if " and " in there else there
+        there = self._let(there, "h") if " and " in there else there
         if name in {"delta_phi", "delta_r"}:
             return Cell(self._angle(name, [_cast(c.value, i, Float(64)) for c, i in zip(cells, items, strict=True)], there), there)
         return Cell(self._let(self._formula(node, name, [c.value for c in cells], items)), there)
@@ -863,7 +863,7 @@ class Writer:
         if yes.there or no.there:
             side = f"({yes.there or 'True'} if {condition.value} else {no.there or 'True'})"
             there = f"{there} and {side}" if there else side
-        return Cell(self._let(f"{values[0]} if {condition.value} else {values[1]}"), self._let(there, "t") if there else "")
+        return Cell(self._let(f"{values[0]} if {condition.value} else {values[1]}"), self._let(there, "h") if there else "")
 
     def _formula(self, node: Call, name: str, values: list[str], items: list[Item]) -> str:
         item = node.type.item
