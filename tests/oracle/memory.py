@@ -32,9 +32,7 @@ class MemoryPlugin(Plugin):
 
     result_version = "1"
 
-    def __init__(
-        self, table: Table, name: str = "memory", refused: Collection[Key] = (), evaluating: Evaluate = evaluate
-    ) -> None:
+    def __init__(self, table: Table, name: str = "memory", refused: Collection[Key] = (), evaluating: Evaluate = evaluate) -> None:
         self.table, self.evaluating = table, evaluating
         self.name = name
         self.refused = refused
@@ -76,9 +74,7 @@ def evaluated(
     ``cuts`` are nodes that become tasks of their own; with two plug-ins they are what changes hands.
     """
     others = {n.key for n in postorder(expr)} - set(cuts)
-    plugins = [
-        MemoryPlugin(table, f"memory{k}", (cuts, others)[k] if n_plugins > 1 else (), evaluating) for k in range(n_plugins)
-    ]
+    plugins = [MemoryPlugin(table, f"memory{k}", (cuts, others)[k] if n_plugins > 1 else (), evaluating) for k in range(n_plugins)]
     plan = make_plan([expr], plugins, extra_cuts=cuts if n_plugins == 1 else ())
     result = run_plan(plan, plugins, workers=workers, chunk_events=chunk_events)[plan.targets[0]]
     if isinstance(result, Scalar):
