@@ -10,13 +10,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hep_flows"
-# The files of the move, and: certified sections, variations (2), cutflows, parameters, results made of several, processes. Apart from
+# The files of the move, and: certified sections, variations (2), cutflows, parameters, results made of several, processes, duplicates. Apart from
 # functions from files, what reads a format is known to its kind alone.
-FILES, SINGLE_READERS = 145, 27
+FILES, SINGLE_READERS = 146, 27
 BUDGETS = {
     "": 90,
-    "analysis": 1130,  # processes, luminosities
-    "cli": 560,
+    "analysis": 1310,  # events that are there twice; processes, luminosities
+    "cli": 575,
     "contract": 250,  # sources are a door: what an open file gives, and the door itself, which others had
     "demo": 410,
     "errors": 140,
