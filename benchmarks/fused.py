@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 WAYS: dict[str, Any] = {"awkward": evaluate, "fused": partial(evaluate_fused, loop_of=compiled, always=True)}
 
 
-def in_memory(path: str) -> Callable[..., Any]:
+def in_memory() -> Callable[..., Any]:
     """Give a function that reads columns of the file once."""
     known: dict[Any, Any] = {}
     tables = OpenTables()
@@ -68,7 +68,7 @@ def main(path: str = "", copies: int = 200, rounds: int = 5) -> None:
         file = repeated(path or str(sample(Path(folder), 1000)), copies, folder)
         with uproot.open(file) as opened:
             n_events = opened["Events"].num_entries
-        context, read = RunContext(partition=Partition(file, 0, 0, n_events, 0)), in_memory(file)
+        context, read = RunContext(partition=Partition(file, 0, 0, n_events, 0)), in_memory()
         for name, query in QUERIES.items():
             made = render(query(nanoaod_table(file)))
             plan = make_plan(made if isinstance(made, list) else [made], installed(("awkward", "hist")))
