@@ -27,6 +27,7 @@ BUDGETS = {
     "in_order": 80,
     "orchestrate": 1560,
     "planning": 640,  # factors of weights that multiply finished results
+    "plots": 420,  # stacks with bands, data, ratios; profiles, two axes, efficiencies, variations, cutflows
     "plugins": 6240,
     "record": 4350,  # four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
     "settings": 240,
