@@ -90,7 +90,6 @@ def _figure(look: Look, rows: int = 1, *, wide: bool = False) -> Iterator[tuple[
     """Give a figure in a style with its axes: one, or one above a lower one of a third of its height."""
     import matplotlib as mpl
     import mplhep
-    from cycler import cycler
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -103,7 +102,7 @@ def _figure(look: Look, rows: int = 1, *, wide: bool = False) -> Iterator[tuple[
             where=user_site(),
         )
     rc = dict(getattr(mplhep.style, look.style)) if look.style else dict(_OWN_STYLE)
-    rc["axes.prop_cycle"] = cycler(color=COLOURS)
+    rc["axes.prop_cycle"] = mpl.cycler(color=COLOURS)
 
     class Styled(Figure):
         """Drawn in its style whenever that is: matplotlib looks fonts up when it draws."""
