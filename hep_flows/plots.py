@@ -92,6 +92,7 @@ def _figure(look: Look, rows: int = 1, *, wide: bool = False) -> Iterator[tuple[
     import mplhep
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.rcsetup import cycler
 
     if look.style and not isinstance(getattr(mplhep.style, look.style, None), dict):
         names = [n for n in dir(mplhep.style) if isinstance(getattr(mplhep.style, n), dict)]
@@ -102,7 +103,7 @@ def _figure(look: Look, rows: int = 1, *, wide: bool = False) -> Iterator[tuple[
             where=user_site(),
         )
     rc = dict(getattr(mplhep.style, look.style)) if look.style else dict(_OWN_STYLE)
-    rc["axes.prop_cycle"] = mpl.cycler(color=COLOURS)
+    rc["axes.prop_cycle"] = cycler(color=COLOURS)
 
     class Styled(Figure):
         """Drawn in its style whenever that is: matplotlib looks fonts up when it draws."""
