@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hep_flows.analysis.duplicates import check_duplicates as check_duplicates
     from hep_flows.analysis.outputs import read_results as read_results
     from hep_flows.analysis.run import run_analysis as run_analysis
     from hep_flows.errors import HepFlowsError as HepFlowsError
@@ -53,6 +54,7 @@ _HOMES = {
     "HepFlowsError": "hep_flows.errors",
     "Histogram": "hep_flows.record.histogram",
     "alias_scope": "hep_flows.record.aliases",
+    "check_duplicates": "hep_flows.analysis.duplicates",
     "correction": "hep_flows.functions.correction",
     "Concatenate": "hep_flows.record.groups",
     "curry": "hep_flows.record.callables",
@@ -119,6 +121,7 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "make_local_async",
     "run",
     "run_analysis",
+    "check_duplicates",
     "plan",
     "dumps",
     "render",
