@@ -18,7 +18,7 @@ from hep_flows.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
     from pathlib import Path
 
     from hep_flows.errors import HepFlowsError, SourceLine
@@ -301,6 +301,33 @@ class Keeping(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What a plug-in would do in a task of another.
+
+    Parameters
+    ----------
+    runs : bool
+        Whether it runs the task.
+    left : mapping of bytes to str
+        The nodes, by key, that it leaves as they are with the other plug-in, and why.
+    """
+
+    runs: bool
+    left: Mapping[Key, str]
+
+
+@runtime_checkable
+class StandingIn(Protocol):
+    """A plug-in that runs whole tasks of others of its numerics family in another way: no bit, key or cut of a plan tells the difference."""
+
+    name: str
+
+    def stands_in(self, task: Task) -> StandIn | None:
+        """Say what it does in a task; nothing where it is not worth a word. No files."""
+        ...
+
+
 # Kinds of tables: what is in files, and how they are read ------------------------------------------------------------------------
 
 # A stored column, and the fields inside it that lead to a leaf.
@@ -512,7 +539,13 @@ def registered_points() -> Mapping[str, EntryPoint]:
 
 def package_of(point: EntryPoint) -> str:
     """Give the distribution that registers it, with its version."""
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.module
+    return _named(point.dist) if point.dist is not None else point.module
+
+
+@lru_cache(maxsize=64)
+def _named(package: Distribution) -> str:
+    """Give name and version of a package: its metadata are parsed whenever it is asked for them."""
+    return f"{package.name} {package.version}"
 
 
 @lru_cache(maxsize=1)
