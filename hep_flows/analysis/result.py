@@ -14,8 +14,11 @@ from hep_flows.plots import nominal, on_axes, summed, unit_in
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
+    from hep_flows.analysis.exports import Format
     from hep_flows.analysis.prepare import Prepared
     from hep_flows.contract import Key
     from hep_flows.record.histogram import Filled
@@ -181,7 +184,7 @@ class AnalysisResult(RunResult):
             raise AnalysisError(
                 f"nothing of {name!r} can be stacked: there is data only", where=user_site(), do=f"done.plot({name!r})"
             )
-        self._check_normalised(name)
+        self.check_normalised(name)
         look = self.look(name, next(iter(found.values()))) | how
         return stack(model, sum(points[1:], points[0]) if points else None, signal={p: found[p] for p in lines}, **look)
 
@@ -189,7 +192,7 @@ class AnalysisResult(RunResult):
         """Draw a histogram or a cutflow of some processes (of all, when none is named) as lines; see `hep_flows.plots.plot`."""
         from hep_flows.plots import plot
 
-        found = self._parts(name)
+        found = self.of_processes(name)
         _known(processes, found, "process")
         chosen = {p: v for p, v in found.items() if not processes or p in processes}
         if isinstance(nominal(next(iter(chosen.values()))), Cutflow):
@@ -209,7 +212,7 @@ class AnalysisResult(RunResult):
         _known([process] if process else [], found, "process")
         parts = [h for p, h in found.items() if p == process or (process is None and p not in self.recorded)]
         if process is None:
-            self._check_normalised(name)
+            self.check_normalised(name)
         return variations(summed(parts), *sources, **(self.look(name, parts[0]) | how))
 
     def efficiency(self, passed: str, total: str, *processes: str, select: Mapping[str, Any] | None = None, **how: Any) -> Any:
@@ -223,6 +226,47 @@ class AnalysisResult(RunResult):
         look.pop("counts", None)
         return efficiency({p: some[p] for p in chosen}, {p: every[p] for p in chosen}, **(look | how))
 
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        pattern: str = "",
+        *,
+        to: Format | None = None,
+        observables: str | Sequence[str] = (),
+        **how: Any,
+    ) -> Path:
+        """Write histograms for other programs, split by their axes of text, or tables of yields.
+
+        Parameters
+        ----------
+        path : path
+            A file; for ``cabinetry``, ``combine`` and ``hepdata`` a folder.
+        pattern : str
+            For ``root`` and ``uhi``, how histograms are called: ``"{region}/{process}/{observable}_{variation}"``, which is also what it
+            is when left out; an axis of text may be named, too.
+        to : str, optional
+            ``root``, ``uhi``, ``pyhf``, ``cabinetry``, ``combine``, ``hepdata``, ``csv`` or ``latex``; when left out, what the ending
+            says: ``.root``, ``.json``, ``.csv``, ``.tex``.
+        observables : str or sequence of str
+            The results to write; all histograms when left out.
+        **how
+            ``select`` (by axis, what is taken of it), ``data`` (False, or the processes that it is), and for fits ``signal`` (the
+            processes that are measured), ``lumi_uncertainty`` (relative) and ``poi``.
+
+        Returns
+        -------
+        Path
+            What was written.
+
+        Raises
+        ------
+        AnalysisError
+            When a part is missing, or a fit program would take it for something that it is not.
+        """
+        from hep_flows.analysis.exports import export
+
+        return export(self, path, pattern, to=to, observables=observables, **how)
+
     @property
     def recorded(self) -> tuple[str, ...]:
         """Give the processes that are recorded data."""
@@ -230,7 +274,12 @@ class AnalysisResult(RunResult):
         processes |= {s.process: False for s in self.samples.values() if not s.is_data}
         return tuple([p for p, is_data in processes.items() if is_data])
 
-    def _parts(self, name: str) -> dict[str, Any]:
+    def without(self, processes: Iterable[str]) -> AnalysisResult:
+        """Give the results without those of some processes."""
+        left = [n for n, s in self.samples.items() if s.process not in set(processes)]
+        return replace(self, values={n: self.values[n] for n in left}, samples={n: self.samples[n] for n in left})
+
+    def of_processes(self, name: str) -> dict[str, Any]:
         """Give a result by process; of those that have it, none may lack a part."""
         process_of_dataset = {n: s.process for n, s in self.samples.items()}
         named = by_process({d: {name: v[name]} for d, v in self.values.items() if name in v}, process_of_dataset)
@@ -253,7 +302,7 @@ class AnalysisResult(RunResult):
         return found
 
     def _histograms(self, name: str, select: Mapping[str, Any] | None) -> dict[str, Any]:
-        return {p: on_axes(v, name, 1, **(select or {})) for p, v in self._parts(name).items()}
+        return {p: on_axes(v, name, 1, **(select or {})) for p, v in self.of_processes(name).items()}
 
     def look(self, name: str, histogram: Any, process: str = "") -> dict[str, Any]:
         """Give how the picture of a histogram is labelled: with units, with what is counted, and the luminosity."""
@@ -277,7 +326,7 @@ class AnalysisResult(RunResult):
         bare = [s.name for s in having if not s.is_data and not s.weights.get(name, frozenset()) & NORMALISED]
         return bare if len(having) > 1 else []
 
-    def _check_normalised(self, name: str) -> None:
+    def check_normalised(self, name: str) -> None:
         """Refuse what adds numbers of different meaning: simulation that was not normalised, with data or other datasets."""
         bare = self._bare(name)
         if bare:
