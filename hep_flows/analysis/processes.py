@@ -7,6 +7,7 @@ all events that were generated for the very files that were read. Data is never 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 PB_TIMES_FB = 1000.0  # A cross section of 1 pb times a luminosity of 1/fb are a thousand events.
 _FACTORS = ("k_factor", "filter_efficiency")
+_TOTALS = re.compile(r"n?(gen)?(sum|num|tot|event|evt|entries|generated)", re.IGNORECASE)
 _NORMALISED = frozenset({"xsec", "lumi", "sumw", *_FACTORS})
 
 
@@ -45,6 +47,8 @@ class Sample:
         Gives the sum of weights of all events that were generated for its files.
     weights : mapping
         By name of a result, what its weights were multiplied by already: names of metadata, and ``sumw``.
+    is_partial : bool
+        Whether files of it are left out.
     """
 
     name: str
@@ -53,6 +57,12 @@ class Sample:
     metadata: Mapping[str, Any]
     sumw: Callable[[], float]
     weights: Mapping[str, frozenset[str]]
+    is_partial: bool = False
+
+
+def is_total(name: str) -> bool:
+    """Say whether a number of the metadata is, by its name, what somebody counted in all files: ``sumw``, ``n_events``, ``nevts``."""
+    return _TOTALS.match(name.replace("_", "")) is not None
 
 
 def is_data(metadata: Mapping[str, Any], leaves: Iterable[str]) -> bool:
@@ -132,7 +142,7 @@ def scaled_values(sample: Sample, values: Mapping[str, Any], lumi: float, where:
     AnalysisError
         When the weights of a result are normalised already, or the cross section or the sum of weights is not known.
     """
-    if sample.is_data:
+    if sample.is_data or all(isinstance(v, Missing) for v in values.values()):
         return dict(values)
     for name, used in sample.weights.items():
         twice = sorted(used & _NORMALISED)
@@ -160,7 +170,8 @@ def _factor(sample: Sample, lumi: float, where: Where) -> float:
     factor = float(known["xsec"]) * lumi * PB_TIMES_FB
     for name in _FACTORS:
         factor *= float(known.get(name, 1.0))
-    sumw = float(known["sumw"]) if "sumw" in known else sample.sumw()
+    # What somebody counted in all files is not that of those that are there.
+    sumw = float(known["sumw"]) if "sumw" in known and not sample.is_partial else sample.sumw()
     if not sumw:
         raise AnalysisError(
             f"the sum of weights of {visible(sample.name)} is 0", where=where, do="look at the files of the dataset"

@@ -107,6 +107,11 @@ class Recording:
     schemas: dict[tuple[Record, ...], bool]
 
     @property
+    def read(self) -> frozenset[str]:
+        """The names of the metadata that the expressions may depend on: what was read as a value, and the parameters in them."""
+        return frozenset(self.keys) | frozenset(parameters(self.exprs.values()))
+
+    @property
     def weights(self) -> dict[str, frozenset[str]]:
         """By name, the numbers of the metadata that a result has; ``sumw`` where it has a total of another tree of the files.
 
@@ -319,6 +324,8 @@ class Expressions:
         How often the analysis was recorded.
     weights : mapping
         By dataset and name, the numbers of the metadata that a result has, and ``sumw`` where it has a sum of weights of the files.
+    read : mapping
+        By dataset, the names of the metadata that its results may depend on.
     """
 
     by_dataset: Mapping[str, Mapping[str, Expr]]
@@ -326,6 +333,7 @@ class Expressions:
     failed: Mapping[str, HepFlowsError]
     recordings: int
     weights: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    read: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -366,6 +374,7 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
     found: dict[str, Mapping[str, Expr]] = {}
     joint: dict[str, Mapping[str, Asked]] = {}
     weights: dict[str, Mapping[str, frozenset[str]]] = {}
+    read: dict[str, frozenset[str]] = {}
     failed: dict[str, HepFlowsError] = {}
     for dataset in datasets:
         name = dataset.entry.name
@@ -380,10 +389,10 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
                 continue
             again = again[0], dict(zip(again[0].normal, fixed(again[0].normal.values(), dataset.entry.metadata), strict=True))
         one, found[name] = again
-        joint[name], weights[name] = one.joint, one.weights
+        joint[name], weights[name], read[name] = one.joint, one.weights, one.read
     if failed and not found:
         raise next(iter(failed.values()))
-    return Expressions(found, joint, failed, len(recordings), weights)
+    return Expressions(found, joint, failed, len(recordings), weights, read)
 
 
 def _again(recordings: Iterable[Recording], dataset: Described) -> tuple[Recording, Mapping[str, Expr]] | None:
