@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from hep_flows.tables import xaod_table as xaod_table
     from hep_flows.verbs import cutflow as cutflow
     from hep_flows.verbs import dumps as dumps
+    from hep_flows.verbs import event_list as event_list
+    from hep_flows.verbs import explain as explain
     from hep_flows.verbs import make_local as make_local
     from hep_flows.verbs import make_local_async as make_local_async
     from hep_flows.verbs import plan as plan
@@ -61,7 +63,9 @@ _HOMES = {
     "lumi_mask": "hep_flows.functions.lumi",
     "make_local": "hep_flows.verbs",
     "make_local_async": "hep_flows.verbs",
+    "event_list": "hep_flows.verbs",
     "events_table": "hep_flows.tables",
+    "explain": "hep_flows.verbs",
     "ml_features": "hep_flows.record.groups",
     "nanoaod_table": "hep_flows.tables",
     "onnx_model": "hep_flows.functions.onnx",
@@ -94,6 +98,8 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "vary",
     "cut",
     "cutflow",
+    "explain",
+    "event_list",
     "user_func",
     "correction",
     "lumi_mask",
