@@ -471,6 +471,9 @@ def _entries(fileset: Any) -> tuple[Entry, ...]:
     if not isinstance(fileset, str | os.PathLike):
         raise SourceError(f"a fileset is a mapping or a path, not {with_article(fileset)}")
     text = os.fspath(fileset)
+    if "://" in text and text.split("?", 1)[0].lower().endswith(endings()):
+        name = text.split("?", 1)[0].rpartition("/")[2].rpartition(".")[0]
+        return (Entry(name, (text,), metadata={"dataset": name}),)
     if "://" in text:
         raise SourceError(f"{text}: a fileset is a local file", do="download it; the files that it lists may be remote")
     path = Path(text).expanduser()
@@ -638,3 +641,19 @@ def _wrong_events(entry: Entry, file: str, content: str) -> SourceError | None:
     return SourceError(
         f"{shown(file)} has {int(has):,} events, the fileset says {said:,}", do="make the fileset anew, or leave num_entries out"
     )
+
+
+def differences(table: Dataset) -> list[str]:
+    """Give in what the files of a table differ: a leaf that some lack, or hold as kinds that do not fit together."""
+    from hep_flows.expr.types import Record
+
+    def inside(record: Record, above: str) -> list[str]:
+        found = []
+        for name, member in record.members.items():
+            if member.lacking or member.differs:
+                found.append(f"{above}{name}: {member.lacking or member.differs}")
+            elif isinstance(member.item, Record):
+                found += inside(member.item, f"{above}{name}.")
+        return found
+
+    return inside(table.type.item, "") if isinstance(table.type.item, Record) else []

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _THREADS = 8
 # Of so many events at the beginning the lengths of lists are compared, to find those that belong together.
 _LOOKED_AT_EVENTS = 1000
+RANGE_EVENTS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,24 @@ def _look(kind: str, file: str, asked: Asked, *, is_first: bool = False) -> Look
             columns = dict(table.columns())
         shared = _seen_lists(table, columns) if is_first and source_of(kind).by_lists else None
         return LookedAt(file, table.tree, table.content, columns, shared)
+    finally:
+        table.close()
+
+
+def read_through(kind: str, file: str, tree: str) -> None:
+    """Read every column of a file that can be understood, one after the other: what a run would stumble over is found.
+
+    Raises
+    ------
+    SourceError
+        When it cannot be opened, or a column not be read.
+    """
+    table = open_table(kind, file, (tree,) if tree else ())
+    try:
+        with told_as_source_error(file, "its columns cannot be read"):
+            for name in [c.name for c in table.columns().values() if not c.problem]:
+                for start in range(0, table.entries, RANGE_EVENTS):
+                    table.read([(name,)], start, min(start + RANGE_EVENTS, table.entries))
     finally:
         table.close()
 
