@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hep_flows.analysis.duplicates import check_duplicates as check_duplicates
     from hep_flows.analysis.run import run_analysis as run_analysis
     from hep_flows.errors import HepFlowsError as HepFlowsError
     from hep_flows.functions.correction import correction as correction
@@ -52,6 +53,7 @@ _HOMES = {
     "HepFlowsError": "hep_flows.errors",
     "Histogram": "hep_flows.record.histogram",
     "alias_scope": "hep_flows.record.aliases",
+    "check_duplicates": "hep_flows.analysis.duplicates",
     "correction": "hep_flows.functions.correction",
     "Concatenate": "hep_flows.record.groups",
     "curry": "hep_flows.record.callables",
@@ -117,6 +119,7 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "make_local_async",
     "run",
     "run_analysis",
+    "check_duplicates",
     "plan",
     "dumps",
     "render",
