@@ -182,7 +182,8 @@ def carried_out(make: Callable[..., Prepared], how: How, out: Path | None) -> An
     samples = _samples(prepared)
     notes = _with_sums(notes_of(prepared), samples) if how.partial else notes_of(prepared, _lost_files(prepared, report))
     values = _values(prepared, results, report, left_stored, how)
-    result = AnalysisResult(values, report, notes, prepared.expressions.recordings, samples=samples, is_partial=how.partial)
+    asked = prepared.expressions
+    result = AnalysisResult(values, report, notes, asked.recordings, samples=samples, filled=asked.filled, is_partial=how.partial)
     if out is None:
         whole = prepared.joined(values)
         return replace(result, values=with_labels(notes, whole) if how.partial else whole)

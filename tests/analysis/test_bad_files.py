@@ -14,6 +14,7 @@ import uproot
 from typer.testing import CliRunner
 
 from hep_flows import Histogram, run_analysis
+from hep_flows.analysis.outputs import read_results
 from hep_flows.cli.main import app
 from hep_flows.errors import AnalysisError, LiteralError, SourceError, TaskError
 from hep_flows.execute.report import Missing
@@ -260,6 +261,14 @@ class TestPartial:
         (bad,) = json.loads((out / "quarantine.json").read_text())
         assert Path(bad["file"]).name == "f2.root"
         assert "5 of 6" in (out / "report.txt").read_text()
+        again = read_results(out)
+        assert again.datasets == done.datasets
+        assert again.values["mc"]["met"].metadata["files"] == label
+        for refused in (lambda: again.processes, lambda: again.scaled(1.0), lambda: again.plot("met")):
+            with pytest.raises(AnalysisError, match="mc has 5 of 6 files"):
+                refused()
+        scaled = [r.allow_partial().scaled(1.0).values["mc"]["n"] for r in (again, done)]
+        assert scaled[0] == scaled[1]
 
         shutil.copy(originals / "f2.root", files[2])
         done = run_analysis(analysis, fileset, out=out)
