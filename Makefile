@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup.stamp
-EXTRAS := dev,isal,coffea
+EXTRAS := dev,coffea
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fix check test torture run demo docs docs-site golden bench release clean
@@ -51,7 +51,7 @@ test: setup
 	$(PYTEST) -m "not hypothesis"
 
 torture: setup
-	HEP_FLOWS_KILLS=100 HEP_FLOWS_TORTURE_TABLE=1 $(BIN)/python -m pytest -q tests/torture
+	HEP_FLOWS_KILLS=100 HEP_FLOWS_TORTURE_TABLE=1 $(BIN)/python -m pytest -q tests/torture tests/sources/test_baskets.py
 
 run demo: setup
 	$(BIN)/hep-flows demo
@@ -72,7 +72,7 @@ golden: setup
 	HEP_FLOWS_GOLDEN=1 $(BIN)/python -m pytest -q tests/expr tests/record tests/rules tests/show tests/docs
 
 bench: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench,isal]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	for benchmark in benchmarks/*.py; do echo "$$benchmark" && $(BIN)/python "$$benchmark" || exit 1; done
 
 clean:

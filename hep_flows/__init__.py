@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hep_flows.analysis.duplicates import check_duplicates as check_duplicates
     from hep_flows.analysis.run import run_analysis as run_analysis
     from hep_flows.errors import HepFlowsError as HepFlowsError
     from hep_flows.functions.correction import correction as correction
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from hep_flows.tables import xaod_table as xaod_table
     from hep_flows.verbs import cutflow as cutflow
     from hep_flows.verbs import dumps as dumps
+    from hep_flows.verbs import event_list as event_list
+    from hep_flows.verbs import explain as explain
     from hep_flows.verbs import make_local as make_local
     from hep_flows.verbs import make_local_async as make_local_async
     from hep_flows.verbs import plan as plan
@@ -50,6 +53,7 @@ _HOMES = {
     "HepFlowsError": "hep_flows.errors",
     "Histogram": "hep_flows.record.histogram",
     "alias_scope": "hep_flows.record.aliases",
+    "check_duplicates": "hep_flows.analysis.duplicates",
     "correction": "hep_flows.functions.correction",
     "Concatenate": "hep_flows.record.groups",
     "curry": "hep_flows.record.callables",
@@ -61,7 +65,9 @@ _HOMES = {
     "lumi_mask": "hep_flows.functions.lumi",
     "make_local": "hep_flows.verbs",
     "make_local_async": "hep_flows.verbs",
+    "event_list": "hep_flows.verbs",
     "events_table": "hep_flows.tables",
+    "explain": "hep_flows.verbs",
     "ml_features": "hep_flows.record.groups",
     "nanoaod_table": "hep_flows.tables",
     "onnx_model": "hep_flows.functions.onnx",
@@ -94,6 +100,8 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "vary",
     "cut",
     "cutflow",
+    "explain",
+    "event_list",
     "user_func",
     "correction",
     "lumi_mask",
@@ -111,6 +119,7 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "make_local_async",
     "run",
     "run_analysis",
+    "check_duplicates",
     "plan",
     "dumps",
     "render",

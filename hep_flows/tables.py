@@ -282,7 +282,8 @@ def other_tree(table: Dataset, name: str) -> Dataset:
         )
     try:
         known = KnownFiles(Results(open_store(read_settings())))
-        found = dataset_of(known.describe("tree", table.files, name), "tree", table.name)
+        kind = "xaod" if table.kind == "xaod" else "tree"  # containers of objects are stored in the same way in all trees of a file
+        found = dataset_of(known.describe(kind, table.files, name), kind, table.name)
     except SourceError as error:
         error.where = error.where or where
         raise

@@ -158,6 +158,86 @@ def cutflow(e: Any, weight: Any = None, *, n_minus_one: bool = False) -> Any:
 
 
 @checked
+def event_list(e: Any, *, event_id: Sequence[Any] | None = None) -> Any:
+    """Give the run, the luminosity block and the number of each event that an expression is of.
+
+    Parameters
+    ----------
+    e : DataFrame or Histogram
+        An expression of selected events, or a histogram of one fill.
+    event_id : sequence, optional
+        What tells events apart: names of leaves of the table, or expressions of whole numbers, for run, luminosity block and event (or
+        run and event, or event). When left out, the leaves that NanoAOD and xAOD have for that.
+
+    Returns
+    -------
+    EventList
+        ``(run, lumi, event)`` of each event, in the order of the dataset; ``csv()`` gives it as text. Computed at once, and in the dict
+        of an analysis together with the other results. Of an expression that varies, a dict by variation.
+
+    Raises
+    ------
+    FieldError
+        When the table has no such leaves.
+    LiteralError
+        When ``e`` is no expression of events, or an event is told apart by something else than whole numbers.
+    """
+    from hep_flows.record.cutflow import listed
+
+    where = user_site()
+    asked = listed(e, event_id, where)
+    if asked._table.looked.of_analysis:  # noqa: SLF001
+        return asked
+    return _made_local(asked, where, lambda: False, workers=None, chunk_events=None)
+
+
+@checked
+def explain(e: Any, *, event: int, run: int | None = None, lumi: int | None = None, event_id: Sequence[Any] | None = None) -> Any:
+    """Say why one event is selected or not: each cut on the way to an expression, with the values that it looks at.
+
+    Parameters
+    ----------
+    e : DataFrame or Histogram
+        An expression of selected events, or a histogram of one fill.
+    event, run, lumi : int
+        The event; run and luminosity block may be left out where its number alone is enough.
+    event_id : sequence, optional
+        What tells events apart, as in `event_list`.
+
+    Returns
+    -------
+    Explanation
+        A row for each cut, with ``name``, ``passes`` and ``values`` by the text of what is compared and of the leaves that this is made
+        of; it prints as a table. Of an expression that varies, a dict by variation.
+
+    Raises
+    ------
+    FieldError
+        When the table has no leaves that tell its events apart.
+    LiteralError
+        When no event is called so, or several are.
+    """
+    from hep_flows.execute.joint import Explanation
+    from hep_flows.record.cutflow import explained
+
+    where = user_site()
+    named = {"run": run, "lumi": lumi, "event": event}
+    asked = explained(e, named, event_id, where)
+    found = _made_local(asked, where, lambda: False, workers=None, chunk_events=None)
+    one = next(iter(found.values())) if isinstance(found, dict) else found
+    if not isinstance(one, Explanation):
+        called = ", ".join([f"{name}={n}" for name, n in named.items() if n is not None])
+        raise LiteralError(
+            f"{one or 'no'} event{'s are' if one else ' is'} called {called} in {asked._table.name}",  # noqa: SLF001
+            where=where,
+            do="name run, lumi and event; check_duplicates finds events that are there twice"
+            if one
+            else "event_list(df) gives all of them",
+        )
+    return found
+
+
+@checked
 async def make_local_async(x: Any, *, workers: int | None = None, chunk_events: int | None = None) -> Any:
     """Give the values of expressions without blocking the event loop; the arguments are those of `make_local`.
 
@@ -363,16 +443,16 @@ def _asked(x: Any, where: Where) -> tuple[list[Expr], Callable[[Iterator[Any]], 
 
 def _rebuilding(x: Any, exprs: list[Expr], where: Where, depth: int) -> Callable[[Iterator[Any]], Any]:
     from hep_flows.execute.joint import together
-    from hep_flows.record.cutflow import CutflowRequest
+    from hep_flows.record.cutflow import Requested
     from hep_flows.record.dataframe import DataFrame
     from hep_flows.record.histogram import HistogramRequest
     from hep_flows.record.parameters import fixed
     from hep_flows.record.variations import asked
 
-    if isinstance(x, DataFrame | HistogramRequest | CutflowRequest):
+    if isinstance(x, DataFrame | HistogramRequest | Requested):
         if x._table is not None:  # noqa: SLF001
             x._table.looked.values = True  # noqa: SLF001 - what a verb says is known of these files only
-        one = x._asked if isinstance(x, CutflowRequest) else asked(x._expr)  # noqa: SLF001
+        one = x._asked if isinstance(x, Requested) else asked(x._expr)  # noqa: SLF001
         known = {} if x._table is None else x._table.looked.parameters  # noqa: SLF001
         exprs.extend(fixed(one.parts.values(), known) if known else one.parts.values())
         return lambda values: together(one, {name: next(values) for name in one.parts})

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from hep_flows.analysis.record import part_of
 from hep_flows.analysis.result import Stored
 from hep_flows.errors import HepFlowsError, StoreError, visible
-from hep_flows.execute.joint import Cutflow, stacked
+from hep_flows.execute.joint import Cutflow, EventList, stacked
 from hep_flows.execute.report import Missing
 from hep_flows.expr.types import Record
 from hep_flows.store.commit import UNFINISHED, claimed, told_of_disk, whole_file, write_text
@@ -544,6 +544,7 @@ class _Writing:
             {p: _as_hists(v) for p, v in _each(values) if self._output(p) == "histogram" and not isinstance(v, Missing)}
         )
         self._numbers(values)
+        self._events(values)
         report = replace(result.report, errors=(*result.report.errors, *self._errors))
         done = replace(result, values=values, report=report)
         self._report(done)
@@ -632,6 +633,16 @@ class _Writing:
             self._begun.note("numbers.json")
             write_text(self._folder / "numbers.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
             self._note("numbers.json", "numbers", self._all_keys(places))
+
+    def _events(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write lists of events as CSV."""
+        for (dataset, name), value in _each(values):
+            for word, one in value.items() if isinstance(value, dict) else [("", value)]:
+                if isinstance(one, EventList):
+                    path = f"events/{file_name(dataset)}/{file_name(f'{name}_{word}' if word else name)}.csv"
+                    self._begun.note(path)
+                    write_text(self._folder / path, one.csv())
+                    self._note(path, "events", self._key((dataset, name)))
 
     def _report(self, result: AnalysisResult) -> None:
         datasets = [{"name": d.name, "kind": d.kind, "files": d.files, "failed": d.failed} for d in result.datasets]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import AnalysisError, did_you_mean, visible
 from hep_flows.execute.joint import Cutflow, CutRow
 from hep_flows.execute.report import Missing
+from hep_flows.record.dataframe import OF_GENERATORS
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ class Sample:
 
 
 def is_data(metadata: Mapping[str, Any], leaves: Iterable[str]) -> bool:
-    """Say whether a dataset is recorded data: the metadata says so (``is_data``, ``is_mc``), or there are no weights of a generator."""
+    """Say whether a dataset is recorded data: the metadata says so (``is_data``, ``is_mc``), or there is nothing of a generator."""
     if "is_data" in metadata:
         return bool(metadata["is_data"])
     if "is_mc" in metadata:
         return not metadata["is_mc"]
-    return "xsec" not in metadata and "genWeight" not in set(leaves)
+    return "xsec" not in metadata and not any(leaf.startswith(OF_GENERATORS) for leaf in leaves)
 
 
 def process_of(name: str, metadata: Mapping[str, Any], patterns: Mapping[str, str | Sequence[str]]) -> str:

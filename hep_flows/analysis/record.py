@@ -24,7 +24,7 @@ from hep_flows.expr.walk import postorder
 from hep_flows.planning.normalise import normalise
 from hep_flows.planning.plan import instantiate
 from hep_flows.record.aliases import alias_scope
-from hep_flows.record.cutflow import CutflowRequest
+from hep_flows.record.cutflow import Requested
 from hep_flows.record.dataframe import DataFrame, frame_of
 from hep_flows.record.histogram import HistogramRequest
 from hep_flows.record.members import leaf_of
@@ -216,7 +216,7 @@ def _checked(analysis: Analysis, given: Any, tables: Sequence[Dataset]) -> tuple
         if not isinstance(name, str) or not _NAME.match(name):
             why = "results become files: a name has letters, digits, _, -, + and dots, and begins with none of the last three"
             raise AnalysisError(f"{analysis.title} gives {name!r}, which is no name", where=analysis.where, why=why, do=do)
-        if not isinstance(value, DataFrame | HistogramRequest | CutflowRequest):
+        if not isinstance(value, DataFrame | HistogramRequest | Requested):
             raise AnalysisError(
                 f"{analysis.title} gives {_kind(value)} as {name!r}, not an expression",
                 where=analysis.where,
@@ -226,9 +226,9 @@ def _checked(analysis: Analysis, given: Any, tables: Sequence[Dataset]) -> tuple
     exprs: dict[str, Expr] = {}
     joint: dict[str, Asked] = {}
     for name, value in given.items():
-        one = value._asked if isinstance(value, CutflowRequest) else asked(value._expr)  # noqa: SLF001
+        one = value._asked if isinstance(value, Requested) else asked(value._expr)  # noqa: SLF001
         exprs |= {part_of(name, part): expr for part, expr in one.parts.items()}
-        if list(one.parts) != [""]:
+        if one.becomes != "itself":
             joint[name] = one
     for name, expr in exprs.items():
         if any(isinstance(n, Dataset) and n not in tables for n in postorder(expr)):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hep_flows.execute.report import Step
 
 NOT_COMPLETE = 3
+TWICE = 4
 MOST_ROWS = 60
 MOST_ERRORS = 5
 
@@ -99,6 +100,28 @@ def plan(analysis: File, fileset: Fileset = "", *, only: Only = None, kind: Kind
         typer.echo(json.dumps([r.as_json() for r in rows], indent=2))
         return
     _say_plan(prepared, rows)
+
+
+def duplicates(
+    fileset: Annotated[str, typer.Argument(help="JSON or YAML as for coffea, a folder, a pattern, or a data file.")],
+    *,
+    by: Annotated[
+        Literal["dataset", "process"], typer.Option(help="Each dataset by itself, or all of one metadata process together.")
+    ] = "dataset",
+    event_id: Annotated[
+        list[str] | None, typer.Option(help="A leaf that tells events apart; once for each [default: those of NanoAOD and xAOD].")
+    ] = None,
+    only: Only = None,
+    kind: Kind = "",
+    as_json: AsJson = False,
+) -> None:
+    """Look for events that are in the files of a dataset more than once; the exit code is 4 when there are any."""
+    from hep_flows.analysis.duplicates import check_duplicates
+
+    found = check_duplicates(fileset, by=by, event_id=event_id or None, only=only or None, kind=kind or None)
+    typer.echo(json.dumps(found.as_json(), indent=2) if as_json else str(found))
+    if found:
+        raise typer.Exit(TWICE)
 
 
 def _say_plan(prepared: Prepared, rows: Sequence[PlanRow]) -> None:

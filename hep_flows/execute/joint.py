@@ -1,4 +1,4 @@
-"""Results that are made of several: what varies, by variation, and cutflows."""
+"""Results that are made of several: what varies, by variation, cutflows, and what is said of single events."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import visible
 from hep_flows.execute.report import Missing
 from hep_flows.expr.variations import AXIS
+from hep_flows.record.variations import Reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from hep_flows.record.variations import Asked, Rows
 
@@ -26,10 +27,14 @@ def together(asked: Asked, values: Mapping[str, Any]) -> Any:
             return dict(values)
         case "one histogram":
             return stacked(values)
+        case "an event list":
+            made = {v: one if isinstance(one, Missing) else EventList(one) for v, one in values.items()}
+            return made.get("", made)
+        case Reasons(variations=named) as reasons:
+            return {v: _explanation(reasons, values, f"{v}.") for v in named} if named else _explanation(reasons, values, "")
         case rows:
-            if not rows.variations:
-                return _cutflow(rows, values, "")
-            return {v: _cutflow(rows, values, f"{v}.") for v in rows.variations}
+            named = rows.variations
+            return {v: _cutflow(rows, values, f"{v}.") for v in named} if named else _cutflow(rows, values, "")
 
 
 def _cutflow(rows: Rows, values: Mapping[str, Any], prefix: str) -> Cutflow | Missing:
@@ -42,6 +47,25 @@ def _cutflow(rows: Rows, values: Mapping[str, Any], prefix: str) -> Cutflow | Mi
         for i, (name, n) in enumerate(zip(rows.names, events, strict=True))
     ]
     return Cutflow(tuple(found), rows.n_minus_one, rows.weighted)
+
+
+def _explanation(reasons: Reasons, values: Mapping[str, Any], prefix: str) -> Explanation | int:
+    """Give why the event is selected or not; how many there are that are called so, where that is not one."""
+    found = int(values[f"{prefix}found"])
+    if found != 1:
+        return found
+    rows = []
+    for i, (name, texts) in enumerate(zip(reasons.names, reasons.texts, strict=True)):
+        passes = _of_one(values[f"{prefix}{i}.passes"])
+        shown = {text: _of_one(values[f"{prefix}{i}.{j}"]) for j, text in enumerate(texts)}
+        rows.append(Reason(name, None if passes is None else bool(passes), shown))
+    return Explanation(dict(reasons.event), tuple(rows))
+
+
+def _of_one(value: Any) -> Any:
+    """Give the value of the one event there is; a number over all events is itself."""
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    return plain[0] if isinstance(plain, list) else plain
 
 
 def stacked(values: Mapping[str, Any]) -> Any:
@@ -62,6 +86,16 @@ def stacked(values: Mapping[str, Any]) -> Any:
     for i, part in enumerate(parts):
         new.view(flow=True)[i, ...] = (whole + part).view(flow=True) if part.axes != whole.axes else part.view(flow=True)
     return new
+
+
+def _table(rows: Sequence[Sequence[str]], left: Collection[int]) -> str:
+    widths = [max([len(r[i]) for r in rows]) for i in range(len(rows[0]))]
+    return "\n".join(
+        [
+            "  ".join([c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))]).rstrip()
+            for r in rows
+        ]
+    )
 
 
 # Rows of a cutflow, and what shows them ------------------------------------------------------------------------------------------
@@ -118,13 +152,7 @@ class Cutflow:
 
     def __str__(self) -> str:
         """Give a table."""
-        table = self._cells()
-        widths = [max([len(r[i]) for r in table]) for i in range(len(table[0]))]
-        lines = [
-            "  ".join([c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))]).rstrip()
-            for r in table
-        ]
-        return "\n".join(lines)
+        return _table(self._cells(), {0})
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -187,3 +215,95 @@ _SIGNS = {c: f"\\{c}" for c in "&%$#_{}"} | {
 
 def _latex(text: str) -> str:
     return "".join([_SIGNS.get(c, c) for c in text])
+
+
+# Single events -------------------------------------------------------------------------------------------------------------------
+
+_MOST_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What one cut says of an event: its name, whether the event passes (None where that is missing, which is no pass), and the values."""
+
+    name: str
+    passes: bool | None
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an event is selected or not: each cut by itself, whatever those before it say."""
+
+    event: Mapping[str, int]
+    rows: tuple[Reason, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Whether the event is selected."""
+        return all(r.passes for r in self.rows)
+
+    def __iter__(self) -> Iterator[Reason]:
+        """Give the rows."""
+        return iter(self.rows)
+
+    def __str__(self) -> str:
+        """Give a table."""
+        failed = [visible(r.name) for r in self.rows if not r.passes]
+        event = ", ".join([f"{name} {n}" for name, n in self.event.items()])
+        head = f"{event}: {'fails ' + ', '.join(failed) if failed else 'is selected'}"
+        words = {True: "yes", False: "no", None: "missing"}
+        table = [("cut", "passes", "values")]
+        for row in self.rows:
+            lines = [f"{visible(text)} = {_short(value)}" for text, value in row.values.items()] or [""]
+            table += [(visible(row.name), words[row.passes], lines[0]), *[("", "", line) for line in lines[1:]]]
+        return f"{head}\n{_table(table, {0, 1, 2})}"
+
+
+def _short(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, list):
+        text = f"[{', '.join([_short(v) for v in value])}]"
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 4]} ..."
+
+
+class EventList:
+    """The events of a selection: what tells each one apart, in the order of the dataset.
+
+    Parameters
+    ----------
+    stored : ak.Array or Skim
+        Records of whole numbers, ``run``, ``lumi`` and ``event``; or the files that hold them.
+    """
+
+    __slots__ = ("_stored",)
+
+    def __init__(self, stored: Any) -> None:
+        """Nothing is read yet."""
+        self._stored = stored
+
+    @property
+    def array(self) -> Any:
+        """The records as an awkward array."""
+        return self._stored.array() if hasattr(self._stored, "paths") else self._stored
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        """Give ``(run, lumi, event)`` of each event."""
+        array = self.array
+        return zip(*[array[name].tolist() for name in array.fields], strict=True)
+
+    def __len__(self) -> int:
+        """Give the number of events."""
+        return self._stored.rows if hasattr(self._stored, "paths") else len(self._stored)
+
+    def __repr__(self) -> str:
+        """Say how many there are."""
+        return f"<list of {len(self)} events>"
+
+    def csv(self) -> str:
+        """Give the events as CSV, with a head of names."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.array.fields)
+        writer.writerows(self)
+        return text.getvalue()

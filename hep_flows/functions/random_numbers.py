@@ -17,15 +17,15 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import AxisError, FieldError, LiteralError, with_article
+from hep_flows.errors import AxisError, LiteralError, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import Calls, UserFunction
 from hep_flows.expr.key import digest
 from hep_flows.expr.loops import close
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Map
-from hep_flows.expr.types import Float, Int, Record
+from hep_flows.expr.types import Float, Int
 from hep_flows.record.arguments import checked
-from hep_flows.record.operands import expr_of
+from hep_flows.record.operands import event_ids, expr_of
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from hep_flows.expr.types import Item
     from hep_flows.record.dataframe import DataFrame
 
-EVENT_IDS = (
-    ("run", "luminosityBlock", "event"),
-    ("EventInfo.runNumber", "EventInfo.lumiBlock", "EventInfo.eventNumber"),
-    ("EventInfoAuxDyn.runNumber", "EventInfoAuxDyn.lumiBlock", "EventInfoAuxDyn.eventNumber"),
-)
 _WORD, _ODD = (1 << 64) - 1, 0x9E3779B97F4A7C15
 MOST_MEAN = 1e9
 
@@ -99,7 +94,7 @@ def _drawn(
     axes = expr.type.axes
     if not axes:
         raise AxisError(f"{name} gives a number for each event or element, and this is {expr.type}", where=where)
-    events = _event_key(table.dataset, [_event_leaf(e, table, where) for e in event_id or ()], where)
+    events = _event_key(event_ids(table, event_id, where), where)
     key = _Elements(name, events, where).key(expr, len(axes))
     parameters = ("key", *[f"x{i}" for i in range(len(more))])
     function = _function(name, parameters, returns, digest(name, 1, seed), partial(body, _salt(name, seed)))
@@ -115,46 +110,9 @@ def _function(name: str, parameters: tuple[str, ...], returns: Item, code: bytes
 # What an element is.
 
 
-def _event_leaf(value: Any, table: Any, where: Where) -> Expr:
-    if not isinstance(value, str):
-        return expr_of(value, table, where)
-    node: Expr = table.dataset
-    for part in value.split("."):
-        node = build.field(node, part, where)
-    return node
-
-
-def _event_key(events: Dataset, leaves: Sequence[Expr], where: Where) -> Expr:
-    found = list(leaves)
-    if not found:
-        known = next((n for n in EVENT_IDS if all(_has(events, i) for i in n)), ())
-        if not known:
-            raise FieldError(
-                f"{events.name} has no leaves that tell its events apart",
-                where=where,
-                why=f"there are neither {', nor '.join([', '.join(n) for n in EVENT_IDS[:2]])}",
-                do='name them: event_id=("run", "lumi", "evt")',
-            )
-        for name in known:
-            node: Expr = events
-            for part in name.split("."):
-                node = build.field(node, part, where)
-            found.append(node)
-    for leaf in found:
-        if not isinstance(leaf.type.item, Int) or leaf.type.axes != events.type.axes or leaf.type.loops:
-            raise LiteralError(f"an event is known by whole numbers, and one of event_id is {leaf.type}", where=where)
+def _event_key(found: Sequence[Expr], where: Where) -> Expr:
     names = tuple([f"id{i}" for i in range(len(found))])
     return build.call(_function("event_key", names, Int(64, signed=False), digest("event key", 1), _absorbed), found, where=where)
-
-
-def _has(events: Dataset, name: str) -> bool:
-    item: Item = events.type.item
-    for part in name.split("."):
-        member = item.members.get(part) if isinstance(item, Record) else None
-        if member is None or member.unreadable:
-            return False
-        item = member.item
-    return True
 
 
 class _Elements:

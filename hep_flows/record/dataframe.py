@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, SourceError, did_you_mean, line_of, with_article
 from hep_flows.expr import build
-from hep_flows.expr.functions import FUNCTIONS, Function, row_of_method
+from hep_flows.expr.functions import FUNCTIONS, Calls, Function, UserFunction, row_of_method
+from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Call, Dataset
 from hep_flows.expr.types import Bool, Int, Record
 from hep_flows.expr.variations import nominal_leaf
@@ -1005,7 +1006,7 @@ class DataFrame(Operators, Aggregates, Groups, Recorded):
     def sumw(self) -> Any:
         """The sum of the generator's weights of all events that were generated for these files, selected or not; of anything else, its leaf.
 
-        Of ``Runs.genEventSumw`` in NanoAOD. It is the number to divide by: ``df.genWeight * xsec / df.sumw``.
+        Of ``Runs.genEventSumw`` in NanoAOD, of the CutBookkeepers of the first job that read the AOD in PHYSLITE. It is the number to divide by: ``df.genWeight * xsec / df.sumw``.
         """
         return self["sumw"] if self._expr.key != self._table.whole.key else sum_of_weights(self, user_site())
 
@@ -1111,57 +1112,104 @@ def sum_of_weights(df: DataFrame, where: Where) -> DataFrame:
     FieldError
         When nothing in the files says it, with the two ways to say it oneself.
     """
-    found = _of_runs(df, "genEventSumw")
+    found = _generated(df, "genEventSumw", "sumOfEventWeights", where)
     if found is None:
         raise FieldError(
             f"nothing in the files of {df._table.name} says the sum of weights",  # noqa: SLF001
             where=where,
-            why="NanoAOD has it in the tree Runs, as genEventSumw, and the sum over the events is another number where events were dropped",
+            why=f"{_WHERE_SUMS}, and the sum over the events is another number where events were dropped",
             do='divide by events.metadata["sumw"], if you know it, or by df.genWeight.Sum(), if no event was ever dropped',
         )
     return found
 
 
-_OF_GENERATORS = ("genWeight", "Generator", "LHE", "GenPart", "Truth")  # what only simulated events have begins like this
+_WHERE_SUMS = "NanoAOD has such sums in the tree Runs, PHYSLITE in CutBookkeepers of MetaData"
+OF_GENERATORS = ("genWeight", "Generator", "LHE", "GenPart", "Truth")  # what only simulated events have begins like this
 
 
 def number_generated(df: DataFrame, where: Where) -> DataFrame:
     """Give the number of generated events; of data, that of all events."""
-    found = _of_runs(df, "genEventCount")
+    found = _generated(df, "genEventCount", "nAcceptedEvents", where)
     if found is not None:
         return found
-    record = df._expr.type.item  # noqa: SLF001
-    assert isinstance(record, Record)
-    df._table.looked.whole_schema = True  # noqa: SLF001 - what there is decides whether it is data
-    if not any(n.startswith(_OF_GENERATORS) for n in record.members):
+    if _is_data(df):
         return df.Count()  # type: ignore[no-any-return]
     raise FieldError(
         f"nothing in the files of {df._table.name} says how many events were generated",  # noqa: SLF001
         where=where,
-        why="NanoAOD has it in the tree Runs, as genEventCount",
+        why=_WHERE_SUMS,
         do='take events.metadata["n_generated"], if you know it, or df.Count(), if no event was ever dropped',
     )
 
 
-def _of_runs(df: DataFrame, leaf: str) -> DataFrame | None:
-    """Give a sum over the tree ``Runs``; None where there is none, or no such leaf."""
+def _is_data(df: DataFrame) -> bool:
+    record = df._expr.type.item  # noqa: SLF001
+    assert isinstance(record, Record)
+    df._table.looked.whole_schema = True  # noqa: SLF001 - what there is decides whether it is data
+    return not any(n.startswith(OF_GENERATORS) for n in record.members)
+
+
+def _generated(df: DataFrame, of_runs: str, of_bookkeepers: str, where: Where) -> DataFrame | None:
+    """Give a sum over what was generated; None where no file says it.
+
+    Book-keepers count the events that a job read: the first job that read the AOD (name AllExecutedEvents, input StreamAOD, the lowest
+    cycle) saw all that were generated, whatever later ones dropped.
+    """
+    if df._table.dataset.kind != "xaod":  # noqa: SLF001
+        runs = _in_tree(df, "Runs", of_runs, where)
+        return None if runs is None else runs.Sum()
     try:
-        runs = df.tree("Runs")
-        found = leaf_of(runs._expr, leaf, runs._table, user_site())  # noqa: SLF001
-        return None if found is None else runs._made(found).Sum()  # noqa: SLF001
+        jobs = None if _is_data(df) else _in_tree(df, "MetaData", "CutBookkeepers", where)
+        if jobs is None:
+            return None
+        first = jobs[(jobs["name"] == "AllExecutedEvents") & (jobs["inputStream"] == "StreamAOD")]
+        first = first[first["cycle"] == first["cycle"].Min()]
+        value = first[of_bookkeepers].Sum()
+    except FieldError as error:
+        raise FieldError(
+            f"the book-keepers in the files of {df._table.name} cannot be read: {error.what}",  # noqa: SLF001
+            where=where,
+            why=error.why or "some files store them as whole objects",
+            do='take events.metadata["sumw"] or events.metadata["n_generated"], if you know it',
+        ) from None
+    returns = value._expr.type.item  # noqa: SLF001
+    calls = Calls()
+    calls.is_checked = True
+    one = UserFunction(
+        "of_one_bookkeeper", ("n", "value"), (None, None), returns, digest("of one bookkeeper", 1), body=_of_one_job, calls=calls
+    )
+    return first._made(build.call(one, [first.Count()._expr, value._expr], where=where)).Sum()  # type: ignore[no-any-return]  # noqa: SLF001
+
+
+def _of_one_job(n: Any, value: Any) -> Any:
+    import numpy as np
+
+    if np.any(np.asarray(n) != 1):
+        raise ValueError(
+            "a file has no single book-keeper AllExecutedEvents of StreamAOD, so nothing says what was generated for it"
+        )
+    return value
+
+
+def _in_tree(df: DataFrame, tree: str, leaf: str, where: Where) -> DataFrame | None:
+    """Give a leaf of another tree of the files; None where none of them has the tree, or it has no such leaf."""
+    try:
+        other = df.tree(tree)
+        found = leaf_of(other._expr, leaf, other._table, where)  # noqa: SLF001
+        return None if found is None else other._made(found)  # noqa: SLF001
     except SourceError:
         table = df._table  # noqa: SLF001
-        having = [f for f, c in zip(table.dataset.files, table.dataset.content, strict=True) if _has_tree(table, f, c)]
-        if not having:
+        files = zip(table.dataset.files, table.dataset.content, strict=True)
+        if not any([_has_tree(table, tree, f, c) for f, c in files]):
             return None
         raise
 
 
-def _has_tree(table: Table, file: str, content: str) -> bool:
-    """Say whether one file of a table has the tree ``Runs``."""
+def _has_tree(table: Table, tree: str, file: str, content: str) -> bool:
+    """Say whether one file of a table has a tree."""
     assert table.open_tree is not None
     try:
-        table.open_tree(replace(table.dataset, files=(file,), content=(content,)), "Runs")
+        table.open_tree(replace(table.dataset, files=(file,), content=(content,)), tree)
     except SourceError:
         return False
     return True

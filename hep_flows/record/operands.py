@@ -5,16 +5,18 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.errors import AxisError, LiteralError, line_of, with_article
+from hep_flows.errors import AxisError, FieldError, LiteralError, line_of, with_article
 from hep_flows.expr import build
 from hep_flows.expr.functions import FUNCTIONS, mixed_units
-from hep_flows.expr.types import Bool, Float, Int
+from hep_flows.expr.types import Bool, Float, Int, Record
 from hep_flows.record.parameters import is_parameter, plain_number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hep_flows.errors import Site, Where
-    from hep_flows.expr.nodes import Call, Expr
-    from hep_flows.expr.types import Constant
+    from hep_flows.expr.nodes import Call, Dataset, Expr
+    from hep_flows.expr.types import Constant, Item
     from hep_flows.record.table import Table
 
 
@@ -208,3 +210,59 @@ def as_kind(of: Expr, dtype: Any, where: Site | None) -> Expr:
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", dtype)
     name = {"float": "float64", "int": "int64"}.get(name, name)
     return build.call("astype", (of,), (("dtype", str(name)),), where)
+
+
+# What tells the events of a table apart ------------------------------------------------------------------------------------------
+
+EVENT_IDS = (
+    ("run", "luminosityBlock", "event"),
+    ("EventInfo.runNumber", "EventInfo.lumiBlock", "EventInfo.eventNumber"),
+    ("EventInfoAuxDyn.runNumber", "EventInfoAuxDyn.lumiBlock", "EventInfoAuxDyn.eventNumber"),
+)
+
+
+def event_ids(table: Table, given: Sequence[Any] | None, where: Where) -> list[Expr]:
+    """Give what tells the events of a table apart: what ``event_id=`` names, or run, luminosity block and event as known schemas name them.
+
+    Raises
+    ------
+    FieldError
+        When the table has no such leaves.
+    LiteralError
+        When they are no whole numbers.
+    """
+    events = table.dataset
+    if isinstance(given, str):
+        raise LiteralError(f"event_id is a list of leaves, not {given!r}", where=where, do='event_id=("run", "lumi", "evt")')
+    found = [_leaf_named(events, e, where) if isinstance(e, str) else expr_of(e, table, where) for e in given or ()]
+    if not found:
+        known = next((n for n in EVENT_IDS if all(_has(events, i) for i in n)), ())
+        if not known:
+            raise FieldError(
+                f"{events.name} has no leaves that tell its events apart",
+                where=where,
+                why=f"there are neither {', nor '.join([', '.join(n) for n in EVENT_IDS[:2]])}",
+                do='name them: event_id=("run", "lumi", "evt")',
+            )
+        found = [_leaf_named(events, name, where) for name in known]
+    for leaf in found:
+        if not isinstance(leaf.type.item, Int) or leaf.type.axes != events.type.axes or leaf.type.loops:
+            raise LiteralError(f"an event is known by whole numbers, and one of event_id is {leaf.type}", where=where)
+    return found
+
+
+def _leaf_named(events: Dataset, name: str, where: Where) -> Expr:
+    node: Expr = events
+    for part in name.split("."):
+        node = build.field(node, part, where)
+    return node
+
+
+def _has(events: Dataset, name: str) -> bool:
+    item: Item = events.type.item
+    for part in name.split("."):
+        member = item.members.get(part) if isinstance(item, Record) else None
+        if member is None or member.unreadable:
+            return False
+        item = member.item
+    return True

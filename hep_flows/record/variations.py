@@ -240,11 +240,21 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class Reasons:
+    """What the parts of an explanation become: the names of its cuts, the texts of the values of each, the event, and its variations."""
+
+    names: tuple[str, ...]
+    texts: tuple[tuple[str, ...], ...]
+    event: tuple[tuple[str, int], ...]
+    variations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """Something that is asked for: its expressions by part, and what their values become together."""
 
     parts: Mapping[str, Expr]
-    becomes: Rows | Literal["itself", "a dict", "one histogram"]
+    becomes: Rows | Reasons | Literal["itself", "a dict", "one histogram", "an event list"]
 
 
 def asked(expr: Expr) -> Asked:

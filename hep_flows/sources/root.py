@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from uproot.source.file import MultithreadedFileSource
 from hep_flows.contract import StoredColumn, StoredTable, has_field
 from hep_flows.errors import SourceError, did_you_mean
 from hep_flows.expr.text import is_url, shown
+from hep_flows.sources.baskets import MOST_EXPANSION, flat_table
 from hep_flows.sources.stored import content_parts, field_of, identity, offered, told_as_source_error
 
 if TYPE_CHECKING:
@@ -27,21 +27,16 @@ if TYPE_CHECKING:
 
 TREE_CLASSES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 _HEADER_BYTES = 20
-# No compression of ROOT makes more bytes out of one: 16 MB of zeros become about 500 bytes.
-MOST_EXPANSION = 1 << 15
 _BIG_FILE_VERSION = 1_000_000
 
 
 def speed_up_zlib() -> None:
-    """Let uproot decompress zlib baskets with isal, which takes two thirds of the time, where it is installed.
+    """Let uproot decompress zlib baskets with isal, which takes two thirds of the time.
 
-    uproot has a public switch for writing only; the class behind it serves reading. Nothing happens when either is gone.
+    uproot has a public switch for writing only; the class behind it serves reading. Nothing happens when that is gone.
     """
     decompressor = getattr(uproot.compression, "_DecompressZLIB", None)
-    if decompressor is None or getattr(decompressor, "library", None) != "zlib":
-        return
-    with contextlib.suppress(ImportError):
-        importlib.import_module("isal.isal_zlib")
+    if decompressor is not None and getattr(decompressor, "library", None) == "zlib":
         decompressor.library = "isal"
 
 
@@ -170,6 +165,11 @@ def open_tree(file: str, trees: Sequence[str]) -> StoredTable:
     SourceError
         When it is damaged or of another kind.
     """
+    found = flat_table(file, trees[0], lambda: _open_tree(file, trees[:1])) if trees else None
+    return found or _open_tree(file, trees)
+
+
+def _open_tree(file: str, trees: Sequence[str]) -> StoredTable:
     opened = open_root(file)
     try:
         name, kind = tree_named(opened, file, trees)

@@ -1,4 +1,4 @@
-"""Cutflows against coffea's PackedSelection and counting by hand."""
+"""Cutflows, lists of events and explanations of single ones against coffea's PackedSelection, counting by hand and plain awkward."""
 
 import json
 
@@ -7,8 +7,21 @@ import numpy as np
 import pytest
 import uproot
 
-from hep_flows import Histogram, cut, cutflow, make_local, nanoaod_table, render, run_analysis, vary
-from hep_flows.errors import AxisError, LiteralError
+from hep_flows import (
+    Histogram,
+    cut,
+    cutflow,
+    event_list,
+    explain,
+    make_local,
+    nanoaod_table,
+    render,
+    run_analysis,
+    tree_table,
+    vary,
+    xaod_table,
+)
+from hep_flows.errors import AxisError, FieldError, LiteralError
 from hep_flows.execute.joint import Cutflow
 
 pytestmark = pytest.mark.data
@@ -106,8 +119,11 @@ def test_or_is_one_cut_and_a_named_and_too(df):
 
 
 def test_the_first_events_are_a_row(df):
-    flow = cutflow(df[:100][lambda e: e.MET.pt > 15])
-    assert [r.events for r in flow][:2] == [1000, 100]
+    few = df[df.HLT.IsoMu24][:100][lambda e: e.MET.pt > 15]
+    iso, met = make_local([df.HLT.IsoMu24, df.MET.pt])
+    assert [(r.name, r.events) for r in cutflow(few)][1:3] == [("events.HLT.IsoMu24", ak.sum(iso)), ("events :100", 100)]
+    want = [ak.sum(met[:100] > 15), ak.sum(iso & (met > 15)), 100]
+    assert [r.events for r in cutflow(few, n_minus_one=True, weight=1.0)] == want
 
 
 def test_per_variation(df):
@@ -198,3 +214,121 @@ def test_what_is_no_cut(wrong, error, df):
     with pytest.raises(error) as caught:
         wrong(df)
     assert caught.value.where is not None
+
+
+# Single events -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ids(data):
+    events = uproot.open(data(SM))["Events"].arrays(["run", "luminosityBlock", "event"])
+    return np.stack([np.asarray(events[n], "i8") for n in events.fields], axis=1)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda ev: ev,
+        lambda ev: ev.Jet.pt,
+        lambda ev: ev.MET.pt.Sum(),
+        lambda ev: Histogram.new.Reg(5, 0, 100).Double().fill(ev.MET.pt, weight=2.0),
+    ],
+)
+def test_the_events_of_a_selection_are_listed(of, df, masks, ids):
+    found = event_list(of(selected(df)))
+    want = ids[np.asarray(masks["iso"] & masks["met"] & masks["jets"])]
+    assert list(found) == [tuple(i) for i in want.tolist()]
+    assert len(found) == len(want)
+    assert found.array.fields == ["run", "lumi", "event"]
+    assert np.array_equal(np.loadtxt(found.csv().splitlines()[1:], delimiter=",", dtype="i8"), want)
+
+
+def test_the_first_selected_events_are_listed(df, masks, ids):
+    assert list(event_list(df[df.HLT.IsoMu24][:7])) == [tuple(i) for i in ids[np.asarray(masks["iso"])][:7].tolist()]
+
+
+def test_lists_by_variation_are_outputs_of_an_analysis_and_files(data, df, ids, tmp_path):
+    def analysis(ev):
+        d = vary(ev, "jes", Jet={"up": lambda j: j.With(pt=j.pt * 1.25)})
+        return {"all": event_list(ev[ev.MET.pt > 15].MET.pt), "jets": event_list(d[(d.Jet.pt > 40).Any()].Jet.eta)}
+
+    fileset = {"a": {"files": {data(SM): "Events"}}}
+    pt, met = make_local([df.Jet.pt, df.MET.pt])
+    masks = {"nominal": ak.any(pt > 40, axis=1), "jesUp": ak.any(pt * np.float32(1.25) > 40, axis=1)}
+    want = {v: [tuple(i) for i in ids[np.asarray(m)].tolist()] for v, m in masks.items()}
+    for out in (None, tmp_path / "out"):
+        done = run_analysis(analysis, fileset, out=out).values["a"]
+        assert list(done["all"]) == [tuple(i) for i in ids[np.asarray(met > 15)].tolist()]
+        assert {v: list(one) for v, one in done["jets"].items()} == want
+    written = (tmp_path / "out" / "events" / "a" / "jets_jesUp.csv").read_text().splitlines()
+    assert written == ["run,lumi,event", *[",".join(map(str, i)) for i in want["jesUp"]]]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 5, 17, 999])
+def test_an_event_is_explained_cut_by_cut(number, df, masks, ids):
+    run, lumi, event = ids[number].tolist()
+    found = explain(selected(df).MET.pt, run=run, lumi=lumi, event=event)
+    assert [(r.name, r.passes) for r in found] == [(n, bool(masks[n][number])) for n in ("iso", "met", "jets")]
+    assert found.passes is all(r.passes for r in found)
+    pt, met = make_local([df.Jet.pt, df.MET.pt])
+    assert found.rows[1].values == {"events.MET.pt": met[number]}
+    assert list(found.rows[2].values.values()) == [ak.sum(pt[number] > 30), pt[number].tolist()]
+    assert str(found).splitlines()[0].startswith(f"run {run}, lumi {lumi}, event {event}: {'is' if found.passes else 'fails '}")
+    assert found.passes == (tuple(ids[number].tolist()) in list(event_list(selected(df))))
+
+
+def test_an_event_is_explained_in_each_variation(df, ids):
+    pt = make_local(df.Jet.pt)
+    number = next(i for i, p in enumerate(pt) if ak.any(p * np.float32(1.5) > 40) and not ak.any(p > 40))
+    d = vary(df, "jes", Jet={"up": lambda j: j.With(pt=j.pt * 1.5)})
+    found = explain(d[(d.Jet.pt > 40).Any()], event=int(ids[number][2]))
+    assert {v: one.passes for v, one in found.items()} == {"nominal": False, "jesUp": True}
+    assert {v: one.rows[0].values["events.Jet.pt"] for v, one in found.items()} == {
+        "nominal": pt[number].tolist(),
+        "jesUp": (pt[number] * np.float32(1.5)).tolist(),
+    }
+
+
+def test_a_mask_that_is_missing_and_a_slice_are_explained(df, ids):
+    muons = make_local(df.Muon.pt)
+    number = next(i for i, m in enumerate(muons) if len(m) < 2 and i > 3)
+    found = explain(df[:3][lambda e: e.Muon[1].pt > 0], event=int(ids[number][2]))
+    assert [(r.name, r.passes) for r in found] == [("events :3", False), ("events.Muon.pt[1] > 0", None)]
+    assert "missing" in str(found)
+    assert explain(df[:3], event=int(ids[2][2])).passes
+
+
+def test_events_of_other_schemas(data):
+    atlas = xaod_table(data("PHYSLITE_example.root"))
+    tree = uproot.open(data("PHYSLITE_example.root"))["CollectionTree"]
+    event = tree["EventInfoAuxDyn.eventNumber"].array()[2]
+    assert explain(atlas[atlas.AnalysisElectrons.Count() >= 0], event=int(event)).passes
+    assert [e for _, _, e in event_list(atlas)] == tree["EventInfoAuxDyn.eventNumber"].array().tolist()
+    flat = tree_table(data(SM), "Events")
+    assert next(iter(event_list(flat, event_id=["run", "event"])))[0] == 194711
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "says"),
+    [
+        (lambda df: explain(df[df.MET.pt > 15], event=3), LiteralError, r"no event is called event=3 in Run2012B"),
+        (
+            lambda df: explain(df[df.MET.pt > 15], run=194711, event=263142897, lumi=1),
+            LiteralError,
+            "no event is called run=194711",
+        ),
+        (lambda df: explain(df, event=194711, event_id=["run"]), LiteralError, "1000 events are called event=194711"),
+        (lambda df: explain(df, event=3.0), LiteralError, "event is a whole number, not 3.0"),
+        (lambda df: explain(df, run=3, event=3, event_id=["event"]), LiteralError, "told apart by event alone"),
+        (lambda df: explain(3, event=3), LiteralError, "an explanation is of an expression of events"),
+        (lambda df: event_list(df.MET.pt.Sum() / df[df.MET.pt > 3].MET.pt.Sum()), LiteralError, "this is of several selections"),
+        (lambda df: event_list(df, event_id="event"), LiteralError, "event_id is a list of leaves"),
+        (lambda df: event_list(df, event_id=["evt"]), FieldError, "evt"),
+        (lambda df: event_list(df, event_id=[df.MET.pt]), LiteralError, "known by whole numbers"),
+        (lambda df: event_list(df, event_id=["run"] * 4), LiteralError, "not by 4 numbers"),
+    ],
+)
+def test_what_is_no_single_event(wrong, error, says, df):
+    with pytest.raises(error, match=says) as caught:
+        wrong(df)
+    assert caught.value.where.file == __file__

@@ -1,11 +1,12 @@
 """Other trees of the same files, and the sums of weights in them, against uproot."""
 
+import awkward as ak
 import numpy as np
 import pytest
 import uproot
 
-from hep_flows import make_local, nanoaod_table, parquet_table, run_analysis, tree_table
-from hep_flows.errors import AxisError, FieldError, LiteralError, SourceError
+from hep_flows import make_local, nanoaod_table, parquet_table, run_analysis, tree_table, xaod_table
+from hep_flows.errors import AxisError, FieldError, LiteralError, SourceError, TaskError
 
 
 def write(path, events, *, weight=True, runs=None):
@@ -112,8 +113,80 @@ def test_what_is_no_other_tree(wrong, error, says, skim):
 
 
 def test_parquet_has_no_other_trees(tmp_path):
-    import awkward as ak
-
     ak.to_parquet(ak.Array({"x": [1.0]}), str(tmp_path / "a.parquet"))
     with pytest.raises(SourceError, match="has no other trees"):
         parquet_table(tmp_path / "a.parquet").tree("Runs")
+
+
+# Book-keepers of PHYSLITE: one entry for a file, lists of jobs in it ---------------------------------------------------------------
+
+JOBS = (
+    ("AllExecutedEvents", "StreamAOD", 1, 40, 4.0),
+    ("AllExecutedEvents", "StreamAOD", 0, 1000, 123.5),
+    ("AllExecutedEvents", "StreamEVNT", 0, 9999, 9999.0),
+    ("PHYSLITEKernel", "StreamAOD", 0, 17, 1.5),
+)
+
+
+def write_physlite(path, events, *files_of_jobs, leaf="TruthElectronsAuxDyn:pt"):
+    """Write a file of some events, and an entry of book-keepers for each file that was merged into it."""
+    with uproot.recreate(path) as file:
+        pt = ak.values_astype(ak.Array([[1.0, 2.0]] * events or [[0.0]])[:events], np.float32)
+        file.mkrntuple("CollectionTree", {leaf: pt, "EventInfoAuxDyn:eventNumber": np.arange(events, dtype=np.uint64)})
+        if files_of_jobs:
+            names = ("name", "inputStream", "cycle", "nAcceptedEvents", "sumOfEventWeights")
+            columns = [ak.Array([[job[i] for job in jobs] for jobs in files_of_jobs]) for i in range(5)]
+            columns[3] = ak.values_astype(columns[3], np.uint64)
+            file.mkrntuple("MetaData", {f"CutBookkeepersAux:{n}": c for n, c in zip(names, columns, strict=True)})
+    return str(path)
+
+
+def sums_by_uproot(files):
+    """Give the number of events and the sum of weights by hand."""
+    totals = np.zeros(2)
+    for file in files:
+        tree = uproot.open(file)["MetaData"]
+        every = tree.arrays(filter_name="CutBookkeepersAux*")
+        for entry in every.to_list():
+            jobs = [dict(zip(entry, job, strict=True)) for job in zip(*entry.values(), strict=True)]
+            jobs = [{k.partition(":")[2]: v for k, v in j.items()} for j in jobs]
+            jobs = [j for j in jobs if j["name"] == "AllExecutedEvents" and j["inputStream"] == "StreamAOD"]
+            first = min(jobs, key=lambda j: j["cycle"])
+            totals += [first["nAcceptedEvents"], first["sumOfEventWeights"]]
+    return totals.tolist()
+
+
+def test_bookkeepers_of_the_first_job_say_what_was_generated_in_files_without_events_too(tmp_path):
+    files = [
+        write_physlite(tmp_path / "a.root", 3, JOBS),
+        write_physlite(tmp_path / "b.root", 0, JOBS[1:2], JOBS[:3]),
+        write_physlite(tmp_path / "c.root", 2, (("AllExecutedEvents", "StreamAOD", 2, 7, -0.5),)),
+    ]
+    df = xaod_table(files)
+    found = make_local([df.n_generated, df.sumw, df[df.EventInfo.eventNumber > 1].Count()])
+    assert found == [*sums_by_uproot(files), 1]
+    assert found[:2] == [3007, 370.0]
+    fileset = {"z": {"files": dict.fromkeys(files, "CollectionTree"), "metadata": {"xsec": 2.0, "kind": "xaod"}}}
+    done = run_analysis(lambda events: {"n": events.Count(), "per": events.Count() / events.sumw}, fileset)
+    assert done.values["z"] == {"n": 5, "per": 5 / 370.0}
+    assert done.samples["z"].is_data is False
+
+
+def test_files_whose_bookkeepers_say_nothing_are_an_error(tmp_path):
+    plain = write_physlite(tmp_path / "plain.root", 2)
+    good = write_physlite(tmp_path / "good.root", 2, JOBS)
+    other = write_physlite(tmp_path / "other.root", 2, JOBS[2:])
+    with pytest.raises(FieldError, match=r"PHYSLITE in CutBookkeepers of MetaData"):
+        xaod_table(plain).sumw  # noqa: B018 - it raises
+    with pytest.raises(SourceError, match=r"plain\.root has no tree 'MetaData'"):
+        xaod_table([good, plain]).sumw  # noqa: B018 - it raises
+    for name in ("sumw", "n_generated"):
+        with pytest.raises(TaskError, match="no single book-keeper AllExecutedEvents of StreamAOD"):
+            make_local(getattr(xaod_table([good, other]), name))
+
+
+def test_recorded_data_has_events_and_no_sum_of_weights(tmp_path):
+    data = xaod_table(write_physlite(tmp_path / "data.root", 4, JOBS, leaf="AnalysisElectronsAuxDyn:pt"))
+    assert make_local(data.n_generated) == 4
+    with pytest.raises(FieldError, match="says the sum of weights"):
+        data.sumw  # noqa: B018 - it raises

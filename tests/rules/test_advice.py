@@ -28,6 +28,8 @@ from hep_flows import (
     cut,
     cutflow,
     define_alias,
+    event_list,
+    explain,
     make_local,
     ml_features,
     nanoaod_table,
@@ -277,6 +279,15 @@ ADVICE = [
     ("cut('a', df.MET.pt)", "compare it with a number", "df[cut('2 muons', df.MET.pt > 30)].MET.pt", "met[met > 30]"),
     ("cutflow(3)", "cutflow(df[mask].MET.pt)", "[r.events for r in cutflow(df[df.MET.pt > 30].MET.pt)]", "[len(met), int(ak.sum(met > 30))]"),
     ("cutflow(df.MET.pt, weight=x)", "take the weight of the table itself: cutflow(ev, weight=df.genWeight)", "[r.sumw for r in cutflow(df.MET.pt, weight=df.MET.pt)]", "[np.sum(np.asarray(met, 'f8'))]"),
+    ("explain(3, event=1)", "explain(df[mask], run=1, event=17)", "explain(df[df.MET.pt > 0], run=int(make_local(df.run)[0]), event=int(make_local(df.event)[0])).passes", "True"),
+    ("explain(df, event=1.5)", "explain(df[mask], run=1, event=17)", "explain(df[df.MET.pt > 0], run=int(make_local(df.run)[0]), event=int(make_local(df.event)[0])).passes", "True"),
+    ("event_list(3)", "event_list(df[mask])", "[e for _, _, e in event_list(df[df.MET.pt > 30])] == make_local(df[df.MET.pt > 30].event).tolist()", "True"),
+    ("explain(df, event=1, event_id=['run'])", "name run, lumi and event; check_duplicates finds events that are there twice", "explain(df, run=int(make_local(df.run)[0]), event=int(make_local(df.event)[0])).passes", "True"),
+    ("explain(df, event=10**9 + 7)", "event_list(df) gives all of them", "[e for _, _, e in event_list(df)] == make_local(df.event).tolist()", "True"),
+    ("explain(df, run=1, event=1, event_id=['event'])", "leave run= out", "explain(df, event=int(make_local(df.event)[0]), event_id=['event']).passes", "True"),
+    ("event_list(df, event_id='run')", 'event_id=("run", "lumi", "evt")', "[e for _, _, e in event_list(df, event_id=('run', 'luminosityBlock', 'event'))] == make_local(df.event).tolist()", "True"),
+    ("event_list(df, event_id=['run'] * 4)", 'event_id=("run", "lumi", "evt"), or two without the block', "[e for _, e in event_list(df, event_id=('run', 'event'))] == make_local(df.event).tolist()", "True"),
+    ("cutflow(df.MET.pt.Sum() / df[df.MET.pt > 3].MET.pt.Sum())", "take the events themselves: df[mask]", "[r.events for r in cutflow(df[df.MET.pt > 3])]", "[len(met), int(ak.sum(met > 3))]"),
     ("df.tree(3)", 'df.tree("Runs")', "df.tree('Events').MET_pt", "met"),
     ("df[df.MET.pt > 3].tree('Events')", 'write df.tree("Runs") of the table itself', "df.tree('Events').MET_pt", "met"),
     ("h * x", "what differs between entries is weight=", "Histogram.new.Reg(5, 0, 100).Double().fill(x, weight=x)", "hist.Hist.new.Reg(5, 0, 100).Double().fill(ak.flatten(pt), weight=ak.flatten(pt)).values()"),
@@ -361,7 +372,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         "met": found["MET_pt"],
     }
     tools = {
-        "np": np, "ak": ak, "hist": hist, "make_local": make_local, "Histogram": Histogram, "user_func": user_func, "curry": curry, "cut": cut, "cutflow": cutflow, "vary": vary, "run": run,
+        "np": np, "ak": ak, "hist": hist, "make_local": make_local, "Histogram": Histogram, "user_func": user_func, "curry": curry, "cut": cut, "cutflow": cutflow, "explain": explain, "event_list": event_list, "vary": vary, "run": run,
         "plan": plan, "nanoaod_table": nanoaod_table, "tree_table": tree_table, "xaod_table": xaod_table, "define_alias": define_alias,
         "DataFrame": DataFrame, "Concatenate": Concatenate, "ml_features": ml_features, "folder": str(path.parent),
     }  # fmt: skip
@@ -525,6 +536,7 @@ def test_no_advice_of_the_language_is_forgotten(names: dict[str, object]) -> Non
 
 # Advice whose example needs more than a small file of one kind, and the tests that have it.
 BY_OTHERS = {
+    "name them: event_id=": "files without run and event: tests/functions",
     "X.get(": "files that differ: tests/semantics, tests/sources",
     'X.get("pt", 0.0)': "files that differ",
     'as_="float64"': "files that differ",

@@ -13,6 +13,7 @@ MODULES_THAT_RUN_CODE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 # Where any error may be taken without being raised again, and why.
 BROAD_HANDLERS = {
     "hep_flows/execute/run.py": "whatever ends a stream is the reason of every batch that it did not deliver",
+    "hep_flows/sources/baskets.py": "a tree that is not understood here is read by uproot, whose error is the one to show",
     "hep_flows/sources/kinds.py": "a plug-in that cannot be loaded brings no kinds of tables, and the error of a missing kind says why",
     "hep_flows/sources/parquet.py": "a type that the library fails on cannot be read, and the others can",
     "hep_flows/sources/root.py": "a field that the library fails on cannot be read, and the others can",

@@ -155,8 +155,7 @@ def test_a_table_is_closed_after_an_error_and_not_lent_again(made, opening):
     assert all(t.closed for t in made)
 
 
-def test_zlib_is_read_by_isal_where_it_is_installed():
-    pytest.importorskip("isal")
+def test_zlib_is_read_by_isal():
     code = (
         "import uproot; from hep_flows.sources.root import speed_up_zlib; speed_up_zlib(); "
         "print(uproot.compression._DecompressZLIB.library)"
@@ -166,12 +165,7 @@ def test_zlib_is_read_by_isal_where_it_is_installed():
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("gone", ["package", "attribute"])
-def test_nothing_breaks_without_isal(data, monkeypatch, modules, gone):
-    if gone == "package":
-        modules(**{"isal": None, "isal.isal_zlib": None})
-        monkeypatch.setattr(uproot.compression._DecompressZLIB, "library", "zlib")
-    else:
-        monkeypatch.delattr(uproot.compression, "_DecompressZLIB")
+def test_nothing_breaks_where_uproot_has_no_such_switch(data, monkeypatch):
+    monkeypatch.delattr(uproot.compression, "_DecompressZLIB")
     root_files.speed_up_zlib()
     assert len(one(described("nanoaod", data(SM)), "Jet.pt")) == 1000

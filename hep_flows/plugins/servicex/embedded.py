@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.plugins.servicex.query import EndpointError, Query
 from hep_flows.sources.open import OpenTables
 from hep_flows.sources.read import partitions
-from hep_flows.sources.root import TTreeTable
+from hep_flows.sources.root import RNTupleTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,7 +80,7 @@ class EmbeddedServiceX:
 
         content = dataset.content[partition.file_number]
         with self._tables.lent(dataset.model, partition.file, dataset.tree, content) as table:
-            if not isinstance(table, TTreeTable):
+            if isinstance(table, RNTupleTable):
                 raise EndpointError(f"{dataset.tree} is an RNTuple, and the code generator reads TTrees", file=partition.file)
             arrays = table.read([(name,) for name in query.reads], partition.start, partition.stop)
         layouts = {path[0].rsplit("/", 1)[-1]: array.layout for path, array in arrays.items()}
