@@ -179,7 +179,7 @@ def _into_place(folder: Folder, new: NewObject, parts: tuple[str, str], step: Ca
     os.makedirs(shelf, exist_ok=True)
     before: set[str] = set()
     if new.is_alone:
-        before = _named_by(sidecar)
+        before = named_by(sidecar)
         if _removed(sidecar):  # the old one does not belong to the new object
             step("old sidecar removed")
     if os.path.isdir(object_):
@@ -211,7 +211,7 @@ def _stand_under(folder: Folder, key: str, sidecar: str) -> set[str]:
     try:
         os.link(sidecar, place)
     except FileExistsError:
-        before = _named_by(place)
+        before = named_by(place)
         if os.path.isdir(place):
             _removed(place)
     except OSError:
@@ -231,7 +231,7 @@ def _stand_under(folder: Folder, key: str, sidecar: str) -> set[str]:
             os.unlink(part)
 
 
-def _named_by(sidecar: str) -> set[str]:
+def named_by(sidecar: str) -> set[str]:
     """Give the name of the object that a sidecar is of, if it says one."""
     with suppress(*SIDECAR_FAULTS):
         return {read_pack(sidecar).name}
@@ -241,7 +241,7 @@ def _named_by(sidecar: str) -> set[str]:
 def is_used(folder: Folder, name: str) -> bool:
     """Say whether a result of an object of several is still found under its key."""
     with suppress(*SIDECAR_FAULTS):
-        return any(name in _named_by(folder.sidecar(key)) for key in read_pack(folder.pack(name, "json")).results)
+        return any(name in named_by(folder.sidecar(key)) for key in read_pack(folder.pack(name, "json")).results)
     return False
 
 
@@ -251,7 +251,7 @@ def _remove_unused(folder: Folder, name: str) -> None:
         if not is_used(folder, name):
             _removed(folder.pack(name, "json"))
             _removed(folder.pack(name))
-    elif name not in _named_by(folder.sidecar(name)):
+    elif name not in named_by(folder.sidecar(name)):
         _removed(folder.object(name))
 
 
@@ -299,7 +299,7 @@ def _sync_folder(path: str) -> None:
 
 def remove(folder: Folder, key: str) -> None:
     """Remove the result of a key, the sidecar first; the caller holds the claim."""
-    before = _named_by(folder.sidecar(key))
+    before = named_by(folder.sidecar(key))
     _removed(folder.sidecar(key))
     for name in before | {key}:
         _remove_unused(folder, name)

@@ -261,7 +261,7 @@ class Open:
             try:
                 for pack in put(self._folder, [w.entry for w in now.values()]):
                     self._tell(pack, {name: now[name].result for name in pack.results})
-            except Exception as error:  # noqa: BLE001 - whoever asks for the commit is told
+            except (*DAMAGE, StoreError, MemoryError) as error:  # whoever asks for the commit is told
                 with self._lock:
                     self._errors.update(dict.fromkeys(now, error))
             finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import RecordError, StoreError
 from hep_flows.store.about import read_pack
-from hep_flows.store.commit import claimed_if_free, is_used, remove
+from hep_flows.store.commit import claimed_if_free, is_used, named_by, remove
 from hep_flows.store.index import entries, listed, sidecars
 from hep_flows.store.paths import is_key_name, key_name
 from hep_flows.store.store import DAMAGE, check_object, object_of
@@ -56,7 +56,7 @@ def remove_leftovers(folder: Folder, *, dry_run: bool = False) -> Leftovers:
 def _is_used(folder: Folder, path: str, name: str) -> bool:
     """Say whether a result is found in a file."""
     if path == folder.object(name):
-        return os.path.exists(folder.sidecar(name))
+        return os.path.exists(folder.sidecar(name)) and not named_by(folder.sidecar(name)) - {name}
     return path in (folder.pack(name), folder.pack(name, "json")) and is_used(folder, name)
 
 
@@ -69,7 +69,11 @@ def _suspects(folder: Folder) -> Iterator[tuple[str, str]]:
     seen = {e.name for e in entries(folder)}
     for file in sorted(seen):
         name, _, ending = file.partition(".")
-        if is_key_name(name) and ending == "parquet" and f"{name}.json" not in seen:
+        if (
+            is_key_name(name)
+            and ending == "parquet"
+            and not (f"{name}.json" in seen and _is_used(folder, folder.object(name), name))
+        ):
             yield folder.object(name), name
     with suppress(FileNotFoundError):
         for entry in sorted(os.scandir(os.path.dirname(folder.pack(""))), key=lambda e: e.name):
