@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hep_flows.analysis.duplicates import check_duplicates as check_duplicates
+    from hep_flows.analysis.outputs import read_results as read_results
     from hep_flows.analysis.run import run_analysis as run_analysis
     from hep_flows.errors import HepFlowsError as HepFlowsError
     from hep_flows.functions.correction import correction as correction
@@ -76,6 +77,7 @@ _HOMES = {
     "random_normal": "hep_flows.functions.random_numbers",
     "random_poisson": "hep_flows.functions.random_numbers",
     "random_uniform": "hep_flows.functions.random_numbers",
+    "read_results": "hep_flows.analysis.outputs",
     "render": "hep_flows.verbs",
     "reset_aliases": "hep_flows.record.aliases",
     "run": "hep_flows.verbs",
