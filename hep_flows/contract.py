@@ -18,7 +18,7 @@ from hep_flows.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
     from pathlib import Path
 
     from hep_flows.errors import HepFlowsError, SourceLine
@@ -512,7 +512,13 @@ def registered_points() -> Mapping[str, EntryPoint]:
 
 def package_of(point: EntryPoint) -> str:
     """Give the distribution that registers it, with its version."""
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.module
+    return _named(point.dist) if point.dist is not None else point.module
+
+
+@lru_cache(maxsize=64)
+def _named(package: Distribution) -> str:
+    """Give name and version of a package: its metadata are parsed whenever it is asked for them."""
+    return f"{package.name} {package.version}"
 
 
 @lru_cache(maxsize=1)

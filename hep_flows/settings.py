@@ -116,7 +116,7 @@ class Settings:
         Who runs what is not stored: ``embedded`` (a Prefect server of the process), ``configured`` (the Prefect of the user's profile) or
         ``inline`` (no Prefect). Where nobody sets it, small work is done inline.
     direct_below : int
-        How many bytes of local files count as small work, ``HEP_FLOWS_DIRECT_BELOW=500MB``; 0 where nothing does.
+        How many bytes of the columns that are needed, in local files, count as small work, ``HEP_FLOWS_DIRECT_BELOW=500MB``; 0 where nothing does.
     fileset_limit : int
         How many bytes a fileset may have as text, ``HEP_FLOWS_FILESET_LIMIT=1GB``.
     plugins : tuple of str

@@ -152,6 +152,26 @@ class Room:
                 self._change.notify_all()
 
 
+# Blocks of memory up to this size come from the process' own heap, and so much of it is kept when it is freed.
+_OWN_BYTES, _KEPT_BYTES = 32 << 20, 64 << 20
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # of malloc.h
+
+
+def keep_freed_memory() -> None:
+    """Let arrays that come and go for every range have the memory of those before them.
+
+    By default the C library gives a freed block of an array's size back to the system, which then clears it anew, page by page: a
+    third of the processor time of queries with many small steps. The peak of memory is the same. Where there is no such C library,
+    nothing happens.
+    """
+    import ctypes
+
+    with suppress(AttributeError, OSError, TypeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, _OWN_BYTES)
+        library.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
 RANGE_EVENTS = 200_000
 
 

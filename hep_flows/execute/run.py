@@ -13,7 +13,7 @@ from hep_flows.contract import RunContext, Streaming
 from hep_flows.errors import HepFlowsError, PluginError, Site, StoreError, TaskError, line_of
 from hep_flows.execute.batches import Batches, Keys, by_parts, result_versions, total_events
 from hep_flows.execute.history import note_run
-from hep_flows.execute.machine import RANGE_EVENTS, Limits, Machine
+from hep_flows.execute.machine import RANGE_EVENTS, Limits, Machine, keep_freed_memory
 from hep_flows.execute.need import Needs, inputs_of, needs, schedule
 from hep_flows.execute.report import BatchDone, Ledger, RunReport, StageTime, Step
 from hep_flows.execute.results import Results, Vanished
@@ -721,6 +721,7 @@ class Run:
             del self.machine.merged[key]
 
     def _over_batches(self, passes: Sequence[Pass], number: int) -> None:
+        keep_freed_memory()
         # Threads look at the results of earlier rounds, while those of this one are being delivered.
         machine = replace(self.machine, merged=dict(self.machine.merged))
         runs: list[PassRun] = []

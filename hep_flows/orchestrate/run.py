@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.errors import OrchestrationError, with_article
-from hep_flows.execute.batches import Batches, Keys, result_versions
+from hep_flows.errors import OrchestrationError, SourceError, with_article
+from hep_flows.execute.batches import Batches, Keys, alone, result_versions
 from hep_flows.execute.history import note_run
 from hep_flows.execute.machine import Limits
 from hep_flows.execute.need import needs
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
-    from hep_flows.contract import Key, Plan, Plugin, Result
+    from hep_flows.contract import Key, Plan, Plugin, Result, Task
     from hep_flows.errors import Where
     from hep_flows.execute.need import Needs
     from hep_flows.execute.report import RunReport, State, Step
+    from hep_flows.expr.nodes import Dataset
     from hep_flows.orchestrate.flow import Outcome
     from hep_flows.orchestrate.units import Carried, Told, Unit
     from hep_flows.store.store import Store
@@ -257,7 +258,7 @@ class Order:
     workers, refresh, keep_going, cancelled, progress
         As in `hep_flows.execute.run.run_plan`.
     small_bytes : int
-        Work over fewer bytes of local files is done in this process, where no engine was asked for.
+        Work over fewer bytes of local files, or of the columns of them that are needed, is done in this process, where no engine was asked for.
     name : str
         What the flow run is called.
     tell : callable
@@ -337,18 +338,39 @@ def _situation(order: Order, need: Needs) -> Situation:
 
 
 def _is_small(order: Order, need: Needs) -> bool:
-    """Say whether what has to be read are few bytes of local files."""
-    tables = {t.dataset.key: t.dataset for t in order.plan.tasks if t.dataset is not None and need.missing.get(t.key)}
-    total = 0
-    for table in tables.values():
-        for file in table.files:
-            try:
-                total += os.stat(file).st_size  # noqa: PTH116 - thousands of files
-            except OSError:
-                return False
-            if total >= order.small_bytes:
-                return False
+    """Say whether what has to be read are few bytes of local files: of these files, or else of the columns that are needed."""
+    tables: dict[Dataset, list[Task]] = {}
+    for task in [t for t in order.plan.tasks if t.dataset is not None and need.missing.get(t.key)]:
+        assert task.dataset is not None
+        tables.setdefault(task.dataset, []).append(task)
+    try:
+        sizes = {t: [os.stat(f).st_size for f in t.files] for t in tables}  # noqa: PTH116 - thousands of files
+    except OSError:
+        return False
+    if sum([sum(s) for s in sizes.values()]) < order.small_bytes:
+        return True
+    total, plugins = 0.0, {p.name: p for p in order.plugins}
+    for table, tasks in tables.items():
+        total += sum(sizes[table]) * _share(table, tasks, plugins, sizes[table])
+        if total >= order.small_bytes:
+            return False
     return order.small_bytes > 0
+
+
+def _share(table: Dataset, tasks: Sequence[Task], plugins: Mapping[str, Plugin], sizes: Sequence[int]) -> float:
+    """Give which part of a table's bytes some tasks read: that of its largest file stands for all."""
+    number = max(range(len(sizes)), key=lambda n: sizes[n], default=0)
+    read = 0
+    for name in {t.plugin for t in tasks}:
+        columns = tuple(sorted({c for t in tasks if t.plugin == name for c in t.columns}))
+        try:
+            found = plugins[name].column_bytes(alone(table, number), columns) if columns else 0
+        except SourceError:
+            return 1.0
+        if found is None:
+            return 1.0
+        read += found
+    return min(1.0, read / max(1, sizes[number])) if sizes else 0.0
 
 
 def _folder(store: Store) -> str:

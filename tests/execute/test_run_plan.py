@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import threading
 import time
 
@@ -363,3 +366,24 @@ def test_any_cut_of_a_plan_gives_the_same_values(cuts, chunk_events):
             np.testing.assert_array_equal(a[1], b[1])
         else:
             _assert_same_but_for_rounding(a, b)  # a sum over ranges, or over the whole batch of a task of its own
+
+
+def test_memory_that_was_freed_is_used_again_and_not_asked_for_anew():
+    code = """
+import resource
+import numpy as np
+from hep_flows.execute.machine import keep_freed_memory
+
+def pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        np.ones(2_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+keep_freed_memory()
+pages()
+print(pages())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    if sys.platform.startswith("linux") and platform.libc_ver()[0] == "glibc":
+        assert int(done.stdout) < 4000  # one such array has that many

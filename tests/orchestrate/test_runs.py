@@ -188,6 +188,13 @@ def test_small_work_is_done_inline_where_no_server_runs(files):
     assert (done.report.engine, done.report.engine_why) == ("inline", "the work takes less time than starting a server")
 
 
+def test_work_is_small_where_the_columns_that_it_needs_are(files, environment):
+    whole = sum([Path(f).stat().st_size for f in files])
+    environment(HEP_FLOWS_DIRECT_BELOW=f"{whole // 2}B")
+    done = run(nanoaod_table(files).MET.pt.Sum())
+    assert (done.report.engine, done.report.engine_why) == ("inline", "the work takes less time than starting a server")
+
+
 def test_names_are_words_of_physics_and_there_is_one_table(files, served):
     events = nanoaod_table(files)
     jets = events.Jet[events.Jet.pt > 41.0]
