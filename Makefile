@@ -3,7 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup.stamp
+<<<<<<< HEAD
+EXTRAS := dev,isal,fused,coffea
+=======
 EXTRAS := dev,coffea
+>>>>>>> main
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fix check test torture run demo docs docs-site golden bench release clean
