@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hep_flows.analysis.duplicates import check_duplicates as check_duplicates
+    from hep_flows.analysis.outputs import read_results as read_results
     from hep_flows.analysis.run import run_analysis as run_analysis
     from hep_flows.analysis.theory import envelope as envelope
     from hep_flows.analysis.theory import pdf_hessian as pdf_hessian
@@ -84,6 +85,7 @@ _HOMES = {
     "random_normal": "hep_flows.functions.random_numbers",
     "random_poisson": "hep_flows.functions.random_numbers",
     "random_uniform": "hep_flows.functions.random_numbers",
+    "read_results": "hep_flows.analysis.outputs",
     "render": "hep_flows.verbs",
     "reset_aliases": "hep_flows.record.aliases",
     "run": "hep_flows.verbs",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PB_TIMES_FB = 1000.0  # A cross section of 1 pb times a luminosity of 1/fb are a thousand events.
 _FACTORS = ("k_factor", "filter_efficiency")
-_NORMALISED = frozenset({"xsec", "lumi", "sumw", *_FACTORS})
+NORMALISED = frozenset({"xsec", "lumi", "sumw", *_FACTORS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def scaled_values(sample: Sample, values: Mapping[str, Any], lumi: float, where:
     if sample.is_data:
         return dict(values)
     for name, used in sample.weights.items():
-        twice = sorted(used & _NORMALISED)
+        twice = sorted(used & NORMALISED)
         if twice:
             raise AnalysisError(
                 f"{name!r} of {visible(sample.name)} is normalised already: its weight has {', '.join(twice)}",

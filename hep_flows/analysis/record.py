@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import AnalysisError, HepFlowsError, SourceError, SourceLine, with_article
 from hep_flows.execute.joint import together
 from hep_flows.expr.nodes import Dataset
-from hep_flows.expr.types import Record
+from hep_flows.expr.types import Histogram, Record
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.normalise import normalise
 from hep_flows.planning.plan import instantiate
 from hep_flows.record.aliases import alias_scope
 from hep_flows.record.cutflow import Requested
 from hep_flows.record.dataframe import DataFrame, frame_of
-from hep_flows.record.histogram import HistogramRequest
+from hep_flows.record.histogram import HistogramRequest, filled_with
 from hep_flows.record.members import leaf_of
 from hep_flows.record.parameters import fixed, parameters
 from hep_flows.record.table import metadata_key
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from hep_flows.expr.nodes import Expr
     from hep_flows.expr.types import Type
     from hep_flows.filesets import Described
+    from hep_flows.record.histogram import Filled
     from hep_flows.record.table import Looked
     from hep_flows.record.variations import Asked
 
@@ -121,6 +122,15 @@ class Recording:
             has_sums = any(isinstance(n, Dataset) and n != self.made_for.table for n in postorder(expr))
             found.setdefault(name.partition("/")[0], set()).update(read, parameters([expr]), {"sumw"} if has_sums else ())
         return {name: frozenset(used) for name, used in found.items()}
+
+    @property
+    def filled(self) -> dict[str, Filled]:
+        """By name of a histogram, what it is filled with."""
+        found: dict[str, Filled] = {}
+        for name, expr in self.exprs.items():
+            if isinstance(expr.type.item, Histogram):
+                found.setdefault(name.partition("/")[0], filled_with(expr))
+        return found
 
     def over(self, other: Described) -> dict[str, Expr]:
         """Give the normal form of the expressions over another dataset.
@@ -329,6 +339,8 @@ class Expressions:
         By dataset and name, the numbers of the metadata that a result has, and ``sumw`` where it has a sum of weights of the files.
     sums : mapping
         By dataset and variation, its own sum of weights.
+    filled : mapping of str to Filled
+        By name of a histogram, what it is filled with.
     """
 
     by_dataset: Mapping[str, Mapping[str, Expr]]
@@ -337,6 +349,7 @@ class Expressions:
     recordings: int
     weights: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     sums: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    filled: Mapping[str, Filled] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -379,6 +392,7 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
     weights: dict[str, Mapping[str, frozenset[str]]] = {}
     sums: dict[str, Mapping[str, Expr]] = {}
     failed: dict[str, HepFlowsError] = {}
+    filled: dict[str, Filled] = {}
     for dataset in datasets:
         name = dataset.entry.name
         again = _again(recordings, dataset)
@@ -393,9 +407,10 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
             again = again[0], dict(zip(again[0].normal, fixed(again[0].normal.values(), dataset.entry.metadata), strict=True))
         one, found[name] = again
         joint[name], weights[name], sums[name] = one.joint, one.weights, one.sums_over(dataset)
+        filled = one.filled | filled
     if failed and not found:
         raise next(iter(failed.values()))
-    return Expressions(found, joint, failed, len(recordings), weights, sums)
+    return Expressions(found, joint, failed, len(recordings), weights, sums, filled)
 
 
 def _again(recordings: Iterable[Recording], dataset: Described) -> tuple[Recording, Mapping[str, Expr]] | None:

@@ -162,7 +162,8 @@ def carried_out(prepared: Prepared, how: How, out: Path | None) -> AnalysisResul
         results, report = run_order(order)
     report = _with_datasets(report, prepared)
     values = _values(prepared, results, report, left_stored)
-    result = AnalysisResult(values, report, notes_of(prepared), prepared.expressions.recordings, samples=_samples(prepared))
+    asked = prepared.expressions
+    result = AnalysisResult(values, report, notes_of(prepared), asked.recordings, samples=_samples(prepared), filled=asked.filled)
     if out is None:
         return replace(result, values=prepared.joined(values))
     from hep_flows.analysis.outputs import write_outputs

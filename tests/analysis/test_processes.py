@@ -240,3 +240,41 @@ def test_a_sum_of_weights_of_zero_scales_nothing(scales):
 
     with pytest.raises(AnalysisError, match=r"the sum of weights of sUp of a is 0\.0"):
         run_analysis(none, scales[0]).scaled(lumi=1.0)
+
+
+def varied(ev):
+    weight = ev.get("genWeight", 1.0) if hasattr(ev, "genWeight") else None
+    empty = Histogram.new.Reg(10, 0, 100, name="met").StrCat(["low", "high"], name="region").Weight()
+    given = {} if weight is None else {"weight": vary(weight, "pu", up=weight * 1.1, down=weight * 0.9)}
+    return {"met": empty.fill(met=ev.met, region={"low": ev.met < 40, "high": ev.met > 40}, **given)}
+
+
+def test_a_stack_has_the_scaled_processes_the_data_and_the_variations(fileset):
+    done = run_analysis(varied, fileset)
+    with pytest.raises(AnalysisError, match="'met' of tt_semi is not normalised"):
+        done.stack("met", select={"region": "high"})
+    scaled = done.scaled(lumi=2.0)
+    figure = scaled.stack("met", select={"region": "high"})
+    high = {p: v["met"][{"region": "high"}] for p, v in scaled.processes.items()}
+    nominal = [high[p][{"variation": "nominal"}] for p in ("ttbar", "wjets")]
+    total, variance = sum(h.values() for h in nominal), sum(h.variances() for h in nominal)
+    (band,) = [p for p in figure.axes[0].patches if p.get_hatch()]
+    np.testing.assert_allclose(np.nan_to_num(band.get_data().values), total + np.sqrt(variance + (0.1 * total) ** 2))
+    (bars,) = [c for c in figure.axes[0].containers if type(c).__name__ == "ErrorbarContainer"]
+    data = high["data"].values()
+    np.testing.assert_array_equal(bars.lines[0].get_ydata(), data[data > 0])
+    assert figure.axes[0].get_ylabel() == "Events / 10"
+    assert "2 fb" in figure.axes[0].get_title(loc="right")
+    for asked, told in (("mett", "no result 'mett'"), ("array", "no result 'array'")):
+        with pytest.raises(AnalysisError, match=told):
+            scaled.stack(asked)
+    with pytest.raises(AnalysisError, match="no process 'wjet'"):
+        scaled.stack("met", signal="wjet", select={"region": sum})
+    assert len(scaled.variations("met", "pu", select={"region": sum}).axes) == 2
+    assert len(done.plot("met", "ttbar", select={"region": "low"}).axes) == 1
+
+
+def test_a_process_with_a_missing_part_is_not_stacked(fileset, tmp_path):
+    fileset["tt_had"]["files"] = {str(tmp_path / "gone.root"): "Events"}
+    with pytest.raises(AnalysisError, match="'met' of ttbar is missing"):
+        run_analysis(varied, fileset).plot("met")

@@ -335,6 +335,7 @@ ELSEWHERE = {
     "functions": "about files of models and corrections, and packages to install; tests/file_functions has them",
     "filesets.py": "about the text of a fileset; tests/filesets has them",
     "sources": "about damaged, missing and remote files; tests/plugins/awkward has them",
+    "plots.py": "about histograms that are local; tests/test_plots.py has them",
     "analysis": "about whole analyses; tests/analysis has them",
     "planning": "about plug-ins and plans; tests/planning has them",
     "execute": "about runs that fail half-way; tests/execute has them",
