@@ -11,11 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import AnalysisError, did_you_mean, visible
 from hep_flows.execute.joint import Cutflow, CutRow
 from hep_flows.execute.report import Missing
+from hep_flows.expr.variations import AXIS
 from hep_flows.record.dataframe import OF_GENERATORS
 from hep_flows.record.where import user_site
 
@@ -48,6 +50,8 @@ class Sample:
         Gives the sum of weights of all events that were generated for its files.
     weights : mapping
         By name of a result, what its weights were multiplied by already: names of metadata, and ``sumw``.
+    sums : callable
+        Gives the sums of weights of the variations that have their own, by variation.
     is_partial : bool
         Whether files of it are left out.
     """
@@ -58,6 +62,7 @@ class Sample:
     metadata: Mapping[str, Any]
     sumw: Callable[[], float]
     weights: Mapping[str, frozenset[str]]
+    sums: Callable[[], Mapping[str, float]] = dict
     is_partial: bool = False
 
 
@@ -154,11 +159,12 @@ def scaled_values(sample: Sample, values: Mapping[str, Any], lumi: float, where:
                 why="scaled to a luminosity it would be scaled twice",
                 do=f"take {', '.join(twice)} out of the weight, or use done.values and done.processes as they are",
             )
-    factor = _factor(sample, lumi, where)
-    return {name: _times(value, factor) for name, value in values.items()}
+    factor, factors = _factors(sample, lumi, where)
+    return {name: _times(value, factor, factors) for name, value in values.items()}
 
 
-def _factor(sample: Sample, lumi: float, where: Where) -> float:
+def _factors(sample: Sample, lumi: float, where: Where) -> tuple[float, dict[str, float]]:
+    """Give the factor of a sample, and those of the variations that have a sum of weights of their own."""
     known = sample.metadata
     if "xsec" not in known:
         raise AnalysisError(
@@ -172,22 +178,32 @@ def _factor(sample: Sample, lumi: float, where: Where) -> float:
     for name in _FACTORS:
         factor *= float(known.get(name, 1.0))
     # What somebody counted in all files is not that of those that are there.
-    sumw = float(known["sumw"]) if "sumw" in known and not sample.is_partial else sample.sumw()
-    if not sumw:
-        raise AnalysisError(
-            f"the sum of weights of {visible(sample.name)} is 0", where=where, do="look at the files of the dataset"
-        )
-    return factor / sumw
+    nominal = float(known["sumw"]) if "sumw" in known and not sample.is_partial else sample.sumw()
+    sums = {"": nominal, **sample.sums()}
+    for variation, sumw in sums.items():
+        if not sumw or not isfinite(sumw):
+            of = f"{variation} of {sample.name}" if variation else sample.name
+            raise AnalysisError(
+                f"the sum of weights of {visible(of)} is {sumw}", where=where, do="look at the files of the dataset"
+            )
+    factors = {variation: factor / sumw for variation, sumw in sums.items()}
+    return factors.pop(""), factors
 
 
-def _times(value: Any, factor: float) -> Any:
+def _times(value: Any, factor: float, factors: Mapping[str, float]) -> Any:
+    """Give a result times a factor, and its variations times their own ones."""
     if isinstance(value, Missing) or not _adds(value):
         return value
     if isinstance(value, Mapping):
-        return {k: _times(v, factor) for k, v in value.items()}
+        return {k: _times(v, factors.get(k, factor), {}) for k, v in value.items()}
     if isinstance(value, Cutflow):
         return replace(value, rows=tuple([replace(r, sumw=r.sumw * factor) for r in value]), weighted=True)
-    return value * factor
+    new = value * factor
+    own = [n for n in new.axes[0] if n in factors] if factors and hasattr(new, "axes") and new.axes[0].name == AXIS else []
+    for name in own:
+        at = new.axes[0].index(name)
+        new.view(flow=True)[at, ...] = (value[at, ...] * factors[name]).view(flow=True)
+    return new
 
 
 def checked_lumi(lumi: Any, where: Where = None) -> float:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hep_flows.analysis.result import DatasetNote
     from hep_flows.contract import Key, Result
     from hep_flows.execute.report import Step
+    from hep_flows.expr.nodes import Expr
     from hep_flows.filesets import Described, Entry
     from hep_flows.settings import Settings
 
@@ -263,6 +264,7 @@ def _samples(prepared: Prepared) -> dict[str, Sample]:
             entry.metadata,
             partial(_sum_of_weights, one, entry),
             weights,
+            partial(_sums_of_variations, one, prepared.expressions.sums.get(entry.name, {})),
             one is not None and bool(one.bad),
         )
     return found
@@ -275,6 +277,13 @@ def _sum_of_weights(dataset: Described | None, entry: Entry) -> float:
     frame = frame_of(dataset.table, entry.metadata)
     frame._table.open_tree = other_tree  # noqa: SLF001
     return float(make_local(frame.sumw))
+
+
+def _sums_of_variations(dataset: Described | None, sums: Mapping[str, Expr]) -> dict[str, float]:
+    if dataset is None or not sums:
+        return {}
+    frame = frame_of(dataset.table)
+    return {name: float(total) for name, total in make_local({n: frame._made(e) for n, e in sums.items()}).items()}  # noqa: SLF001
 
 
 def _values(
