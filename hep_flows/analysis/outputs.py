@@ -11,26 +11,30 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
-from pathlib import PurePosixPath
+from itertools import product
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+from hep_flows.analysis.histogram_files import write_json, write_root
+from hep_flows.analysis.processes import Sample
 from hep_flows.analysis.record import part_of
-from hep_flows.analysis.result import Stored
-from hep_flows.errors import HepFlowsError, StoreError, visible
-from hep_flows.execute.joint import Cutflow, EventList, stacked
-from hep_flows.execute.report import Missing
+from hep_flows.analysis.result import AnalysisResult, BadFile, DatasetNote, Stored, with_labels
+from hep_flows.errors import AnalysisError, HepFlowsError, StoreError, visible
+from hep_flows.execute.joint import Cutflow, CutRow, EventList, as_hist, stacked
+from hep_flows.execute.report import Missing, RunReport, TaskRow
 from hep_flows.expr.types import Record
+from hep_flows.expr.variations import AXIS as VARIATION
+from hep_flows.plots import drawn_by, nominal, plot, save
+from hep_flows.record.cutflow import ALL
+from hep_flows.record.histogram import Filled
 from hep_flows.store.commit import UNFINISHED, claimed, told_of_disk, whole_file, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from hep_flows.analysis.prepare import Prepared
-    from hep_flows.analysis.result import AnalysisResult
     from hep_flows.contract import Key
-    from hep_flows.execute.report import TaskRow
     from hep_flows.execute.stored_parts import StoredParts
 
 # ``manifest.json``: which files a run wrote, and the key of each result in them --------------------------------------------------
@@ -143,7 +147,9 @@ def report_text(result: AnalysisResult) -> str:
     """Give what became of every dataset and every task."""
     report = result.report
     head = f"{'complete' if result.is_complete else 'NOT COMPLETE'}: {report.events:,} events in {report.seconds:.2f} s"
-    datasets = [f"  {d}" for d in result.datasets]
+    datasets = [f"  {d}{f': {d.in_short}' if d.name in result.partial else ''}" for d in result.datasets]
+    bad = [f"  {b.dataset}: {visible(b.why)}\n    {visible(b.reproduce)}" for b in result.bad_files]
+    datasets += ["", "files that cannot be used, and how to see it:", *bad] if bad else []
     table = _table([_HEAD, *[_cells(r) for r in report.tasks]])
     errors = [line for text in error_texts(report.errors) for line in ("", text)]
     return "\n".join([head, "", *datasets, "", *table, *errors]) + "\n"
@@ -255,30 +261,115 @@ def plain_number(value: Any) -> Any:
             return str(value)
 
 
-# Which histograms are drawn, and what the pictures are called --------------------------------------------------------------------
+# The pictures of a run: one for each observable ---------------------------------------------------------------------------------
 
 
-def can_plot(histogram: Any) -> bool:
-    """Say whether a histogram can be drawn: counts, on one axis of numbers."""
-    if histogram.ndim != 1 or histogram.kind.value != "COUNT":
-        return False
-    return type(histogram.axes[0]).__name__ in ("Regular", "Variable", "Integer") and len(histogram.axes[0]) > 0
+def pages(result: AnalysisResult) -> dict[str, tuple[str, Callable[..., Any]]]:
+    """Give the name of the result and what draws it, for each picture by its path: one for each observable, and for each of its categories.
+
+    Processes are stacked, with data, where simulation is normalised; else their shapes are drawn. Where a process is missing, the others
+    are drawn, and the title says so. What has three axes of numbers, or more, is not drawn.
+    """
+    found: dict[str, tuple[str, Callable[..., Any]]] = {}
+    by_process = result.processes
+    for name in dict.fromkeys([n for values in (*result.values.values(), *by_process.values()) for n in values]):
+        added = {p: v[name] for p, v in by_process.items() if name in v}
+        apart = {d: as_hist(v[name]) for d, v in result.values.items() if isinstance(v.get(name), tuple)}
+        here = {p: v for p, v in added.items() if not isinstance(v, Missing)}
+        lost = [p for p in added if p not in here]
+        parts = [f"{n.name} is {n.in_short}" for n in result.partial.values()]
+        titles = [*([f"without {', '.join(lost)}"] if lost else []), *parts]
+        said = {"title": ", ".join(titles)} if titles else {}
+        for choice, several in _choices(here):
+            stem = file_name("-".join([name, *choice.values()]))
+            title = said | ({"title": ", ".join([*choice.values(), *said.values()])} if choice else {})
+            first = next(iter(several.values()))
+            if isinstance(first, Cutflow) or nominal(first).ndim == 1:
+                _add(found, stem, name, partial(_page, result, name, several, choice, title, whole=not lost))
+            else:
+                for process, h in several.items():
+                    _add(
+                        found,
+                        stem if len(several) == 1 else f"{stem}-{file_name(process)}",
+                        name,
+                        partial(_single, result, name, h, process),
+                    )
+        for dataset, h in apart.items():
+            _add(found, f"{file_name(dataset)}_{file_name(name)}", name, partial(_single, result, name, h, dataset))
+    return {f"plots/{stem}.png": page for stem, page in found.items()}
 
 
-def plot_names(places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Give the file of each plot, by dataset and name: joined by as many underscores as it takes to tell all apart."""
-    found: dict[tuple[str, str], str] = {}
-    for dataset, name in places:
-        between = "_"
-        while (file := f"{file_name(dataset)}{between}{file_name(name)}.png") in found.values():
-            between += "_"
-        found[dataset, name] = file
-    return found
+def _add(found: dict[str, tuple[str, Callable[..., Any]]], stem: str, name: str, draw: Callable[..., Any]) -> None:
+    while stem in found:
+        stem += "_"
+    found[stem] = name, draw
 
 
-# Histograms in files that others read: UHI's JSON, and ROOT ----------------------------------------------------------------------
+def _choices(several: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+    """Give the histograms on one or two axes that those of one name are made of: one choice of a category of each axis at a time."""
+    import hist
 
-_COUNTS = ("Double", "Int64", "AtomicInt64", "Unlimited", "Weight")
+    flows = {p: nominal(v) for p, v in several.items() if isinstance(nominal(v), Cutflow)}
+    if flows:
+        yield {}, flows
+        return
+    drawn = {
+        p: h for p, h in several.items() if isinstance(h, hist.BaseHist) and 0 not in h.shape and h.kind.value in ("COUNT", "MEAN")
+    }
+    first = next(iter(drawn.values()), None)
+    if first is None or "MultiCell" in first.storage_type.__name__:
+        return
+    texts = [a for a in first.axes if isinstance(a, hist.axis.StrCategory) and a.name != VARIATION]
+    numbers = [a for a in first.axes if a not in texts and a.name != VARIATION]
+    if not numbers:
+        texts, numbers = texts[:-1], texts[-1:]
+    if not 0 < len(numbers) <= 2:
+        return
+    for words in product(*[list(a) for a in texts]):
+        choice = {a.name: w for a, w in zip(texts, words, strict=True)}
+        at = {p: _at(h, choice) for p, h in drawn.items()}
+        yield choice, {p: h for p, h in at.items() if h is not None}
+
+
+def _at(histogram: Any, choice: Mapping[str, str]) -> Any:
+    """Give the bins of some categories; None where an axis that grows lacks one."""
+    import hist
+
+    if any(word not in list(histogram.axes[name]) for name, word in choice.items()):
+        return None
+    return histogram[{name: hist.loc(word) for name, word in choice.items()}] if choice else histogram
+
+
+def _page(
+    result: AnalysisResult,
+    name: str,
+    several: Mapping[str, Any],
+    choice: Mapping[str, str],
+    title: Mapping[str, str],
+    *,
+    whole: bool,
+    **how: Any,
+) -> Any:
+    """Draw one observable: stacked where that means something, else as lines."""
+    how = dict(title) | how
+    first = next(iter(several.values()))
+    if isinstance(first, Cutflow):
+        return plot(several, **how)
+    simulated = [p for p in several if p not in result.recorded]
+    if len(several) > 1 and simulated and whole and first.kind.value == "COUNT" and result.is_normalised(name):
+        return result.stack(name, select=choice, **how)
+    if len(several) > 1:
+        return plot(several, density=first.kind.value == "COUNT", **(result.look(name, first) | how))
+    ((process, h),) = several.items()
+    return _single(result, name, h, process, **how)
+
+
+def _single(result: AnalysisResult, name: str, histogram: Any, process: str, **how: Any) -> Any:
+    """Draw a histogram of one process."""
+    return plot(histogram, **({"title": process} | result.look(name, histogram, process) | how))
+
+
+PARTIAL = "(partial)"  # no result is called so
 
 
 def _as_hists(value: Any) -> Any:
@@ -286,99 +377,95 @@ def _as_hists(value: Any) -> Any:
     return stacked({name: as_hist(v) for name, v in value.items()}) if isinstance(value, dict) else as_hist(value)
 
 
-def as_hist(value: Any) -> Any:
-    """Give a histogram as one that can be written: numpy's pair of counts and edges as a `hist.Hist` without flow bins."""
-    if not isinstance(value, tuple):
-        return value
-    import hist
-    import numpy as np
-
-    counts, edges = value
-    storage = hist.storage.Int64() if np.issubdtype(counts.dtype, np.integer) else hist.storage.Double()
-    made = hist.Hist(hist.axis.Variable(edges, name="x", underflow=False, overflow=False), storage=storage)
-    made[...] = counts
-    return made
+# A folder of results, read again -----------------------------------------------------------------------------------------------------
 
 
-def write_json(file: Path, histograms: Mapping[str, Any]) -> None:
-    """Write histograms by name, flow bins included, in the JSON form of UHI: ``hist.Hist(json[name])`` gives one back."""
-    import uhi.io.json
-
-    said = {name: _uhi(h) for name, h in histograms.items()}
-    with whole_file(file) as part, part.open("w", encoding="utf-8") as opened:
-        json.dump(said, opened, default=uhi.io.json.default)
-
-
-def _uhi(histogram: Any) -> dict[str, Any]:
-    import numpy as np
-    from boost_histogram.serialization import to_uhi
-
-    said: dict[str, Any] = to_uhi(histogram)
-    if "mean" in said["storage"]["type"]:
-        # The variance of one entry is undefined, and would come back as one that is not a number; nothing was summed up yet.
-        said["storage"]["variances"] = np.nan_to_num(said["storage"]["variances"], nan=0.0)
+def _samples_said(result: AnalysisResult) -> dict[str, Any]:
+    """Give what normalises the results of each dataset as plain data, with the sum of weights where it can be had."""
+    said: dict[str, Any] = {}
+    for name, s in result.samples.items():
+        known = {k: v for k, v in s.metadata.items() if isinstance(v, bool | int | float | str)}
+        if s.is_partial:
+            known.pop("sumw", None)  # what somebody counted in all files is not that of those that are there
+        if not s.is_data and "xsec" in known and "sumw" not in known:
+            with suppress(HepFlowsError):  # scaling says what is missing
+                known["sumw"] = s.sumw()
+        weights = {n: sorted(used) for n, used in s.weights.items() if used}
+        said[name] = {"process": s.process, "is_data": s.is_data, "metadata": plain_number(known), "weights": weights}
     return said
 
 
-def write_root(file: Path, histograms: Mapping[str, Any]) -> dict[str, str]:
-    """Write histograms of counts as TH1, TH2 and TH3; gives why each other one is not in the file."""
-    import uproot
+def read_results(folder: str | os.PathLike[str]) -> AnalysisResult:
+    """Give what a run wrote into a folder: its histograms, numbers and cutflows, with what normalises them.
 
-    left_out: dict[str, str] = {}
-    with whole_file(file) as part, uproot.recreate(part) as opened:
-        for name, histogram in histograms.items():
-            reason = _no_root(histogram)
-            if reason:
-                left_out[name] = reason
-            else:
-                opened[name] = _with_flow(histogram)
-    return left_out
+    Parameters
+    ----------
+    folder : path
+        A folder of results, as `run_analysis` and ``hep-flows run`` write it.
 
+    Returns
+    -------
+    AnalysisResult
+        Its ``values``, ``processes``, ``scaled`` and pictures are those of the run. Arrays stay in their files.
 
-def _no_root(histogram: Any) -> str:
-    storage = histogram.storage_type.__name__
-    if storage not in _COUNTS:
-        return f"its storage is {storage}, and ROOT's histograms count"
-    if histogram.ndim > 3:
-        return f"it has {histogram.ndim} axes, and ROOT's histograms have up to 3"
-    return "an axis has no bins" if 0 in histogram.shape else ""
-
-
-def _with_flow(histogram: Any) -> Any:
-    """Give every axis flow bins, as ROOT has them; where there were none they are empty. Categories become labelled bins."""
+    Raises
+    ------
+    StoreError
+        When it is no folder of results, or the run that wrote it did not come to its end.
+    """
     import hist
-    import numpy as np
+    import uhi.io.json
 
-    axes = [_axis(a) for a in histogram.axes]
-    weighted = histogram.storage_type.__name__ == "Weight"
-    made = hist.Hist(*axes, storage=hist.storage.Weight() if weighted else hist.storage.Double())
-    inside = tuple([_inside(old, new) for old, new in zip(histogram.axes, axes, strict=True)])
-    view, old = made.view(flow=True), histogram.view(flow=True)
-    if weighted:
-        view["value"][inside], view["variance"][inside] = old["value"], old["variance"]
-    else:
-        view[inside] = np.asarray(old, dtype=np.float64)
-    return made
+    place = Path(folder)
+    if not read_manifest(place):
+        raise StoreError(
+            f"{place} is no folder of results", why=f"it has no {NAME} of a run that came to its end", do="hep-flows run ... --out"
+        )
+    report = json.loads((place / "report.json").read_text(encoding="utf-8"))
+    values: dict[str, dict[str, Any]] = {d["name"]: {} for d in report["datasets"]}
+    for dataset, named in json.loads((place / NAME).read_text(encoding="utf-8"))["results"].items():
+        values[dataset] = {n: Missing(said["reason"]) for n, said in named.items() if said["what"] == "missing"}
+    if (place / "histograms.json").exists():
+        for path, said in json.loads((place / "histograms.json").read_text(), object_hook=uhi.io.json.object_hook).items():
+            dataset, _, name = path.partition("/")
+            values[unquote(dataset)][unquote(name)] = hist.Hist(said)
+    if (place / "numbers.json").exists():
+        for dataset, named in json.loads((place / "numbers.json").read_text(encoding="utf-8")).items():
+            values[dataset] |= {n: _read_number(v) for n, v in named.items() if n != PARTIAL}
+    samples = {
+        n: Sample(
+            n,
+            s["process"],
+            s["is_data"],
+            s["metadata"],
+            partial(_no_sumw, n),
+            {r: frozenset(used) for r, used in s["weights"].items()},
+        )
+        for n, s in report["samples"].items()
+    }
+    is_partial = any(d.pop("partial") for d in report["datasets"])
+    notes = tuple([DatasetNote(**{**d, "bad": tuple([BadFile(**b) for b in d["bad"]])}) for d in report["datasets"]])
+    filled = {n: Filled(f["units"], f["per_event"]) for n, f in report["filled"].items()}
+    errors = tuple([HepFlowsError(text) for text in report["errors"]])
+    rows = tuple([TaskRow(**row) for row in report["tasks"]])
+    said = RunReport(report["seconds"], report["events"], report["partitions"], 0, (), {}, rows, errors, report["engine"])
+    return AnalysisResult(values, said, notes, samples=samples, filled=filled, is_partial=is_partial)
 
 
-def _axis(axis: Any) -> Any:
-    import hist
-
-    match type(axis).__name__:
-        case "StrCategory":
-            return hist.axis.StrCategory(list(axis), name=axis.name, label=axis.label)
-        case "IntCategory":
-            return hist.axis.StrCategory([str(c) for c in axis], name=axis.name, label=axis.label)
-        case "Regular" if axis.transform is None:
-            return hist.axis.Regular(axis.size, axis.edges[0], axis.edges[-1], name=axis.name, label=axis.label)
-        case _:
-            return hist.axis.Variable(axis.edges, name=axis.name, label=axis.label)
+def _no_sumw(name: str) -> float:
+    raise AnalysisError(
+        f"the folder does not say the sum of weights of {visible(name)}",
+        do="write it into the metadata of the dataset, and run it again",
+    )
 
 
-def _inside(old: Any, new: Any) -> slice:
-    """Give where the bins of an axis, flow bins included, stand on the axis that has all flow bins."""
-    start = int(new.traits.underflow and not old.traits.underflow)
-    return slice(start, start + old.extent)
+def _read_number(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _read_number(v) for k, v in value.items()}
+    if isinstance(value, list) and value and all(isinstance(r, dict) and {"name", "events", "sumw"} == set(r) for r in value):
+        rows = tuple([CutRow(r["name"], r["events"], r["sumw"]) for r in value])
+        return Cutflow(rows, rows[0].name != ALL, any(r.sumw != r.events for r in rows))
+    return value
 
 
 # Arrays as Parquet files: one for each part, so that memory does not grow with the number of events ------------------------------
@@ -386,10 +473,11 @@ def _inside(old: Any, new: Any) -> slice:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of an array: its key, and how to get it."""
+    """A part of an array: its key, how to get it, and the label that goes into its file, where the array is partial."""
 
     key: str
     array: Callable[[], Any]
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,7 +541,7 @@ def write_skim(place: Path, column: str, parts: Sequence[Part], before: Mapping[
                 if name in kept:
                     _link(place / name, folder / name)
                 else:
-                    _write(part.array(), column, folder / name)
+                    _write(part.array(), column, folder / name, part.label)
     files = {n: FileNote("skim", p.key, (place / n).stat().st_size) for n, p in zip(names, parts, strict=True)}
     return Skim(place, tuple(names), sum([_rows(place / n) for n in names]), column), files
 
@@ -469,10 +557,16 @@ def _link(old: Path, new: Path) -> None:
         shutil.copyfile(old, new)
 
 
-def _write(array: Any, column: str, file: Path) -> None:
+def _write(array: Any, column: str, file: Path, label: str) -> None:
     import awkward as ak
 
     ak.to_parquet(ak.zip({column: array}, depth_limit=1) if column else array, str(file), compression="zstd")
+    if label:
+        import pyarrow.parquet as pq
+
+        table = pq.ParquetFile(file).read(use_threads=False)
+        footer = {**(table.schema.metadata or {}), b"hep_flows": label.encode()}
+        pq.write_table(table.replace_schema_metadata(footer), file, compression="zstd")
 
 
 def _read(file: str) -> Any:
@@ -511,7 +605,12 @@ def write_outputs(folder: Path, prepared: Prepared, parts: StoredParts, result: 
     with told_of_disk(folder, "the results", need=lambda: needed.nbytes, do=do):
         folder.mkdir(parents=True, exist_ok=True)
         with alone_in(folder):
-            return _Writing(folder, prepared, parts, needed).all(result)
+            return _Writing(folder, prepared, parts, needed, labels_of(result)).all(result)
+
+
+def labels_of(result: AnalysisResult) -> dict[str, dict[str, Any]]:
+    """Give the label of each dataset whose results are partial: it stands in every file that has any of them."""
+    return {name: note.label for name, note in result.partial.items()}
 
 
 class Needed:
@@ -528,8 +627,10 @@ class Needed:
 class _Writing:
     """The files so far."""
 
-    def __init__(self, folder: Path, prepared: Prepared, parts: StoredParts, needed: Needed) -> None:
-        self._folder, self._prepared, self._parts, self._needed = folder, prepared, parts, needed
+    def __init__(
+        self, folder: Path, prepared: Prepared, parts: StoredParts, needed: Needed, labels: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._folder, self._prepared, self._parts, self._needed, self._labels = folder, prepared, parts, needed, labels
         self._begun = Begun(folder)
         self._before = self._begun.before
         self._files: dict[str, FileNote] = {}
@@ -540,10 +641,13 @@ class _Writing:
     def all(self, result: AnalysisResult) -> AnalysisResult:
         remove_unfinished(self._folder)
         values = self._prepared.joined(self._skims(result.values))
+        if self._labels:
+            values = with_labels(result.datasets, values)
         self._histograms(
             {p: _as_hists(v) for p, v in _each(values) if self._output(p) == "histogram" and not isinstance(v, Missing)}
         )
         self._numbers(values)
+        self._plots(replace(result, values=values))
         self._events(values)
         report = replace(result.report, errors=(*result.report.errors, *self._errors))
         done = replace(result, values=values, report=report)
@@ -562,8 +666,12 @@ class _Writing:
         ]
 
     def _key(self, place: Place) -> str:
-        keys = [k.hex() for k in self._keys(place)]
+        """Give the key of a result; with the label of a partial one, so that no file keeps a label that holds no more."""
+        keys = [k.hex() for k in self._keys(place)] + [text for text in [self._label(place[0])] if text]
         return keys[0] if len(keys) == 1 else sha256("\n".join(keys).encode()).hexdigest()
+
+    def _label(self, dataset: str) -> str:
+        return json.dumps(self._labels[dataset]) if dataset in self._labels else ""
 
     def _output(self, place: Place) -> str:
         return next((self._tasks[k].output for k in self._keys(place)), "")
@@ -583,10 +691,15 @@ class _Writing:
 
     def _skim(self, place: Place, value: Any) -> Skim:
         (key,) = self._keys(place)
+        label = self._label(place[0])
+
+        def keyed(digits: str) -> str:
+            return sha256(f"{digits}\n{label}".encode()).hexdigest() if label else digits
+
         if isinstance(value, Stored):
-            parts = [Part(k.hex(), partial(self._stored, k)) for k in self._parts.names(key)]
+            parts = [Part(keyed(k.hex()), partial(self._stored, k), label) for k in self._parts.names(key)]
         else:
-            parts = [Part(key.hex(), partial(self._needed.noted, value))]
+            parts = [Part(keyed(key.hex()), partial(self._needed.noted, value), label)]
         start = f"skims/{file_name(place[0])}/{file_name(place[1])}/"
         self._begun.note(*[f"{start}{part_name(number)}" for number in range(len(parts))])
         before = {p.removeprefix(start): n for p, n in self._before.items() if p.startswith(start)}
@@ -607,28 +720,32 @@ class _Writing:
         if named and not self._is_kept("histograms.json", key):
             write_json(self._folder / "histograms.json", named)
         if named and not self._is_kept("histograms.root", key):
-            left_out = write_root(self._folder / "histograms.root", named)
+            left_out = write_root(
+                self._folder / "histograms.root", named, {f"{file_name(d)}/{PARTIAL}": self._label(d) for d in self._labels}
+            )
             self._notes += [f"{name} is not in histograms.root: {reason}" for name, reason in left_out.items()]
         for name in ("histograms.json", "histograms.root") if named else ():
             self._note(name, "histograms", key)
-        for place, name in plot_names([p for p, h in histograms.items() if can_plot(h)]).items():
-            self._plot(place, f"plots/{name}", histograms[place])
 
-    def _plot(self, place: Place, path: str, histogram: Any) -> None:
-        key = self._key(place)
-        self._begun.note(path)
-        if not self._is_kept(path, key):
-            from hep_flows.show.histogram import save_histogram_plot
-
-            with whole_file(self._folder / path) as part:
-                save_histogram_plot(histogram, part, f"{place[0]}: {place[1]}")
-        self._note(path, "plot", key)
+    def _plots(self, result: AnalysisResult) -> None:
+        for path, (name, draw) in pages(result.allow_partial()).items():
+            processes = {s.name: f"{s.process}\0{s.is_data}\0{sorted(s.weights.get(name, ()))}" for s in result.samples.values()}
+            places = [p for p, _ in _each(result.values) if p[1] == name]
+            drawn = [self._all_keys(places), *[f"{d}\0{processes.get(d)}" for d, _ in places], *drawn_by()]
+            key = sha256("\n".join(drawn).encode()).hexdigest()
+            self._begun.note(path)
+            if not self._is_kept(path, key):
+                with whole_file(self._folder / path) as part:
+                    save(draw(), part)
+            self._note(path, "plot", key)
 
     def _numbers(self, values: Mapping[str, Mapping[str, Any]]) -> None:
         found: dict[str, dict[str, Any]] = {}
         places = [p for p, v in _each(values) if self._output(p) == "scalar" and not isinstance(v, Missing)]
         for dataset, name in places:
             found.setdefault(dataset, {})[name] = plain_number(values[dataset][name])
+        for dataset in self._labels.keys() & found.keys():
+            found[dataset][PARTIAL] = self._labels[dataset]
         if found:
             self._begun.note("numbers.json")
             write_text(self._folder / "numbers.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
@@ -641,13 +758,18 @@ class _Writing:
                 if isinstance(one, EventList):
                     path = f"events/{file_name(dataset)}/{file_name(f'{name}_{word}' if word else name)}.csv"
                     self._begun.note(path)
-                    write_text(self._folder / path, one.csv())
+                    label = self._label(dataset)
+                    write_text(self._folder / path, (f"# {label}\n" if label else "") + one.csv())
                     self._note(path, "events", self._key((dataset, name)))
 
     def _report(self, result: AnalysisResult) -> None:
-        datasets = [{"name": d.name, "kind": d.kind, "files": d.files, "failed": d.failed} for d in result.datasets]
+        datasets = [{**asdict(d), "partial": d.name in self._labels} for d in result.datasets]
         said = result.report.as_json() | {"datasets": datasets, "errors": error_texts(result.report.errors)}
-        self._begun.note("report.json", "report.txt")
+        said |= {"samples": _samples_said(result), "filled": {n: asdict(f) for n, f in result.filled.items()}}
+        self._begun.note("report.json", "report.txt", "quarantine.json")
+        if result.bad_files:
+            write_text(self._folder / "quarantine.json", json.dumps([asdict(b) for b in result.bad_files], indent=1) + "\n")
+            self._note("quarantine.json", "report", "")
         write_text(self._folder / "report.json", json.dumps(said, indent=1) + "\n")
         write_text(self._folder / "report.txt", report_text(result))
         for name in ("report.json", "report.txt"):
@@ -660,6 +782,8 @@ class _Writing:
             about: dict[str, Any] = {"what": "missing", "reason": value.reason} if isinstance(value, Missing) else {}
             if not about:
                 about = {"what": self._output(place), "key": self._key(place)}
+            if place[0] in self._labels and not isinstance(value, Missing):
+                about["partial"] = self._labels[place[0]]
             if isinstance(value, Skim):
                 about |= {"what": "skim", "rows": value.rows, "files": len(value.files)}
             said.setdefault(place[0], {})[place[1]] = about

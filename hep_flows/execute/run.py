@@ -10,18 +10,19 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from hep_flows.contract import RunContext, Streaming
-from hep_flows.errors import HepFlowsError, PluginError, Site, StoreError, TaskError, line_of
+from hep_flows.errors import HepFlowsError, PluginError, Site, SourceError, StoreError, TaskError, line_of
 from hep_flows.execute.batches import Batches, Keys, by_parts, result_versions, total_events
 from hep_flows.execute.history import note_run
 from hep_flows.execute.machine import RANGE_EVENTS, Limits, Machine, keep_freed_memory
 from hep_flows.execute.need import Needs, inputs_of, needs, schedule
 from hep_flows.execute.report import BatchDone, Ledger, RunReport, StageTime, Step
 from hep_flows.execute.results import Results, Vanished
-from hep_flows.execute.work import DELAYS_S, BatchRun, Merging, checked, failed, is_transient, run_stages, spread, wait
+from hep_flows.execute.work import BatchRun, Merging, checked, failed, run_stages
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.walk import postorder
 from hep_flows.in_order import Stopped, in_order
+from hep_flows.retry import DELAYS_S, is_transient, spread, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping, Sequence
@@ -170,15 +171,15 @@ class StreamRun:
         self._came_so_far.append(done)
 
     def _keep(self, task: Task, batch: Batch, result: Result, done: BatchDone) -> None:
-        machine, rows, nbytes = self.machine, 0, 0
+        machine = self.machine
         is_stored = task.key not in machine.keys.not_stored and machine.results.is_kept
-        note = machine.put(task, batch, result, 0.0) if is_stored else ""
+        # What a server took long to deliver waits for nothing.
+        note = machine.put(task, batch, result, 0.0, now=True) if is_stored else ""
         if not is_stored or note:
             machine.streamed[task.key, batch.number] = result
         else:
-            rows, nbytes = machine.results.size(self._name(task, batch))
             machine.delivered.add((task.key, batch.number))
-        done.computed[task.key] = (0.0, rows, nbytes)
+        done.computed[task.key] = 0.0
 
     def _name(self, task: Task, batch: Batch) -> Key:
         return self.machine.keys.of_batch(task, batch)
@@ -272,6 +273,7 @@ class PassRun:
         self._stream: StreamRun | None = None
         self._attempts: dict[int, int] = {}
         self._failed: set[Key] = set()
+        self._broken: set[Key] = set()  # failed because of something else than a file
         self._merging = {
             k: Merging(machine.plugins[machine.keys.tasks[k].plugin], machine.programs[k]) for k in one.merged - one.parts_only
         }
@@ -378,6 +380,8 @@ class PassRun:
                     wait(spread(delays[attempt - 1]), cancelled)
                     continue
                 self._attempts[batch.number] = attempt
+                if isinstance(error, SourceError) and batch.whole is not None and batch.whole.file:
+                    error.of_file(batch.file)
                 if not self._keep_going:
                     raise
                 return error
@@ -391,14 +395,22 @@ class PassRun:
         return any(_streams(machine.plugins[t.plugin], one.dataset) for t in unstored(machine, one, batch, one.merged))
 
     def _one_by_one(self, batch: Batch, error: HepFlowsError) -> None:
-        """Find out which of the tasks fail on a batch, since what runs with one that fails is lost too."""
+        """Find out which of the tasks fail on a batch, since what runs with one that fails is lost too.
+
+        A task that failed because of a file goes on: what is made of the other files is stored, and all that cannot be used is named.
+        """
         one, limits = self.one, self.machine.limits
         if len(one.merged) == 1:
             for key in one.merged:
                 self._fails(key, error, batch)
             return
         self._lost_too(batch)
-        for key in sorted(one.merged - self._failed):
+        # What was not there after several attempts is not there for the next task either.
+        down = blamed(self.machine, one, batch, error) if error.files and is_transient(error) else []
+        for key in sorted(one.merged - self._broken):
+            if key in down:
+                self._fails(key, error, batch)
+                continue
             alone = replace(one, merged=frozenset({key}), enough={})
             done = self._batch(alone, batch, (limits.workers, {}), self.steps.nothing, limits.cancelled)
             if isinstance(done, HepFlowsError):
@@ -410,11 +422,13 @@ class PassRun:
     def _fails(self, key: Key, error: HepFlowsError, batch: Batch) -> None:
         self.ledger.fails(key, error, batch)
         self._failed.add(key)
+        if not error.files:
+            self._broken.add(key)
 
     def _lost_too(self, batch: Batch) -> None:
         """Name a batch that could not be delivered for tasks, too, that have failed on another one: all that is missing is reported."""
         if batch.number in self._lost:
-            for key in sorted(self.one.merged & self._failed):
+            for key in sorted(self.one.merged & self._broken):
                 if self._needs_lost(replace(self.one, merged=frozenset({key}), enough={}), batch):
                     self.ledger.tally.failed(key, self._lost[batch.number], batch)
 
@@ -633,12 +647,26 @@ class Run:
         except HepFlowsError as error:
             if not self.ledger.errors:
                 self.ledger.errors.append(error)
+            self._settle()
             self.ledger.tally.ended(self._incomplete())
             error.report = self._report(start)
             raise
+        finally:
+            self._settle()
         if self.ledger.errors:
             self.ledger.tally.unused([k for k, numbers in self._need.missing.items() if numbers])
         return {k: self.machine.merged[k] for k in self.plan.targets if k in self.machine.merged}, self._report(start)
+
+    def _settle(self) -> None:
+        """Have everything stored that was put, and note how large it is, or why it is not there."""
+        machine = self.machine
+        notes = machine.results.commit()
+        for key, (task, is_merged) in machine.put_for.items():
+            if key in notes:
+                self.ledger.tally.note(task, notes[key])
+            else:
+                self.ledger.tally.written(task, *machine.results.size(key), is_merged=is_merged)
+        machine.put_for.clear()
 
     def _attempts(self) -> None:
         for _ in range(MOST_ATTEMPTS):
@@ -784,7 +812,7 @@ class Run:
             with machine.limits.slots:
                 parts, (seconds,) = run_stages([alone], machine.plugins, machine.programs, machine.merged, context, [task.key])
             self.ledger.took(stage.plugin, (task.key,), seconds)
-            self.ledger.tally.computed(task.key, seconds, 0, 0)
+            self.ledger.tally.computed(task.key, seconds)
             merge = Merging(machine.plugins[task.plugin], machine.programs[task.key])
             merge.add(parts[task.key])
             self._deliver(task, merge.outcome(), merge.seconds, seconds)
@@ -794,13 +822,11 @@ class Run:
         machine = self.machine
         machine.merged[task.key] = result
         self.ledger.merging[task.key] = merging
-        size = (0, 0)
         if machine.keys.is_whole_stored(task) and not machine.results.has(task.key):
             note = machine.put(task, None, result, seconds + merging)
             if note:
                 self.ledger.tally.note(task.key, note)
-            size = machine.results.size(task.key)
-        self.ledger.tally.merged(task.key, merging, *size)
+        self.ledger.tally.merged(task.key, merging)
 
 
 def _plugin(plugins: Mapping[str, Plugin], name: str) -> Plugin:
