@@ -11,7 +11,7 @@ from functools import partial
 import awkward as ak
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hep_flows import Concatenate, Histogram, make_local, nanoaod_table, plan
@@ -159,6 +159,12 @@ def assert_equal_bits(found, wanted):
 
 def test_machine_code_has_the_bits_of_numpy(run):
     assert_equal_bits(run(COMPILED), run(evaluate))
+
+
+@settings(max_examples=max(4, settings().max_examples // 15))
+@given(case=cases(max_steps=12, special=True))
+def test_machine_code_of_any_expression_has_the_bits_of_numpy(case):
+    assert exactly(evaluated(case.expr, case.table, evaluating=COMPILED)) == exactly(evaluated(case.expr, case.table))
 
 
 def test_eight_threads_on_any_events_have_equal_bits(run):
