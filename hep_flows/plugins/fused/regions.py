@@ -25,7 +25,7 @@ from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Float
 from hep_flows.expr.walk import postorder, rewrite
-from hep_flows.plugins.awkward.evaluate import Evaluation, located
+from hep_flows.plugins.awkward.evaluate import Evaluation, evaluate, located
 from hep_flows.plugins.awkward.functions import elementwise_call
 from hep_flows.plugins.awkward.needed import needed_fields
 from hep_flows.plugins.awkward.values import Constant, Flat, Lists, Value, aligned, dtype_of
@@ -336,6 +336,10 @@ def _loop(here: Sequence[Expr], nodes: Sequence[Expr], roots: Sequence[Expr]) ->
 # Run the steps --------------------------------------------------------------------------------------------------------------------
 
 
+# What loops save of numpy's time in the same nodes, about.
+SAVED = 0.5
+
+
 class Loop:
     """A kernel as a function.
 
@@ -349,15 +353,16 @@ class Loop:
 
     def __init__(self, make: Callable[[], Function], price_s: float = 0.0) -> None:
         """Nothing is made yet."""
-        self._make, self._price_s = make, price_s
+        self.price_s = price_s
+        self._make = make
         self._spent_s = 0.0
         self._lock = Lock()
         self._function: Function | None = None
 
     @property
     def is_paid(self) -> bool:
-        """Whether it is made, or numpy has spent as much time in its place as making it takes: it costs at most twice what is best."""
-        return self._function is not None or self._spent_s >= self._price_s
+        """Whether it is made, or would have saved by now as much time as making it takes."""
+        return self._function is not None or SAVED * self._spent_s >= self.price_s
 
     def spent(self, seconds: float) -> None:
         """Note the time that numpy spent in its place."""
@@ -403,6 +408,9 @@ def evaluate_fused(
     """
     # What is stored is part of what nodes mean; of what kind it is, only their types tell.
     division = _known_division(tuple(roots), tuple([f"{n.type}" for n in postorder(*roots) if _is_source(n)]))
+    loops = [loop_of(s.kernel) for s in division.steps if s.kernel is not None]
+    if not always and not all(loop.is_paid for loop in loops):
+        return _for_now(roots, leaves, frames, cancelled, loops)
     evaluation = Evaluation(leaves, frames)
     values = evaluation.values
     kept = {r.key for r in division.roots}
@@ -415,24 +423,30 @@ def evaluate_fused(
                 for node in step.nodes:
                     values[node.key] = _by_numpy(evaluation, node, frames)
             else:
-                _in_loop(step, step.kernel, evaluation, frames, loop_of(step.kernel), always=always)
+                _in_loop(step, step.kernel, evaluation, frames, loop_of(step.kernel))
             for key in [k for k in values if last.get(k, -1) <= number and k not in kept]:
                 del values[key]
     return {r.key: values[n.key] for r, n in zip(roots, division.roots, strict=True)}
 
 
-def _in_loop(step: Step, kernel: Kernel, evaluation: Evaluation, frames: Frames, loop: Loop, *, always: bool) -> None:
-    if always or loop.is_paid:
-        try:
-            evaluation.values.update(_run(kernel, loop, evaluation.values, frames))
-        except _NotForLoopsError:
-            pass
-        else:
-            return
+def _for_now(
+    roots: Sequence[Expr], leaves: Leaves, frames: Frames, cancelled: Callable[[], bool], loops: Sequence[Loop]
+) -> dict[bytes, Argument]:
+    """Leave all to numpy, and note the time; of several loops, a longer one is worth more of it."""
     start = time.thread_time()
-    for node in step.nodes:
-        evaluation.values[node.key] = located(evaluation, node)
-    loop.spent(time.thread_time() - start)
+    values = evaluate(roots, leaves, frames, cancelled)
+    spent_s, price_s = time.thread_time() - start, sum([loop.price_s for loop in loops])
+    for loop in loops:
+        loop.spent(spent_s * loop.price_s / price_s)
+    return values
+
+
+def _in_loop(step: Step, kernel: Kernel, evaluation: Evaluation, frames: Frames, loop: Loop) -> None:
+    try:
+        evaluation.values.update(_run(kernel, loop, evaluation.values, frames))
+    except _NotForLoopsError:
+        for node in step.nodes:
+            evaluation.values[node.key] = located(evaluation, node)
 
 
 def _by_numpy(evaluation: Evaluation, node: Expr, frames: Frames) -> Argument:
@@ -551,7 +565,7 @@ class _Given:
 
 
 # What numba takes for a function, and for each line of it, about; in a long one each line takes longer.
-_BASE_S, _LINE_S, _LINES = 0.3, 0.01, 2000
+_BASE_S, _LINE_S, _LINES = 0.1, 0.005, 500
 
 
 def compiled(kernel: Kernel) -> Loop:
