@@ -32,7 +32,7 @@ from hep_flows.plugins.awkward.values import Constant, Flat, Lists, Value, align
 from hep_flows.plugins.fused.source import Kernel, Writer, has_value, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hep_flows.expr.types import Axis
     from hep_flows.plugins.awkward.evaluate import Leaves
@@ -223,18 +223,7 @@ def refusals(roots: Sequence[Expr]) -> dict[bytes, str]:
     """Give the nodes that stay outside of loops, by key, and why; a loop over elements is compiled whole or not at all."""
     nodes = list(postorder(*roots))
     why = {n.key: r for n in nodes if not _is_source(n) and (r := refusal(n))}
-    group = {n.key: n.key for n in nodes}
-
-    def head(key: bytes) -> bytes:
-        while group[key] != key:
-            group[key] = group[group[key]]
-            key = group[key]
-        return key
-
-    for node in nodes:
-        for i in node.inputs():
-            if i.type.loops:
-                group[head(i.key)] = head(node.key)
+    head = _groups([(i.key, n.key) for n in nodes for i in n.inputs() if i.type.loops])
     lost = {head(n.key): why[n.key] for n in nodes if n.key in why and n.type.loops}
     for node in nodes:
         reason = lost.get(head(node.key))
@@ -243,34 +232,50 @@ def refusals(roots: Sequence[Expr]) -> dict[bytes, str]:
     return why
 
 
+def _groups(pairs: Iterable[tuple[bytes, bytes]]) -> Callable[[bytes], bytes]:
+    """Give a function that names the group of a key: both of each pair are in one."""
+    group: dict[bytes, bytes] = {}
+
+    def head(key: bytes) -> bytes:
+        while (above := group.get(key, key)) != key:
+            group[key] = group.get(above, above)
+            key = above
+        return key
+
+    for one, other in pairs:
+        group[head(one)] = head(other)
+    return head
+
+
 def _puts_together(node: Expr) -> bool:
     return isinstance(node, Call) and node.function in {"record", "replace"} and not node.type.loops
 
 
-MOST_LOOPS, MOST_LINES = 8, 4000
+MOST_TURNS, MOST_LINES = 8, 4000
 
 
 def divided(roots: Sequence[Expr]) -> Division:
     """Give the steps: all that needs numpy alone, then a loop, then what numpy makes of that, and so on.
 
-    What would need many loops, or a very long one, is left to numpy: compiling takes longer than in proportion.
+    What would take many turns, or a very long loop, is left to numpy: compiling takes longer than in proportion.
     """
     try:
         found = _divided(roots)
     except RecursionError:  # a chain of a thousand functions
         found = None
-    kernels = [s.kernel.text for s in found.steps if s.kernel is not None] if found else []
-    if found is None or len(kernels) > MOST_LOOPS or any(t.count("\n") > MOST_LINES for t in kernels):
+    if found is None or any(s.kernel is not None and s.kernel.text.count("\n") > MOST_LINES for s in found.steps):
         needed = needed_fields(roots)
         return Division(tuple(roots), (Step(tuple([n for n in postorder(*roots) if not isinstance(n, Field) or n.key in needed])),))
     return found
 
 
-def _divided(roots: Sequence[Expr]) -> Division:
+def _divided(roots: Sequence[Expr]) -> Division | None:
     new = moved(roots)
     nodes = list(postorder(*new))
     outside = {*refusals(new), *[n.key for n in nodes if _puts_together(n)]}
     level = _levels(nodes, outside | _for_numpy(nodes, outside))
+    if max(level.values()) > 2 * MOST_TURNS:
+        return None
     steps: list[Step] = []
     needed = needed_fields(new)
     for number in range(max(level.values()) + 1):
@@ -280,7 +285,7 @@ def _divided(roots: Sequence[Expr]) -> Division:
             literals = [n for n in nodes if isinstance(n, Literal)] if number == 0 else []
             steps.append(Step((*literals, *here)))
         elif here:
-            steps.append(_loop(here, nodes, new))
+            steps += [_loop(some, nodes, new) for some in _apart(here)]
     return Division(new, tuple([s for s in steps if s.nodes]))
 
 
@@ -320,6 +325,16 @@ def _levels(nodes: Sequence[Expr], outside: set[bytes]) -> dict[bytes, int]:
         if max(level.values()) > 2 * len(nodes):
             raise RecursionError("a loop depends on what comes after it")
     return level
+
+
+def _apart(here: Sequence[Expr]) -> list[list[Expr]]:
+    """Give nodes in groups that share nothing that is computed: the loop of one stays the same, and compiled, when others change."""
+    inside = {n.key for n in here}
+    pairs = [(i.key, n.key) for n in here for i in n.inputs() if i.key in inside or None is not _chosen_of(n) is not i]
+    head, groups = _groups(pairs), dict[bytes, list[Expr]]()
+    for node in here:
+        groups.setdefault(head(node.key), []).append(node)
+    return list(groups.values())
 
 
 def _loop(here: Sequence[Expr], nodes: Sequence[Expr], roots: Sequence[Expr]) -> Step:
