@@ -333,11 +333,26 @@ def uncertainty(histograms: Sequence[Any], *, flow: bool = False) -> Uncertainty
     return Uncertainty(central, np.sqrt(variances), np.sqrt(down), np.sqrt(up))
 
 
-def _variances(histogram: Any, *, flow: bool = False) -> Numbers:
+def known_variances(histogram: Any, *, flow: bool = False) -> Numbers | None:
+    """Give the variances of the contents; None where nothing knows them: a storage of plain sums that are no numbers of entries."""
     import numpy as np
 
+    if histogram.storage_type.__name__ in ("Double", "Unlimited") and not _are_counts(histogram):
+        return None
     found = histogram.variances(flow=flow)
-    return np.asarray(histogram.values(flow=flow) if found is None else found, dtype=float)
+    return None if found is None else np.asarray(found, dtype=float)
+
+
+def _variances(histogram: Any, *, flow: bool = False) -> Numbers:
+    found = known_variances(histogram, flow=flow)
+    if found is None:
+        raise AnalysisError(
+            "nothing knows the statistical uncertainty of a histogram",
+            where=user_site(),
+            why="its storage, Double, has no sums of squared weights",
+            do="fill a histogram with the storage Weight()",
+        )
+    return found
 
 
 # A stack of processes, with data -------------------------------------------------------------------------------------------------
@@ -584,6 +599,13 @@ def plot(value: Any, *, density: bool = False, **look: Any) -> Any:
     return _lines(several, seen, density=density)
 
 
+def _errors(histogram: Any) -> Numbers:
+    import numpy as np
+
+    found = known_variances(histogram)
+    return np.zeros(histogram.shape) if found is None else np.sqrt(found)
+
+
 def _lines(several: Mapping[str, Any], look: Look, *, density: bool) -> Any:
     import numpy as np
 
@@ -592,7 +614,7 @@ def _lines(several: Mapping[str, Any], look: Look, *, density: bool) -> Any:
     with _figure(look) as (figure, (ax,)):
         tops, bottoms = [], []
         for i, (name, h) in enumerate(several.items()):
-            edges, values, error = _edges(h), np.asarray(h.values(), dtype=float), np.sqrt(_variances(h))
+            edges, values, error = _edges(h), np.asarray(h.values(), dtype=float), _errors(h)
             colour, label = COLOURS[i % len(COLOURS)], name.replace("_", " ") or None
             if density and not mean:
                 values, error = values / (abs(values.sum()) or 1.0), error / (abs(values.sum()) or 1.0)

@@ -16,9 +16,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from hep_flows.analysis.histogram_files import write_json, write_root
 from hep_flows.analysis.processes import Sample
 from hep_flows.analysis.record import part_of
-from hep_flows.analysis.result import AnalysisResult, DatasetNote, Stored
+from hep_flows.analysis.result import AnalysisResult, BadFile, DatasetNote, Stored, with_labels
 from hep_flows.errors import AnalysisError, HepFlowsError, StoreError, visible
 from hep_flows.execute.joint import Cutflow, CutRow, EventList, as_hist, stacked
 from hep_flows.execute.report import Missing, RunReport, TaskRow
@@ -146,7 +147,9 @@ def report_text(result: AnalysisResult) -> str:
     """Give what became of every dataset and every task."""
     report = result.report
     head = f"{'complete' if result.is_complete else 'NOT COMPLETE'}: {report.events:,} events in {report.seconds:.2f} s"
-    datasets = [f"  {d}" for d in result.datasets]
+    datasets = [f"  {d}{f': {d.in_short}' if d.name in result.partial else ''}" for d in result.datasets]
+    bad = [f"  {b.dataset}: {visible(b.why)}\n    {visible(b.reproduce)}" for b in result.bad_files]
+    datasets += ["", "files that cannot be used, and how to see it:", *bad] if bad else []
     table = _table([_HEAD, *[_cells(r) for r in report.tasks]])
     errors = [line for text in error_texts(report.errors) for line in ("", text)]
     return "\n".join([head, "", *datasets, "", *table, *errors]) + "\n"
@@ -274,7 +277,9 @@ def pages(result: AnalysisResult) -> dict[str, tuple[str, Callable[..., Any]]]:
         apart = {d: as_hist(v[name]) for d, v in result.values.items() if isinstance(v.get(name), tuple)}
         here = {p: v for p, v in added.items() if not isinstance(v, Missing)}
         lost = [p for p in added if p not in here]
-        said = {"title": f"without {', '.join(lost)}"} if lost else {}
+        parts = [f"{n.name} is {n.in_short}" for n in result.partial.values()]
+        titles = [*([f"without {', '.join(lost)}"] if lost else []), *parts]
+        said = {"title": ", ".join(titles)} if titles else {}
         for choice, several in _choices(here):
             stem = file_name("-".join([name, *choice.values()]))
             title = said | ({"title": ", ".join([*choice.values(), *said.values()])} if choice else {})
@@ -364,11 +369,6 @@ def _single(result: AnalysisResult, name: str, histogram: Any, process: str, **h
     return plot(histogram, **({"title": process} | result.look(name, histogram, process) | how))
 
 
-# Histograms in files that others read: UHI's JSON, and ROOT ----------------------------------------------------------------------
-
-_COUNTS = ("Double", "Int64", "AtomicInt64", "Unlimited", "Weight")
-
-
 def _as_hists(value: Any) -> Any:
     """Give a histogram that can be written; numpy's pairs by variation become one."""
     return stacked({name: as_hist(v) for name, v in value.items()}) if isinstance(value, dict) else as_hist(value)
@@ -394,8 +394,14 @@ def _uhi(histogram: Any) -> dict[str, Any]:
     return said
 
 
-def write_root(file: Path, histograms: Mapping[str, Any]) -> dict[str, str]:
-    """Write histograms of counts as TH1, TH2 and TH3; gives why each other one is not in the file."""
+PARTIAL = "(partial)"  # no result is called so
+
+
+def write_root(file: Path, histograms: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:
+    """Write histograms of counts as TH1, TH2 and TH3; gives why each other one is not in the file.
+
+    The label of a dataset whose results are partial stands beside them, as ``dataset/(partial)``.
+    """
     import uproot
 
     left_out: dict[str, str] = {}
@@ -406,6 +412,8 @@ def write_root(file: Path, histograms: Mapping[str, Any]) -> dict[str, str]:
                 left_out[name] = reason
             else:
                 opened[name] = _with_flow(histogram)
+        for dataset, label in labels.items():
+            opened[f"{file_name(dataset)}/{PARTIAL}"] = label
     return left_out
 
 
@@ -463,6 +471,8 @@ def _samples_said(result: AnalysisResult) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for name, s in result.samples.items():
         known = {k: v for k, v in s.metadata.items() if isinstance(v, bool | int | float | str)}
+        if s.is_partial:
+            known.pop("sumw", None)  # what somebody counted in all files is not that of those that are there
         if not s.is_data and "xsec" in known and "sumw" not in known:
             with suppress(HepFlowsError):  # scaling says what is missing
                 known["sumw"] = s.sumw()
@@ -507,7 +517,7 @@ def read_results(folder: str | os.PathLike[str]) -> AnalysisResult:
             values[unquote(dataset)][unquote(name)] = hist.Hist(said)
     if (place / "numbers.json").exists():
         for dataset, named in json.loads((place / "numbers.json").read_text(encoding="utf-8")).items():
-            values[dataset] |= {n: _read_number(v) for n, v in named.items()}
+            values[dataset] |= {n: _read_number(v) for n, v in named.items() if n != PARTIAL}
     samples = {
         n: Sample(
             n,
@@ -519,12 +529,13 @@ def read_results(folder: str | os.PathLike[str]) -> AnalysisResult:
         )
         for n, s in report["samples"].items()
     }
-    notes = tuple([DatasetNote(d["name"], d["kind"], "", d["files"], d["failed"]) for d in report["datasets"]])
+    is_partial = any(d.pop("partial") for d in report["datasets"])
+    notes = tuple([DatasetNote(**{**d, "bad": tuple([BadFile(**b) for b in d["bad"]])}) for d in report["datasets"]])
     filled = {n: Filled(f["units"], f["per_event"]) for n, f in report["filled"].items()}
     errors = tuple([HepFlowsError(text) for text in report["errors"]])
     rows = tuple([TaskRow(**row) for row in report["tasks"]])
     said = RunReport(report["seconds"], report["events"], report["partitions"], 0, (), {}, rows, errors, report["engine"])
-    return AnalysisResult(values, said, notes, samples=samples, filled=filled)
+    return AnalysisResult(values, said, notes, samples=samples, filled=filled, is_partial=is_partial)
 
 
 def _no_sumw(name: str) -> float:
@@ -548,10 +559,11 @@ def _read_number(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of an array: its key, and how to get it."""
+    """A part of an array: its key, how to get it, and the label that goes into its file, where the array is partial."""
 
     key: str
     array: Callable[[], Any]
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -615,7 +627,7 @@ def write_skim(place: Path, column: str, parts: Sequence[Part], before: Mapping[
                 if name in kept:
                     _link(place / name, folder / name)
                 else:
-                    _write(part.array(), column, folder / name)
+                    _write(part.array(), column, folder / name, part.label)
     files = {n: FileNote("skim", p.key, (place / n).stat().st_size) for n, p in zip(names, parts, strict=True)}
     return Skim(place, tuple(names), sum([_rows(place / n) for n in names]), column), files
 
@@ -631,10 +643,16 @@ def _link(old: Path, new: Path) -> None:
         shutil.copyfile(old, new)
 
 
-def _write(array: Any, column: str, file: Path) -> None:
+def _write(array: Any, column: str, file: Path, label: str) -> None:
     import awkward as ak
 
     ak.to_parquet(ak.zip({column: array}, depth_limit=1) if column else array, str(file), compression="zstd")
+    if label:
+        import pyarrow.parquet as pq
+
+        table = pq.ParquetFile(file).read(use_threads=False)
+        footer = {**(table.schema.metadata or {}), b"hep_flows": label.encode()}
+        pq.write_table(table.replace_schema_metadata(footer), file, compression="zstd")
 
 
 def _read(file: str) -> Any:
@@ -673,7 +691,12 @@ def write_outputs(folder: Path, prepared: Prepared, parts: StoredParts, result: 
     with told_of_disk(folder, "the results", need=lambda: needed.nbytes, do=do):
         folder.mkdir(parents=True, exist_ok=True)
         with alone_in(folder):
-            return _Writing(folder, prepared, parts, needed).all(result)
+            return _Writing(folder, prepared, parts, needed, labels_of(result)).all(result)
+
+
+def labels_of(result: AnalysisResult) -> dict[str, dict[str, Any]]:
+    """Give the label of each dataset whose results are partial: it stands in every file that has any of them."""
+    return {name: note.label for name, note in result.partial.items()}
 
 
 class Needed:
@@ -690,8 +713,10 @@ class Needed:
 class _Writing:
     """The files so far."""
 
-    def __init__(self, folder: Path, prepared: Prepared, parts: StoredParts, needed: Needed) -> None:
-        self._folder, self._prepared, self._parts, self._needed = folder, prepared, parts, needed
+    def __init__(
+        self, folder: Path, prepared: Prepared, parts: StoredParts, needed: Needed, labels: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._folder, self._prepared, self._parts, self._needed, self._labels = folder, prepared, parts, needed, labels
         self._begun = Begun(folder)
         self._before = self._begun.before
         self._files: dict[str, FileNote] = {}
@@ -702,6 +727,8 @@ class _Writing:
     def all(self, result: AnalysisResult) -> AnalysisResult:
         remove_unfinished(self._folder)
         values = self._prepared.joined(self._skims(result.values))
+        if self._labels:
+            values = with_labels(result.datasets, values)
         self._histograms(
             {p: _as_hists(v) for p, v in _each(values) if self._output(p) == "histogram" and not isinstance(v, Missing)}
         )
@@ -725,10 +752,14 @@ class _Writing:
         ]
 
     def _key(self, place: Place) -> str:
-        keys = [k.hex() for k in self._keys(place)]
+        """Give the key of a result; with the label of a partial one, so that no file keeps a label that holds no more."""
+        keys = [k.hex() for k in self._keys(place)] + [text for text in [self._label(place[0])] if text]
         if place[1] in self._prepared.blinded().get(place[0], ()):
             keys.append(f"{self._prepared.expressions.joint[place[0]][place[1]].blinded} {self._prepared.unblind}")
         return keys[0] if len(keys) == 1 else sha256("\n".join(keys).encode()).hexdigest()
+
+    def _label(self, dataset: str) -> str:
+        return json.dumps(self._labels[dataset]) if dataset in self._labels else ""
 
     def _output(self, place: Place) -> str:
         return next((self._tasks[k].output for k in self._keys(place)), "")
@@ -748,10 +779,15 @@ class _Writing:
 
     def _skim(self, place: Place, value: Any) -> Skim:
         (key,) = self._keys(place)
+        label = self._label(place[0])
+
+        def keyed(digits: str) -> str:
+            return sha256(f"{digits}\n{label}".encode()).hexdigest() if label else digits
+
         if isinstance(value, Stored):
-            parts = [Part(k.hex(), partial(self._stored, k)) for k in self._parts.names(key)]
+            parts = [Part(keyed(k.hex()), partial(self._stored, k), label) for k in self._parts.names(key)]
         else:
-            parts = [Part(key.hex(), partial(self._needed.noted, value))]
+            parts = [Part(keyed(key.hex()), partial(self._needed.noted, value), label)]
         start = f"skims/{file_name(place[0])}/{file_name(place[1])}/"
         self._begun.note(*[f"{start}{part_name(number)}" for number in range(len(parts))])
         before = {p.removeprefix(start): n for p, n in self._before.items() if p.startswith(start)}
@@ -772,13 +808,13 @@ class _Writing:
         if named and not self._is_kept("histograms.json", key):
             write_json(self._folder / "histograms.json", named)
         if named and not self._is_kept("histograms.root", key):
-            left_out = write_root(self._folder / "histograms.root", named)
+            left_out = write_root(self._folder / "histograms.root", named, {d: self._label(d) for d in self._labels})
             self._notes += [f"{name} is not in histograms.root: {reason}" for name, reason in left_out.items()]
         for name in ("histograms.json", "histograms.root") if named else ():
             self._note(name, "histograms", key)
 
     def _plots(self, result: AnalysisResult) -> None:
-        for path, (name, draw) in pages(result).items():
+        for path, (name, draw) in pages(result.allow_partial()).items():
             processes = {s.name: f"{s.process}\0{s.is_data}\0{sorted(s.weights.get(name, ()))}" for s in result.samples.values()}
             places = [p for p, _ in _each(result.values) if p[1] == name]
             drawn = [self._all_keys(places), *[f"{d}\0{processes.get(d)}" for d, _ in places], *drawn_by()]
@@ -794,6 +830,8 @@ class _Writing:
         places = [p for p, v in _each(values) if self._output(p) == "scalar" and not isinstance(v, Missing)]
         for dataset, name in places:
             found.setdefault(dataset, {})[name] = plain_number(values[dataset][name])
+        for dataset in self._labels.keys() & found.keys():
+            found[dataset][PARTIAL] = self._labels[dataset]
         if found:
             self._begun.note("numbers.json")
             write_text(self._folder / "numbers.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
@@ -806,15 +844,19 @@ class _Writing:
                 if isinstance(one, EventList):
                     path = f"events/{file_name(dataset)}/{file_name(f'{name}_{word}' if word else name)}.csv"
                     self._begun.note(path)
-                    write_text(self._folder / path, one.csv())
+                    label = self._label(dataset)
+                    write_text(self._folder / path, (f"# {label}\n" if label else "") + one.csv())
                     self._note(path, "events", self._key((dataset, name)))
 
     def _report(self, result: AnalysisResult) -> None:
-        datasets = [{"name": d.name, "kind": d.kind, "files": d.files, "failed": d.failed} for d in result.datasets]
+        datasets = [{**asdict(d), "partial": d.name in self._labels} for d in result.datasets]
         said = result.report.as_json() | {"datasets": datasets, "errors": error_texts(result.report.errors)}
         said |= {"unblinded" if self._prepared.unblind else "blinded": self._prepared.blinded()}
         said |= {"samples": _samples_said(result), "filled": {n: asdict(f) for n, f in result.filled.items()}}
-        self._begun.note("report.json", "report.txt")
+        self._begun.note("report.json", "report.txt", "quarantine.json")
+        if result.bad_files:
+            write_text(self._folder / "quarantine.json", json.dumps([asdict(b) for b in result.bad_files], indent=1) + "\n")
+            self._note("quarantine.json", "report", "")
         write_text(self._folder / "report.json", json.dumps(said, indent=1) + "\n")
         word = "UNBLINDED" if self._prepared.unblind else "blinded"
         blinded = [f"{word} in {visible(d)}: {', '.join(names)}\n" for d, names in self._prepared.blinded().items()]
@@ -829,6 +871,8 @@ class _Writing:
             about: dict[str, Any] = {"what": "missing", "reason": value.reason} if isinstance(value, Missing) else {}
             if not about:
                 about = {"what": self._output(place), "key": self._key(place)}
+            if place[0] in self._labels and not isinstance(value, Missing):
+                about["partial"] = self._labels[place[0]]
             if isinstance(value, Skim):
                 about |= {"what": "skim", "rows": value.rows, "files": len(value.files)}
             said.setdefault(place[0], {})[place[1]] = about

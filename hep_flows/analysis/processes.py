@@ -7,6 +7,7 @@ all events that were generated for the very files that were read. Data is never 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 PB_TIMES_FB = 1000.0  # A cross section of 1 pb times a luminosity of 1/fb are a thousand events.
 _FACTORS = ("k_factor", "filter_efficiency")
+_TOTALS = re.compile(r"n?(gen)?(sum|num|tot|event|evt|entries|generated)", re.IGNORECASE)
 NORMALISED = frozenset({"xsec", "lumi", "sumw", *_FACTORS})
 
 
@@ -50,6 +52,8 @@ class Sample:
         By name of a result, what its weights were multiplied by already: names of metadata, and ``sumw``.
     sums : callable
         Gives the sums of weights of the variations that have their own, by variation.
+    is_partial : bool
+        Whether files of it are left out.
     """
 
     name: str
@@ -59,6 +63,12 @@ class Sample:
     sumw: Callable[[], float]
     weights: Mapping[str, frozenset[str]]
     sums: Callable[[], Mapping[str, float]] = dict
+    is_partial: bool = False
+
+
+def is_total(name: str) -> bool:
+    """Say whether a number of the metadata is, by its name, what somebody counted in all files: ``sumw``, ``n_events``, ``nevts``."""
+    return _TOTALS.match(name.replace("_", "")) is not None
 
 
 def is_data(metadata: Mapping[str, Any], leaves: Iterable[str]) -> bool:
@@ -138,7 +148,7 @@ def scaled_values(sample: Sample, values: Mapping[str, Any], lumi: float, where:
     AnalysisError
         When the weights of a result are normalised already, or the cross section or the sum of weights is not known.
     """
-    if sample.is_data:
+    if sample.is_data or all(isinstance(v, Missing) for v in values.values()):
         return dict(values)
     for name, used in sample.weights.items():
         twice = sorted(used & NORMALISED)
@@ -167,7 +177,9 @@ def _factors(sample: Sample, lumi: float, where: Where) -> tuple[float, dict[str
     factor = float(known["xsec"]) * lumi * PB_TIMES_FB
     for name in _FACTORS:
         factor *= float(known.get(name, 1.0))
-    sums = {"": float(known["sumw"]) if "sumw" in known else sample.sumw(), **sample.sums()}
+    # What somebody counted in all files is not that of those that are there.
+    nominal = float(known["sumw"]) if "sumw" in known and not sample.is_partial else sample.sumw()
+    sums = {"": nominal, **sample.sums()}
     for variation, sumw in sums.items():
         if not sumw or not isfinite(sumw):
             of = f"{variation} of {sample.name}" if variation else sample.name

@@ -110,6 +110,11 @@ class Recording:
     schemas: dict[tuple[Record, ...], bool]
 
     @property
+    def read(self) -> frozenset[str]:
+        """The names of the metadata that the expressions may depend on: what was read as a value, and the parameters in them."""
+        return frozenset(self.keys) | frozenset(parameters([*self.exprs.values(), *self.sums.values()]))
+
+    @property
     def weights(self) -> dict[str, frozenset[str]]:
         """By name, the numbers of the metadata that a result has; ``sumw`` where it has a total of another tree of the files.
 
@@ -338,6 +343,8 @@ class Expressions:
         By dataset and name, the numbers of the metadata that a result has, and ``sumw`` where it has a sum of weights of the files.
     sums : mapping
         By dataset and variation, its own sum of weights.
+    read : mapping
+        By dataset, the names of the metadata that its results may depend on.
     filled : mapping of str to Filled
         By name of a histogram, what it is filled with.
     """
@@ -348,6 +355,7 @@ class Expressions:
     recordings: int
     weights: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     sums: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    read: Mapping[str, frozenset[str]] = field(default_factory=dict)
     filled: Mapping[str, Filled] = field(default_factory=dict)
 
     @property
@@ -394,6 +402,7 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
     joint: dict[str, Mapping[str, Asked]] = {}
     weights: dict[str, Mapping[str, frozenset[str]]] = {}
     sums: dict[str, Mapping[str, Expr]] = {}
+    read: dict[str, frozenset[str]] = {}
     failed: dict[str, HepFlowsError] = {}
     filled: dict[str, Filled] = {}
     for dataset in datasets:
@@ -409,11 +418,12 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
                 continue
             again = again[0], dict(zip(again[0].normal, fixed(again[0].normal.values(), dataset.entry.metadata), strict=True))
         one, found[name] = again
-        joint[name], weights[name], sums[name] = one.joint, one.weights, one.sums_over(dataset)
+        joint[name], weights[name], read[name] = one.joint, one.weights, one.read
+        sums[name] = one.sums_over(dataset)
         filled = one.filled | filled
     if failed and not found:
         raise next(iter(failed.values()))
-    return Expressions(found, joint, failed, len(recordings), weights, sums, filled)
+    return Expressions(found, joint, failed, len(recordings), weights, sums, read, filled)
 
 
 def _again(recordings: Iterable[Recording], dataset: Described) -> tuple[Recording, Mapping[str, Expr]] | None:

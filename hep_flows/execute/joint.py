@@ -236,7 +236,7 @@ class Cutflow:
 
     def latex(self) -> str:
         """Give a LaTeX tabular."""
-        table = [[_latex(c) for c in r] for r in self._cells()]
+        table = [[latex(c) for c in r] for r in self._cells()]
         head, *rows = [" & ".join(r) + r" \\" for r in table]
         return "\n".join(
             [
@@ -277,7 +277,8 @@ _SIGNS = {c: f"\\{c}" for c in "&%$#_{}"} | {
 }
 
 
-def _latex(text: str) -> str:
+def latex(text: str) -> str:
+    """Give a text with the signs that LaTeX takes for something else."""
     return "".join([_SIGNS.get(c, c) for c in text])
 
 
