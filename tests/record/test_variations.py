@@ -397,3 +397,30 @@ def test_ttbar_with_5_object_and_50_weight_variations_is_that_done_once_for_each
         for name in names:
             assert h[name, :] == want[name][region], (region, name)
         assert h["nominal", :].sum().value > 0
+
+
+@pytest.mark.parametrize("limit", [20.0, 60.0])
+def test_what_refers_to_an_object_that_a_variation_drops_is_missing(limit, data):
+    df = nanoaod_table(data("nano_tt_v12.root"))
+
+    def fewer(j):
+        return j.With(pt=j.pt * 1.1)[lambda k: k.pt > limit]
+
+    d = vary(df, "jes", Jet={"up": fewer})
+    found = make_local({"pt": d.Electron.jet.pt, "kept": d.Electron[d.Electron.jet.pt > 30].jet.eta})
+    index, pt, eta = make_local([df.Electron.jetIdx, df.Jet.pt, df.Jet.eta])
+    for word, factor, least in (("nominal", 1.0, -1.0), ("jesUp", 1.1, limit)):
+        shifted = pt * np.float32(factor)
+        want = [
+            [float(p[i]) if i >= 0 and p[i] > least else None for i in indices] for p, indices in zip(shifted, index, strict=True)
+        ]
+        assert found["pt"][word].to_list() == want
+        etas = [
+            [float(e[i]) for i, p in zip(ii, ps, strict=True) if p is not None and p > 30]
+            for e, ii, ps in zip(eta, index, want, strict=True)
+        ]
+        assert found["kept"][word].to_list() == etas
+    assert render({"a": vary(df, "jes", Jet={"up": fewer}).Electron.jet.pt})["a"] != render(df.Electron.jet.pt)
+    with_less = df.With(Jet=fewer)
+    assert make_local(with_less.Electron.jet.pt).to_list() == found["pt"]["jesUp"].to_list()
+    assert plan(d.Electron.jet.pt).tasks[0].key == plan(df.Electron.jet.pt).tasks[0].key
