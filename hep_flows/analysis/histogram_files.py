@@ -34,8 +34,8 @@ def _uhi(histogram: Any) -> dict[str, Any]:
     return said
 
 
-def write_root(file: Path, histograms: Mapping[str, Any]) -> dict[str, str]:
-    """Write histograms of counts as TH1, TH2 and TH3; gives why each other one is not in the file."""
+def write_root(file: Path, histograms: Mapping[str, Any], texts: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Write histograms of counts as TH1, TH2 and TH3, and texts beside them; gives why each other histogram is not in the file."""
     import uproot
 
     left_out: dict[str, str] = {}
@@ -46,6 +46,8 @@ def write_root(file: Path, histograms: Mapping[str, Any]) -> dict[str, str]:
                 left_out[name] = reason
             else:
                 opened[name] = _with_flow(histogram)
+        for name, text in (texts or {}).items():
+            opened[name] = text
     return left_out
 
 

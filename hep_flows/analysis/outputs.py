@@ -369,98 +369,12 @@ def _single(result: AnalysisResult, name: str, histogram: Any, process: str, **h
     return plot(histogram, **({"title": process} | result.look(name, histogram, process) | how))
 
 
-def _as_hists(value: Any) -> Any:
-    """Give a histogram that can be written; numpy's pairs by variation become one."""
-    return stacked({name: as_hist(v) for name, v in value.items()}) if isinstance(value, dict) else as_hist(value)
-
-
-def write_json(file: Path, histograms: Mapping[str, Any]) -> None:
-    """Write histograms by name, flow bins included, in the JSON form of UHI: ``hist.Hist(json[name])`` gives one back."""
-    import uhi.io.json
-
-    said = {name: _uhi(h) for name, h in histograms.items()}
-    with whole_file(file) as part, part.open("w", encoding="utf-8") as opened:
-        json.dump(said, opened, default=uhi.io.json.default)
-
-
-def _uhi(histogram: Any) -> dict[str, Any]:
-    import numpy as np
-    from boost_histogram.serialization import to_uhi
-
-    said: dict[str, Any] = to_uhi(histogram)
-    if "mean" in said["storage"]["type"]:
-        # The variance of one entry is undefined, and would come back as one that is not a number; nothing was summed up yet.
-        said["storage"]["variances"] = np.nan_to_num(said["storage"]["variances"], nan=0.0)
-    return said
-
-
 PARTIAL = "(partial)"  # no result is called so
 
 
-def write_root(file: Path, histograms: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:
-    """Write histograms of counts as TH1, TH2 and TH3; gives why each other one is not in the file.
-
-    The label of a dataset whose results are partial stands beside them, as ``dataset/(partial)``.
-    """
-    import uproot
-
-    left_out: dict[str, str] = {}
-    with whole_file(file) as part, uproot.recreate(part) as opened:
-        for name, histogram in histograms.items():
-            reason = _no_root(histogram)
-            if reason:
-                left_out[name] = reason
-            else:
-                opened[name] = _with_flow(histogram)
-        for dataset, label in labels.items():
-            opened[f"{file_name(dataset)}/{PARTIAL}"] = label
-    return left_out
-
-
-def _no_root(histogram: Any) -> str:
-    storage = histogram.storage_type.__name__
-    if storage not in _COUNTS:
-        return f"its storage is {storage}, and ROOT's histograms count"
-    if histogram.ndim > 3:
-        return f"it has {histogram.ndim} axes, and ROOT's histograms have up to 3"
-    return "an axis has no bins" if 0 in histogram.shape else ""
-
-
-def _with_flow(histogram: Any) -> Any:
-    """Give every axis flow bins, as ROOT has them; where there were none they are empty. Categories become labelled bins."""
-    import hist
-    import numpy as np
-
-    axes = [_axis(a) for a in histogram.axes]
-    weighted = histogram.storage_type.__name__ == "Weight"
-    made = hist.Hist(*axes, storage=hist.storage.Weight() if weighted else hist.storage.Double())
-    inside = tuple([_inside(old, new) for old, new in zip(histogram.axes, axes, strict=True)])
-    view, old = made.view(flow=True), histogram.view(flow=True)
-    if weighted:
-        view["value"][inside], view["variance"][inside] = old["value"], old["variance"]
-    else:
-        view[inside] = np.asarray(old, dtype=np.float64)
-    return made
-
-
-def _axis(axis: Any) -> Any:
-    import hist
-
-    match type(axis).__name__:
-        case "StrCategory":
-            return hist.axis.StrCategory(list(axis), name=axis.name, label=axis.label)
-        case "IntCategory":
-            return hist.axis.StrCategory([str(c) for c in axis], name=axis.name, label=axis.label)
-        case "Regular" if axis.transform is None:
-            return hist.axis.Regular(axis.size, axis.edges[0], axis.edges[-1], name=axis.name, label=axis.label)
-        case _:
-            return hist.axis.Variable(axis.edges, name=axis.name, label=axis.label)
-
-
-def _inside(old: Any, new: Any) -> slice:
-    """Give where the bins of an axis, flow bins included, stand on the axis that has all flow bins."""
-    start = int(new.traits.underflow and not old.traits.underflow)
-    return slice(start, start + old.extent)
+def _as_hists(value: Any) -> Any:
+    """Give a histogram that can be written; numpy's pairs by variation become one."""
+    return stacked({name: as_hist(v) for name, v in value.items()}) if isinstance(value, dict) else as_hist(value)
 
 
 # A folder of results, read again -----------------------------------------------------------------------------------------------------
@@ -808,7 +722,9 @@ class _Writing:
         if named and not self._is_kept("histograms.json", key):
             write_json(self._folder / "histograms.json", named)
         if named and not self._is_kept("histograms.root", key):
-            left_out = write_root(self._folder / "histograms.root", named, {d: self._label(d) for d in self._labels})
+            left_out = write_root(
+                self._folder / "histograms.root", named, {f"{file_name(d)}/{PARTIAL}": self._label(d) for d in self._labels}
+            )
             self._notes += [f"{name} is not in histograms.root: {reason}" for name, reason in left_out.items()]
         for name in ("histograms.json", "histograms.root") if named else ():
             self._note(name, "histograms", key)

@@ -115,7 +115,7 @@ def _object(node: Expr, index: str, whole: Expr, where: Where) -> Expr | None:
     target = stored.refers_to if isinstance(stored, Int) else ""
     collection = _of_same_events(_collection(whole, target or _original(node, index), where), node)
     if isinstance(collection, Filter) and collection.at == 1:
-        collection, given = collection.of, _of_those_left(given, collection.mask, where)
+        return build.gathered(collection.of, _of_those_left(given, collection.mask, where), 1, where)
     return build.gathered(collection, given, 1, where)
 
 
