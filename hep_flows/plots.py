@@ -458,12 +458,12 @@ def _named(name: str, histogram: Any, *, yields: bool) -> str:
 
 
 def _points(ax: Any, data: Any, label: str) -> Numbers:
-    """Draw data as points with Poisson intervals; gives the upper ends. What is empty has no point."""
+    """Draw data as points with Poisson intervals; gives the upper ends. What is empty or blinded has no point."""
     import numpy as np
 
     values, edges = np.asarray(data.values(), dtype=float), _edges(data)
     low, high = poisson(data)
-    there = values != 0
+    there = np.isfinite(values) & (values != 0)
     ax.errorbar(
         ((edges[:-1] + edges[1:]) / 2)[there],
         values[there],
@@ -539,10 +539,11 @@ def _room(ax: Any, tops: Sequence[Numbers], bottoms: Sequence[Numbers], *, log: 
     """Leave room for the legend above what is drawn; a logarithmic axis begins below the smallest content."""
     import numpy as np
 
-    top = max([float(np.nanmax(t)) for t in tops if len(t)], default=1.0) or 1.0
+    tops, bottoms = [[a[np.isfinite(a)] for a in side] for side in (tops, bottoms)]  # blinded bins are not a number
+    top = max([float(t.max()) for t in tops if len(t)], default=1.0) or 1.0
     positive = np.concatenate([b[b > 0] for b in bottoms])
     if not log or not len(positive):
-        lowest = min([float(np.nanmin(b)) for b in bottoms if len(b)], default=0.0)
+        lowest = min([float(b.min()) for b in bottoms if len(b)], default=0.0)
         ax.set_ylim(min(0.0, 1.1 * lowest), 1.45 * top)
         return
     bottom = max(0.1 * float(positive.min()), 1e-6 * top)

@@ -668,6 +668,8 @@ class _Writing:
     def _key(self, place: Place) -> str:
         """Give the key of a result; with the label of a partial one, so that no file keeps a label that holds no more."""
         keys = [k.hex() for k in self._keys(place)] + [text for text in [self._label(place[0])] if text]
+        if place[1] in self._prepared.blinded().get(place[0], ()):
+            keys.append(f"{self._prepared.expressions.joint[place[0]][place[1]].blinded} {self._prepared.unblind}")
         return keys[0] if len(keys) == 1 else sha256("\n".join(keys).encode()).hexdigest()
 
     def _label(self, dataset: str) -> str:
@@ -765,13 +767,16 @@ class _Writing:
     def _report(self, result: AnalysisResult) -> None:
         datasets = [{**asdict(d), "partial": d.name in self._labels} for d in result.datasets]
         said = result.report.as_json() | {"datasets": datasets, "errors": error_texts(result.report.errors)}
+        said |= {"unblinded" if self._prepared.unblind else "blinded": self._prepared.blinded()}
         said |= {"samples": _samples_said(result), "filled": {n: asdict(f) for n, f in result.filled.items()}}
         self._begun.note("report.json", "report.txt", "quarantine.json")
         if result.bad_files:
             write_text(self._folder / "quarantine.json", json.dumps([asdict(b) for b in result.bad_files], indent=1) + "\n")
             self._note("quarantine.json", "report", "")
         write_text(self._folder / "report.json", json.dumps(said, indent=1) + "\n")
-        write_text(self._folder / "report.txt", report_text(result))
+        word = "UNBLINDED" if self._prepared.unblind else "blinded"
+        blinded = [f"{word} in {visible(d)}: {', '.join(names)}\n" for d, names in self._prepared.blinded().items()]
+        write_text(self._folder / "report.txt", report_text(result) + "".join(blinded))
         for name in ("report.json", "report.txt"):
             self._note(name, "report", "")
 
