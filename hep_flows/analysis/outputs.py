@@ -384,14 +384,24 @@ def _samples_said(result: AnalysisResult) -> dict[str, Any]:
     """Give what normalises the results of each dataset as plain data, with the sum of weights where it can be had."""
     said: dict[str, Any] = {}
     for name, s in result.samples.items():
-        known = {k: v for k, v in s.metadata.items() if isinstance(v, bool | int | float | str)}
+        known = {k: v for k, v in s.metadata.items() if isinstance(v, bool | int | float | str) or k == "stitch"}
+        sums: Mapping[str, float] = {}
         if s.is_partial:
             known.pop("sumw", None)  # what somebody counted in all files is not that of those that are there
         if not s.is_data and "xsec" in known and "sumw" not in known:
             with suppress(HepFlowsError):  # scaling says what is missing
                 known["sumw"] = s.sumw()
+        if not s.is_data and "xsec" in known:
+            with suppress(HepFlowsError):
+                sums = s.sums()
         weights = {n: sorted(used) for n, used in s.weights.items() if used}
-        said[name] = {"process": s.process, "is_data": s.is_data, "metadata": plain_number(known), "weights": weights}
+        said[name] = {
+            "process": s.process,
+            "is_data": s.is_data,
+            "metadata": plain_number(known),
+            "weights": weights,
+            "sums": dict(sums),
+        }
     return said
 
 
@@ -440,6 +450,7 @@ def read_results(folder: str | os.PathLike[str]) -> AnalysisResult:
             s["metadata"],
             partial(_no_sumw, n),
             {r: frozenset(used) for r, used in s["weights"].items()},
+            partial(dict, s["sums"]),
         )
         for n, s in report["samples"].items()
     }

@@ -131,7 +131,7 @@ def hidden(value: Any, blinded: Blinded) -> Any:
         if axis.name in by_name:
             shape = [1] * value.ndim
             shape[i] = -1
-            inside &= np.asarray([_is_blinded(b, by_name[axis.name]) for b in _bins(axis)]).reshape(shape)
+            inside &= np.asarray([_is_blinded(b, by_name[axis.name]) for b in bounds_of(axis)]).reshape(shape)
     if value.storage_type.__name__ in ("Int64", "AtomicInt64", "Unlimited"):
         counts = hist.Hist(*value.axes, storage=hist.storage.Double(), name=value.name, label=value.label)
         counts.view(flow=True)[...] = value.values(flow=True)
@@ -143,7 +143,7 @@ def hidden(value: Any, blinded: Blinded) -> Any:
     return counts
 
 
-def _bins(axis: Any) -> list[tuple[float, float] | str]:
+def bounds_of(axis: Any) -> list[tuple[float, float] | str]:
     """Give the categories, or the edges of each bin, flow bins included."""
     if type(axis).__name__ == "StrCategory":
         return [*axis, *([""] * (axis.extent - axis.size))]
