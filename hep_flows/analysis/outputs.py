@@ -385,14 +385,24 @@ def _samples_said(result: AnalysisResult) -> dict[str, Any]:
     """Give what normalises the results of each dataset as plain data, with the sum of weights where it can be had."""
     said: dict[str, Any] = {}
     for name, s in result.samples.items():
-        known = {k: v for k, v in s.metadata.items() if isinstance(v, bool | int | float | str)}
+        known = {k: v for k, v in s.metadata.items() if isinstance(v, bool | int | float | str) or k == "stitch"}
+        sums: Mapping[str, float] = {}
         if s.is_partial:
             known.pop("sumw", None)  # what somebody counted in all files is not that of those that are there
         if not s.is_data and "xsec" in known and "sumw" not in known:
             with suppress(HepFlowsError):  # scaling says what is missing
                 known["sumw"] = s.sumw()
+        if not s.is_data and "xsec" in known:
+            with suppress(HepFlowsError):
+                sums = s.sums()
         weights = {n: sorted(used) for n, used in s.weights.items() if used}
-        said[name] = {"process": s.process, "is_data": s.is_data, "metadata": plain_number(known), "weights": weights}
+        said[name] = {
+            "process": s.process,
+            "is_data": s.is_data,
+            "metadata": plain_number(known),
+            "weights": weights,
+            "sums": dict(sums),
+        }
     return said
 
 
@@ -442,6 +452,7 @@ def read_results(folder: str | os.PathLike[str]) -> AnalysisResult:
             s["metadata"],
             partial(_no_sumw, n),
             {r: frozenset(used) for r, used in s["weights"].items()},
+            partial(dict, s["sums"]),
         )
         for n, s in report["samples"].items()
     }
@@ -666,7 +677,8 @@ class _Writing:
         exprs, targets = self._prepared.expressions.by_dataset[dataset], self._prepared.targets[dataset]
         names = {"": name} if one is None else {part: part_of(name, part) for part in one.parts}
         parts = {part: (targets[n].hex(), exprs[n]) for part, n in names.items()}
-        return told(dataset, name, parts, self._labels.get(dataset, {}), histogram)
+        hides = name in self._prepared.blinded().get(dataset, ()) and not self._prepared.unblind
+        return told(dataset, name, parts, self._labels.get(dataset, {}), histogram, blinded=hides)
 
     def _keys(self, place: Place) -> list[Key]:
         """Give the keys of the tasks that a result is made of."""
@@ -679,6 +691,8 @@ class _Writing:
     def _key(self, place: Place) -> str:
         """Give the key of a result; with the label of a partial one, so that no file keeps a label that holds no more."""
         keys = [k.hex() for k in self._keys(place)] + [text for text in [self._label(place[0])] if text]
+        if place[1] in self._prepared.blinded().get(place[0], ()):
+            keys.append(f"{self._prepared.expressions.joint[place[0]][place[1]].blinded} {self._prepared.unblind}")
         return keys[0] if len(keys) == 1 else sha256("\n".join(keys).encode()).hexdigest()
 
     def _label(self, dataset: str) -> str:
@@ -781,13 +795,16 @@ class _Writing:
     def _report(self, result: AnalysisResult) -> None:
         datasets = [{**asdict(d), "partial": d.name in self._labels} for d in result.datasets]
         said = result.report.as_json() | {"datasets": datasets, "errors": error_texts(result.report.errors)}
+        said |= {"unblinded" if self._prepared.unblind else "blinded": self._prepared.blinded()}
         said |= {"samples": _samples_said(result), "filled": {n: asdict(f) for n, f in result.filled.items()}}
         self._begun.note("report.json", "report.txt", "quarantine.json")
         if result.bad_files:
             write_text(self._folder / "quarantine.json", json.dumps([asdict(b) for b in result.bad_files], indent=1) + "\n")
             self._note("quarantine.json", "report", "")
         write_text(self._folder / "report.json", json.dumps(said, indent=1) + "\n")
-        write_text(self._folder / "report.txt", report_text(result))
+        word = "UNBLINDED" if self._prepared.unblind else "blinded"
+        blinded = [f"{word} in {visible(d)}: {', '.join(names)}\n" for d, names in self._prepared.blinded().items()]
+        write_text(self._folder / "report.txt", report_text(result) + "".join(blinded))
         for name in ("report.json", "report.txt"):
             self._note(name, "report", "")
 

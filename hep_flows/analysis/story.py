@@ -42,7 +42,13 @@ _MOST_BYTES = 1 << 20  # of an expression; that of a dataset of thousands of fil
 
 
 def told(
-    dataset: str, result: str, parts: Mapping[str, tuple[str, Expr]], label: Mapping[str, Any], histogram: Any
+    dataset: str,
+    result: str,
+    parts: Mapping[str, tuple[str, Expr]],
+    label: Mapping[str, Any],
+    histogram: Any,
+    *,
+    blinded: bool = False,
 ) -> dict[str, Any]:
     """Give the story of a histogram.
 
@@ -56,6 +62,8 @@ def told(
         What a partial result is of; empty where it is whole.
     histogram : hist.Hist
         The values.
+    blinded : bool
+        Whether some of them are hidden: the story has no expression then, which would show them.
     """
     exprs = [e for _, e in parts.values()]
     nodes = list(postorder(*exprs))
@@ -70,7 +78,7 @@ def told(
             p: {
                 "key": key,
                 "text": one_line(e, _TEXT_WIDTH),
-                "expression": encoded[p] if len(encoded[p]) <= _MOST_BYTES else "",
+                "expression": encoded[p] if len(encoded[p]) <= _MOST_BYTES and not blinded else "",
             }
             for p, (key, e) in parts.items()
         },
@@ -87,6 +95,7 @@ def told(
         "lines": list(lines),
         "versions": loaded_versions(),
         "partial": dict(label),
+        "blinded": blinded,
         "sha256": checksum(histogram),
     }
 
@@ -239,6 +248,8 @@ def replayed(one: Told) -> Any:
             f"{one.name} calls {', '.join(one.story['functions'])}, and the file has no code",
             do="run the analysis again: what is stored is found",
         )
+    if one.story.get("blinded"):
+        raise AnalysisError(f"{one.name} is blinded", why="made again it would show what is hidden", do="run the analysis again")
     if not all(p["expression"] for p in parts.values()):
         raise AnalysisError(f"{one.name} has too many files to stand in its story", do="run the analysis again")
     exprs = {p: decode(said["expression"].encode()) for p, said in parts.items()}

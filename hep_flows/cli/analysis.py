@@ -62,6 +62,7 @@ def run(  # noqa: PLR0913 - the options of the command
     only: Only = None,
     kind: Kind = "",
     refresh: Annotated[bool, typer.Option("--refresh", help="Compute everything again.")] = False,
+    unblind: Annotated[bool, typer.Option("--unblind", help="Show what the analysis blinds in recorded data.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and write nothing.")] = False,
 ) -> None:
     """Run an analysis over a fileset; the exit code is 0 when everything is there, 3 when something is missing or partial."""
@@ -87,6 +88,7 @@ def run(  # noqa: PLR0913 - the options of the command
             kind=kind or None,
             refresh=refresh,
             progress=shown,
+            unblind=unblind,
         )
     _say(done, out)
     if not done.is_complete:

@@ -9,7 +9,7 @@ import pytest
 import uhi.io.json
 import uproot
 
-from hep_flows import Histogram, run_analysis, user_func, vary
+from hep_flows import Histogram, blind, run_analysis, user_func, vary
 from hep_flows.analysis.story import compared, read_stories, replayed, story_text
 from hep_flows.errors import AnalysisError, HepFlowsError, StoreError
 
@@ -93,6 +93,20 @@ def test_a_query_that_was_altered_is_not_that_of_its_key(out):
     assert part["expression"] != before
     with pytest.raises(HepFlowsError):
         replayed(one)
+
+
+def test_what_is_blinded_is_not_shown_by_its_story(data, tmp_path):
+    def hides(ev):
+        return {"met": blind(Histogram.new.Reg(5, 0, 50, name="met").Int64().fill(met=ev.met), met=(20, 30))}
+
+    done = run_analysis(hides, {"run": {"files": {str(data): "Events"}, "metadata": {"is_data": True}}}, out=tmp_path)
+    one = _stories(tmp_path / "histograms.json")["run/met"]
+    assert one.story["parts"][""]["expression"] == ""
+    with pytest.raises(AnalysisError, match="is blinded"):
+        replayed(one)
+    with pytest.raises(AnalysisError, match="'met' of run has blinded bins"):
+        done.export(tmp_path / "fit.json", to="pyhf", signal="run")
+    assert "blinded" in done.export(tmp_path / "y.tex").read_text()
 
 
 def test_data_that_changed_is_an_error(out, data):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import uproot
 
-from hep_flows import make_local, nanoaod_table, parquet_table, run_analysis, tree_table, xaod_table
+from hep_flows import make_local, nanoaod_table, parquet_table, run_analysis, servicex_table, tree_table, xaod_table
 from hep_flows.errors import AxisError, FieldError, LiteralError, SourceError, TaskError
 
 
@@ -190,3 +190,16 @@ def test_recorded_data_has_events_and_no_sum_of_weights(tmp_path):
     assert make_local(data.n_generated) == 4
     with pytest.raises(FieldError, match="says the sum of weights"):
         data.sumw  # noqa: B018 - it raises
+
+
+def test_what_a_server_reads_has_no_other_trees_and_says_what_to_do(skim, tmp_path):
+    df = servicex_table(skim[0], kind="nanoaod")
+    for wrong in (lambda: df.tree("Runs"), lambda: df.sumw, lambda: df.n_generated):
+        with pytest.raises(SourceError, match="which has no other trees") as caught:
+            wrong()
+        assert 'servicex_table(files, kind="tree", tree="Runs")' in caught.value.do
+        assert caught.value.where.file == __file__
+    runs = servicex_table(skim[0], kind="tree", tree="Runs")  # what the advice says
+    assert make_local(runs.genEventSumw.Sum()) == 100.0
+    data = servicex_table(write(tmp_path / "data.root", 7, weight=False), kind="nanoaod")
+    assert make_local(data.n_generated) == 7
