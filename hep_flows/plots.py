@@ -176,12 +176,13 @@ def _width(axis: Any, label: str) -> str:
 
 
 def _are_counts(histogram: Any) -> bool:
-    """Say whether the contents are numbers of entries: whole, and with themselves as variances."""
+    """Say whether the contents are numbers of entries: whole, and with themselves as variances; blinded bins say nothing."""
     import numpy as np
 
-    values = np.asarray(histogram.values(flow=True))
-    variances = histogram.variances(flow=True)
-    return bool(np.all(values == np.round(values)) and (variances is None or np.array_equal(values, variances)))
+    values, variances = np.asarray(histogram.values(flow=True)), histogram.variances(flow=True)
+    shown = np.isfinite(values)
+    values = values[shown]
+    return bool(np.all(values == np.round(values)) and (variances is None or np.array_equal(values, np.asarray(variances)[shown])))
 
 
 def _labelled(ax: Any, histogram: Any, look: Look, *, counts: str = "") -> None:

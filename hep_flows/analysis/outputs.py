@@ -20,6 +20,7 @@ from hep_flows.analysis.histogram_files import write_json, write_root
 from hep_flows.analysis.processes import Sample
 from hep_flows.analysis.record import part_of
 from hep_flows.analysis.result import AnalysisResult, BadFile, DatasetNote, Stored, with_labels
+from hep_flows.analysis.story import ENDING, MEMBER, told
 from hep_flows.errors import AnalysisError, HepFlowsError, StoreError, visible
 from hep_flows.execute.joint import Cutflow, CutRow, EventList, as_hist, stacked
 from hep_flows.execute.report import Missing, RunReport, TaskRow
@@ -438,6 +439,7 @@ def read_results(folder: str | os.PathLike[str]) -> AnalysisResult:
     if (place / "histograms.json").exists():
         for path, said in json.loads((place / "histograms.json").read_text(), object_hook=uhi.io.json.object_hook).items():
             dataset, _, name = path.partition("/")
+            said["metadata"].pop(MEMBER, None)  # it is about what is in the file, not about what becomes of it
             values[unquote(dataset)][unquote(name)] = hist.Hist(said)
     if (place / "numbers.json").exists():
         for dataset, named in json.loads((place / "numbers.json").read_text(encoding="utf-8")).items():
@@ -645,6 +647,7 @@ class _Writing:
         self._begun = Begun(folder)
         self._before = self._begun.before
         self._files: dict[str, FileNote] = {}
+        self._stories: dict[Place, dict[str, Any]] = {}
         self._notes: list[str] = []
         self._errors: list[HepFlowsError] = []
         self._tasks = {t.key: t for t in prepared.plan.tasks}
@@ -667,6 +670,15 @@ class _Writing:
         write_manifest(self._folder, self._files, self._results(values), self._notes, complete=done.is_complete)
         self._begun.ended()
         return replace(done, written=(*sorted(self._files), NAME))
+
+    def _story(self, place: Place, histogram: Any) -> dict[str, Any]:
+        dataset, name = place
+        one = self._prepared.expressions.joint.get(dataset, {}).get(name)
+        exprs, targets = self._prepared.expressions.by_dataset[dataset], self._prepared.targets[dataset]
+        names = {"": name} if one is None else {part: part_of(name, part) for part in one.parts}
+        parts = {part: (targets[n].hex(), exprs[n]) for part, n in names.items()}
+        hides = name in self._prepared.blinded().get(dataset, ()) and not self._prepared.unblind
+        return told(dataset, name, parts, self._labels.get(dataset, {}), histogram, blinded=hides)
 
     def _keys(self, place: Place) -> list[Key]:
         """Give the keys of the tasks that a result is made of."""
@@ -730,11 +742,16 @@ class _Writing:
         key = self._all_keys(list(histograms))
         if named:
             self._begun.note("histograms.json", "histograms.root")
+        self._stories |= {p: self._story(p, h) for p, h in histograms.items()}
+        stories = {f"{file_name(d)}/{file_name(n)}": json.dumps(self._stories[d, n]) for d, n in histograms}
         if named and not self._is_kept("histograms.json", key):
-            write_json(self._folder / "histograms.json", named)
+            write_json(self._folder / "histograms.json", named, {n: {MEMBER: text} for n, text in stories.items()})
         if named and not self._is_kept("histograms.root", key):
             left_out = write_root(
-                self._folder / "histograms.root", named, {f"{file_name(d)}/{PARTIAL}": self._label(d) for d in self._labels}
+                self._folder / "histograms.root",
+                named,
+                {f"{file_name(d)}/{PARTIAL}": self._label(d) for d in self._labels}
+                | {f"{n}{ENDING}": t for n, t in stories.items()},
             )
             self._notes += [f"{name} is not in histograms.root: {reason}" for name, reason in left_out.items()]
         for name in ("histograms.json", "histograms.root") if named else ():
@@ -749,7 +766,7 @@ class _Writing:
             self._begun.note(path)
             if not self._is_kept(path, key):
                 with whole_file(self._folder / path) as part:
-                    save(draw(), part)
+                    save(draw(), part, {MEMBER: json.dumps([self._stories[p] for p in places if p in self._stories])})
             self._note(path, "plot", key)
 
     def _numbers(self, values: Mapping[str, Mapping[str, Any]]) -> None:
