@@ -176,12 +176,13 @@ def _width(axis: Any, label: str) -> str:
 
 
 def _are_counts(histogram: Any) -> bool:
-    """Say whether the contents are numbers of entries: whole, and with themselves as variances."""
+    """Say whether the contents are numbers of entries: whole, and with themselves as variances; blinded bins say nothing."""
     import numpy as np
 
-    values = np.asarray(histogram.values(flow=True))
-    variances = histogram.variances(flow=True)
-    return bool(np.all(values == np.round(values)) and (variances is None or np.array_equal(values, variances)))
+    values, variances = np.asarray(histogram.values(flow=True)), histogram.variances(flow=True)
+    shown = np.isfinite(values)
+    values = values[shown]
+    return bool(np.all(values == np.round(values)) and (variances is None or np.array_equal(values, np.asarray(variances)[shown])))
 
 
 def _labelled(ax: Any, histogram: Any, look: Look, *, counts: str = "") -> None:
@@ -458,12 +459,12 @@ def _named(name: str, histogram: Any, *, yields: bool) -> str:
 
 
 def _points(ax: Any, data: Any, label: str) -> Numbers:
-    """Draw data as points with Poisson intervals; gives the upper ends. What is empty has no point."""
+    """Draw data as points with Poisson intervals; gives the upper ends. What is empty or blinded has no point."""
     import numpy as np
 
     values, edges = np.asarray(data.values(), dtype=float), _edges(data)
     low, high = poisson(data)
-    there = values != 0
+    there = np.isfinite(values) & (values != 0)
     ax.errorbar(
         ((edges[:-1] + edges[1:]) / 2)[there],
         values[there],
@@ -539,10 +540,11 @@ def _room(ax: Any, tops: Sequence[Numbers], bottoms: Sequence[Numbers], *, log: 
     """Leave room for the legend above what is drawn; a logarithmic axis begins below the smallest content."""
     import numpy as np
 
-    top = max([float(np.nanmax(t)) for t in tops if len(t)], default=1.0) or 1.0
+    tops, bottoms = [[a[np.isfinite(a)] for a in side] for side in (tops, bottoms)]  # blinded bins are not a number
+    top = max([float(t.max()) for t in tops if len(t)], default=1.0) or 1.0
     positive = np.concatenate([b[b > 0] for b in bottoms])
     if not log or not len(positive):
-        lowest = min([float(np.nanmin(b)) for b in bottoms if len(b)], default=0.0)
+        lowest = min([float(b.min()) for b in bottoms if len(b)], default=0.0)
         ax.set_ylim(min(0.0, 1.1 * lowest), 1.45 * top)
         return
     bottom = max(0.1 * float(positive.min()), 1e-6 * top)

@@ -119,6 +119,8 @@ def export(  # noqa: PLR0913 - what a file has
             raise AnalysisError(f"there is no process {one!r}", where=where, do=did_you_mean(one, list(processes)))
     if not asked.histograms:
         raise AnalysisError("there is no histogram to write", where=where, why=f"the results are {', '.join(names)}")
+    if form in ("pyhf", "cabinetry", "combine", "hepdata"):
+        _check_shown(asked, where)
     if form in ("pyhf", "cabinetry", "combine"):
         _check_fit(result, asked, form, where)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -155,6 +157,21 @@ def split(histogram: Any) -> Iterator[tuple[dict[str, str], Any]]:
     for words in product(*[list(a) for a in texts]):
         at = {a.name: w for a, w in zip(texts, words, strict=True)}
         yield at, histogram[{n: hist.loc(w) for n, w in at.items()}] if at else histogram
+
+
+def _check_shown(asked: Asked, where: Any) -> None:
+    """Refuse data with blinded bins, which are not a number: nothing can be fitted to them."""
+    import numpy as np
+
+    for observable, regions in asked.histograms.items():
+        for of in regions.values():
+            for process, h in of.items():
+                if not np.all(np.isfinite(nominal(h).values())):
+                    raise AnalysisError(
+                        f"{observable!r} of {process} has blinded bins",
+                        where=where,
+                        do="data=False: the observations of a fit are what is predicted then",
+                    )
 
 
 def _check_fit(result: Any, asked: Asked, form: str, where: Any) -> None:
@@ -562,10 +579,12 @@ def _to_latex(place: Path, asked: Asked, _pattern: str) -> None:
 
 def _shown(y: Yield, *, counted: bool) -> str:
     """Give a yield in LaTeX, with as many digits as its smallest uncertainty has two of."""
-    if counted and y.value == round(y.value):
-        return f"{y.value:.0f}"
     import math
 
+    if not math.isfinite(y.value):
+        return "blinded"
+    if counted and y.value == round(y.value):
+        return f"{y.value:.0f}"
     sizes = [s for s in (y.stat, y.syst_down, y.syst_up) if s > 0]
     digits = min(max(0, 1 - math.floor(math.log10(min(sizes)))), 6) if sizes else 2
     text = rf"{y.value:.{digits}f} \pm {y.stat:.{digits}f}"

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 _COUNTS = ("Double", "Int64", "AtomicInt64", "Unlimited", "Weight")
 
 
-def write_json(file: Path, histograms: Mapping[str, Any]) -> None:
-    """Write histograms by name, flow bins included, in the JSON form of UHI: ``hist.Hist(json[name])`` gives one back."""
+def write_json(file: Path, histograms: Mapping[str, Any], metadata: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    """Write histograms by name, flow bins included, in the JSON form of UHI: ``hist.Hist(json[name])`` gives one back.
+
+    By name of a histogram, texts may be given that go into its metadata.
+    """
     import uhi.io.json
 
     said = {name: _uhi(h) for name, h in histograms.items()}
+    for name, texts in (metadata or {}).items():
+        said[name]["metadata"] = {**said[name]["metadata"], **texts}
     with whole_file(file) as part, part.open("w", encoding="utf-8") as opened:
         json.dump(said, opened, default=uhi.io.json.default)
 
@@ -45,7 +50,7 @@ def write_root(file: Path, histograms: Mapping[str, Any], texts: Mapping[str, st
             if reason:
                 left_out[name] = reason
             else:
-                opened[name] = _with_flow(histogram)
+                opened[name] = _as_root(with_flow(histogram))
         for name, text in (texts or {}).items():
             opened[name] = text
     return left_out
@@ -60,7 +65,27 @@ def _no_root(histogram: Any) -> str:
     return "an axis has no bins" if 0 in histogram.shape else ""
 
 
-def _with_flow(histogram: Any) -> Any:
+def _as_root(histogram: Any) -> Any:
+    """Give a histogram that uproot finds bins below in, too: it drops all flow bins where an axis has none there, as categories."""
+    import hist
+    import numpy as np
+
+    below = [(int(not a.traits.underflow), 0) for a in histogram.axes]
+
+    class Padded(hist.Hist[Any]):  # type: ignore[misc]
+        __module__ = "hist"  # by which uproot knows that axes may have categories
+
+        def values(self, flow: bool = False) -> Any:  # noqa: FBT001, FBT002 - of the protocol of UHI
+            return np.pad(super().values(flow=True), below) if flow else super().values()
+
+        def variances(self, flow: bool = False) -> Any:  # noqa: FBT001, FBT002
+            found = super().variances(flow=flow)
+            return np.pad(found, below) if flow and found is not None else found
+
+    return Padded(histogram) if any(n for n, _ in below) else histogram
+
+
+def with_flow(histogram: Any) -> Any:
     """Give every axis flow bins, as ROOT has them; where there were none they are empty. Categories become labelled bins."""
     import hist
     import numpy as np

@@ -20,6 +20,7 @@ from hep_flows.analysis.histogram_files import write_json, write_root
 from hep_flows.analysis.processes import Sample
 from hep_flows.analysis.record import part_of
 from hep_flows.analysis.result import AnalysisResult, BadFile, DatasetNote, Stored, with_labels
+from hep_flows.analysis.story import ENDING, MEMBER, told
 from hep_flows.errors import AnalysisError, HepFlowsError, StoreError, visible
 from hep_flows.execute.joint import Cutflow, CutRow, EventList, as_hist, stacked
 from hep_flows.execute.report import Missing, RunReport, TaskRow
@@ -384,14 +385,24 @@ def _samples_said(result: AnalysisResult) -> dict[str, Any]:
     """Give what normalises the results of each dataset as plain data, with the sum of weights where it can be had."""
     said: dict[str, Any] = {}
     for name, s in result.samples.items():
-        known = {k: v for k, v in s.metadata.items() if isinstance(v, bool | int | float | str)}
+        known = {k: v for k, v in s.metadata.items() if isinstance(v, bool | int | float | str) or k == "stitch"}
+        sums: Mapping[str, float] = {}
         if s.is_partial:
             known.pop("sumw", None)  # what somebody counted in all files is not that of those that are there
         if not s.is_data and "xsec" in known and "sumw" not in known:
             with suppress(HepFlowsError):  # scaling says what is missing
                 known["sumw"] = s.sumw()
+        if not s.is_data and "xsec" in known:
+            with suppress(HepFlowsError):
+                sums = s.sums()
         weights = {n: sorted(used) for n, used in s.weights.items() if used}
-        said[name] = {"process": s.process, "is_data": s.is_data, "metadata": plain_number(known), "weights": weights}
+        said[name] = {
+            "process": s.process,
+            "is_data": s.is_data,
+            "metadata": plain_number(known),
+            "weights": weights,
+            "sums": dict(sums),
+        }
     return said
 
 
@@ -428,6 +439,7 @@ def read_results(folder: str | os.PathLike[str]) -> AnalysisResult:
     if (place / "histograms.json").exists():
         for path, said in json.loads((place / "histograms.json").read_text(), object_hook=uhi.io.json.object_hook).items():
             dataset, _, name = path.partition("/")
+            said["metadata"].pop(MEMBER, None)  # it is about what is in the file, not about what becomes of it
             values[unquote(dataset)][unquote(name)] = hist.Hist(said)
     if (place / "numbers.json").exists():
         for dataset, named in json.loads((place / "numbers.json").read_text(encoding="utf-8")).items():
@@ -440,6 +452,7 @@ def read_results(folder: str | os.PathLike[str]) -> AnalysisResult:
             s["metadata"],
             partial(_no_sumw, n),
             {r: frozenset(used) for r, used in s["weights"].items()},
+            partial(dict, s["sums"]),
         )
         for n, s in report["samples"].items()
     }
@@ -634,6 +647,7 @@ class _Writing:
         self._begun = Begun(folder)
         self._before = self._begun.before
         self._files: dict[str, FileNote] = {}
+        self._stories: dict[Place, dict[str, Any]] = {}
         self._notes: list[str] = []
         self._errors: list[HepFlowsError] = []
         self._tasks = {t.key: t for t in prepared.plan.tasks}
@@ -657,6 +671,15 @@ class _Writing:
         self._begun.ended()
         return replace(done, written=(*sorted(self._files), NAME))
 
+    def _story(self, place: Place, histogram: Any) -> dict[str, Any]:
+        dataset, name = place
+        one = self._prepared.expressions.joint.get(dataset, {}).get(name)
+        exprs, targets = self._prepared.expressions.by_dataset[dataset], self._prepared.targets[dataset]
+        names = {"": name} if one is None else {part: part_of(name, part) for part in one.parts}
+        parts = {part: (targets[n].hex(), exprs[n]) for part, n in names.items()}
+        hides = name in self._prepared.blinded().get(dataset, ()) and not self._prepared.unblind
+        return told(dataset, name, parts, self._labels.get(dataset, {}), histogram, blinded=hides)
+
     def _keys(self, place: Place) -> list[Key]:
         """Give the keys of the tasks that a result is made of."""
         targets = self._prepared.targets.get(place[0], {})
@@ -668,6 +691,8 @@ class _Writing:
     def _key(self, place: Place) -> str:
         """Give the key of a result; with the label of a partial one, so that no file keeps a label that holds no more."""
         keys = [k.hex() for k in self._keys(place)] + [text for text in [self._label(place[0])] if text]
+        if place[1] in self._prepared.blinded().get(place[0], ()):
+            keys.append(f"{self._prepared.expressions.joint[place[0]][place[1]].blinded} {self._prepared.unblind}")
         return keys[0] if len(keys) == 1 else sha256("\n".join(keys).encode()).hexdigest()
 
     def _label(self, dataset: str) -> str:
@@ -717,11 +742,16 @@ class _Writing:
         key = self._all_keys(list(histograms))
         if named:
             self._begun.note("histograms.json", "histograms.root")
+        self._stories |= {p: self._story(p, h) for p, h in histograms.items()}
+        stories = {f"{file_name(d)}/{file_name(n)}": json.dumps(self._stories[d, n]) for d, n in histograms}
         if named and not self._is_kept("histograms.json", key):
-            write_json(self._folder / "histograms.json", named)
+            write_json(self._folder / "histograms.json", named, {n: {MEMBER: text} for n, text in stories.items()})
         if named and not self._is_kept("histograms.root", key):
             left_out = write_root(
-                self._folder / "histograms.root", named, {f"{file_name(d)}/{PARTIAL}": self._label(d) for d in self._labels}
+                self._folder / "histograms.root",
+                named,
+                {f"{file_name(d)}/{PARTIAL}": self._label(d) for d in self._labels}
+                | {f"{n}{ENDING}": t for n, t in stories.items()},
             )
             self._notes += [f"{name} is not in histograms.root: {reason}" for name, reason in left_out.items()]
         for name in ("histograms.json", "histograms.root") if named else ():
@@ -736,7 +766,7 @@ class _Writing:
             self._begun.note(path)
             if not self._is_kept(path, key):
                 with whole_file(self._folder / path) as part:
-                    save(draw(), part)
+                    save(draw(), part, {MEMBER: json.dumps([self._stories[p] for p in places if p in self._stories])})
             self._note(path, "plot", key)
 
     def _numbers(self, values: Mapping[str, Mapping[str, Any]]) -> None:
@@ -765,13 +795,16 @@ class _Writing:
     def _report(self, result: AnalysisResult) -> None:
         datasets = [{**asdict(d), "partial": d.name in self._labels} for d in result.datasets]
         said = result.report.as_json() | {"datasets": datasets, "errors": error_texts(result.report.errors)}
+        said |= {"unblinded" if self._prepared.unblind else "blinded": self._prepared.blinded()}
         said |= {"samples": _samples_said(result), "filled": {n: asdict(f) for n, f in result.filled.items()}}
         self._begun.note("report.json", "report.txt", "quarantine.json")
         if result.bad_files:
             write_text(self._folder / "quarantine.json", json.dumps([asdict(b) for b in result.bad_files], indent=1) + "\n")
             self._note("quarantine.json", "report", "")
         write_text(self._folder / "report.json", json.dumps(said, indent=1) + "\n")
-        write_text(self._folder / "report.txt", report_text(result))
+        word = "UNBLINDED" if self._prepared.unblind else "blinded"
+        blinded = [f"{word} in {visible(d)}: {', '.join(names)}\n" for d, names in self._prepared.blinded().items()]
+        write_text(self._folder / "report.txt", report_text(result) + "".join(blinded))
         for name in ("report.json", "report.txt"):
             self._note(name, "report", "")
 

@@ -17,20 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import AnalysisError, HepFlowsError, SourceError, SourceLine, with_article
-from hep_flows.execute.joint import together
+from hep_flows.execute.joint import hidden, together
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.types import Histogram, Record
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.normalise import normalise
 from hep_flows.planning.plan import instantiate
 from hep_flows.record.aliases import alias_scope
-from hep_flows.record.cutflow import Requested
 from hep_flows.record.dataframe import DataFrame, frame_of
 from hep_flows.record.histogram import HistogramRequest, filled_with
 from hep_flows.record.members import leaf_of
 from hep_flows.record.parameters import fixed, parameters
 from hep_flows.record.table import metadata_key
-from hep_flows.record.variations import asked
+from hep_flows.record.variations import Requested, asked
 from hep_flows.tables import other_tree
 
 if TYPE_CHECKING:
@@ -251,7 +250,7 @@ def _checked(analysis: Analysis, given: Any, tables: Sequence[Dataset]) -> tuple
     for name, value in given.items():
         one = value._asked if isinstance(value, Requested) else asked(value._expr)  # noqa: SLF001
         exprs |= {part_of(name, part): expr for part, expr in one.parts.items()}
-        if one.becomes != "itself":
+        if one.becomes != "itself" or one.blinded:
             joint[name] = one
     for name, expr in exprs.items():
         if any(isinstance(n, Dataset) and n not in tables for n in postorder(expr)):
@@ -364,8 +363,11 @@ class Expressions:
         """Every name that the analysis gives for any dataset."""
         return tuple(dict.fromkeys([n.partition("/")[0] for exprs in self.by_dataset.values() for n in exprs]))
 
-    def joined(self, dataset: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the values of a dataset by the names that the analysis gave, those of several parts put together."""
+    def joined(self, dataset: str, values: Mapping[str, Any], *, shown: bool) -> dict[str, Any]:
+        """Give the values of a dataset by the names that the analysis gave, those of several parts put together.
+
+        Of histograms that are blinded, everything is ``shown``, or what is not blinded.
+        """
         found: dict[str, Any] = {}
         for name, value in values.items():
             whole = name.partition("/")[0]
@@ -373,7 +375,8 @@ class Expressions:
             if one is None:
                 found[name] = value
             elif whole not in found:
-                found[whole] = together(one, {part: values[part_of(whole, part)] for part in one.parts})
+                made = together(one, {part: values[part_of(whole, part)] for part in one.parts})
+                found[whole] = made if shown else hidden(made, one.blinded)
         return found
 
 

@@ -215,7 +215,8 @@ class AnalysisResult(RunResult):
 
         The metadata of a dataset says ``xsec`` in pb and, where there are any, ``k_factor`` and ``filter_efficiency``. The sum of weights
         is that of all events that were generated for its files, or the metadata ``sumw``; of a partial dataset always the first. Data is
-        not scaled, and numbers of events in cutflows stay counts.
+        not scaled, and numbers of events in cutflows stay counts. Datasets of one process whose metadata says ``stitch`` are scaled by the
+        luminosity that they have together, bin by bin of the axis that it names.
 
         Parameters
         ----------
@@ -234,7 +235,8 @@ class AnalysisResult(RunResult):
         self._check_whole("scaled")
         if not of_processed_data:
             self._check_whole("what simulation is scaled to", only_data=True)
-        values = {name: scaled_values(self.samples[name], given, known, where) for name, given in self.values.items()}
+        every = self.samples.values()
+        values = {name: scaled_values(self.samples[name], given, known, where, every) for name, given in self.values.items()}
         samples = {
             n: s if s.is_data else replace(s, weights=dict.fromkeys(self.values[n], frozenset({"lumi"})))
             for n, s in self.samples.items()

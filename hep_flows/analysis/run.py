@@ -8,14 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.analysis.processes import Sample, is_data, process_of
+from hep_flows.analysis.processes import Sample, process_of
 from hep_flows.analysis.result import AnalysisResult, Stored, notes_of, with_labels
 from hep_flows.errors import AnalysisError, HepFlowsError, LiteralError, bad_files
 from hep_flows.execute.report import Lost, Missing, RunReport, TaskRow, told_of_errors, value_of
 from hep_flows.execute.results import Results
 from hep_flows.execute.stored_parts import StoredParts
 from hep_flows.expr.text import shown
-from hep_flows.expr.types import Record
 from hep_flows.orchestrate.run import Order, run_order, tell
 from hep_flows.record.arguments import checked
 from hep_flows.record.dataframe import frame_of
@@ -53,6 +52,7 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     kind: str | None = None,
     missing_tree: Literal["empty", "error"] | None = None,
     progress: Callable[[Step], None] | None = None,
+    unblind: bool = False,
 ) -> AnalysisResult:
     """Give the results of an analysis for every dataset of a fileset, and what became of each task.
 
@@ -91,6 +91,8 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
         What a file without the tree means in datasets that do not say: an ``error``, or ``empty``: no events.
     progress : callable, optional
         Gets a `Step` whenever a range of events is done.
+    unblind : bool
+        Show what the analysis blinds in recorded data (`hep_flows.blind`); the report says so.
 
     Returns
     -------
@@ -141,6 +143,7 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
             missing_tree=missing_tree_named(missing_tree, "run_analysis"),
             keep_going=how.keep_going,
             partial=how.partial,
+            unblind=unblind,
         )
         return carried_out(make, how, None if out is None else Path(out))
 
@@ -254,13 +257,11 @@ def _samples(prepared: Prepared) -> dict[str, Sample]:
     found: dict[str, Sample] = {}
     for entry in prepared.entries:
         one = prepared.datasets.get(entry.name)
-        record = None if one is None else one.table.type.item
-        data = is_data(entry.metadata, record.members if isinstance(record, Record) else ())
         weights = prepared.expressions.weights.get(entry.name, {})
         found[entry.name] = Sample(
             entry.name,
             process_of(entry.name, entry.metadata, {}),
-            data,
+            prepared.is_data(entry.name),
             entry.metadata,
             partial(_sum_of_weights, one, entry),
             weights,

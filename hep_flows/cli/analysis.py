@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from hep_flows.analysis.prepare import PlanRow, Prepared
     from hep_flows.analysis.result import AnalysisResult
+    from hep_flows.analysis.story import Told
     from hep_flows.execute.report import Step
     from hep_flows.expr.nodes import Dataset
 
@@ -61,6 +62,7 @@ def run(  # noqa: PLR0913 - the options of the command
     only: Only = None,
     kind: Kind = "",
     refresh: Annotated[bool, typer.Option("--refresh", help="Compute everything again.")] = False,
+    unblind: Annotated[bool, typer.Option("--unblind", help="Show what the analysis blinds in recorded data.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and write nothing.")] = False,
 ) -> None:
     """Run an analysis over a fileset; the exit code is 0 when everything is there, 3 when something is missing or partial."""
@@ -86,6 +88,7 @@ def run(  # noqa: PLR0913 - the options of the command
             kind=kind or None,
             refresh=refresh,
             progress=shown,
+            unblind=unblind,
         )
     _say(done, out)
     if not done.is_complete:
@@ -161,6 +164,57 @@ def duplicates(
     typer.echo(json.dumps(found.as_json(), indent=2) if as_json else str(found))
     if found:
         raise typer.Exit(TWICE)
+
+
+Results = Annotated[Path, typer.Argument(metavar="FILE", help="histograms.json, histograms.root, or a picture.", exists=True)]
+Named = Annotated[list[str] | None, typer.Argument(metavar="DATASET/NAME", help="A result [default: all of the file].")]
+
+
+def trace(file: Results, names: Named = None) -> None:
+    """Print what a file of results says about itself: queries, data, versions; the exit code is 1 when contents were altered."""
+    from hep_flows.analysis.story import story_text
+
+    found = _chosen(file, names)
+    for one in found:
+        typer.echo(story_text(one))
+    if any(one.is_altered for one in found):
+        raise typer.Exit(1)
+
+
+def replay(
+    file: Results,
+    names: Named = None,
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Compare; the exit code is 1 when a bit differs.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write what was made into this file, in the form of UHI.")
+    ] = None,
+) -> None:
+    """Make the histograms of a file again from what it says about itself, without the analysis; nothing that is stored is used."""
+    from hep_flows.analysis.histogram_files import write_json
+    from hep_flows.analysis.story import compared, replayed
+
+    made, differs = {}, False
+    for one in _chosen(file, names):
+        made[one.name] = replayed(one)
+        said = compared(one, made[one.name]) if check else ""
+        differs |= bool(said)
+        typer.echo(visible(f"{one.name}: {said or ('the same, bit for bit' if check else 'made again')}"))
+    if out is not None:
+        write_json(out, made)
+    if differs:
+        raise typer.Exit(1)
+
+
+def _chosen(file: Path, names: Sequence[str] | None) -> list[Told]:
+    from hep_flows.analysis.story import read_stories
+
+    found = read_stories(file)
+    for name in names or ():
+        if name not in [one.name for one in found]:
+            known = [one.name for one in found]
+            raise AnalysisError(f"{file} has no {name!r}", do=did_you_mean(name, known) or f"it has {', '.join(known)}")
+    return [one for one in found if not names or one.name in names]
 
 
 def _say_plan(prepared: Prepared, rows: Sequence[PlanRow]) -> None:
