@@ -330,7 +330,9 @@ def _levels(nodes: Sequence[Expr], outside: set[bytes]) -> dict[bytes, int]:
 def _apart(here: Sequence[Expr]) -> list[list[Expr]]:
     """Give nodes in groups that share nothing that is computed: the loop of one stays the same, and compiled, when others change."""
     inside = {n.key for n in here}
-    pairs = [(i.key, n.key) for n in here for i in n.inputs() if i.key in inside or None is not _chosen_of(n) is not i]
+    pairs = [
+        (i.key, n.key) for n in here for i in n.inputs() if i.key in inside or (_chosen_of(n) or i) is not i
+    ]  # a mask, an index
     head, groups = _groups(pairs), dict[bytes, list[Expr]]()
     for node in here:
         groups.setdefault(head(node.key), []).append(node)
