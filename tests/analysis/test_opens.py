@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import uproot
 
 from hep_flows import Histogram, run_analysis
+from hep_flows.sources.stored import is_settled, stamp_of
 
 _OPENED: list[str] | None = None
 
@@ -47,8 +49,9 @@ def files(tmp_path):
         with uproot.recreate(path) as file:
             file["Events"] = {"genWeight": rng.choice([-1.0, 1.0], 50), "met": rng.exponential(30, 50)}
             file["Runs"] = {"genEventSumw": np.array([float(100 + i)])}
-        os.utime(path, (1e9, 1e9))  # as files that were there before
         found.append(str(path))
+    while not all([is_settled(stamp_of(f)) for f in found]):  # what was just written is looked at each time
+        time.sleep(0.1)
     return found
 
 

@@ -69,8 +69,9 @@ def test_a_number_of_another_tree_stands_in_any_expression_and_its_entries_in_no
     assert make_local(df.sumw / df.n_generated) == 0.5
     with pytest.raises(AxisError, match="two tables"):
         df.genWeight * runs.genEventSumw
-    with pytest.raises(AxisError, match="two tables"):
+    with pytest.raises(AxisError, match="two tables") as caught:
         df.genWeight * tree_table(skim, "Runs").genEventSumw.Sum()
+    assert caught.value.do.endswith('df.tree("Runs")')
 
 
 def test_a_selection_changes_no_sum(skim):
