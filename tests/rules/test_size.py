@@ -31,7 +31,7 @@ BUDGETS = {
     "record": 4450,  # explanations; book-keepers; four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
     "settings": 240,
     "show": 750,
-    "sources": 2480,  # kinds of tables, which twelve files knew; sizes of columns, which a plug-in knew; a reader of plain branches
+    "sources": 2500,  # kinds of tables, which twelve files knew; sizes of columns, which a plug-in knew; a reader of plain branches
     "store": 1520,
     "tables": 120,
     "testing": 370,
