@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from io import FileIO
 from itertools import pairwise
 from struct import Struct
@@ -383,9 +383,15 @@ class FlatTree:
             self._baskets[name] = Baskets(firsts, found[:n].tolist(), nbytes.tolist())
         return self._baskets[name]
 
+    @cached_property
     def boundaries(self) -> list[int]:
-        """Give the entries at which baskets of all branches begin or end."""
-        each = {self.baskets(n).starts.tobytes() for n in self._bodies if len(self.baskets(n).places)}
+        """The entries at which baskets of all branches begin or end; none where not all that is needed for that is known."""
+        if not self.is_whole:
+            return []
+        try:
+            each = {self.baskets(n).starts.tobytes() for n in self._bodies if len(self.baskets(n).places)}
+        except ValueError:
+            return []
         common = [set(np.frombuffer(one, np.int64).tolist()) for one in each]
         return sorted(set.intersection(*common)) if common else [0]
 
@@ -558,9 +564,7 @@ class FlatTable(StoredTable):
 
     def boundaries(self) -> Sequence[int]:
         """Give the entries at which baskets of all branches begin or end."""
-        if self._flat.is_whole and all(self._is_own((n,)) for n in self._flat.branches):
-            return self._flat.boundaries()
-        return self._others.boundaries()
+        return self._flat.boundaries or self._others.boundaries()
 
     def has(self, path: ColumnPath) -> bool:
         """Say whether there is such a branch, with such fields inside."""
