@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup.stamp
-EXTRAS := dev,coffea
+EXTRAS := dev,fused,coffea
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fix check test torture run demo docs docs-site golden bench bench-adl release clean
@@ -73,7 +73,7 @@ golden: setup
 	HEP_FLOWS_GOLDEN=1 $(BIN)/python -m pytest -q tests/expr tests/record tests/rules tests/show tests/docs
 
 bench: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench,fused]"
 	for benchmark in benchmarks/*.py; do echo "$$benchmark" && $(BIN)/python "$$benchmark" || exit 1; done
 
 bench-adl: setup

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hep_flows.analysis.duplicates import check_duplicates as check_duplicates
+    from hep_flows.analysis.outputs import read_results as read_results
     from hep_flows.analysis.run import run_analysis as run_analysis
+    from hep_flows.analysis.theory import envelope as envelope
+    from hep_flows.analysis.theory import pdf_hessian as pdf_hessian
+    from hep_flows.analysis.theory import pdf_replicas as pdf_replicas
+    from hep_flows.analysis.theory import quadratic_sum as quadratic_sum
     from hep_flows.errors import HepFlowsError as HepFlowsError
     from hep_flows.functions.correction import correction as correction
     from hep_flows.functions.lumi import lumi_mask as lumi_mask
@@ -65,6 +70,7 @@ _HOMES = {
     "lumi_mask": "hep_flows.functions.lumi",
     "make_local": "hep_flows.verbs",
     "make_local_async": "hep_flows.verbs",
+    "envelope": "hep_flows.analysis.theory",
     "event_list": "hep_flows.verbs",
     "events_table": "hep_flows.tables",
     "explain": "hep_flows.verbs",
@@ -72,10 +78,14 @@ _HOMES = {
     "nanoaod_table": "hep_flows.tables",
     "onnx_model": "hep_flows.functions.onnx",
     "parquet_table": "hep_flows.tables",
+    "pdf_hessian": "hep_flows.analysis.theory",
+    "pdf_replicas": "hep_flows.analysis.theory",
     "plan": "hep_flows.verbs",
+    "quadratic_sum": "hep_flows.analysis.theory",
     "random_normal": "hep_flows.functions.random_numbers",
     "random_poisson": "hep_flows.functions.random_numbers",
     "random_uniform": "hep_flows.functions.random_numbers",
+    "read_results": "hep_flows.analysis.outputs",
     "render": "hep_flows.verbs",
     "reset_aliases": "hep_flows.record.aliases",
     "run": "hep_flows.verbs",
@@ -120,6 +130,10 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "run",
     "run_analysis",
     "check_duplicates",
+    "pdf_replicas",
+    "pdf_hessian",
+    "envelope",
+    "quadratic_sum",
     "plan",
     "dumps",
     "render",

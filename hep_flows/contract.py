@@ -301,6 +301,33 @@ class Keeping(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What a plug-in would do in a task of another.
+
+    Parameters
+    ----------
+    runs : bool
+        Whether it runs the task.
+    left : mapping of bytes to str
+        The nodes, by key, that it leaves as they are with the other plug-in, and why.
+    """
+
+    runs: bool
+    left: Mapping[Key, str]
+
+
+@runtime_checkable
+class StandingIn(Protocol):
+    """A plug-in that runs whole tasks of others of its numerics family in another way: no bit, key or cut of a plan tells the difference."""
+
+    name: str
+
+    def stands_in(self, task: Task) -> StandIn | None:
+        """Say what it does in a task; nothing where it is not worth a word. No files."""
+        ...
+
+
 # Kinds of tables: what is in files, and how they are read ------------------------------------------------------------------------
 
 # A stored column, and the fields inside it that lead to a leaf.

@@ -121,6 +121,8 @@ class Settings:
         How many bytes a fileset may have as text, ``HEP_FLOWS_FILESET_LIMIT=1GB``.
     plugins : tuple of str
         The plug-ins that may be used, ``HEP_FLOWS_PLUGINS=awkward,hist``; empty means all that are installed.
+    compiled : str
+        Whether loops are compiled, where numba is installed: ``auto`` where it pays, ``always``, ``never``. No result depends on it.
     pure_modules : tuple of str
         Libraries whose functions give the same for the same arguments, ``HEP_FLOWS_PURE_MODULES=particle``: what users' functions compute
         with them is stored, under a key that has their version.
@@ -136,6 +138,7 @@ class Settings:
     direct_below: int = 500_000_000
     fileset_limit: int = 512_000_000
     plugins: tuple[str, ...] = ()
+    compiled: str = "auto"
     pure_modules: tuple[str, ...] = ()
 
 
@@ -318,6 +321,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "direct_below": "500MB",
     "fileset_limit": "1GB",
     "plugins": "awkward,hist",
+    "compiled": "never",
 }
 _READ: Mapping[str, Callable[[Any], object]] = {
     "cache": _folder_or_off,
@@ -330,6 +334,7 @@ _READ: Mapping[str, Callable[[Any], object]] = {
     "direct_below": _bytes,
     "fileset_limit": _bytes,
     "plugins": _names,
+    "compiled": _one_of("auto", "always", "never"),
     "pure_modules": _names,
 }
 

@@ -115,7 +115,7 @@ def hasty_client(monkeypatch) -> None:
 def cache_folder(tmp_path_factory, environment) -> Path:
     """Give each test a cache of its own: no test sees the user's, or that of another test."""
     folder = tmp_path_factory.mktemp("cache") / "hep_flows"
-    nothing = ("CACHE_LAYERS", "CACHE_LIMIT", "WORKERS", "CHUNK_EVENTS", "PLUGINS")
+    nothing = ("CACHE_LAYERS", "CACHE_LIMIT", "WORKERS", "CHUNK_EVENTS", "PLUGINS", "COMPILED")
     environment(HEP_FLOWS_CACHE=folder, **{f"HEP_FLOWS_{name}": None for name in nothing})
     return folder
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from hashlib import sha256
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from hep_flows.cli.main import app
 from hep_flows.contract import Columns, Scalar
 from hep_flows.errors import HepFlowsError, SourceError, StoreError, visible
 from hep_flows.filesets import read_fileset
-from hep_flows.store.about import parse
+from hep_flows.store.about import Pack, parse
 from hep_flows.store.commit import TELL_AFTER_S, WaitingForResult, claimed
 from hep_flows.store.store import DamagedResultWarning, Store
 from hep_flows.store.upkeep import verify
@@ -191,13 +191,11 @@ def test_a_result_that_was_copied_to_another_key_is_found_out(tmp_path: Path, re
     store.put(KEY, result)
     store.put(other, Scalar(0))
     folder = store.folder
-    content = json.loads(Path(folder.sidecar(KEY.hex())).read_text()) | {"key": other.hex()}
-    del content["check"]
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    forged = json.dumps(content | {"check": sha256(text.encode()).hexdigest()}, sort_keys=True, separators=(",", ":"))
+    right = parse(Path(folder.sidecar(KEY.hex())).read_bytes())
+    forged = Pack.of(other.hex(), right.pieces, [replace(right.result(KEY.hex()), key=other.hex())]).written()
     shutil.copy(folder.object(KEY.hex()), folder.object(other.hex()))
-    Path(folder.sidecar(other.hex())).write_text(forged)
-    assert parse(forged.encode(), other.hex()).key == other.hex(), "its own checksum fits"
+    Path(folder.sidecar(other.hex())).write_bytes(forged)
+    assert parse(forged).result(other.hex()).key == other.hex(), "its own checksum fits"
     with pytest.warns(DamagedResultWarning, match="another key|result of"):
         assert Store(folder.root).get(other) is None
     assert not verify(Store(folder.root), decode=True).is_sound

@@ -11,26 +11,29 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
-from pathlib import PurePosixPath
+from itertools import product
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+from hep_flows.analysis.processes import Sample
 from hep_flows.analysis.record import part_of
-from hep_flows.analysis.result import Stored
-from hep_flows.errors import HepFlowsError, StoreError, visible
-from hep_flows.execute.joint import Cutflow, EventList, stacked
-from hep_flows.execute.report import Missing
+from hep_flows.analysis.result import AnalysisResult, DatasetNote, Stored
+from hep_flows.errors import AnalysisError, HepFlowsError, StoreError, visible
+from hep_flows.execute.joint import Cutflow, CutRow, EventList, as_hist, stacked
+from hep_flows.execute.report import Missing, RunReport, TaskRow
 from hep_flows.expr.types import Record
+from hep_flows.expr.variations import AXIS as VARIATION
+from hep_flows.plots import drawn_by, nominal, plot, save
+from hep_flows.record.cutflow import ALL
+from hep_flows.record.histogram import Filled
 from hep_flows.store.commit import UNFINISHED, claimed, told_of_disk, whole_file, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from hep_flows.analysis.prepare import Prepared
-    from hep_flows.analysis.result import AnalysisResult
     from hep_flows.contract import Key
-    from hep_flows.execute.report import TaskRow
     from hep_flows.execute.stored_parts import StoredParts
 
 # ``manifest.json``: which files a run wrote, and the key of each result in them --------------------------------------------------
@@ -255,25 +258,110 @@ def plain_number(value: Any) -> Any:
             return str(value)
 
 
-# Which histograms are drawn, and what the pictures are called --------------------------------------------------------------------
+# The pictures of a run: one for each observable ---------------------------------------------------------------------------------
 
 
-def can_plot(histogram: Any) -> bool:
-    """Say whether a histogram can be drawn: counts, on one axis of numbers."""
-    if histogram.ndim != 1 or histogram.kind.value != "COUNT":
-        return False
-    return type(histogram.axes[0]).__name__ in ("Regular", "Variable", "Integer") and len(histogram.axes[0]) > 0
+def pages(result: AnalysisResult) -> dict[str, tuple[str, Callable[..., Any]]]:
+    """Give the name of the result and what draws it, for each picture by its path: one for each observable, and for each of its categories.
+
+    Processes are stacked, with data, where simulation is normalised; else their shapes are drawn. Where a process is missing, the others
+    are drawn, and the title says so. What has three axes of numbers, or more, is not drawn.
+    """
+    found: dict[str, tuple[str, Callable[..., Any]]] = {}
+    by_process = result.processes
+    for name in dict.fromkeys([n for values in (*result.values.values(), *by_process.values()) for n in values]):
+        added = {p: v[name] for p, v in by_process.items() if name in v}
+        apart = {d: as_hist(v[name]) for d, v in result.values.items() if isinstance(v.get(name), tuple)}
+        here = {p: v for p, v in added.items() if not isinstance(v, Missing)}
+        lost = [p for p in added if p not in here]
+        said = {"title": f"without {', '.join(lost)}"} if lost else {}
+        for choice, several in _choices(here):
+            stem = file_name("-".join([name, *choice.values()]))
+            title = said | ({"title": ", ".join([*choice.values(), *said.values()])} if choice else {})
+            first = next(iter(several.values()))
+            if isinstance(first, Cutflow) or nominal(first).ndim == 1:
+                _add(found, stem, name, partial(_page, result, name, several, choice, title, whole=not lost))
+            else:
+                for process, h in several.items():
+                    _add(
+                        found,
+                        stem if len(several) == 1 else f"{stem}-{file_name(process)}",
+                        name,
+                        partial(_single, result, name, h, process),
+                    )
+        for dataset, h in apart.items():
+            _add(found, f"{file_name(dataset)}_{file_name(name)}", name, partial(_single, result, name, h, dataset))
+    return {f"plots/{stem}.png": page for stem, page in found.items()}
 
 
-def plot_names(places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Give the file of each plot, by dataset and name: joined by as many underscores as it takes to tell all apart."""
-    found: dict[tuple[str, str], str] = {}
-    for dataset, name in places:
-        between = "_"
-        while (file := f"{file_name(dataset)}{between}{file_name(name)}.png") in found.values():
-            between += "_"
-        found[dataset, name] = file
-    return found
+def _add(found: dict[str, tuple[str, Callable[..., Any]]], stem: str, name: str, draw: Callable[..., Any]) -> None:
+    while stem in found:
+        stem += "_"
+    found[stem] = name, draw
+
+
+def _choices(several: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+    """Give the histograms on one or two axes that those of one name are made of: one choice of a category of each axis at a time."""
+    import hist
+
+    flows = {p: nominal(v) for p, v in several.items() if isinstance(nominal(v), Cutflow)}
+    if flows:
+        yield {}, flows
+        return
+    drawn = {
+        p: h for p, h in several.items() if isinstance(h, hist.BaseHist) and 0 not in h.shape and h.kind.value in ("COUNT", "MEAN")
+    }
+    first = next(iter(drawn.values()), None)
+    if first is None or "MultiCell" in first.storage_type.__name__:
+        return
+    texts = [a for a in first.axes if isinstance(a, hist.axis.StrCategory) and a.name != VARIATION]
+    numbers = [a for a in first.axes if a not in texts and a.name != VARIATION]
+    if not numbers:
+        texts, numbers = texts[:-1], texts[-1:]
+    if not 0 < len(numbers) <= 2:
+        return
+    for words in product(*[list(a) for a in texts]):
+        choice = {a.name: w for a, w in zip(texts, words, strict=True)}
+        at = {p: _at(h, choice) for p, h in drawn.items()}
+        yield choice, {p: h for p, h in at.items() if h is not None}
+
+
+def _at(histogram: Any, choice: Mapping[str, str]) -> Any:
+    """Give the bins of some categories; None where an axis that grows lacks one."""
+    import hist
+
+    if any(word not in list(histogram.axes[name]) for name, word in choice.items()):
+        return None
+    return histogram[{name: hist.loc(word) for name, word in choice.items()}] if choice else histogram
+
+
+def _page(
+    result: AnalysisResult,
+    name: str,
+    several: Mapping[str, Any],
+    choice: Mapping[str, str],
+    title: Mapping[str, str],
+    *,
+    whole: bool,
+    **how: Any,
+) -> Any:
+    """Draw one observable: stacked where that means something, else as lines."""
+    how = dict(title) | how
+    first = next(iter(several.values()))
+    if isinstance(first, Cutflow):
+        return plot(several, **how)
+    simulated = [p for p in several if p not in result.recorded]
+    if len(several) > 1 and simulated and whole and first.kind.value == "COUNT" and result.is_normalised(name):
+        return result.stack(name, select=choice, **how)
+    if len(several) > 1:
+        return plot(several, density=first.kind.value == "COUNT", **(result.look(name, first) | how))
+    ((process, h),) = several.items()
+    return _single(result, name, h, process, **how)
+
+
+def _single(result: AnalysisResult, name: str, histogram: Any, process: str, **how: Any) -> Any:
+    """Draw a histogram of one process."""
+    return plot(histogram, **({"title": process} | result.look(name, histogram, process) | how))
 
 
 # Histograms in files that others read: UHI's JSON, and ROOT ----------------------------------------------------------------------
@@ -284,20 +372,6 @@ _COUNTS = ("Double", "Int64", "AtomicInt64", "Unlimited", "Weight")
 def _as_hists(value: Any) -> Any:
     """Give a histogram that can be written; numpy's pairs by variation become one."""
     return stacked({name: as_hist(v) for name, v in value.items()}) if isinstance(value, dict) else as_hist(value)
-
-
-def as_hist(value: Any) -> Any:
-    """Give a histogram as one that can be written: numpy's pair of counts and edges as a `hist.Hist` without flow bins."""
-    if not isinstance(value, tuple):
-        return value
-    import hist
-    import numpy as np
-
-    counts, edges = value
-    storage = hist.storage.Int64() if np.issubdtype(counts.dtype, np.integer) else hist.storage.Double()
-    made = hist.Hist(hist.axis.Variable(edges, name="x", underflow=False, overflow=False), storage=storage)
-    made[...] = counts
-    return made
 
 
 def write_json(file: Path, histograms: Mapping[str, Any]) -> None:
@@ -379,6 +453,94 @@ def _inside(old: Any, new: Any) -> slice:
     """Give where the bins of an axis, flow bins included, stand on the axis that has all flow bins."""
     start = int(new.traits.underflow and not old.traits.underflow)
     return slice(start, start + old.extent)
+
+
+# A folder of results, read again -----------------------------------------------------------------------------------------------------
+
+
+def _samples_said(result: AnalysisResult) -> dict[str, Any]:
+    """Give what normalises the results of each dataset as plain data, with the sum of weights where it can be had."""
+    said: dict[str, Any] = {}
+    for name, s in result.samples.items():
+        known = {k: v for k, v in s.metadata.items() if isinstance(v, bool | int | float | str)}
+        if not s.is_data and "xsec" in known and "sumw" not in known:
+            with suppress(HepFlowsError):  # scaling says what is missing
+                known["sumw"] = s.sumw()
+        weights = {n: sorted(used) for n, used in s.weights.items() if used}
+        said[name] = {"process": s.process, "is_data": s.is_data, "metadata": plain_number(known), "weights": weights}
+    return said
+
+
+def read_results(folder: str | os.PathLike[str]) -> AnalysisResult:
+    """Give what a run wrote into a folder: its histograms, numbers and cutflows, with what normalises them.
+
+    Parameters
+    ----------
+    folder : path
+        A folder of results, as `run_analysis` and ``hep-flows run`` write it.
+
+    Returns
+    -------
+    AnalysisResult
+        Its ``values``, ``processes``, ``scaled`` and pictures are those of the run. Arrays stay in their files.
+
+    Raises
+    ------
+    StoreError
+        When it is no folder of results, or the run that wrote it did not come to its end.
+    """
+    import hist
+    import uhi.io.json
+
+    place = Path(folder)
+    if not read_manifest(place):
+        raise StoreError(
+            f"{place} is no folder of results", why=f"it has no {NAME} of a run that came to its end", do="hep-flows run ... --out"
+        )
+    report = json.loads((place / "report.json").read_text(encoding="utf-8"))
+    values: dict[str, dict[str, Any]] = {d["name"]: {} for d in report["datasets"]}
+    for dataset, named in json.loads((place / NAME).read_text(encoding="utf-8"))["results"].items():
+        values[dataset] = {n: Missing(said["reason"]) for n, said in named.items() if said["what"] == "missing"}
+    if (place / "histograms.json").exists():
+        for path, said in json.loads((place / "histograms.json").read_text(), object_hook=uhi.io.json.object_hook).items():
+            dataset, _, name = path.partition("/")
+            values[unquote(dataset)][unquote(name)] = hist.Hist(said)
+    if (place / "numbers.json").exists():
+        for dataset, named in json.loads((place / "numbers.json").read_text(encoding="utf-8")).items():
+            values[dataset] |= {n: _read_number(v) for n, v in named.items()}
+    samples = {
+        n: Sample(
+            n,
+            s["process"],
+            s["is_data"],
+            s["metadata"],
+            partial(_no_sumw, n),
+            {r: frozenset(used) for r, used in s["weights"].items()},
+        )
+        for n, s in report["samples"].items()
+    }
+    notes = tuple([DatasetNote(d["name"], d["kind"], "", d["files"], d["failed"]) for d in report["datasets"]])
+    filled = {n: Filled(f["units"], f["per_event"]) for n, f in report["filled"].items()}
+    errors = tuple([HepFlowsError(text) for text in report["errors"]])
+    rows = tuple([TaskRow(**row) for row in report["tasks"]])
+    said = RunReport(report["seconds"], report["events"], report["partitions"], 0, (), {}, rows, errors, report["engine"])
+    return AnalysisResult(values, said, notes, samples=samples, filled=filled)
+
+
+def _no_sumw(name: str) -> float:
+    raise AnalysisError(
+        f"the folder does not say the sum of weights of {visible(name)}",
+        do="write it into the metadata of the dataset, and run it again",
+    )
+
+
+def _read_number(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _read_number(v) for k, v in value.items()}
+    if isinstance(value, list) and value and all(isinstance(r, dict) and {"name", "events", "sumw"} == set(r) for r in value):
+        rows = tuple([CutRow(r["name"], r["events"], r["sumw"]) for r in value])
+        return Cutflow(rows, rows[0].name != ALL, any(r.sumw != r.events for r in rows))
+    return value
 
 
 # Arrays as Parquet files: one for each part, so that memory does not grow with the number of events ------------------------------
@@ -544,6 +706,7 @@ class _Writing:
             {p: _as_hists(v) for p, v in _each(values) if self._output(p) == "histogram" and not isinstance(v, Missing)}
         )
         self._numbers(values)
+        self._plots(replace(result, values=values))
         self._events(values)
         report = replace(result.report, errors=(*result.report.errors, *self._errors))
         done = replace(result, values=values, report=report)
@@ -611,18 +774,18 @@ class _Writing:
             self._notes += [f"{name} is not in histograms.root: {reason}" for name, reason in left_out.items()]
         for name in ("histograms.json", "histograms.root") if named else ():
             self._note(name, "histograms", key)
-        for place, name in plot_names([p for p, h in histograms.items() if can_plot(h)]).items():
-            self._plot(place, f"plots/{name}", histograms[place])
 
-    def _plot(self, place: Place, path: str, histogram: Any) -> None:
-        key = self._key(place)
-        self._begun.note(path)
-        if not self._is_kept(path, key):
-            from hep_flows.show.histogram import save_histogram_plot
-
-            with whole_file(self._folder / path) as part:
-                save_histogram_plot(histogram, part, f"{place[0]}: {place[1]}")
-        self._note(path, "plot", key)
+    def _plots(self, result: AnalysisResult) -> None:
+        for path, (name, draw) in pages(result).items():
+            processes = {s.name: f"{s.process}\0{s.is_data}\0{sorted(s.weights.get(name, ()))}" for s in result.samples.values()}
+            places = [p for p, _ in _each(result.values) if p[1] == name]
+            drawn = [self._all_keys(places), *[f"{d}\0{processes.get(d)}" for d, _ in places], *drawn_by()]
+            key = sha256("\n".join(drawn).encode()).hexdigest()
+            self._begun.note(path)
+            if not self._is_kept(path, key):
+                with whole_file(self._folder / path) as part:
+                    save(draw(), part)
+            self._note(path, "plot", key)
 
     def _numbers(self, values: Mapping[str, Mapping[str, Any]]) -> None:
         found: dict[str, dict[str, Any]] = {}
@@ -647,6 +810,7 @@ class _Writing:
     def _report(self, result: AnalysisResult) -> None:
         datasets = [{"name": d.name, "kind": d.kind, "files": d.files, "failed": d.failed} for d in result.datasets]
         said = result.report.as_json() | {"datasets": datasets, "errors": error_texts(result.report.errors)}
+        said |= {"samples": _samples_said(result), "filled": {n: asdict(f) for n, f in result.filled.items()}}
         self._begun.note("report.json", "report.txt")
         write_text(self._folder / "report.json", json.dumps(said, indent=1) + "\n")
         write_text(self._folder / "report.txt", report_text(result))

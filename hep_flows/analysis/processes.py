@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import AnalysisError, did_you_mean, visible
 from hep_flows.execute.joint import Cutflow, CutRow
 from hep_flows.execute.report import Missing
+from hep_flows.expr.variations import AXIS
 from hep_flows.record.dataframe import OF_GENERATORS
 from hep_flows.record.where import user_site
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 PB_TIMES_FB = 1000.0  # A cross section of 1 pb times a luminosity of 1/fb are a thousand events.
 _FACTORS = ("k_factor", "filter_efficiency")
-_NORMALISED = frozenset({"xsec", "lumi", "sumw", *_FACTORS})
+NORMALISED = frozenset({"xsec", "lumi", "sumw", *_FACTORS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Sample:
         Gives the sum of weights of all events that were generated for its files.
     weights : mapping
         By name of a result, what its weights were multiplied by already: names of metadata, and ``sumw``.
+    sums : callable
+        Gives the sums of weights of the variations that have their own, by variation.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Sample:
     metadata: Mapping[str, Any]
     sumw: Callable[[], float]
     weights: Mapping[str, frozenset[str]]
+    sums: Callable[[], Mapping[str, float]] = dict
 
 
 def is_data(metadata: Mapping[str, Any], leaves: Iterable[str]) -> bool:
@@ -136,7 +141,7 @@ def scaled_values(sample: Sample, values: Mapping[str, Any], lumi: float, where:
     if sample.is_data:
         return dict(values)
     for name, used in sample.weights.items():
-        twice = sorted(used & _NORMALISED)
+        twice = sorted(used & NORMALISED)
         if twice:
             raise AnalysisError(
                 f"{name!r} of {visible(sample.name)} is normalised already: its weight has {', '.join(twice)}",
@@ -144,11 +149,12 @@ def scaled_values(sample: Sample, values: Mapping[str, Any], lumi: float, where:
                 why="scaled to a luminosity it would be scaled twice",
                 do=f"take {', '.join(twice)} out of the weight, or use done.values and done.processes as they are",
             )
-    factor = _factor(sample, lumi, where)
-    return {name: _times(value, factor) for name, value in values.items()}
+    factor, factors = _factors(sample, lumi, where)
+    return {name: _times(value, factor, factors) for name, value in values.items()}
 
 
-def _factor(sample: Sample, lumi: float, where: Where) -> float:
+def _factors(sample: Sample, lumi: float, where: Where) -> tuple[float, dict[str, float]]:
+    """Give the factor of a sample, and those of the variations that have a sum of weights of their own."""
     known = sample.metadata
     if "xsec" not in known:
         raise AnalysisError(
@@ -161,22 +167,31 @@ def _factor(sample: Sample, lumi: float, where: Where) -> float:
     factor = float(known["xsec"]) * lumi * PB_TIMES_FB
     for name in _FACTORS:
         factor *= float(known.get(name, 1.0))
-    sumw = float(known["sumw"]) if "sumw" in known else sample.sumw()
-    if not sumw:
-        raise AnalysisError(
-            f"the sum of weights of {visible(sample.name)} is 0", where=where, do="look at the files of the dataset"
-        )
-    return factor / sumw
+    sums = {"": float(known["sumw"]) if "sumw" in known else sample.sumw(), **sample.sums()}
+    for variation, sumw in sums.items():
+        if not sumw or not isfinite(sumw):
+            of = f"{variation} of {sample.name}" if variation else sample.name
+            raise AnalysisError(
+                f"the sum of weights of {visible(of)} is {sumw}", where=where, do="look at the files of the dataset"
+            )
+    factors = {variation: factor / sumw for variation, sumw in sums.items()}
+    return factors.pop(""), factors
 
 
-def _times(value: Any, factor: float) -> Any:
+def _times(value: Any, factor: float, factors: Mapping[str, float]) -> Any:
+    """Give a result times a factor, and its variations times their own ones."""
     if isinstance(value, Missing) or not _adds(value):
         return value
     if isinstance(value, Mapping):
-        return {k: _times(v, factor) for k, v in value.items()}
+        return {k: _times(v, factors.get(k, factor), {}) for k, v in value.items()}
     if isinstance(value, Cutflow):
         return replace(value, rows=tuple([replace(r, sumw=r.sumw * factor) for r in value]), weighted=True)
-    return value * factor
+    new = value * factor
+    own = [n for n in new.axes[0] if n in factors] if factors and hasattr(new, "axes") and new.axes[0].name == AXIS else []
+    for name in own:
+        at = new.axes[0].index(name)
+        new.view(flow=True)[at, ...] = (value[at, ...] * factors[name]).view(flow=True)
+    return new
 
 
 def checked_lumi(lumi: Any, where: Where = None) -> float:

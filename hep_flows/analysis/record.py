@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 from hep_flows.errors import AnalysisError, HepFlowsError, SourceError, SourceLine, with_article
 from hep_flows.execute.joint import together
 from hep_flows.expr.nodes import Dataset
-from hep_flows.expr.types import Record
+from hep_flows.expr.types import Histogram, Record
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.normalise import normalise
 from hep_flows.planning.plan import instantiate
 from hep_flows.record.aliases import alias_scope
 from hep_flows.record.cutflow import Requested
 from hep_flows.record.dataframe import DataFrame, frame_of
-from hep_flows.record.histogram import HistogramRequest
+from hep_flows.record.histogram import HistogramRequest, filled_with
 from hep_flows.record.members import leaf_of
 from hep_flows.record.parameters import fixed, parameters
 from hep_flows.record.table import metadata_key
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from hep_flows.expr.nodes import Expr
     from hep_flows.expr.types import Type
     from hep_flows.filesets import Described
+    from hep_flows.record.histogram import Filled
     from hep_flows.record.table import Looked
     from hep_flows.record.variations import Asked
 
@@ -93,6 +94,8 @@ class Recording:
         What was looked at on the way.
     keys : mapping of str to bytes
         What stands for each metadata that was read.
+    sums : mapping of str to Expr
+        By variation, its own sum of the weights of all generated events.
     schemas : dict
         By schemas, of the events and of the other trees, that were compared with: whether the recording holds for it.
     """
@@ -104,6 +107,7 @@ class Recording:
     error: HepFlowsError | None
     looked: Looked
     keys: Mapping[str, bytes]
+    sums: Mapping[str, Expr]
     schemas: dict[tuple[Record, ...], bool]
 
     @property
@@ -118,6 +122,15 @@ class Recording:
             has_sums = any(isinstance(n, Dataset) and n != self.made_for.table for n in postorder(expr))
             found.setdefault(name.partition("/")[0], set()).update(read, parameters([expr]), {"sumw"} if has_sums else ())
         return {name: frozenset(used) for name, used in found.items()}
+
+    @property
+    def filled(self) -> dict[str, Filled]:
+        """By name of a histogram, what it is filled with."""
+        found: dict[str, Filled] = {}
+        for name, expr in self.exprs.items():
+            if isinstance(expr.type.item, Histogram):
+                found.setdefault(name.partition("/")[0], filled_with(expr))
+        return found
 
     def over(self, other: Described) -> dict[str, Expr]:
         """Give the normal form of the expressions over another dataset.
@@ -134,6 +147,12 @@ class Recording:
             # Types decide what is normal, and they are the same.
             return dict(zip(self.normal, fixed(instantiate(tuple(self.normal.values()), tables), values), strict=True))
         return dict(zip(self.exprs, normalise(fixed(instantiate(tuple(self.exprs.values()), tables), values)), strict=True))
+
+    def sums_over(self, other: Described) -> dict[str, Expr]:
+        """Give the sums of weights of variations over another dataset."""
+        tables = self._tables(other)
+        assert tables is not None
+        return dict(zip(self.sums, fixed(instantiate(tuple(self.sums.values()), tables), other.entry.metadata), strict=True))
 
     def holds_for(self, other: Described) -> bool:
         """Say whether recording over another dataset would give the same; of one that failed nothing is known."""
@@ -188,9 +207,8 @@ def record(analysis: Analysis, dataset: Described) -> Recording:
     looked.closed = True
     read = list(values) if looked.all_metadata else sorted(looked.keys)
     keys = {k: metadata_key(values, k) for k in read}
-    return Recording(
-        dataset, exprs, normal, joint, failure, looked, keys, {tuple([_schema(t) for t in (dataset.table, *_opened(looked))]): True}
-    )
+    schemas = {tuple([_schema(t) for t in (dataset.table, *_opened(looked))]): True}
+    return Recording(dataset, exprs, normal, joint, failure, looked, keys, frame._table.sums, schemas)  # noqa: SLF001
 
 
 def _recorded(analysis: Analysis, frame: DataFrame) -> tuple[dict[str, Expr], dict[str, Asked]]:
@@ -319,6 +337,10 @@ class Expressions:
         How often the analysis was recorded.
     weights : mapping
         By dataset and name, the numbers of the metadata that a result has, and ``sumw`` where it has a sum of weights of the files.
+    sums : mapping
+        By dataset and variation, its own sum of weights.
+    filled : mapping of str to Filled
+        By name of a histogram, what it is filled with.
     """
 
     by_dataset: Mapping[str, Mapping[str, Expr]]
@@ -326,6 +348,8 @@ class Expressions:
     failed: Mapping[str, HepFlowsError]
     recordings: int
     weights: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    sums: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    filled: Mapping[str, Filled] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -366,7 +390,9 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
     found: dict[str, Mapping[str, Expr]] = {}
     joint: dict[str, Mapping[str, Asked]] = {}
     weights: dict[str, Mapping[str, frozenset[str]]] = {}
+    sums: dict[str, Mapping[str, Expr]] = {}
     failed: dict[str, HepFlowsError] = {}
+    filled: dict[str, Filled] = {}
     for dataset in datasets:
         name = dataset.entry.name
         again = _again(recordings, dataset)
@@ -380,10 +406,11 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
                 continue
             again = again[0], dict(zip(again[0].normal, fixed(again[0].normal.values(), dataset.entry.metadata), strict=True))
         one, found[name] = again
-        joint[name], weights[name] = one.joint, one.weights
+        joint[name], weights[name], sums[name] = one.joint, one.weights, one.sums_over(dataset)
+        filled = one.filled | filled
     if failed and not found:
         raise next(iter(failed.values()))
-    return Expressions(found, joint, failed, len(recordings), weights)
+    return Expressions(found, joint, failed, len(recordings), weights, sums, filled)
 
 
 def _again(recordings: Iterable[Recording], dataset: Described) -> tuple[Recording, Mapping[str, Expr]] | None:

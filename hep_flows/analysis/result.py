@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from hep_flows.analysis.processes import Sample, by_process, checked_lumi, process_of, scaled_values
-from hep_flows.errors import visible
-from hep_flows.execute.report import RunResult
+from hep_flows.analysis.processes import NORMALISED, Sample, by_process, checked_lumi, process_of, scaled_values
+from hep_flows.errors import AnalysisError, did_you_mean, visible
+from hep_flows.execute.joint import Cutflow
+from hep_flows.execute.report import Missing, RunResult
+from hep_flows.expr.variations import AXIS
+from hep_flows.plots import nominal, on_axes, summed, unit_in
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hep_flows.analysis.prepare import Prepared
     from hep_flows.contract import Key
+    from hep_flows.record.histogram import Filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,18 @@ class AnalysisResult(RunResult):
         The files that were written, relative to their folder.
     samples : mapping of str to Sample
         By dataset, what normalises its results.
+    lumi : float, optional
+        The integrated luminosity in 1/fb that simulation is scaled to, where it is.
+    filled : mapping of str to Filled
+        By name of a histogram, what it is filled with: the units of its axes.
     """
 
     datasets: tuple[DatasetNote, ...] = ()
     recordings: int = 0
     written: tuple[str, ...] = ()
     samples: Mapping[str, Sample] = field(default_factory=dict, repr=False)
+    lumi: float | None = None
+    filled: Mapping[str, Filled] = field(default_factory=dict, repr=False)
 
     @property
     def processes(self) -> dict[str, dict[str, Any]]:
@@ -120,7 +130,173 @@ class AnalysisResult(RunResult):
             n: s if s.is_data else replace(s, weights=dict.fromkeys(self.values[n], frozenset({"lumi"})))
             for n, s in self.samples.items()
         }
-        return replace(self, values=values, samples=samples)
+        return replace(self, values=values, samples=samples, lumi=known)
+
+    # Pictures: what `hep_flows.plots` draws, by process and with the units of what was filled -------------------------------------
+
+    def stack(
+        self,
+        name: str,
+        *,
+        data: bool | str | Sequence[str] = True,
+        signal: str | Sequence[str] = (),
+        select: Mapping[str, Any] | None = None,
+        **how: Any,
+    ) -> Any:
+        """Draw a histogram of all processes of simulation on top of each other, and data as points.
+
+        Parameters
+        ----------
+        name : str
+            The result.
+        data : bool, or processes
+            Whether data is drawn; or the processes that are the data. When left out, those whose datasets are recorded data.
+        signal : processes
+            What is drawn as lines, and not stacked.
+        select : mapping
+            By axis, what is taken of a histogram on several: a category, ``sum``, a slice.
+        **how
+            See `hep_flows.plots.stack` and `hep_flows.plots.Look`: ``ratio``, ``systematics``, ``yields``, ``signal_scale``, ``style``,
+            ``log``, ``label``, ``com``, ``title``.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The picture.
+
+        Raises
+        ------
+        AnalysisError
+            When there is no such histogram, a part of it is missing, or data stands beside simulation that is not normalised.
+        """
+        from hep_flows.plots import stack
+
+        found = self._histograms(name, select)
+        recorded = self.recorded if data is True else () if data is False else (data,) if isinstance(data, str) else tuple(data)
+        lines = (signal,) if isinstance(signal, str) else tuple(signal)
+        _known([*lines, *(() if isinstance(data, bool) else recorded)], found, "process")
+        points = [found[p] for p in recorded if p in found]
+        model = {p: h for p, h in found.items() if p not in recorded and p not in lines}
+        if not model:
+            raise AnalysisError(
+                f"nothing of {name!r} can be stacked: there is data only", where=user_site(), do=f"done.plot({name!r})"
+            )
+        self._check_normalised(name)
+        look = self.look(name, next(iter(found.values()))) | how
+        return stack(model, sum(points[1:], points[0]) if points else None, signal={p: found[p] for p in lines}, **look)
+
+    def plot(self, name: str, *processes: str, select: Mapping[str, Any] | None = None, **how: Any) -> Any:
+        """Draw a histogram or a cutflow of some processes (of all, when none is named) as lines; see `hep_flows.plots.plot`."""
+        from hep_flows.plots import plot
+
+        found = self._parts(name)
+        _known(processes, found, "process")
+        chosen = {p: v for p, v in found.items() if not processes or p in processes}
+        if isinstance(nominal(next(iter(chosen.values()))), Cutflow):
+            return plot(chosen, **how)
+        drawn = {p: on_axes(v, name, 2, **(select or {})) for p, v in chosen.items()}
+        several: Any = drawn if len(drawn) > 1 else next(iter(drawn.values()))
+        one = next(iter(drawn)) if len(drawn) == 1 else ""
+        return plot(several, **({"title": one} | self.look(name, next(iter(drawn.values())), one) | how))
+
+    def variations(
+        self, name: str, *sources: str, process: str | None = None, select: Mapping[str, Any] | None = None, **how: Any
+    ) -> Any:
+        """Draw the variations of a histogram of one process (of the sum of simulation) beside the nominal one, with their ratio."""
+        from hep_flows.plots import variations
+
+        found = self._histograms(name, select)
+        _known([process] if process else [], found, "process")
+        parts = [h for p, h in found.items() if p == process or (process is None and p not in self.recorded)]
+        if process is None:
+            self._check_normalised(name)
+        return variations(summed(parts), *sources, **(self.look(name, parts[0]) | how))
+
+    def efficiency(self, passed: str, total: str, *processes: str, select: Mapping[str, Any] | None = None, **how: Any) -> Any:
+        """Draw the efficiency of one histogram in another, process by process, with Clopper-Pearson intervals."""
+        from hep_flows.plots import efficiency
+
+        some, every = self._histograms(passed, select), self._histograms(total, select)
+        _known(processes, every, "process")
+        chosen = [p for p in every if not processes or p in processes]
+        look = self.look(total, every[chosen[0]])
+        look.pop("counts", None)
+        return efficiency({p: some[p] for p in chosen}, {p: every[p] for p in chosen}, **(look | how))
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Give the processes that are recorded data."""
+        processes = {s.process: True for s in self.samples.values()}
+        processes |= {s.process: False for s in self.samples.values() if not s.is_data}
+        return tuple([p for p, is_data in processes.items() if is_data])
+
+    def _parts(self, name: str) -> dict[str, Any]:
+        """Give a result by process; of those that have it, none may lack a part."""
+        process_of_dataset = {n: s.process for n, s in self.samples.items()}
+        named = by_process({d: {name: v[name]} for d, v in self.values.items() if name in v}, process_of_dataset)
+        found = {p: values[name] for p, values in named.items() if name in values}
+        if not found:
+            known = list(dict.fromkeys([n for values in self.processes.values() for n in values]))
+            raise AnalysisError(
+                f"there is no result {name!r} that adds up",
+                where=user_site(),
+                do=did_you_mean(name, known) or f"there are {', '.join(known)}",
+            )
+        for process, value in found.items():
+            if isinstance(value, Missing):
+                raise AnalysisError(
+                    f"{name!r} of {visible(process)} is missing",
+                    where=user_site(),
+                    why=value.reason,
+                    do="run it again when the reason is gone, or leave the process out",
+                )
+        return found
+
+    def _histograms(self, name: str, select: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {p: on_axes(v, name, 1, **(select or {})) for p, v in self._parts(name).items()}
+
+    def look(self, name: str, histogram: Any, process: str = "") -> dict[str, Any]:
+        """Give how the picture of a histogram is labelled: with units, with what is counted, and the luminosity."""
+        filled = self.filled.get(name)
+        given: dict[str, Any] = {"lumi": self.lumi, "recorded": process in self.recorded}
+        for which, axis in zip(("xlabel", "ylabel"), [a for a in histogram.axes if a.name != AXIS], strict=False):
+            unit = filled.units.get(axis.name, "") if filled else ""
+            if unit and not unit_in(axis.label):
+                given[which] = f"{axis.label} [{unit}]"
+        if self.lumi is not None:
+            given["counts"] = "Events" if filled is not None and filled.per_event else "Entries"
+        return given
+
+    def is_normalised(self, name: str) -> bool:
+        """Say whether a result of all its datasets may be added and compared: data alone, one dataset, or simulation that is normalised."""
+        return not self._bare(name)
+
+    def _bare(self, name: str) -> list[str]:
+        """Give the simulated datasets of which a result is not normalised, where other datasets have it too."""
+        having = [s for s in self.samples.values() if name in self.values.get(s.name, {})]
+        bare = [s.name for s in having if not s.is_data and not s.weights.get(name, frozenset()) & NORMALISED]
+        return bare if len(having) > 1 else []
+
+    def _check_normalised(self, name: str) -> None:
+        """Refuse what adds numbers of different meaning: simulation that was not normalised, with data or other datasets."""
+        bare = self._bare(name)
+        if bare:
+            raise AnalysisError(
+                f"{name!r} of {visible(bare[0])} is not normalised",
+                where=user_site(),
+                why="sums of weights of different datasets, and data, have nothing in common before they are scaled to a luminosity",
+                do=f"done.scaled(lumi=59.7).stack({name!r}); done.plot({name!r}, density=True) compares shapes",
+            )
+
+
+def _known(asked: Iterable[str], found: Mapping[str, Any], what: str) -> None:
+    for one in asked:
+        if one not in found:
+            raise AnalysisError(
+                f"there is no {what} {one!r}",
+                where=user_site(),
+                do=did_you_mean(one, list(found)) or f"there are {', '.join(found)}",
+            )
 
 
 def notes_of(prepared: Prepared) -> tuple[DatasetNote, ...]:

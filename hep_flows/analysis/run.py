@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hep_flows.analysis.prepare import Prepared
     from hep_flows.contract import Key, Result
     from hep_flows.execute.report import RunReport, Step
+    from hep_flows.expr.nodes import Expr
     from hep_flows.filesets import Described, Entry
     from hep_flows.settings import Settings
 
@@ -161,7 +162,8 @@ def carried_out(prepared: Prepared, how: How, out: Path | None) -> AnalysisResul
         results, report = run_order(order)
     report = _with_datasets(report, prepared)
     values = _values(prepared, results, report, left_stored)
-    result = AnalysisResult(values, report, notes_of(prepared), prepared.expressions.recordings, samples=_samples(prepared))
+    asked = prepared.expressions
+    result = AnalysisResult(values, report, notes_of(prepared), asked.recordings, samples=_samples(prepared), filled=asked.filled)
     if out is None:
         return replace(result, values=prepared.joined(values))
     from hep_flows.analysis.outputs import write_outputs
@@ -184,6 +186,7 @@ def _samples(prepared: Prepared) -> dict[str, Sample]:
             entry.metadata,
             partial(_sum_of_weights, one, entry),
             weights,
+            partial(_sums_of_variations, one, prepared.expressions.sums.get(entry.name, {})),
         )
     return found
 
@@ -195,6 +198,13 @@ def _sum_of_weights(dataset: Described | None, entry: Entry) -> float:
     frame = frame_of(dataset.table, entry.metadata)
     frame._table.open_tree = other_tree  # noqa: SLF001
     return float(make_local(frame.sumw))
+
+
+def _sums_of_variations(dataset: Described | None, sums: Mapping[str, Expr]) -> dict[str, float]:
+    if dataset is None or not sums:
+        return {}
+    frame = frame_of(dataset.table)
+    return {name: float(total) for name, total in make_local({n: frame._made(e) for n, e in sums.items()}).items()}  # noqa: SLF001
 
 
 def _values(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hep_flows.errors import visible
+from hep_flows.errors import AnalysisError, did_you_mean, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -100,6 +100,39 @@ def plan(analysis: File, fileset: Fileset = "", *, only: Only = None, kind: Kind
         typer.echo(json.dumps([r.as_json() for r in rows], indent=2))
         return
     _say_plan(prepared, rows)
+
+
+def plot(  # noqa: PLR0913 - the options of the command
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A folder that hep-flows run wrote.", exists=True)],
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="A result [default: all that can be drawn].")] = None,
+    *,
+    out: Annotated[Path | None, typer.Option(file_okay=False, help="Folder of the pictures [default: plots in RESULTS].")] = None,
+    lumi: Annotated[float | None, typer.Option(help="Scale simulation to this luminosity in 1/fb, and stack it.")] = None,
+    style: Annotated[str, typer.Option(help="CMS, ATLAS, LHCb2, ...: a style of mplhep.")] = "",
+    label: Annotated[str, typer.Option(help="What follows the name of the experiment: Preliminary.")] = "",
+    com: Annotated[str, typer.Option(help="The energy in the centre of mass in TeV, for the label.")] = "",
+    log: Annotated[bool, typer.Option("--log", help="A logarithmic axis.")] = False,
+    ending: Annotated[Literal["png", "pdf", "svg"], typer.Option("--format", help="The format of the files.")] = "png",
+) -> None:
+    """Draw what a run wrote: one picture for each observable; processes stacked where they are normalised, or with --lumi."""
+    from hep_flows.analysis.outputs import pages, read_results
+    from hep_flows.plots import save
+
+    done = read_results(results)
+    shown = done if lumi is None else done.scaled(lumi=lumi)
+    known = pages(shown)
+    for name in names or ():
+        if name not in [n for n, _ in known.values()]:
+            raise AnalysisError(
+                f"there is no picture of {name!r}",
+                do=did_you_mean(name, [n for n, _ in known.values()]) or f"there are {', '.join([n for n, _ in known.values()])}",
+            )
+    look = {"style": style, "label": label, "com": com or None, "log": log}
+    for path, (name, draw) in known.items():
+        if not names or name in names:
+            file = (results / "plots" if out is None else out) / Path(path).with_suffix(f".{ending}").name
+            save(draw(**look), file)
+            typer.echo(f"{file}")
 
 
 def duplicates(

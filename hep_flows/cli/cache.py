@@ -235,15 +235,12 @@ MOST_FILES = 8
 
 def explained(store: Store, key: str) -> str:
     """Give what a result is, what it was made from and how, and why a run would compute it or not."""
-    import pyarrow.parquet as pq
-
-    from hep_flows.store.parquet import read_footer
+    from hep_flows.store.parquet import provenance_of
 
     sidecar, path = store.sidecar(key), store.path(key)
     if sidecar is None or path is None:
         raise StoreError(f"the result {key} is not in {store.folder.root}", do="hep-flows cache verify says whether it is damaged")
-    with pq.ParquetFile(path) as file:
-        about = read_footer(file)["provenance"]
+    about = provenance_of(path, key)
     lines = [key, f"  {sidecar.type}, {sidecar.rows:,} rows, {sidecar.nbytes:,} bytes, stored {sidecar.created}"]
     lines.append(f"  computed by {about['plugin']}, whose results have version {about['result_version']}, in {about['seconds']} s")
     lines += [f"  written at {about['line']}"] if about.get("line") else []

@@ -13,7 +13,7 @@ from rich.table import Table
 from hep_flows.demo.listings import LISTINGS, listing_1_nanoaod
 from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.errors import SourceError
-from hep_flows.show.histogram import save_histogram_plot
+from hep_flows.plots import plot, save
 from hep_flows.store.commit import told_of_disk
 from hep_flows.verbs import plan, run
 
@@ -130,10 +130,11 @@ def _show_listing(console: Console, watch: Stopwatch, recorded: Listing, start: 
     console.print(_found(done.report))
     with watch.time("draw"):
         with told_of_disk(start.parent, "the plot"):
-            plot = save_histogram_plot(result["histogram"], start.with_name(f"{start.name}.png"), recorded.title)
+            picture = start.with_name(f"{start.name}.png")
+            save(plot(result["histogram"], title=recorded.title), picture)
         drawn = start.with_name(f"{start.name}_plan.svg")
         planned.save(drawn)
-    return [plot, drawn]
+    return [picture, drawn]
 
 
 def _found(report: RunReport) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hep_flows import __version__
-from hep_flows.cli.analysis import duplicates, plan, run
+from hep_flows.cli.analysis import duplicates, plan, plot, run
 from hep_flows.cli.cache import cache
 from hep_flows.errors import HepFlowsError, OrchestrationError, StoreError
 from hep_flows.plugins import registered
@@ -112,6 +112,7 @@ app.add_typer(cache, name="cache")
 app.add_typer(server, name="server")
 app.command()(run)
 app.command()(plan)
+app.command()(plot)
 app.command()(duplicates)
 
 

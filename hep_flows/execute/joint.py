@@ -88,6 +88,20 @@ def stacked(values: Mapping[str, Any]) -> Any:
     return new
 
 
+def as_hist(value: Any) -> Any:
+    """Give a histogram as one that can be written: numpy's pair of counts and edges as a `hist.Hist` without flow bins."""
+    if not isinstance(value, tuple):
+        return value
+    import hist
+    import numpy as np
+
+    counts, edges = value
+    storage = hist.storage.Int64() if np.issubdtype(counts.dtype, np.integer) else hist.storage.Double()
+    made = hist.Hist(hist.axis.Variable(edges, name="x", underflow=False, overflow=False), storage=storage)
+    made[...] = counts
+    return made
+
+
 def _table(rows: Sequence[Sequence[str]], left: Collection[int]) -> str:
     widths = [max([len(r[i]) for r in rows]) for i in range(len(rows[0]))]
     return "\n".join(

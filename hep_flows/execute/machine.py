@@ -254,7 +254,7 @@ class Machine:
 
     ``merged`` are the merged results so far, by task key; ``streamed`` are results that came before their turn and could not be
     stored, ``delivered`` those that were stored, both by task key and number of the batch. So are those that are ``made_once``: what a
-    function that is declared ``pure=False`` gave, for all that use it in this run.
+    function that is declared ``pure=False`` gave, for all that use it in this run. ``put_for`` says of each result that was put which task it is of, and whether it is its merged one.
     """
 
     plugins: Mapping[str, Plugin]
@@ -268,6 +268,7 @@ class Machine:
     delivered: set[tuple[Key, int]] = field(default_factory=set)
     made_once: dict[tuple[Key, int], Result] = field(default_factory=dict)
     weights: dict[object, EventBytes] = field(default_factory=dict)
+    put_for: dict[Key, tuple[Key, bool]] = field(default_factory=dict)
 
     def weight(self, plan: Sequence[Stage], file_number: int, keep: Collection[Key]) -> EventBytes:
         """Give about how much memory an event takes in these stages; found out once for a table, from the file that comes first."""
@@ -301,8 +302,14 @@ class Machine:
             do="make the table again when nothing writes to the file any more",
         )
 
-    def put(self, task: Task, batch: Batch | None, result: Result, seconds: float) -> str:
-        """Store the result of a task, merged or on one batch; gives why it could not be stored, empty when it was."""
+    def put(self, task: Task, batch: Batch | None, result: Result, seconds: float, *, now: bool = False) -> str:
+        """Store the result of a task, merged or on one batch; gives why it could not be stored, empty when it was.
+
+        It waits for others, unless it is to be stored ``now``.
+        """
         key = task.key if batch is None else self.keys.of_batch(task, batch)
         about = partial(provenance_of, task, batch, self.plugins[task.plugin].result_version, self.keys, seconds)
-        return self.results.put(key, result, about)
+        note = self.results.put(key, result, about, now=now)
+        if not note:
+            self.put_for[key] = (task.key, batch is None)
+        return note

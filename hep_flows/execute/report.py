@@ -137,31 +137,32 @@ class Tally:
         """Count what came of a batch."""
         for key in done.cached:
             self._counts[key].cached += 1
-        for key, (seconds, rows, nbytes) in done.computed.items():
-            self.computed(key, seconds, rows, nbytes)
+        for key, seconds in done.computed.items():
+            self.computed(key, seconds)
         self.tried(done.computed, done.attempts)
         for key, note in done.notes.items():
             self.note(key, note)
 
-    def computed(self, key: Key, seconds: float, rows: int, nbytes: int) -> None:
+    def computed(self, key: Key, seconds: float) -> None:
         """Count that a task, or a part of it, was computed."""
         count = self._counts[key]
         count.computed += 1
         count.attempts = max(count.attempts, 1)
         count.seconds += seconds
-        count.rows += rows
-        count.nbytes += nbytes
 
     def tried(self, keys: Iterable[Key], attempts: int) -> None:
         """Count how often some tasks were tried."""
         for key in keys:
             self._counts[key].attempts = max(self._counts[key].attempts, attempts)
 
-    def merged(self, key: Key, seconds: float, rows: int, nbytes: int) -> None:
+    def merged(self, key: Key, seconds: float) -> None:
         """Count that the parts of a task were merged."""
+        self._counts[key].seconds += seconds
+
+    def written(self, key: Key, rows: int, nbytes: int, *, is_merged: bool) -> None:
+        """Count what was stored of a task: the merged result, or that of a batch."""
         count = self._counts[key]
-        count.seconds += seconds
-        count.rows, count.nbytes = rows or count.rows, nbytes or count.nbytes
+        count.rows, count.nbytes = (rows, nbytes) if is_merged else (count.rows + rows, count.nbytes + nbytes)
 
     def stored(self, key: Key, rows: int, nbytes: int) -> None:
         """Count that the merged result of a task was there."""
@@ -242,8 +243,8 @@ class BatchDone:
         For the tasks that were wanted, what is to be merged.
     cached : set of bytes
         Tasks whose result was in the store.
-    computed : mapping of bytes to tuple
-        Seconds, rows and bytes of the others.
+    computed : mapping of bytes to float
+        The seconds of the others.
     stages : list of tuple
         Plug-in, tasks and seconds of each stage that ran.
     ranges : list of int
@@ -256,7 +257,7 @@ class BatchDone:
 
     parts: dict[Key, Sequence[Result]] = field(default_factory=dict)
     cached: set[Key] = field(default_factory=set)
-    computed: dict[Key, tuple[float, int, int]] = field(default_factory=dict)
+    computed: dict[Key, float] = field(default_factory=dict)
     stages: list[tuple[str, tuple[Key, ...], float]] = field(default_factory=list)
     ranges: list[int] = field(default_factory=list)
     notes: dict[Key, str] = field(default_factory=dict)

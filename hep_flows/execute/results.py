@@ -84,8 +84,8 @@ class Results:
         found = None if self._store is None else self._store.sidecar(key)
         return (0, 0) if found is None else (found.rows, found.nbytes)
 
-    def put(self, key: Key, result: Result, provenance: Callable[[], Provenance]) -> str:
-        """Store a result; gives why it could not be stored, empty when it was."""
+    def put(self, key: Key, result: Result, provenance: Callable[[], Provenance], *, now: bool = False) -> str:
+        """Store a result, together with others unless it is to be now; gives why it could not be stored, empty when it was."""
         if self._store is None:
             return ""
         if not self._store.writable and not self._why_not:
@@ -93,13 +93,22 @@ class Results:
         if self._why_not:
             return self._why_not
         try:
-            self._store.put(key, result, provenance())
+            with self._store.claim(key) as waited:
+                if waited and not self._refresh and key in self._store:  # another process was first
+                    return ""
+                (self._store.put if now else self._store.put_soon)(key, result, provenance())
         except (StoreError, OSError) as error:
-            warnings.warn(f"a result was computed, and could not be stored: {error}", ResultNotStored, stacklevel=2)
-            return error.what if isinstance(error, StoreError) else f"{error}"
+            return _told(error)
         self._put.add(key)
         self._unusable.discard(key)
         return ""
+
+    def commit(self) -> dict[Key, str]:
+        """Have everything stored that was put; gives why something could not be."""
+        errors = {} if self._store is None else self._store.commit()
+        notes = {error: _told(error) for error in dict.fromkeys(errors.values())}
+        self._put -= {bytes.fromhex(name) for name in errors}
+        return {bytes.fromhex(name): notes[error] for name, error in errors.items()}
 
     @contextmanager
     def claims(self, keys: Iterable[Key], cancelled: Callable[[], bool]) -> Iterator[None]:
@@ -136,6 +145,11 @@ class Results:
             from hep_flows.store.store import write_fact
 
             write_fact(self._store, name, value)
+
+
+def _told(error: Exception) -> str:
+    warnings.warn(f"a result was computed, and could not be stored: {error}", ResultNotStored, stacklevel=3)
+    return error.what if isinstance(error, StoreError) else f"{error}"
 
 
 # The store of a cache folder: one for each folder in a process, so that what was read or made a moment ago is at hand ------------

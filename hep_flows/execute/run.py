@@ -170,15 +170,15 @@ class StreamRun:
         self._came_so_far.append(done)
 
     def _keep(self, task: Task, batch: Batch, result: Result, done: BatchDone) -> None:
-        machine, rows, nbytes = self.machine, 0, 0
+        machine = self.machine
         is_stored = task.key not in machine.keys.not_stored and machine.results.is_kept
-        note = machine.put(task, batch, result, 0.0) if is_stored else ""
+        # What a server took long to deliver waits for nothing.
+        note = machine.put(task, batch, result, 0.0, now=True) if is_stored else ""
         if not is_stored or note:
             machine.streamed[task.key, batch.number] = result
         else:
-            rows, nbytes = machine.results.size(self._name(task, batch))
             machine.delivered.add((task.key, batch.number))
-        done.computed[task.key] = (0.0, rows, nbytes)
+        done.computed[task.key] = 0.0
 
     def _name(self, task: Task, batch: Batch) -> Key:
         return self.machine.keys.of_batch(task, batch)
@@ -633,12 +633,26 @@ class Run:
         except HepFlowsError as error:
             if not self.ledger.errors:
                 self.ledger.errors.append(error)
+            self._settle()
             self.ledger.tally.ended(self._incomplete())
             error.report = self._report(start)
             raise
+        finally:
+            self._settle()
         if self.ledger.errors:
             self.ledger.tally.unused([k for k, numbers in self._need.missing.items() if numbers])
         return {k: self.machine.merged[k] for k in self.plan.targets if k in self.machine.merged}, self._report(start)
+
+    def _settle(self) -> None:
+        """Have everything stored that was put, and note how large it is, or why it is not there."""
+        machine = self.machine
+        notes = machine.results.commit()
+        for key, (task, is_merged) in machine.put_for.items():
+            if key in notes:
+                self.ledger.tally.note(task, notes[key])
+            else:
+                self.ledger.tally.written(task, *machine.results.size(key), is_merged=is_merged)
+        machine.put_for.clear()
 
     def _attempts(self) -> None:
         for _ in range(MOST_ATTEMPTS):
@@ -784,7 +798,7 @@ class Run:
             with machine.limits.slots:
                 parts, (seconds,) = run_stages([alone], machine.plugins, machine.programs, machine.merged, context, [task.key])
             self.ledger.took(stage.plugin, (task.key,), seconds)
-            self.ledger.tally.computed(task.key, seconds, 0, 0)
+            self.ledger.tally.computed(task.key, seconds)
             merge = Merging(machine.plugins[task.plugin], machine.programs[task.key])
             merge.add(parts[task.key])
             self._deliver(task, merge.outcome(), merge.seconds, seconds)
@@ -794,13 +808,11 @@ class Run:
         machine = self.machine
         machine.merged[task.key] = result
         self.ledger.merging[task.key] = merging
-        size = (0, 0)
         if machine.keys.is_whole_stored(task) and not machine.results.has(task.key):
             note = machine.put(task, None, result, seconds + merging)
             if note:
                 self.ledger.tally.note(task.key, note)
-            size = machine.results.size(task.key)
-        self.ledger.tally.merged(task.key, merging, *size)
+        self.ledger.tally.merged(task.key, merging)
 
 
 def _plugin(plugins: Mapping[str, Plugin], name: str) -> Plugin:

@@ -432,7 +432,7 @@ class BatchRun:
             if task.key in parts:
                 self._keep(task, parts.pop(task.key), spent[task.key])
             else:
-                self.done.computed[task.key] = (spent[task.key], 0, 0)
+                self.done.computed[task.key] = spent[task.key]
 
     def _range(
         self, plan: Sequence[Stage], inputs: Mapping[Key, Result], context: RunContext, keep: Collection[Key]
@@ -524,19 +524,17 @@ class BatchRun:
             value = plugin.kept(program, parts) if isinstance(plugin, Keeping) else None
         if value is None:
             self.done.parts[task.key] = parts
-            self.done.computed[task.key] = (seconds, 0, 0)
+            self.done.computed[task.key] = seconds
             return
         self._values[task.key] = value
         if self._complete and is_made_once(task.expr):
             self.machine.made_once[task.key, self.batch.number] = value
         seconds += time.perf_counter() - start
-        rows = nbytes = 0
         if self._complete and self._is_stored(task):
             note = self.machine.put(task, self.batch, value, seconds)
             if note:
                 self.done.notes[task.key] = note
-            rows, nbytes = self.machine.results.size(self._name(task))
-        self.done.computed[task.key] = (seconds, rows, nbytes)
+        self.done.computed[task.key] = seconds
 
     def _parts_of(self, task: Task, value: Result) -> Sequence[Result]:
         plugin, program = self.machine.plugins[task.plugin], self.machine.programs[task.key]

@@ -7,6 +7,7 @@ what varies.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 NOMINAL = "nominal"
 AXIS = "variation"  # of a histogram that what varies is filled into
+_SIDES = re.compile(r"(.+?)(?:_*1)?(up|down)", re.IGNORECASE)
 
 
 def varying(*exprs: Expr) -> list[Call]:
@@ -47,6 +49,21 @@ def labels(*exprs: Expr) -> tuple[str, ...]:
 def label(source: str, word: str) -> str:
     """Give the name of one variation: the source, and the word with a capital."""
     return f"{source}{word[:1].upper()}{word[1:]}"
+
+
+def up_and_down(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Give the names of variations by source: that of the one up and that of the one down, empty where there is none.
+
+    ``jesUp`` and ``jesDown`` are of ``jes``, ``jes__1up`` and ``jes__1down`` too; any other name but the nominal one is a source that has
+    only one variation.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name in names:
+        match = _SIDES.fullmatch(name)
+        if name != NOMINAL:
+            source, side = (match[1], match[2].lower()) if match else (name, "up")
+            found.setdefault(source, {})[side] = name
+    return {source: (sides.get("up", ""), sides.get("down", "")) for source, sides in found.items()}
 
 
 def at(exprs: Iterable[Expr], *names: str) -> dict[str, tuple[Expr, ...]]:

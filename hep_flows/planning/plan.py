@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hep_flows.contract import No, Plan, Yes, numerics_of
+from hep_flows.contract import No, Plan, StandingIn, Yes, numerics_of
 from hep_flows.errors import AxisError, NoPluginError, PlanError, Site, did_you_mean
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.loops import PROVISIONAL
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from types import CodeType
 
-    from hep_flows.contract import Key, Label, Plugin
+    from hep_flows.contract import Key, Label, Plugin, Task
     from hep_flows.errors import SourceLine, Where
 
 # Where the user wrote each step of a plan: found out when somebody looks, which most plans do without ----------------------------
@@ -233,12 +233,36 @@ def make_plan(
     exprs = tuple(exprs)
     _check_loops(exprs)
     _check_tables(exprs)
-    labels = label(exprs, plugins, pins)
+    stand_ins = [p for p in plugins if isinstance(p, StandingIn)]
+    others = {p.name for p in stand_ins}
+    labels = label(
+        exprs, [p for p in plugins if p not in stand_ins], {k: n for k, n in pins.items() if n not in others} if pins else None
+    )
     borders = Borders(labels.names, spread(exprs), frozenset(extra_cuts))
     by_name = {p.name: p for p in plugins}
     tasks, targets, forms = cut(exprs, borders, lambda name, kind: numerics_of(by_name[name], kind))
     tasks = tuple([replace(t, columns=by_name[t.plugin].columns(t)) for t in tasks])
+    tasks, labels = stood_in(tasks, labels, stand_ins)
     return Plan(tasks, targets, exprs, labels.names, labels.refusals, Lines(exprs), forms)
+
+
+def stood_in(tasks: Sequence[Task], labels: Labels, stand_ins: Sequence[StandingIn]) -> tuple[tuple[Task, ...], Labels]:
+    """Give the tasks with the plug-ins that stand in for others: how they are cut, and their keys, stay."""
+    names, refusals = dict(labels.names), dict(labels.refusals)
+    found: list[Task] = []
+    for task in tasks:
+        new = task
+        for plugin in stand_ins:
+            one = plugin.stands_in(new)
+            if one is None:
+                continue
+            refusals.update({k: {**refusals.get(k, {}), plugin.name: why} for k, why in one.left.items()})
+            if one.runs:
+                mine = [n.key for n in postorder(task.expr) if names.get(n.key) == task.plugin and n.key not in one.left]
+                names.update(dict.fromkeys(mine, plugin.name))
+                new = replace(new, plugin=plugin.name)
+        found.append(new)
+    return tuple(found), Labels(names, refusals)
 
 
 def _check_loops(exprs: Sequence[Expr]) -> None:

@@ -972,6 +972,42 @@ class HistogramRequest:
         return f"<{type(self).__name__} {one_line(self._expr)}>"
 
 
+# What a histogram is filled with, for the labels of a picture ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a histogram is filled with.
+
+    Parameters
+    ----------
+    units : mapping of str to str
+        By axis, the unit of the values, where there is one and all fills agree.
+    per_event : bool
+        Whether there is at most one entry for each event.
+    """
+
+    units: Mapping[str, str]
+    per_event: bool
+
+
+def filled_with(expr: Expr) -> Filled:
+    """Give what a histogram, or several that are scaled or vary, are filled with."""
+    units: dict[str, set[str]] = {}
+    fills = [n for n in postorder(expr) if isinstance(n, Call) and n.function == "fill"]
+    members = [n.args[1].type for n in fills if len(n.args) > 1 and n.option("members")]
+    for fill in fills:
+        assert isinstance(fill.type.item, HistogramItem)
+        item = fill.args[1].type.item if len(fill.args) > 1 else None
+        sources: Any = fill.option("axes")
+        for axis, (kind, name) in zip(axes_of(fill.type.item.spec), sources, strict=True):
+            known = isinstance(item, Record) and kind == "member"
+            units.setdefault(axis.name, set()).add(item.members[name].unit if known else "")  # type: ignore[union-attr]
+    return Filled(
+        {n: u.copy().pop() for n, u in units.items() if len(u) == 1 and "" not in u}, all(len(t.axes) == 1 for t in members)
+    )
+
+
 # ``np.histogram`` on expressions: numpy's arguments and rules, checked when recorded ---------------------------------------------
 
 

@@ -14,8 +14,8 @@ from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, d
 from hep_flows.expr import build
 from hep_flows.expr.loops import is_with, names_with
 from hep_flows.expr.nodes import Expr, Filter
-from hep_flows.expr.types import Histogram, Record
-from hep_flows.expr.variations import NOMINAL, at, labels, source_of, varying
+from hep_flows.expr.types import Float, Histogram, Int, Record
+from hep_flows.expr.variations import NOMINAL, at, label, labels, source_of, varying
 from hep_flows.record.arguments import checked
 from hep_flows.record.dataframe import DataFrame
 from hep_flows.record.members import member_of, plain_member, spread
@@ -30,7 +30,15 @@ _XAOD = "Analysis"  # stands in front of the names of PHYSLITE's containers
 
 
 @checked
-def vary(x: DataFrame, source: Any, values: Mapping[str, Any] | None = None, /, **variations: Any) -> Any:
+def vary(
+    x: DataFrame,
+    source: Any,
+    values: Mapping[str, Any] | None = None,
+    /,
+    *,
+    sumw: Mapping[str, Any] | None = None,
+    **variations: Any,
+) -> Any:
     """Give a table or a value together with its variations of one source.
 
     Parameters
@@ -41,6 +49,9 @@ def vary(x: DataFrame, source: Any, values: Mapping[str, Any] | None = None, /, 
         The name of the source, ``jes``. Variations of the same name in several places move together.
     values : mapping, optional
         Of a leaf: its variations by word, where they are no names of Python: ``{"0": w0, "1": w1}``.
+    sumw : mapping, optional
+        Of a weight: by word, the sum of that weight over all generated events, where it is not the nominal one. A number, or an expression
+        of no axes: ``{"0": (runs.genEventSumw * runs.LHEScaleSumw[0]).Sum()}``. ``done.scaled`` divides by it.
     **variations
         Of a table: by collection (or leaf), a dict from word to a function of the collection as it is, or to the new one:
         ``Jet={"up": lambda j: j.With(pt=j.pt * 1.02)}``. A variation may replace leaves, and may select objects then. Of a leaf: by
@@ -79,6 +90,8 @@ def vary(x: DataFrame, source: Any, values: Mapping[str, Any] | None = None, /, 
             do='vary(df, "jes", Jet={"up": f}) of a table, vary(w, "pu", up=w * 1.1) of a weight',
         )
     of, table = x._expr, x._table  # noqa: SLF001
+    for word, total in (sumw or {}).items():
+        table.add_sum(label(source, word), _sum_of(word, total, given, of, table, where), where)
     if not isinstance(of.type.item, Record):
         return x._made(_of_leaf(x, source, given, where))  # noqa: SLF001
     if of.key != table.whole.key:
@@ -91,6 +104,19 @@ def vary(x: DataFrame, source: Any, values: Mapping[str, Any] | None = None, /, 
     new = x.With(**{name: _of_member(x, source, name, words, where) for name, words in given.items()})
     new._table.varies = True  # noqa: SLF001
     return new
+
+
+def _sum_of(word: Any, total: Any, given: Mapping[str, Any], of: Expr, table: Any, where: Where) -> Expr:
+    do = 'vary(w, "scale", {"0": w0, "1": w1}, sumw={"0": 1.2e9, "1": runs.genEventSumw.Sum()})'
+    if isinstance(of.type.item, Record) or word not in given:
+        what = "a collection" if isinstance(of.type.item, Record) else f"{word!r}, which is none of {', '.join(map(str, given))},"
+        raise LiteralError(
+            f"{what} has no sum of weights", where=where, why="sumw= belongs to variations of a weight, by word", do=do
+        )
+    expr = expr_of(total, table, where)
+    if expr.type.axes or not isinstance(expr.type.item, Int | Float):
+        raise LiteralError(f"a sum of weights is one number, and that of {word} is {expr.type}", where=where, do=do)
+    return expr
 
 
 def _of_leaf(x: DataFrame, source: str, given: Mapping[str, Any], where: Where) -> Expr:

@@ -5,22 +5,30 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from hep_flows.settings import regular_file
 from hep_flows.store.histograms import encoded
+from hep_flows.store.paths import is_key_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-FORMAT = "hf-store/2"
+FORMAT = "hf-store/3"
+_HEAD = 75  # of a sidecar: its own checksum, of all that follows
+_SHARED = "$shared"
+_LONG = 40
+# What reading a sidecar can raise.
+SIDECAR_FAULTS = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """What a sidecar says.
+    """What a sidecar says of one result.
 
     Parameters
     ----------
@@ -29,9 +37,9 @@ class Sidecar:
     kind, type : str
         ``columns``, ``scalar`` or ``histogram``, and the type to show.
     rows, nbytes : int
-        Of the object.
-    sha256 : str
-        The checksum of the object.
+        Of the result; the bytes of an object are those of its results together.
+    piece : int
+        The piece of the object that it stands in.
     created : str
         When it was stored, UTC.
     about : mapping
@@ -45,53 +53,138 @@ class Sidecar:
     type: str
     rows: int
     nbytes: int
-    sha256: str
+    piece: int
     created: str
     about: Mapping[str, Any] = field(default_factory=dict)
     inline: Mapping[str, Any] | None = None
 
+
+class Pack:
+    """What a sidecar says: how to recognise an object, and the results in it.
+
+    Parameters
+    ----------
+    name : str
+        The name of the object: the key of its result where it has one, else a number of its own.
+    pieces : sequence of pairs
+        Bytes and checksum of each piece of the object, from its beginning; the last one is the footer.
+    results : mapping
+        By key, what is said of each result, where ``{"$shared": n}`` stands for number ``n`` of ``shared``.
+    shared : sequence
+        What several results have in common.
+    """
+
+    __slots__ = ("name", "nbytes", "pieces", "results", "shared")
+
+    def __init__(
+        self, name: str, pieces: Sequence[tuple[int, str]], results: Mapping[str, Mapping[str, Any]], shared: Sequence[Any] = ()
+    ) -> None:
+        self.name, self.pieces, self.results, self.shared = name, pieces, results, shared
+        self.nbytes = sum([n for n, _ in pieces])
+
+    @classmethod
+    def of(cls, name: str, pieces: Sequence[tuple[int, str]], results: Sequence[Sidecar]) -> Self:
+        """Give what is written of some results."""
+        shared, said = fold([asdict(r) for r in results])
+        return cls(name, pieces, {r.key: one for r, one in zip(results, said, strict=True)}, shared)
+
+    def result(self, key: str) -> Sidecar:
+        """Give what is said of a result.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            When nothing is, or what no result has.
+        """
+        if key not in self.results:
+            raise ValueError("the sidecar is that of another key")
+        said = Sidecar(**unfold(self.results[key], self.shared))
+        if said.key != key or type(said.nbytes) is not int or type(said.rows) is not int or type(said.piece) is not int:
+            raise TypeError("the sidecar has no numbers of bytes and rows")
+        return said
+
     def written(self) -> bytes:
         """Give the text of the file."""
-        content = {"format": FORMAT} | asdict(self)
-        return _text(content | {"check": _check(content)}).encode()
+        content = {"format": FORMAT, "object": self.name, "pieces": self.pieces, "results": list(self.results.values())}
+        text = f"{json.dumps(content | {'shared': self.shared}, separators=(',', ':'))[1:]}".encode()
+        return f'{{"check":"{sha256(text).hexdigest()}",'.encode() + text
 
 
-def _text(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"))
-
-
-def _check(content: Mapping[str, Any]) -> str:
-    return sha256(_text(content).encode()).hexdigest()
-
-
-def parse(text: bytes, name: str, *, check: bool = True) -> Sidecar:
+def parse(text: bytes) -> Pack:
     """Give what a sidecar says.
 
     Parameters
     ----------
     text : bytes
         The file.
-    name : str
-        The key that it must be of.
-    check : bool
-        Whether its own checksum is verified as well.
 
     Raises
     ------
     ValueError, KeyError, TypeError
-        When it is damaged, of another format, or of another key.
+        When it is damaged, or of another format.
     """
     content = json.loads(text)
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise ValueError(f"the sidecar is not of the format {FORMAT}")
-    if content["key"] != name:
-        raise ValueError("the sidecar is that of another key")
-    written = content.pop("check", None)
-    if check and written != _check({"format": FORMAT} | content):
+    written = content.pop("check", "")
+    if text[:_HEAD] != f'{{"check":"{written}"'.encode() or written != sha256(text[_HEAD + 1 :]).hexdigest():
         raise ValueError("the sidecar was altered")
-    if type(content["nbytes"]) is not int or type(content["rows"]) is not int:
-        raise TypeError("the sidecar has no numbers of bytes and rows")
-    return Sidecar(**content)
+    name, results = content.pop("object"), content.pop("results")
+    pieces = [(int(n), str(checksum)) for n, checksum in content.pop("pieces")]
+    shared = content.pop("shared")
+    if content or not is_key_name(name):
+        raise ValueError("the sidecar says what no sidecar says")
+    return Pack(name, pieces, {str(r["key"]): r for r in results}, shared)
+
+
+def read_pack(path: str) -> Pack:
+    """Give what a sidecar says.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError, TypeError
+        When it is missing or damaged.
+    """
+    with regular_file(path) as file:
+        return parse(file.read())
+
+
+def fold(values: Sequence[Mapping[str, Any]]) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Give what several mappings have in common, once, and the mappings with ``{"$shared": n}`` in its place; keys stay."""
+    counts: Counter[str] = Counter()
+    numbers: dict[str, int] = {}
+    for value in values:
+        for name, inner in value.items():
+            if name != "key":
+                _count(inner, counts)
+
+    def folded(value: Any) -> Any:
+        text = json.dumps(value)
+        if counts[text] > 1:
+            return {_SHARED: numbers.setdefault(text, len(numbers))}
+        return {k: folded(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    said = [{k: v if k == "key" else folded(v) for k, v in value.items()} for value in values]
+    return [json.loads(text) for text in numbers], said
+
+
+def _count(value: Any, counts: Counter[str]) -> None:
+    """Count texts and objects that are long enough, and what is in those that are new."""
+    text = json.dumps(value)
+    if len(text) > _LONG:
+        counts[text] += 1
+        if counts[text] == 1 and isinstance(value, dict):
+            for inner in value.values():
+                _count(inner, counts)
+
+
+def unfold(value: Any, shared: Sequence[Any]) -> Any:
+    """Give what was folded."""
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1 and _SHARED in value:
+        return shared[value[_SHARED]]
+    return {k: unfold(v, shared) for k, v in value.items()}
 
 
 # How a result came about: written beside it, never part of its key ---------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Write an object so that it is there completely or not at all.
 
 Both files are written and synced as temporaries in the same folder tree; then the object is renamed into its place, and last
-the sidecar: that is the commit. A crash at any moment leaves the key as it was, or missing.
+the sidecar: that is the commit. The sidecar of an object of several results then gets a second name for each of their keys. A crash at
+any moment leaves a key as it was, or missing.
 """
 
 from __future__ import annotations
@@ -14,34 +15,28 @@ import socket
 import time
 import uuid
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hep_flows.errors import StoreError
+from hep_flows.store.about import SIDECAR_FAULTS, read_pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from hep_flows.errors import Where
+    from hep_flows.store.about import Pack
     from hep_flows.store.paths import Folder
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the last is the limit of a process
 UNFINISHED = ".unfinished-"
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What was written: how many bytes, and their checksum."""
-
-    nbytes: int
-    sha256: str
-
-
 class HashingFile:
-    """A binary file that is written once, from front to end, and knows its checksum.
+    """A binary file that is written once, from front to end, and knows the checksums of its pieces.
 
     Parameters
     ----------
@@ -52,7 +47,8 @@ class HashingFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._digest = sha256()
-        self._nbytes = 0
+        self._nbytes = self._start = 0
+        self._pieces: list[tuple[int, str]] = []
         self.closed = False
 
     def write(self, data: Any) -> int:
@@ -86,35 +82,58 @@ class HashingFile:
         """It is not."""
         return False
 
-    def written(self) -> Written:
-        """Give what was written."""
-        return Written(self._nbytes, self._digest.hexdigest())
+    def cut(self) -> None:
+        """End a piece here."""
+        self._pieces.append((self._nbytes - self._start, self._digest.hexdigest()))
+        self._digest, self._start = sha256(), self._nbytes
+
+    def pieces(self) -> tuple[tuple[int, str], ...]:
+        """Give bytes and checksum of each piece; what follows the last cut is one too."""
+        if self._nbytes > self._start:
+            self.cut()
+        return tuple(self._pieces)
 
 
 def no_step(_: str) -> None:
     """Do nothing between two steps."""
 
 
-def commit(
-    folder: Folder,
-    name: str,
-    write: Callable[[HashingFile], None],
-    sidecar: Callable[[Written], bytes],
-    *,
-    step: Callable[[str], None] = no_step,
-) -> Written:
-    """Write an object and its sidecar; the caller holds the claim of the key.
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """An object that is to be committed.
+
+    Parameters
+    ----------
+    name : str
+        Its name: the key of its one result, or a new number.
+    keys : tuple of str
+        Of its results.
+    write : callable
+        Writes the object into a file.
+    sidecar : callable
+        Gives what its sidecar says from the pieces that were written.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    write: Callable[[HashingFile], None]
+    sidecar: Callable[[tuple[tuple[int, str], ...]], Pack]
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it stands under the key of its one result."""
+        return self.keys == (self.name,)
+
+
+def commit(folder: Folder, objects: Sequence[NewObject], *, step: Callable[[str], None] = no_step) -> list[Pack]:
+    """Write objects and their sidecars; the caller holds the claims of all keys.
 
     Parameters
     ----------
     folder : Folder
         The cache folder.
-    name : str
-        The key, as digits.
-    write : callable
-        Writes the object into a file.
-    sidecar : callable
-        Gives the text of the sidecar from what was written.
+    objects : sequence of NewObject
+        What is written. They are synced one by one, and the folder once for all.
     step : callable
         Called with the name of each step after it is done.
 
@@ -123,40 +142,117 @@ def commit(
     OSError
         As the file system raises it; nothing is left behind.
     """
-    parts = _temporaries(folder, name)
-    try:
-        with _new(parts[0]) as object_, _new(parts[1]) as beside:
-            file = HashingFile(object_)
-            write(file)
-            step("object written")
-            beside.write(sidecar(file.written()))
-            step("sidecar written")
-            _sync(object_)
-            _sync(beside)
-        step("both synced")
-        _into_place(folder, name, parts, step)
-    finally:
-        for part in parts:
-            with suppress(FileNotFoundError):
-                os.unlink(part)
-    return file.written()
+    parts = [_temporaries(folder, o.name) for o in objects]
+    packs: list[Pack] = []
+    with ExitStack() as held:
+        for new in objects:
+            if not new.is_alone:  # its temporaries are those of the living
+                held.enter_context(claimed(folder.lock(new.name)))
+        try:
+            for new, (object_part, sidecar_part) in zip(objects, parts, strict=True):
+                with _new(object_part) as object_, _new(sidecar_part) as beside:
+                    file = HashingFile(object_)
+                    new.write(file)
+                    step("object written")
+                    packs.append(new.sidecar(file.pieces()))
+                    beside.write(packs[-1].written())
+                    step("sidecar written")
+                    _sync(object_)
+                    _sync(beside)
+            step("both synced")
+            places = {p for new, part in zip(objects, parts, strict=True) for p in _into_place(folder, new, part, step)}
+            for place in places:
+                _sync_folder(place)
+            step("folder synced")
+        finally:
+            for part in [p for pair in parts for p in pair]:
+                with suppress(FileNotFoundError):
+                    os.unlink(part)
+    return packs
 
 
-def _into_place(folder: Folder, name: str, parts: tuple[str, str], step: Callable[[str], None]) -> None:
-    shelf = folder.shelf(name)
+def _into_place(folder: Folder, new: NewObject, parts: tuple[str, str], step: Callable[[str], None]) -> list[str]:
+    """Rename an object and its sidecar into their places; gives the folders to sync."""
+    object_, sidecar = _places(folder, new.name, is_alone=new.is_alone)
+    shelf = os.path.dirname(object_)
     is_new = not os.path.isdir(shelf)
     os.makedirs(shelf, exist_ok=True)
-    if _removed(folder.sidecar(name)):  # the old one does not belong to the new object
-        step("old sidecar removed")
-    if os.path.isdir(folder.object(name)):
-        _removed(folder.object(name))
-    os.replace(parts[0], folder.object(name))
+    before: set[str] = set()
+    if new.is_alone:
+        before = named_by(sidecar)
+        if _removed(sidecar):  # the old one does not belong to the new object
+            step("old sidecar removed")
+    if os.path.isdir(object_):
+        _removed(object_)
+    os.replace(parts[0], object_)
     step("object renamed")
-    os.replace(parts[1], folder.sidecar(name))
+    os.replace(parts[1], sidecar)
     step("sidecar renamed")
-    for place in (shelf, folder.objects) if is_new else (shelf,):
-        _sync_folder(place)
-    step("folder synced")
+    if not new.is_alone:
+        for key in new.keys:
+            before |= _stand_under(folder, key, sidecar)
+        step("keys linked")
+    for old in before - {new.name}:
+        _remove_unused(folder, old)
+    return [shelf, folder.objects] if is_new else [shelf]
+
+
+def _places(folder: Folder, name: str, *, is_alone: bool) -> tuple[str, str]:
+    return (folder.object(name), folder.sidecar(name)) if is_alone else (folder.pack(name), folder.pack(name, "json"))
+
+
+def _stand_under(folder: Folder, key: str, sidecar: str) -> set[str]:
+    """Let a sidecar stand under a key too; gives the name of the object that stood there before.
+
+    It is the same file once more. Where a file system has no second names for a file, it is a copy.
+    """
+    place = folder.sidecar(key)
+    os.makedirs(folder.shelf(key), exist_ok=True)
+    try:
+        os.link(sidecar, place)
+    except FileExistsError:
+        before = named_by(place)
+        if os.path.isdir(place):
+            _removed(place)
+    except OSError:
+        before = set()
+    else:
+        return set()
+    part = _temporaries(folder, key)[1]
+    try:
+        try:
+            os.link(sidecar, part)
+        except OSError:
+            shutil.copyfile(sidecar, part)
+        os.replace(part, place)
+        return before
+    finally:  # a name that is renamed onto another of the same file stays
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+
+
+def named_by(sidecar: str) -> set[str]:
+    """Give the name of the object that a sidecar is of, if it says one."""
+    with suppress(*SIDECAR_FAULTS):
+        return {read_pack(sidecar).name}
+    return set()
+
+
+def is_used(folder: Folder, name: str) -> bool:
+    """Say whether a result of an object of several is still found under its key."""
+    with suppress(*SIDECAR_FAULTS):
+        return any(name in named_by(folder.sidecar(key)) for key in read_pack(folder.pack(name, "json")).results)
+    return False
+
+
+def _remove_unused(folder: Folder, name: str) -> None:
+    """Remove an object that no key stands for any more; its sidecar first."""
+    if os.path.lexists(folder.pack(name)):
+        if not is_used(folder, name):
+            _removed(folder.pack(name, "json"))
+            _removed(folder.pack(name))
+    elif name not in named_by(folder.sidecar(name)):
+        _removed(folder.object(name))
 
 
 def _removed(path: str) -> bool:
@@ -201,10 +297,12 @@ def _sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
-def remove(folder: Folder, name: str) -> None:
+def remove(folder: Folder, key: str) -> None:
     """Remove the result of a key, the sidecar first; the caller holds the claim."""
-    for path in (folder.sidecar(name), folder.object(name)):
-        _removed(path)
+    before = named_by(folder.sidecar(key))
+    _removed(folder.sidecar(key))
+    for name in before | {key}:
+        _remove_unused(folder, name)
 
 
 @contextmanager
@@ -392,11 +490,11 @@ def claimed(path: str, *, timeout_s: float | None = None, cancelled: Callable[[]
     StoreError
         When the wait ended without the lock, or the folder cannot hold one.
     """
-    descriptor, waited = _wait_for(path, timeout_s, cancelled)
+    descriptor, waited = wait_for(path, timeout_s, cancelled)
     try:
         yield waited
     finally:
-        _release(path, descriptor)
+        release(path, descriptor)
 
 
 @contextmanager
@@ -407,10 +505,11 @@ def claimed_if_free(path: str) -> Iterator[bool]:
         yield descriptor is not None
     finally:
         if descriptor is not None:
-            _release(path, descriptor)
+            release(path, descriptor)
 
 
-def _wait_for(path: str, timeout_s: float | None, cancelled: Callable[[], bool] | None) -> tuple[int, bool]:
+def wait_for(path: str, timeout_s: float | None, cancelled: Callable[[], bool] | None) -> tuple[int, bool]:
+    """Take the lock of a file; gives its descriptor, for `release`, and whether somebody else had it first."""
     end = None if timeout_s is None else time.monotonic() + timeout_s
     pause, waited, tell_at = FIRST_WAIT_S, False, time.monotonic() + TELL_AFTER_S
     while (descriptor := _try(path)) is None:
@@ -467,7 +566,8 @@ def _stands_at(descriptor: int, path: str) -> bool:
         return False
 
 
-def _release(path: str, descriptor: int) -> None:
+def release(path: str, descriptor: int) -> None:
+    """Let go of a lock."""
     try:
         if _stands_at(descriptor, path):
             os.unlink(path)

@@ -11,13 +11,12 @@ import os
 import sqlite3
 import warnings
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import StoreError
-from hep_flows.settings import regular_file
-from hep_flows.store.about import parse
+from hep_flows.store.about import SIDECAR_FAULTS, Pack, read_pack
 from hep_flows.store.commit import told_of_disk, write_text
 from hep_flows.store.paths import is_key_name, key_name
 
@@ -61,8 +60,8 @@ def _writable(store: Store) -> None:
         raise StoreError(f"the cache folder {store.folder.root} cannot be written", why=store.why_read_only)
 
 
+SHELF = 2  # digits
 INDEX_FAULTS = (sqlite3.Error, OSError, ValueError, LookupError, TypeError, AttributeError)
-SIDECAR_FAULTS = (OSError, ValueError, LookupError, TypeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +82,8 @@ class Row:
         Whether it is kept for ever.
     stamp : tuple of int
         What identifies the sidecar's file.
+    object : str
+        The name of the object that it is in.
     """
 
     key: str
@@ -95,6 +96,7 @@ class Row:
     used: float = 0.0
     pinned: bool = False
     stamp: tuple[int, int] = (0, 0)
+    object: str = ""
 
 
 def listed(store: Store, place: str | None = None) -> dict[str, Row]:
@@ -111,11 +113,12 @@ def listed(store: Store, place: str | None = None) -> dict[str, Row]:
     known = _read_index(where) if store.writable else {}
     pinned = pins(store)
     rows: dict[str, Row] = {}
+    packs: dict[tuple[int, int], Pack] = {}
     for name, stat in sidecars(store.folder):
         stamp = (stat.st_ino, stat.st_size)
         row = known.get(name)
         if row is None or row.stamp != stamp:
-            row = _row(store.folder, name, stamp)
+            row = _row(store.folder, name, stamp, packs)
         if row is not None:
             rows[name] = _now(row, stat.st_mtime, pinned=name in pinned)
     if store.writable and rows != known:
@@ -140,24 +143,26 @@ def sidecars(folder: Folder) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def entries(folder: Folder) -> Iterator[os.DirEntry[str]]:
-    """Give every file on the shelves of objects, in the order of their names."""
+    """Give every file on the shelves of keys, in the order of their names."""
     try:
-        shelves = sorted(s.path for s in os.scandir(folder.objects) if s.is_dir(follow_symlinks=False))
+        shelves = sorted(s.path for s in os.scandir(folder.objects) if len(s.name) == SHELF and s.is_dir(follow_symlinks=False))
     except FileNotFoundError:
         return
     for shelf in shelves:
         yield from sorted(os.scandir(shelf), key=lambda e: e.name)
 
 
-def _row(folder: Folder, name: str, stamp: tuple[int, int]) -> Row | None:
-    with suppress(*SIDECAR_FAULTS), regular_file(folder.sidecar(name)) as file:
-        s = parse(file.read(), name)
-        return Row(s.key, s.kind, s.type, s.rows, s.nbytes, s.created, dict(s.about), stamp=stamp)
+def _row(folder: Folder, name: str, stamp: tuple[int, int], packs: dict[tuple[int, int], Pack]) -> Row | None:
+    with suppress(*SIDECAR_FAULTS):
+        if stamp not in packs:
+            packs[stamp] = read_pack(folder.sidecar(name))
+        s = packs[stamp].result(name)
+        return Row(s.key, s.kind, s.type, s.rows, s.nbytes, s.created, dict(s.about), stamp=stamp, object=packs[stamp].name)
     return None
 
 
 def _now(row: Row, used: float, *, pinned: bool) -> Row:
-    return Row(row.key, row.kind, row.type, row.rows, row.nbytes, row.created, row.about, used, pinned, row.stamp)
+    return replace(row, used=used, pinned=pinned)
 
 
 def _read_index(where: str) -> dict[str, Row]:

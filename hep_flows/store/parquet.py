@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +19,8 @@ import pyarrow.parquet as pq
 
 from hep_flows.contract import Columns, HistogramResult, Scalar
 from hep_flows.errors import StoreError, with_article
-from hep_flows.store.about import Provenance, Sidecar, now
-from hep_flows.store.commit import Written, commit, full_disk, no_step
+from hep_flows.store.about import FORMAT, Pack, Sidecar, fold, now, unfold
+from hep_flows.store.commit import NewObject, commit, full_disk, no_step
 from hep_flows.store.histograms import inline, plain_parts, plain_result
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from hep_flows.contract import Result
+    from hep_flows.store.about import Provenance
     from hep_flows.store.commit import HashingFile
     from hep_flows.store.paths import Folder
 
@@ -95,8 +100,9 @@ def flat_numbers(array: pa.Array, dtype: Any) -> npt.NDArray[Any]:
 
 
 METADATA = b"hep_flows"
-FORMAT = "hf-store/2"
 ROWS = 2**20
+# Results in an object with a row group for each: many small ones, or few of some size.
+MOST_RESULTS, OBJECT_BYTES = 64, 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,11 @@ class Packed:
     description: dict[str, Any]
     columns: tuple[tuple[str, pa.Array, bool], ...]
     numbers: Mapping[str, Any] | None = None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns as Arrow names them."""
+        return pa.schema([pa.field(n, a.type, nullable=o) for n, a, o in self.columns])
 
     @property
     def rows(self) -> int:
@@ -160,6 +171,7 @@ def pack(result: Result, name: str = "") -> Packed:
             return Packed("scalar", type(value).__name__, description, (cell,), numbers)
         case HistogramResult(histogram):
             description, numbers = plain_parts(result)
+            numbers = {n: np.array(c) for n, c in numbers.items()}  # its user may go on filling it before it is written
             columns = tuple([(n, arrow_numbers(c), False) for n, c in numbers.items()])
             shown = "counts and edges" if isinstance(histogram, tuple) else type(histogram).__name__
             return Packed("histogram", shown, description, columns, numbers)
@@ -191,66 +203,169 @@ def _cell(value: Any) -> pa.Array:
             return arrow_text(str(value))
 
 
-def write_parquet(packed: Packed, sink: Any, key: str, provenance: Mapping[str, Any]) -> None:
-    """Write a packed result.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A result that is ready to be written, and everything that is said of it.
 
     Parameters
     ----------
-    packed : Packed
-        From `pack`.
-    sink : str or binary file
-        Where to.
     key : str
         The key, as digits.
-    provenance : mapping
-        JSON, for the footer.
+    packed : Packed
+        The result.
+    full, short : mapping
+        Provenance, for the footer and for the sidecar.
+    created : str
+        When it was put, UTC.
+    small : mapping, optional
+        The result once more, where it is small.
     """
-    footer = {"format": FORMAT, "key": key, "type": packed.type, "result": packed.description, "provenance": dict(provenance)}
-    fields = [pa.field(n, a.type, nullable=o) for n, a, o in packed.columns]
-    schema = pa.schema(fields, metadata={METADATA: json.dumps(footer)})
-    table = pa.Table.from_arrays([a for _, a, _ in packed.columns], schema=schema)
+
+    key: str
+    packed: Packed
+    full: Mapping[str, Any]
+    short: Mapping[str, Any]
+    created: str
+    small: Mapping[str, Any] | None
+
+    @property
+    def group(self) -> object:
+        """What results of one object share: all that are small, or those with the same columns."""
+        return "small" if self.small is not None else (self.packed.kind, self.packed.schema)
+
+    def said(self, place: int) -> dict[str, Any]:
+        """Give what the footer says of it; ``place`` is the first of its row groups, or its row."""
+        packed = self.packed
+        return {"key": self.key, "type": packed.type, "place": place, "result": packed.description, "provenance": dict(self.full)}
+
+
+def entry_of(key: str, result: Result, about: Provenance) -> Entry:
+    """Give a result as it is to be written.
+
+    Raises
+    ------
+    StoreError
+        When it holds something that cannot be stored exactly.
+    """
+    packed, created = pack(result, about.name), now()
+    small = None if packed.numbers is None else inline(packed.description, packed.numbers)
+    return Entry(key, packed, about.as_json() | {"created": created}, about.summary(), created, small)
+
+
+def objects_of(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Divide results into objects: small ones together, and those with the same columns, as long as they are not large."""
+    found: dict[object, list[list[Entry]]] = {}
+    for one in entries:
+        some = found.setdefault(one.group, [[]])
+        if (len(some[-1]) == MOST_RESULTS and one.small is None) or sum([e.packed.nbytes for e in some[-1]]) > OBJECT_BYTES:
+            some.append([])
+        some[-1].append(one)
+    return [entries for some in found.values() for entries in some]
+
+
+def write_object(entries: Sequence[Entry], file: HashingFile) -> None:
+    """Write results as one object: a table, with row groups for each result; small ones as rows."""
+    first = entries[0].packed
+    is_rows = len(entries) > 1 and entries[0].small is not None
+    places = list(range(len(entries)))
+    if is_rows:
+        tables = [_rows(entries)]
+    else:
+        tables = [pa.Table.from_arrays([a for _, a, _ in e.packed.columns], schema=first.schema) for e in entries]
+        places = [0, *accumulate([max(1, -(-e.packed.rows // ROWS)) for e in entries])][:-1]
+    shared, said = fold([e.said(place) for e, place in zip(entries, places, strict=True)])
+    footer = {"format": FORMAT, "rows": is_rows, "results": said, "shared": shared}
     # Dictionaries and statistics cost time and save nothing: measured numbers hardly repeat, and fill their whole range.
-    pq.write_table(table, sink, compression="zstd", use_dictionary=False, write_statistics=False, row_group_size=ROWS)
+    options = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
+    with pq.ParquetWriter(file, tables[0].schema, **options) as writer:
+        for table in tables:
+            writer.write_table(table, row_group_size=ROWS)
+            file.cut()
+        writer.add_key_value_metadata({METADATA: json.dumps(footer)})
 
 
-def read_footer(file: pq.ParquetFile) -> dict[str, Any]:
-    """Give the JSON of the footer.
+def _rows(entries: Sequence[Entry]) -> pa.Table:
+    """Give small results as rows: what each is called, a number, and lists of what a histogram has in each bin."""
+    packed = [e.packed for e in entries]
+    columns: dict[str, Any] = {
+        "key": pa.array([e.key for e in entries]),
+        "name": pa.array([str(e.full.get("name", "")) for e in entries]),
+        "kind": pa.array([p.kind for p in packed]),
+    }
+    cells = [p.columns[0][1] if p.kind == "scalar" else pa.nulls(1) for p in packed]
+    columns["number"] = pa.array([_number_in(c) for c in cells], type=pa.float64())
+    columns["text"] = pa.array([str(c[0].as_py()) if pa.types.is_large_string(c.type) else None for c in cells])
+    for name, dtype in {(n, c.dtype): None for p in packed for n, c in (p.numbers or {}).items()}:
+        lists = [(p.numbers or {}).get(name) for p in packed]
+        found = [c if c is not None and c.dtype == dtype else None for c in lists]
+        columns[_row_column(name, dtype)] = pa.array(found, type=pa.list_(pa.from_numpy_dtype(dtype)))
+    return pa.table(columns)
+
+
+def _number_in(cell: pa.Array) -> float | None:
+    value = cell[0].as_py()
+    return float(value) if isinstance(value, bool | int | float) else None
+
+
+def _row_column(name: str, dtype: Any) -> str:
+    return name if np.dtype(dtype) == np.float64 else f"{name}_{np.dtype(dtype).name}"
+
+
+def read_footer(file: pq.ParquetFile, key: str) -> dict[str, Any]:
+    """Give what the footer says of a result; ``rows`` is whether it stands in a row, and ``end`` where its row groups end.
 
     Raises
     ------
     ValueError
-        When the file is none of ours.
+        When the file is none of ours, or does not have it.
     """
-    written = (file.schema_arrow.metadata or {}).get(METADATA)
+    written = (file.metadata.metadata or {}).get(METADATA)
     footer = json.loads(written) if written else None
     if not isinstance(footer, dict) or footer.get("format") != FORMAT:
         raise ValueError(f"the file is no {FORMAT}")
-    return footer
+    results, shared = footer["results"], footer["shared"]
+    keys = [r["key"] for r in results]
+    if key not in keys:
+        raise ValueError(f"the file holds the result of {keys[0]:.64}")
+    number = keys.index(key)
+    end = results[number + 1]["place"] if number + 1 < len(results) else file.num_row_groups
+    return dict(unfold(results[number], shared)) | {"rows": footer["rows"], "end": end}
+
+
+def provenance_of(path: str, key: str) -> dict[str, Any]:
+    """Give what a file says about how a result in it came about."""
+    with pq.ParquetFile(path) as file:
+        return dict(read_footer(file, key)["provenance"])
 
 
 def read_parquet(source: Any, key: str) -> Result:
-    """Give the result in a file.
+    """Give a result in a file.
 
     Parameters
     ----------
     source : str or binary file
         Where from.
     key : str
-        The key that it must have, as digits.
+        Its key, as digits.
 
     Raises
     ------
     ValueError, KeyError, TypeError, OSError
-        When the file is damaged, or holds another result.
+        When the file is damaged, or does not hold it.
     """
     with pq.ParquetFile(source) as file:
-        footer = read_footer(file)
-        if footer["key"] != key:
-            raise ValueError(f"the file holds the result of {footer['key']:.64}")
-        description = footer["result"]
+        said = read_footer(file, key)
+        description = said["result"]
         if description["kind"] == "scalar":
             return plain_result(description, {})
-        table = file.read()
+        if said["rows"]:
+            row = file.read().slice(said["place"], 1)
+            if row["key"][0].as_py() != key:
+                raise ValueError("the row is that of another result")
+            dtypes = description["columns"]
+            lists = {n: row[_row_column(n, t)].combine_chunks().flatten() for n, t in dtypes.items()}
+            return plain_result(description, {n: flat_numbers(a, dtypes[n]) for n, a in lists.items()})
+        table = file.read_row_groups(range(said["place"], said["end"]))
     arrays = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in table.columns]
     if description["kind"] == "columns":
         return array_result(description, arrays)
@@ -562,35 +677,39 @@ def array_result(description: Mapping[str, Any], arrays: Sequence[pa.Array]) -> 
     return Scalar(array[0]) if description["one"] else Columns(array, tuple(description.get("rows", ())))
 
 
-# Put one result into a folder; the caller holds the claim of its key -------------------------------------------------------------
+# Put results into a folder; the caller holds the claims of their keys -------------------------------------------------------------
 
 
-def put(folder: Folder, name: str, result: Result, provenance: Provenance | None, step: Callable[[str], None] | None) -> Sidecar:
-    """Write a result and commit it; gives its sidecar.
+def put(folder: Folder, entries: Sequence[Entry], step: Callable[[str], None] = no_step) -> list[Pack]:
+    """Write results and commit them, those that belong together in one object; gives the sidecars.
 
     Raises
     ------
     StoreError
-        When it cannot be stored exactly, or there is no room.
+        When there is no room.
     """
-    about = provenance or Provenance()
-    created = now()
-    packed = pack(result, about.name)
-    footer = about.as_json() | {"created": created}
-    small = None if packed.numbers is None else inline(packed.description, packed.numbers)
-
-    def write(file: HashingFile) -> None:
-        write_parquet(packed, file, name, footer)
-
-    def sidecar_of(written: Written) -> Sidecar:
-        nbytes, checksum = written.nbytes, written.sha256
-        return Sidecar(name, packed.kind, packed.type, packed.rows, nbytes, checksum, created, about.summary(), small)
-
+    objects = [_object(some) for some in objects_of(entries)]
     try:
-        written = commit(folder, name, write, lambda w: sidecar_of(w).written(), step=step or no_step)
+        return commit(folder, objects, step=step)
     except Exception as error:
-        full = full_disk(error, folder.root, packed.nbytes)
+        full = full_disk(error, folder.root, sum([e.packed.nbytes for e in entries]))
         if full is not None:
             raise full from error
         raise
-    return sidecar_of(written)
+
+
+def _object(entries: Sequence[Entry]) -> NewObject:
+    name = entries[0].key if len(entries) == 1 else sha256(uuid4().bytes).hexdigest()
+
+    def sidecar_of(pieces: tuple[tuple[int, str], ...]) -> Pack:
+        number, total = len(entries), sum([n for n, _ in pieces])
+        own = [n for n, _ in pieces[:-1]] if len(pieces) > number else [0] * number
+        rest = total - sum(own)
+        shares = [n + rest // number + (i < rest % number) for i, n in enumerate(own)]
+        said = [
+            Sidecar(e.key, e.packed.kind, e.packed.type, e.packed.rows, n, min(i, len(pieces) - 2), e.created, e.short, e.small)
+            for i, (e, n) in enumerate(zip(entries, shares, strict=True))
+        ]
+        return Pack.of(name, pieces, said)
+
+    return NewObject(name, tuple([e.key for e in entries]), partial(write_object, entries), sidecar_of)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hep_flows.errors import StoreError
 
 # Results of one format: those of another are in a folder of their own, which is never touched.
-OBJECTS = "objects-2"
+OBJECTS = "objects-3"
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 
@@ -76,12 +76,16 @@ class Folder:
         return f"{self.root}/{OBJECTS}/{name[:2]}"
 
     def object(self, name: str) -> str:
-        """The Parquet file of a key."""
+        """The Parquet file of a key that has one of its own."""
         return f"{self.root}/{OBJECTS}/{name[:2]}/{name}.parquet"
 
     def sidecar(self, name: str) -> str:
         """The sidecar of a key: where it stands, the object is committed."""
         return f"{self.root}/{OBJECTS}/{name[:2]}/{name}.json"
+
+    def pack(self, name: str, ending: str = "parquet") -> str:
+        """The file of an object of several results, or its sidecar, which stands under the key of each result too."""
+        return f"{self.root}/{OBJECTS}/packs/{name}.{ending}"
 
     def lock(self, name: str) -> str:
         """The file that the one writer of a key holds."""

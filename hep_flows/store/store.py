@@ -16,21 +16,21 @@ import warnings
 from collections import OrderedDict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.contract import Columns, HistogramResult, Scalar
 from hep_flows.errors import StoreError
 from hep_flows.settings import regular_file
-from hep_flows.store.about import Sidecar, parse
+from hep_flows.store.about import read_pack
 from hep_flows.store.paths import Folder, key_name, why_read_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from io import FileIO
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hep_flows.contract import Result
-    from hep_flows.store.about import Provenance
+    from hep_flows.store.about import Pack, Provenance, Sidecar
+    from hep_flows.store.parquet import Entry
 
 # Results that this process made or read a short while ago, within a limit of bytes -----------------------------------------------
 
@@ -138,9 +138,146 @@ def _shallow(array: Any) -> Any:
     return type(array)(array.layout, behavior=array.behavior, attrs=array.attrs or None)
 
 
+# Results that wait to be committed together --------------------------------------------------------------------------------------
+#
+# To sync a file costs as much as to compute many a result, and a file of its own costs an inode. So results wait for others, a few seconds
+# at most, and are written by a thread. The claims of their keys wait with them: another process that needs one waits for that, as it
+# does for a result that is being computed, and finds it then.
+
+HOLD_S = 5.0
+FULL_GROUP = 64
+MOST_CLAIMS = 256
+OPEN_BYTES = 64 * 2**20
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A result that waits: how it is to be written, itself, and the lock of its key."""
+
+    entry: Entry
+    result: Result
+    descriptor: int | None = None
+
+
+class Open:
+    """What was put and is not committed yet.
+
+    Parameters
+    ----------
+    folder : Folder
+        Where it is to be committed.
+    committed : callable
+        Told of each object, with its results.
+    hold_s : float
+        How long a result waits for others.
+    """
+
+    def __init__(self, folder: Folder, committed: Callable[[Pack, Mapping[str, Result]], None], hold_s: float) -> None:
+        self._folder, self._tell, self._hold_s = folder, committed, hold_s
+        self._waiting: dict[str, Waiting] = {}
+        self._nbytes = 0
+        self._errors: dict[str, Exception] = {}
+        self._lock = threading.RLock()
+        self._writing = threading.Lock()
+        self._full = threading.Event()
+        self._writer: threading.Thread | None = None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._waiting
+
+    def get(self, name: str) -> Result | None:
+        """Give a result that waits."""
+        waiting = self._waiting.get(name)
+        return None if waiting is None else _separate(waiting.result)
+
+    def take(self, one: Waiting) -> None:
+        """Let a result wait; too many of them wait until some are written."""
+        if self._nbytes > 2 * OPEN_BYTES:
+            self.write()
+        with self._lock:
+            self._waiting[one.entry.key] = one
+            self._nbytes += one.entry.packed.nbytes
+            if len(self._waiting) >= MOST_CLAIMS or self._nbytes > OPEN_BYTES or self._is_group_full(one):
+                self._full.set()
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_later, name="hep-flows store", daemon=True)
+                self._writer.start()
+
+    def keeps(self, name: str, descriptor: int) -> bool:
+        """Say whether the lock of a key stays with a result that waits."""
+        with self._lock:
+            waiting = self._waiting.get(name)
+            if waiting is not None and waiting.descriptor is None:
+                waiting.descriptor = descriptor
+                return True
+            return False
+
+    def give_way(self) -> bool:
+        """Commit what waits, because this thread is going to wait for what another process holds, which may wait for this one."""
+        if self._waiting:
+            self.write()
+        return False
+
+    def commit(self) -> dict[str, Exception]:
+        """Commit what waits; gives why something could not be."""
+        self.write()
+        with self._lock:
+            errors, self._errors = self._errors, {}
+        return errors
+
+    def _is_group_full(self, one: Waiting) -> bool:
+        task = one.entry.full["task"]
+        return len([w for w in self._waiting.values() if w.entry.full["task"] == task]) >= FULL_GROUP
+
+    def _write_later(self) -> None:
+        while True:
+            self._full.wait(self._hold_s)
+            self.write()
+            with self._lock:
+                if not self._waiting:
+                    self._writer = None
+                    return
+
+    def forget(self, name: str) -> None:
+        """Let go of a result that waits: another stands in its place."""
+        with self._lock:
+            waiting = self._waiting.get(name)
+            if waiting is not None and waiting.descriptor is None:
+                del self._waiting[name]
+                self._nbytes -= waiting.entry.packed.nbytes
+
+    def write(self) -> None:
+        """Write what waits now."""
+        from hep_flows.store.commit import release
+        from hep_flows.store.parquet import put
+
+        with self._writing:
+            with self._lock:
+                self._full.clear()
+                # A result whose claim is still held by the thread that put it goes with the next.
+                now = {name: w for name, w in self._waiting.items() if w.descriptor is not None}
+            if not now:
+                return
+            try:
+                for pack in put(self._folder, [w.entry for w in now.values()]):
+                    self._tell(pack, {name: now[name].result for name in pack.results})
+            except (*DAMAGE, StoreError, MemoryError) as error:  # whoever asks for the commit is told
+                with self._lock:
+                    self._errors.update(dict.fromkeys(now, error))
+            finally:
+                with self._lock:
+                    for name, waiting in now.items():
+                        del self._waiting[name]
+                        self._nbytes -= waiting.entry.packed.nbytes
+                for name, waiting in now.items():
+                    if waiting.descriptor is not None:
+                        release(self._folder.lock(name), waiting.descriptor)
+
+
 # What reading a damaged file can raise, whichever library finds the damage.
 DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError)
 MEMORY_BYTES = 256 * 2**20
+PACKS_BYTES = 32 * 2**20  # of sidecars that are at hand
 USE_S = 60.0
 _OBJECTS = re.compile(r"objects(-\d+)?")
 
@@ -162,6 +299,8 @@ class Store:
         How much of the latest results is kept in this process.
     allow_foreign : bool
         Whether a folder that belongs to another user may be written.
+    hold_s : float
+        How long a result that is put soon waits for others.
     """
 
     def __init__(
@@ -171,12 +310,16 @@ class Store:
         *,
         memory_bytes: int = MEMORY_BYTES,
         allow_foreign: bool = False,
+        hold_s: float = HOLD_S,
     ) -> None:
         self.folder = Folder(_absolute(root))
         self.layers = tuple([Folder(_absolute(layer)) for layer in layers])
         self.why_read_only = why_read_only(self.folder.root, allow_foreign=allow_foreign)
         self._memory = Memory(memory_bytes)
-        self._verified: set[tuple[int, ...]] = set()
+        self._open = Open(self.folder, self._committed, hold_s)
+        self._lock = threading.Lock()
+        self._packs: dict[tuple[int, int, int], Pack] = {}
+        self._verified: set[tuple[Stamp, int]] = set()
         self._held: dict[str, int] = {}
 
     @property
@@ -207,28 +350,30 @@ class Store:
             When there is a result that cannot be used.
         """
         name = key_name(key)
-        for folder in (self.folder, *self.layers):
+        result = self._open.get(name)
+        for folder in (self.folder, *self.layers) if result is None else ():
             result = self._look_up(folder, name)
             if result is not None:
-                return result
-        return None
+                break
+        return result
 
     def has(self, keys: Iterable[bytes | str]) -> set[bytes | str]:
         """Give those of the keys that are committed, with an object of the right size; checksums are verified by `get`."""
-        return {k for k in keys if self.sidecar(k) is not None}
+        return {k for k in keys if k in self}
 
     def __contains__(self, key: bytes | str) -> bool:
-        """Say whether a key is committed."""
-        return self.sidecar(key) is not None
+        """Say whether a key is committed, or about to be by this process."""
+        name = key_name(key)
+        return name in self._open or any(self._known(folder, name) is not None for folder in (self.folder, *self.layers))
 
     def sidecar(self, key: bytes | str) -> Sidecar | None:
-        """Give what is known about the result of a key without reading it."""
+        """Give what is known about the result of a committed key without reading it."""
         name = key_name(key)
         for folder in (self.folder, *self.layers):
-            with suppress(*DAMAGE):
-                found = parse(_content(folder.sidecar(name)), name, check=False)
-                if os.stat(folder.object(name)).st_size == found.nbytes:
-                    return found
+            found = self._known(folder, name)
+            if found is not None:
+                with suppress(*DAMAGE):
+                    return found.result(name)
         return None
 
     def is_intact(self, key: bytes | str) -> bool:
@@ -236,15 +381,20 @@ class Store:
         name = key_name(key)
         for folder in (self.folder, *self.layers):
             with suppress(*DAMAGE):
-                self._verify(folder.object(name), parse(_content(folder.sidecar(name)), name), _stamp(folder, name))
+                pack = read_pack(folder.sidecar(name))
+                self._verify(folder, pack, name)
                 return True
         return False
 
     def path(self, key: bytes | str) -> str | None:
-        """Give the Parquet file of a committed key."""
+        """Give the Parquet file that a committed key is in."""
         name = key_name(key)
-        places = [f.object(name) for f in (self.folder, *self.layers) if os.path.exists(f.sidecar(name))]
-        return next((p for p in places if os.path.exists(p)), None)
+        for folder in (self.folder, *self.layers):
+            with suppress(*DAMAGE):
+                path = object_of(folder, self._pack(folder, name), name)
+                if os.path.exists(path):
+                    return path
+        return None
 
     def put(
         self,
@@ -273,20 +423,63 @@ class Store:
             When the folder is read-only or full, or the result cannot be stored exactly. The folder is then as it was before.
         """
         name = key_name(key)
+        entry = self._entry(name, result, provenance)
+        from hep_flows.store.commit import no_step
+        from hep_flows.store.parquet import put
+
+        with self.claim(key):
+            self._open.forget(name)
+            (written,) = put(self.folder, [entry], step or no_step)
+        self._committed(written, {name: result})
+        return written.result(name)
+
+    def put_soon(self, key: bytes | str, result: Result, provenance: Provenance | None = None) -> None:
+        """Take the result of a key, to be committed with others: when there are enough of them, after some seconds, or by `commit`.
+
+        It is found by this process at once. Others that claim its key wait until it is committed.
+
+        Parameters
+        ----------
+        key : bytes or str
+            The key.
+        result : Result
+            What to store.
+        provenance : Provenance, optional
+            How it came about.
+
+        Raises
+        ------
+        StoreError
+            When the folder is read-only, or the result cannot be stored exactly.
+        """
+        name = key_name(key)
+        entry = self._entry(name, result, provenance)
+        with self.claim(key):
+            self._open.take(Waiting(entry, _separate(result)))
+
+    def commit(self) -> dict[str, Exception]:
+        """Commit what waits for it; gives, by key, why something could not be, since this was asked for the last time."""
+        return self._open.commit()
+
+    def _entry(self, name: str, result: Result, provenance: Provenance | None) -> Entry:
         if not self.writable:
             raise StoreError(
                 f"the cache folder {self.folder.root} cannot be written",
                 why=self.why_read_only,
                 do="give a folder of your own as the cache, and this one as a layer below it",
             )
-        from hep_flows.store.parquet import put
+        from hep_flows.store.about import Provenance as Unknown
+        from hep_flows.store.parquet import entry_of
 
-        with self.claim(key):
-            written = put(self.folder, name, result, provenance, step)
-        stamp = _stamp(self.folder, name)
-        self._verified.add(stamp)
-        self._memory.put(name, stamp, result)
-        return written
+        return entry_of(name, result, provenance or Unknown())
+
+    def _committed(self, pack: Pack, results: Mapping[str, Result]) -> None:
+        """Take note of what this process wrote: it need not be verified, or read again."""
+        with suppress(OSError):
+            for name in pack.results:
+                stamp = _stamp(self.folder, pack, name)
+                self._verified.update([(stamp, piece) for piece in range(len(pack.pieces))])
+                self._memory.put(name, stamp, results[name])
 
     @contextmanager
     def claim(
@@ -315,14 +508,17 @@ class Store:
         if not self.writable or self._held.get(name) == thread:
             yield False
             return
-        from hep_flows.store.commit import claimed
+        from hep_flows.store.commit import release, wait_for
 
-        with claimed(self.folder.lock(name), timeout_s=timeout_s, cancelled=cancelled) as waited:
-            self._held[name] = thread
-            try:
-                yield waited
-            finally:
-                del self._held[name]
+        path = self.folder.lock(name)
+        descriptor, waited = wait_for(path, timeout_s, lambda: self._open.give_way() or (cancelled is not None and cancelled()))
+        self._held[name] = thread
+        try:
+            yield waited
+        finally:
+            del self._held[name]
+            if not self._open.keeps(name, descriptor):
+                release(path, descriptor)
 
     def remove(self, key: bytes | str) -> None:
         """Remove the result of a key from the user's own folder; nothing happens when it is not there."""
@@ -332,91 +528,126 @@ class Store:
         from hep_flows.store.commit import remove
 
         with self.claim(key):
+            self._open.forget(name)
             remove(self.folder, name)
         self._memory.forget(name)
 
-    def _look_up(self, folder: Folder, name: str) -> Result | None:
-        text = b""
-        while True:
-            before = text
+    def _pack(self, folder: Folder, name: str, *, again: bool = False) -> Pack:
+        """Give what the sidecar of a key says; the same file is read once, unless it is to be read again."""
+        stat = os.stat(folder.sidecar(name))
+        stamp = stat.st_dev, stat.st_ino, stat.st_size
+        known = self._packs.get(stamp)
+        if again or known is None or name not in known.results:
+            known = read_pack(folder.sidecar(name))
+            if len(known.results) > 1:
+                with self._lock:
+                    self._packs[stamp] = known
+                    while sum([size for _, _, size in self._packs]) > PACKS_BYTES and len(self._packs) > 1:
+                        del self._packs[next(iter(self._packs))]
+        return known
+
+    def _known(self, folder: Folder, name: str) -> Pack | None:
+        """Give what the sidecar of a key says, where its object has the right size."""
+        for again in (False, True):
             try:
-                text = _content(folder.sidecar(name))
+                found = self._pack(folder, name, again=again)
+                if name in found.results and os.stat(object_of(folder, found, name)).st_size == found.nbytes:
+                    return found
+            except DAMAGE:
+                pass
+        return None
+
+    def _look_up(self, folder: Folder, name: str) -> Result | None:
+        before: Pack | None = None
+        while True:
+            try:
+                pack = self._pack(folder, name, again=before is not None)
             except FileNotFoundError:
                 return None
-            except OSError as error:
+            except DAMAGE as error:
                 _warn(folder, name, error)
                 return None
             try:
-                return self._read(folder, name, text)
+                return self._read(folder, name, pack)
             except DAMAGE as error:
-                if text == before:  # else it was being replaced while we read
+                if before is not None and pack.written() == before.written():  # else it was being replaced while we read
                     _warn(folder, name, error)
                     return None
+            before = pack
 
-    def _read(self, folder: Folder, name: str, text: bytes) -> Result:
-        stamp = _stamp(folder, name)
+    def _read(self, folder: Folder, name: str, pack: Pack) -> Result:
+        sidecar, stamp = pack.result(name), _stamp(folder, pack, name)
         result = self._memory.get(name, stamp)
         if result is None:
-            sidecar = parse(text, name)
-            self._verify(folder.object(name), sidecar, stamp)
-            result = _decoded(folder, sidecar)
+            self._verify(folder, pack, name)
+            result = _decoded(object_of(folder, pack, name), sidecar)
             self._memory.put(name, stamp, result)
         if folder is self.folder and self.writable:
             _note_use(folder.sidecar(name))
         return result
 
-    def _verify(self, path: str, sidecar: Sidecar, stamp: tuple[int, ...]) -> None:
-        """Check size and, once in this process and for this file, the checksum, and the key in the footer of what is not read from there."""
-        if stamp in self._verified:
-            return
-        with regular_file(path) as file:
-            n_bytes = os.fstat(file.fileno()).st_size
-            if n_bytes != sidecar.nbytes:
-                raise ValueError(f"it has {n_bytes} bytes instead of {sidecar.nbytes}")
-            if file_digest(file, "sha256").hexdigest() != sidecar.sha256:
-                raise ValueError("its checksum is wrong")
-            if sidecar.inline is not None:
-                check_footer(file, n_bytes, sidecar.key)
-        self._verified.add(stamp)
+    def _verify(self, folder: Folder, pack: Pack, name: str) -> None:
+        """Check the piece of an object that a result is in, and its footer, once in this process for each file."""
+        sidecar, stamp = pack.result(name), _stamp(folder, pack, name)
+        wanted = {sidecar.piece, len(pack.pieces) - 1}
+        if not {(stamp, piece) for piece in wanted} <= self._verified:
+            check_object(object_of(folder, pack, name), pack, sidecar)
+            self._verified.update([(stamp, piece) for piece in wanted])
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
-def _decoded(folder: Folder, sidecar: Sidecar) -> Result:
+def _decoded(path: str, sidecar: Sidecar) -> Result:
     if sidecar.inline is not None:
         from hep_flows.store.histograms import from_inline
 
         return from_inline(sidecar.inline)
     from hep_flows.store.parquet import read_parquet
 
-    return read_parquet(folder.object(sidecar.key), sidecar.key)
+    return read_parquet(path, sidecar.key)
 
 
-def check_footer(file: FileIO, n_bytes: int, key: str) -> None:
-    """Check that the footer of a Parquet file is that of a key; no Parquet library is needed for that.
+def check_object(path: str, pack: Pack, sidecar: Sidecar) -> None:
+    """Check what an object has for a result: its size, and the checksums of the piece that the result is in and of the footer.
+
+    That the footer is that of the key needs no Parquet library.
 
     Raises
     ------
-    ValueError
-        When it is another one's.
+    OSError, ValueError, LookupError
+        When it is missing, or something else.
     """
-    file.seek(max(0, n_bytes - 8))
-    length = int.from_bytes(file.read(4), "little")
-    file.seek(max(0, n_bytes - 8 - length))
-    if f'"key": "{key}"'.encode() not in file.read(min(length, n_bytes)):
+    with regular_file(path) as file:
+        n_bytes = os.fstat(file.fileno()).st_size
+        if n_bytes != pack.nbytes:
+            raise ValueError(f"it has {n_bytes} bytes instead of {pack.nbytes}")
+        for piece in (sidecar.piece, len(pack.pieces) - 1):
+            length, checksum = pack.pieces[piece]
+            file.seek(sum([n for n, _ in pack.pieces[:piece]]))
+            digest, left = sha256(), length
+            while left and (some := file.read(min(left, 2**20))):
+                digest.update(some)
+                left -= len(some)
+            if digest.hexdigest() != checksum:
+                raise ValueError("its checksum is wrong")
+        length, footer = pack.pieces[-1][0], b""
+        if sidecar.inline is not None:
+            file.seek(n_bytes - length)
+            footer = file.read(length)
+    if sidecar.inline is not None and f'"key": "{sidecar.key}"'.encode() not in footer:
         raise ValueError("its footer is that of another key")
 
 
-def _content(path: str) -> bytes:
-    with regular_file(path) as file:
-        return file.read()
+def object_of(folder: Folder, pack: Pack, name: str) -> str:
+    """Give the Parquet file that the result of a key is in."""
+    return folder.object(name) if pack.name == name else folder.pack(pack.name)
 
 
-def _stamp(folder: Folder, name: str) -> tuple[int, ...]:
+def _stamp(folder: Folder, pack: Pack, name: str) -> tuple[int, ...]:
     """Give what changes when the files of a key are replaced or written to. The sidecar's time tells its last use, no more."""
-    object_, sidecar = os.stat(folder.object(name)), os.stat(folder.sidecar(name))
+    object_, sidecar = os.stat(object_of(folder, pack, name)), os.stat(folder.sidecar(name))
     return object_.st_dev, object_.st_ino, object_.st_size, object_.st_mtime_ns, sidecar.st_ino, sidecar.st_size
 
 
@@ -437,7 +668,7 @@ def _warn(folder: Folder, name: str, error: BaseException) -> None:
 #
 # A fact must follow from its name, as a result follows from its key. Facts may be deleted at any time, which costs time only.
 
-FORMAT = "hf-fact/1"
+FACT = "hf-fact/1"
 MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -479,4 +710,4 @@ def _path(root: str, name: bytes) -> str:
 
 
 def _head(name: bytes, text: bytes) -> bytes:
-    return f"{FORMAT} {key_name(name)} {sha256(text).hexdigest()}".encode()
+    return f"{FACT} {key_name(name)} {sha256(text).hexdigest()}".encode()

@@ -6,21 +6,18 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import RecordError, StoreError
-from hep_flows.settings import regular_file
-from hep_flows.store.about import Sidecar, parse
-from hep_flows.store.commit import claimed_if_free, remove
+from hep_flows.store.about import read_pack
+from hep_flows.store.commit import claimed_if_free, is_used, named_by, remove
 from hep_flows.store.index import entries, listed, sidecars
 from hep_flows.store.paths import is_key_name, key_name
-from hep_flows.store.store import DAMAGE, check_footer
+from hep_flows.store.store import DAMAGE, check_object, object_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from hep_flows.contract import Result
     from hep_flows.store.index import Row
     from hep_flows.store.paths import Folder
     from hep_flows.store.store import Store
@@ -50,10 +47,17 @@ def remove_leftovers(folder: Folder, *, dry_run: bool = False) -> Leftovers:
             sizes += _file_removed(path, dry_run=dry_run) if _age(path) > SAFE_AGE_S else []
             continue
         with claimed_if_free(folder.lock(name)) as is_free:
-            if is_free and not (path == folder.object(name) and os.path.exists(folder.sidecar(name))):
+            if is_free and not _is_used(folder, path, name):
                 sizes += _file_removed(path, dry_run=dry_run)
     _free_locks(folder)
     return Leftovers(len(sizes), sum(sizes))
+
+
+def _is_used(folder: Folder, path: str, name: str) -> bool:
+    """Say whether a result is found in a file."""
+    if path == folder.object(name):
+        return os.path.exists(folder.sidecar(name)) and not named_by(folder.sidecar(name)) - {name}
+    return path in (folder.pack(name), folder.pack(name, "json")) and is_used(folder, name)
 
 
 def _suspects(folder: Folder) -> Iterator[tuple[str, str]]:
@@ -65,8 +69,17 @@ def _suspects(folder: Folder) -> Iterator[tuple[str, str]]:
     seen = {e.name for e in entries(folder)}
     for file in sorted(seen):
         name, _, ending = file.partition(".")
-        if is_key_name(name) and ending == "parquet" and f"{name}.json" not in seen:
+        if (
+            is_key_name(name)
+            and ending == "parquet"
+            and not (f"{name}.json" in seen and _is_used(folder, folder.object(name), name))
+        ):
             yield folder.object(name), name
+    with suppress(FileNotFoundError):
+        for entry in sorted(os.scandir(os.path.dirname(folder.pack(""))), key=lambda e: e.name):
+            name = entry.name.partition(".")[0]
+            if is_key_name(name) and not is_used(folder, name):
+                yield entry.path, name
 
 
 def _age(path: str) -> float:
@@ -300,40 +313,27 @@ def verify(
 
 
 def _check(folder: Folder, name: str, *, decode: bool) -> int:
-    with regular_file(folder.sidecar(name)) as file:
-        sidecar = parse(file.read(), name)
-    with regular_file(folder.object(name)) as file:
-        n_bytes = os.fstat(file.fileno()).st_size
-        if n_bytes != sidecar.nbytes:
-            raise ValueError(f"it has {n_bytes} bytes instead of {sidecar.nbytes}")
-        if file_digest(file, "sha256").hexdigest() != sidecar.sha256:
-            raise ValueError("its checksum is wrong")
-        check_footer(file, n_bytes, sidecar.key)
+    pack = read_pack(folder.sidecar(name))
+    sidecar, path = pack.result(name), object_of(folder, pack, name)
+    check_object(path, pack, sidecar)
     if decode:
-        _decode(folder, sidecar)
+        from hep_flows.store.histograms import from_inline
+        from hep_flows.store.parquet import read_parquet
+
+        if sidecar.inline is not None:
+            from_inline(sidecar.inline)
+        read_parquet(path, name)
     return sidecar.nbytes
 
 
 def _check_key(folder: Folder, name: str, key_of: Callable[[Mapping[str, Any]], bytes | None]) -> None:
     """See that a result stands under the key of the expression and the data that it names."""
-    import pyarrow.parquet as pq
+    from hep_flows.store.parquet import provenance_of
 
-    from hep_flows.store.parquet import read_footer
-
-    with pq.ParquetFile(folder.object(name)) as file:
-        about = read_footer(file)["provenance"]
+    about = provenance_of(object_of(folder, read_pack(folder.sidecar(name)), name), name)
     key = key_of(about) if about.get("expression") else None
     if key is not None and key.hex() != name:
         raise ValueError("it is the result of another expression, or of other data, than its key says")
-
-
-def _decode(folder: Folder, sidecar: Sidecar) -> Result:
-    from hep_flows.store.histograms import from_inline
-    from hep_flows.store.parquet import read_parquet
-
-    if sidecar.inline is not None:
-        from_inline(sidecar.inline)
-    return read_parquet(folder.object(sidecar.key), sidecar.key)
 
 
 def _remove(store: Store, name: str, *, wanted: bool) -> None:

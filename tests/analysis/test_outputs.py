@@ -15,7 +15,7 @@ import pytest
 import uhi.io.json
 import uproot
 
-from hep_flows import Histogram, nanoaod_table, parquet_table, plan, render, run, run_analysis, user_func
+from hep_flows import Histogram, cutflow, nanoaod_table, parquet_table, plan, read_results, render, run, run_analysis, user_func
 from hep_flows.analysis.outputs import Skim, file_name
 from hep_flows.demo.sample import Recipe, sample_files
 from hep_flows.errors import StoreError
@@ -164,18 +164,37 @@ def test_what_is_named_by_position_is_written_as_one_part(fileset, out, read):
     assert done.values["tt"]["x"].array().tolist() == read("tt", "MET_pt").MET_pt[:7].tolist()
 
 
-def test_every_histogram_on_one_axis_of_numbers_is_drawn(fileset, out):
+def test_every_observable_is_drawn_once_and_what_cannot_be_added_for_each_dataset(fileset, out):
     run_analysis(analysis, fileset, out=out)
-    drawn = sorted(p.name for p in (out / "plots").iterdir())
-    assert drawn == sorted(f"{d}_{n}.png" for d in fileset for n in ("numpy", "pt"))
-    assert (out / "plots" / "tt_pt.png").read_bytes().startswith(b"\x89PNG")
+    drawn = {p.name for p in (out / "plots").iterdir()}
+    apart = {f"both-{d}.png" for d in fileset} | {f"{d}_numpy.png" for d in fileset}
+    assert drawn == {"pt.png", "profile.png", "side.png"} | apart
+    assert (out / "plots" / "pt.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_plots_of_names_that_would_be_one_are_two(fileset, out):
-    new = H.Reg(5, 0, 1, name="x").Double()
-    analyses = lambda events: {n: new.fill(x=events.MET.pt) for n in ("b_c", "c")}
-    run_analysis(analyses, {"a": fileset["dy"], "a_b": fileset["tt"]}, out=out)
-    assert len(list((out / "plots").iterdir())) == 4
+    sides = H.Reg(5, 0, 100, name="x").StrCat(["b"], name="side").Double()
+    analyses = lambda events: {
+        "a": sides.fill(x=events.MET.pt, side="b"),
+        "a-b": H.Reg(5, 0, 1, name="x").Double().fill(x=events.MET.pt),
+    }
+    run_analysis(analyses, {"a": fileset["dy"]}, out=out)
+    assert {p.name for p in (out / "plots").iterdir()} == {"a-b.png", "a-b_.png"}
+
+
+def test_a_folder_of_results_is_read_again_with_what_normalises_it(fileset, out):
+    cuts = lambda events: analysis(events) | {"flow": cutflow(events[events.MET.pt > 30], weight=0.5)}
+    done = run_analysis(cuts, fileset | {"gone": {"files": ["/gone.root"]}}, out=out)
+    found = read_results(out)
+    for dataset in fileset:
+        for name in ("pt", "both", "side", "n", "flow"):
+            assert found.values[dataset][name] == done.values[dataset][name]
+    assert isinstance(found.values["gone"]["pt"], Missing)
+    assert found.is_complete is False
+    assert found.processes.keys() == done.processes.keys()
+    assert found.filled == done.filled
+    with pytest.raises(StoreError, match="no folder of results"):
+        read_results(out / "plots")
 
 
 class TestManifest:

@@ -5,7 +5,7 @@ import pytest
 import uproot
 
 from hep_flows import Histogram, cutflow, run_analysis, vary
-from hep_flows.errors import AnalysisError
+from hep_flows.errors import AnalysisError, LiteralError
 from hep_flows.execute.report import Missing
 
 N = {"tt_semi": 40, "tt_had": 30, "wjets": 20, "data_a": 50, "data_b": 10}
@@ -144,3 +144,137 @@ def test_a_sum_of_weights_that_is_said_is_taken(fileset):
     fileset["wjets"]["metadata"]["sumw"] = 25.0
     done = run_analysis(analysis, {"wjets": fileset["wjets"]})
     assert done.scaled(lumi=1.0).values["wjets"]["n"] == pytest.approx(done.values["wjets"]["n"] * 6e4 * 0.5 * 1000 / 25)
+
+
+# Variations with a sum of weights of their own -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scales(tmp_path):
+    """Give two datasets with a weight and two variations of it, and the sums of all three over what was generated."""
+    rng = np.random.default_rng(3)
+    fileset, events = {}, {}
+    for name, n, sums in (("a", 50, (400.0, [0.8, 1.3])), ("b", 30, (900.0, [1.1, 0.7]))):
+        path = tmp_path / f"{name}.root"
+        w = rng.choice([-1.0, 1.0, 2.0], n).astype("f4")
+        leaves = {
+            "met": rng.exponential(40, n).astype("f4"),
+            "genWeight": w,
+            "up": w * 1.5,
+            "down": w * rng.uniform(0.5, 1, n).astype("f4"),
+        }
+        with uproot.recreate(path) as file:
+            file.mktree("Events", {k: v.dtype for k, v in leaves.items()}).extend(leaves)
+            runs = {
+                "genEventSumw": np.array([sums[0] / 2] * 2),
+                "up": np.array([sums[1][0]] * 2),
+                "down": np.array([sums[1][1]] * 2),
+            }
+            file.mktree("Runs", {k: v.dtype for k, v in runs.items()}).extend(runs)
+        fileset[name] = {"files": {str(path): "Events"}, "metadata": {"xsec": 10.0 * n, "process": "p"}}
+        events[name] = (
+            leaves,
+            {"nominal": sums[0], "scaleUp": sums[0] * sums[1][0], "scaleDown": sums[0] * sums[1][1], "puUp": sums[0]},
+        )
+    return fileset, events
+
+
+def scaled_analysis(ev):
+    runs = ev.tree("Runs")
+    sums = {word: (runs.genEventSumw * runs[word]).Sum() for word in ("up", "down")}
+    w = vary(ev.genWeight, "scale", {"up": ev.up, "down": ev.down}, sumw=sums)
+    w = w * vary(ev.met * 0 + 1, "pu", up=ev.met * 0 + 2)
+    empty = Histogram.new.Reg(10, 0, 100, name="met").Weight()
+    return {"met": empty.fill(met=ev.met, weight=w), "sum": (w * 1.0).Sum(), "flow": cutflow(ev[ev.met > 30], weight=w)}
+
+
+def test_each_variation_is_scaled_by_its_own_sum_of_weights(scales):
+    fileset, events = scales
+    done = run_analysis(scaled_analysis, fileset)
+    assert done.recordings == 1
+    scaled = done.scaled(lumi=2.0)
+    for name, (leaves, sums) in events.items():
+        met = np.asarray(leaves["met"])
+        weights = {
+            "nominal": leaves["genWeight"],
+            "scaleUp": leaves["up"],
+            "scaleDown": leaves["down"],
+            "puUp": leaves["genWeight"] * 2,
+        }
+        for variation, w in weights.items():
+            factor = fileset[name]["metadata"]["xsec"] * 2000 / sums[variation]
+            bins = scaled.values[name]["met"][variation, :]
+            want, _ = np.histogram(met, 10, (0, 100), weights=np.asarray(w, "f8"))
+            np.testing.assert_allclose(bins.values(), want * factor, rtol=1e-12)
+            np.testing.assert_allclose(
+                bins.variances(), np.histogram(met, 10, (0, 100), weights=np.asarray(w, "f8") ** 2)[0] * factor**2
+            )
+            assert scaled.values[name]["sum"][variation] == pytest.approx(np.sum(np.asarray(w, "f8")) * factor)
+            row = scaled.values[name]["flow"][variation][1]
+            assert row.sumw == pytest.approx(np.sum(np.asarray(w, "f8")[met > 30]) * factor)
+    both = scaled.processes["p"]["met"]
+    assert both == scaled.values["a"]["met"] + scaled.values["b"]["met"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda ev: vary(ev.genWeight, "s", {"up": ev.up}, sumw={"down": 3.0}), "none of up, has no sum of weights"),
+        (lambda ev: vary(ev.genWeight, "s", {"up": ev.up}, sumw={"up": ev.up}), "a sum of weights is one number"),
+        (lambda ev: vary(ev, "s", met={"up": ev.up}, sumw={"met": 3.0}), "a collection has no sum of weights"),
+        (
+            lambda ev: vary(ev.up, "s", up=ev.up, sumw={"up": 3.0}) * vary(ev.down, "s", up=ev.up, sumw={"up": 4.0}),
+            "sUp has another sum of weights already",
+        ),
+    ],
+)
+def test_what_is_no_sum_of_a_variation(wrong, says, scales):
+    with pytest.raises(LiteralError, match=says) as caught:
+        run_analysis(lambda ev: {"x": wrong(ev)}, scales[0])
+    assert caught.value.where.file == __file__
+
+
+def test_a_sum_of_weights_of_zero_scales_nothing(scales):
+    def none(ev):
+        return {"sum": vary(ev.genWeight, "s", {"up": ev.up}, sumw={"up": 0.0}).Sum()}
+
+    with pytest.raises(AnalysisError, match=r"the sum of weights of sUp of a is 0\.0"):
+        run_analysis(none, scales[0]).scaled(lumi=1.0)
+
+
+def varied(ev):
+    weight = ev.get("genWeight", 1.0) if hasattr(ev, "genWeight") else None
+    empty = Histogram.new.Reg(10, 0, 100, name="met").StrCat(["low", "high"], name="region").Weight()
+    given = {} if weight is None else {"weight": vary(weight, "pu", up=weight * 1.1, down=weight * 0.9)}
+    return {"met": empty.fill(met=ev.met, region={"low": ev.met < 40, "high": ev.met > 40}, **given)}
+
+
+def test_a_stack_has_the_scaled_processes_the_data_and_the_variations(fileset):
+    done = run_analysis(varied, fileset)
+    with pytest.raises(AnalysisError, match="'met' of tt_semi is not normalised"):
+        done.stack("met", select={"region": "high"})
+    scaled = done.scaled(lumi=2.0)
+    figure = scaled.stack("met", select={"region": "high"})
+    high = {p: v["met"][{"region": "high"}] for p, v in scaled.processes.items()}
+    nominal = [high[p][{"variation": "nominal"}] for p in ("ttbar", "wjets")]
+    total, variance = sum(h.values() for h in nominal), sum(h.variances() for h in nominal)
+    (band,) = [p for p in figure.axes[0].patches if p.get_hatch()]
+    np.testing.assert_allclose(np.nan_to_num(band.get_data().values), total + np.sqrt(variance + (0.1 * total) ** 2))
+    (bars,) = [c for c in figure.axes[0].containers if type(c).__name__ == "ErrorbarContainer"]
+    data = high["data"].values()
+    np.testing.assert_array_equal(bars.lines[0].get_ydata(), data[data > 0])
+    assert figure.axes[0].get_ylabel() == "Events / 10"
+    assert "2 fb" in figure.axes[0].get_title(loc="right")
+    for asked, told in (("mett", "no result 'mett'"), ("array", "no result 'array'")):
+        with pytest.raises(AnalysisError, match=told):
+            scaled.stack(asked)
+    with pytest.raises(AnalysisError, match="no process 'wjet'"):
+        scaled.stack("met", signal="wjet", select={"region": sum})
+    assert len(scaled.variations("met", "pu", select={"region": sum}).axes) == 2
+    assert len(done.plot("met", "ttbar", select={"region": "low"}).axes) == 1
+
+
+def test_a_process_with_a_missing_part_is_not_stacked(fileset, tmp_path):
+    fileset["tt_had"]["files"] = {str(tmp_path / "gone.root"): "Events"}
+    with pytest.raises(AnalysisError, match="'met' of ttbar is missing"):
+        run_analysis(varied, fileset).plot("met")

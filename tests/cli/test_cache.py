@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -66,7 +67,8 @@ def test_info_and_ls_say_what_there_is(done, cache_folder):
 
 def test_path_gives_the_folder_and_the_file(done, cache_folder):
     assert call("path")[1].strip() == str(cache_folder)
-    assert call("path", key_of(done)[:12])[1].strip().endswith(f"{key_of(done)}.parquet")
+    path = call("path", key_of(done)[:12])[1].strip()
+    assert key_of(done) in pq.read_table(path)["key"].to_pylist()
 
 
 def test_why_says_how_a_result_came_about(done):
@@ -85,7 +87,8 @@ def test_verify_finds_damage(done, cache_folder):
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     code, text = call("verify", "--remove")
     assert code == 1
-    assert f"damaged: {file.stem}" in text
+    assert "damaged: " in text
+    assert "its checksum is wrong" in text
     assert call("verify")[0] == 0
 
 

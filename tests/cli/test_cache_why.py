@@ -52,9 +52,9 @@ def test_it_says_what_changed_and_what_it_replaced_and_the_line(file):
 
 def test_the_parts_of_a_result_know_it_too(file, cache_folder):
     keys(file, 30.0)
-    before = {p.stem for p in cache_folder.glob("objects-*/*/*.json")}
+    before = {p.stem for p in cache_folder.glob("objects-*/??/*.json")}
     _, planned = keys(file, 35.0)
-    parts = {p.stem for p in cache_folder.glob("objects-*/*/*.json")} - before
+    parts = {p.stem for p in cache_folder.glob("objects-*/??/*.json")} - before
     assert len(parts) == 3
     assert all(f"computed because {planned[0]}" in why(k) for k in parts)
 

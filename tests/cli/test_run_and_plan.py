@@ -205,3 +205,18 @@ def test_why_a_file_cannot_be_opened_is_shown(folder):
     (folder / "gone.json").write_text('{"gone": {"files": {"http://127.0.0.1:9/x.root": "Events"}}}')
     done = call(folder, "run", "analysis.py", "gone.json", "--out", "out", code=3)
     assert "Cannot connect to host 127.0.0.1:9" in done.stderr
+
+
+def test_results_are_drawn_again_scaled_and_in_a_style(folder):
+    said = json.loads((folder / "fileset.json").read_text())
+    said["dimuon"]["metadata"] |= {"is_data": True, "process": "data"}
+    said["sm"]["metadata"] |= {"is_data": False, "sumw": 10.0}
+    (folder / "fileset.json").write_text(json.dumps(said))
+    (folder / "analysis.py").write_text(ANALYSIS.replace(', weight=events.metadata["xsec"]', ""))
+    call(folder, "run", "analysis.py", "fileset.json", "--out", "out")
+    assert [p.name for p in (folder / "out" / "plots").iterdir()] == ["pt.png"]
+    words = ("plot", "out", "--lumi", "2", "--style", "CMS", "--com", "13", "--format", "svg", "--out", "pictures")
+    assert call(folder, *words).stdout == "pictures/pt.svg\n"
+    assert "<svg" in (folder / "pictures" / "pt.svg").read_text()
+    assert "did you mean 'pt'?" in call(folder, "plot", "out", "ptt", code=1).stderr
+    assert "no folder of results" in call(folder, "plot", ".", code=1).stderr

@@ -137,3 +137,13 @@ def test_every_picture_is_shown_and_small():
 
 def test_the_readme_leads_to_the_documentation():
     assert "docs/index.md" in (ROOT / "README.md").read_text()
+
+
+def test_every_class_among_the_words_of_the_design_page_is_where_it_says():
+    section = _page("design.md").partition("## Words")[2].partition("\n## ")[0]
+    rows = [row.strip("| ").split(" | ") for row in section.splitlines() if row.startswith("| ") and not row.startswith("| word")]
+    assert len(rows) > 15
+    for word, _, where in rows:
+        places = [ROOT / "hep_flows" / place for place in re.findall(r"`([^`]+)`", where)]
+        code = "\n".join([f.read_text() for p in places for f in (p.rglob("*.py") if p.is_dir() else [p])])
+        assert [c for c in re.findall(r"`([A-Z]\w+)`", word) if f"class {c}" not in code and f"\n{c} " not in code] == []

@@ -38,7 +38,7 @@ def misses(seen):
 def empty(cache_folder):
     """Remove every result, as a collection does; what is remembered of runs stays."""
     store = Store(cache_folder)
-    for path in cache_folder.glob("objects-*/*/*.json"):
+    for path in cache_folder.glob("objects-*/??/*.json"):
         store.remove(path.stem)
     new_process()
 

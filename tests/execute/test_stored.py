@@ -198,8 +198,8 @@ def test_what_a_team_has_is_not_computed_again(files, environment, tmp_path, cac
 
 
 def _damage(cache_folder, change):
-    for name, _ in sidecars(Store(cache_folder).folder):
-        path = Path(Store(cache_folder).folder.object(name))
+    store = Store(cache_folder)
+    for path in {Path(store.path(name)) for name, _ in sidecars(store.folder)}:
         change(path, bytearray(path.read_bytes()))
     new_process()
 

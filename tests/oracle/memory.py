@@ -12,7 +12,7 @@ from hep_flows.execute.run import run_plan
 from hep_flows.expr.types import Histogram, Record, String
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.plan import make_plan
-from hep_flows.plugins.awkward.evaluate import merge_parts, run_tasks
+from hep_flows.plugins.awkward.evaluate import evaluate, merge_parts, run_tasks
 from hep_flows.plugins.hist.plugin import HistPlugin
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hep_flows.contract import Key, Label, Result, RunContext, Task
     from hep_flows.expr.nodes import Dataset, Expr
     from hep_flows.expr.types import Member
+    from hep_flows.plugins.awkward.evaluate import Evaluate
     from oracle.tables import Table
 
 Path = tuple[str, ...]
@@ -31,8 +32,8 @@ class MemoryPlugin(Plugin):
 
     result_version = "1"
 
-    def __init__(self, table: Table, name: str = "memory", refused: Collection[Key] = ()) -> None:
-        self.table = table
+    def __init__(self, table: Table, name: str = "memory", refused: Collection[Key] = (), evaluating: Evaluate = evaluate) -> None:
+        self.table, self.evaluating = table, evaluating
         self.name = name
         self.refused = refused
         self.arrays = dict(_arrays(table.record, list(table.events)))
@@ -44,7 +45,7 @@ class MemoryPlugin(Plugin):
         return Program(task, "", "python")
 
     def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
-        return run_tasks([p.task for p in programs], inputs, context, self._read)
+        return run_tasks([p.task for p in programs], inputs, context, self._read, self.evaluating)
 
     def merge(self, program: Program, parts: Sequence[Result]) -> Result:
         return merge_parts(program.task, parts)
@@ -59,14 +60,21 @@ class MemoryPlugin(Plugin):
 
 
 def evaluated(
-    expr: Expr, table: Table, *, chunk_events: int = 1000, workers: int = 1, cuts: Collection[Key] = (), n_plugins: int = 1
+    expr: Expr,
+    table: Table,
+    *,
+    chunk_events: int = 1000,
+    workers: int = 1,
+    cuts: Collection[Key] = (),
+    n_plugins: int = 1,
+    evaluating: Evaluate = evaluate,
 ) -> Any:
     """Give the value of an expression as plain Python data, and its type as awkward sees it.
 
     ``cuts`` are nodes that become tasks of their own; with two plug-ins they are what changes hands.
     """
     others = {n.key for n in postorder(expr)} - set(cuts)
-    plugins = [MemoryPlugin(table, f"memory{k}", refused=(cuts, others)[k] if n_plugins > 1 else ()) for k in range(n_plugins)]
+    plugins = [MemoryPlugin(table, f"memory{k}", (cuts, others)[k] if n_plugins > 1 else (), evaluating) for k in range(n_plugins)]
     plan = make_plan([expr], plugins, extra_cuts=cuts if n_plugins == 1 else ())
     result = run_plan(plan, plugins, workers=workers, chunk_events=chunk_events)[plan.targets[0]]
     if isinstance(result, Scalar):

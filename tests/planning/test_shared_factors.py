@@ -20,7 +20,7 @@ def df(data):
     return nanoaod_table(data(DY))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def raw(data):
     read = uproot.open(data(DY))["Events"].arrays(["MET_pt", "genWeight", "PV_npvs", "Jet_pt", "Muon_pt"])
     return {

@@ -8,7 +8,7 @@ from hep_flows.contract import Plugin
 from hep_flows.errors import PluginError
 from hep_flows.plugins import find, installed, registered
 
-BUILT_IN = ["awkward", "hist", "servicex"]
+BUILT_IN = ["awkward", "fused", "hist", "servicex"]
 
 
 @pytest.fixture
@@ -59,5 +59,5 @@ def test_two_packages_with_one_name_are_an_error(points):
 def test_one_package_seen_twice_is_one(points):
     points(("json", "json:JSONDecoder"), ("json", "json:JSONDecoder"))
     found = {f.name: f for f in registered()}
-    assert sorted(found) == [*BUILT_IN[:2], "json", "servicex"]
+    assert sorted(found) == [*BUILT_IN[:3], "json", "servicex"]
     assert "no attribute 'name'" in found["json"].reason

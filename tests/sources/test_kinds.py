@@ -142,7 +142,7 @@ class TestCsv:
         assert caught.value.where.file == __file__
 
     def test_it_executes_nothing(self):
-        assert [p.name for p in installed()] == ["awkward", "hist", "servicex"]
+        assert [p.name for p in installed()] == ["awkward", "fused", "hist", "servicex"]
         assert [p.name for p in installed(["awkward", "csv-events"])] == ["awkward"]
         with pytest.raises(PluginError, match="brings tables of kind csv") as caught:
             find("csv-events")

@@ -7,12 +7,24 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from hep_flows.contract import Scalar
+import awkward as ak
+
+from hep_flows.contract import Columns, Scalar
+from hep_flows.store.about import Provenance
+from hep_flows.store.parquet import entry_of, put
 from hep_flows.store.store import Store
 
 KEY = bytes(range(32))
+GROUP = [bytes([n]) * 32 for n in range(4)]
+
+
+def put_group(store: Store, step: Callable[[str], None]) -> None:
+    """Commit results of two sorts together: two objects."""
+    results = {key: Scalar(2) for key in GROUP[:2]} | {key: Columns(ak.Array([2, 2])) for key in GROUP[2:]}
+    put(store.folder, [entry_of(key.hex(), result, Provenance()) for key, result in results.items()], step)
 
 
 def killed_after(folder: Path, step: str) -> None:
@@ -24,7 +36,10 @@ def killed_after(folder: Path, step: str) -> None:
             if name == step:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        store.put(KEY, Scalar(2), step=kill)
+        if folder.name.startswith("group"):
+            put_group(store, kill)
+        else:
+            store.put(KEY, Scalar(2), step=kill)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
@@ -39,7 +54,13 @@ def main(root: Path) -> None:
             killed_after(root / f"empty {i}", step)
         Store(root / f"filled {i}").put(KEY, Scalar(1))
         killed_after(root / f"filled {i}", step)
-    sys.stdout.write(json.dumps(steps))
+    group: list[str] = []
+    put_group(Store(root / "steps"), group.append)
+    for i, step in enumerate(dict.fromkeys(group)):
+        for key in GROUP[1:3]:
+            Store(root / f"group {i}").put(key, Scalar(1))
+        killed_after(root / f"group {i}", step)
+    sys.stdout.write(json.dumps([steps, group]))
 
 
 main(Path(sys.argv[1]))

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from hep_flows.contract import Columns
 from hep_flows.errors import StoreError
-from hep_flows.store.parquet import pack, read_parquet, write_parquet
+from hep_flows.store.about import Provenance
+from hep_flows.store.commit import HashingFile
+from hep_flows.store.parquet import entry_of, read_parquet, write_object
 
 NUMBERS = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()
 NAME = "0" * 64
@@ -21,7 +23,7 @@ NAME = "0" * 64
 
 def trip(array):
     file = io.BytesIO()
-    write_parquet(pack(Columns(array), "pt"), file, NAME, {})
+    write_object([entry_of(NAME, Columns(array), Provenance(name="pt"))], HashingFile(file))
     result = read_parquet(io.BytesIO(file.getvalue()), NAME)
     assert isinstance(result, Columns)
     return result.array
@@ -110,7 +112,7 @@ def test_more_than_one_row_group_comes_back(same_array):
 def test_a_record_has_its_fields_as_columns_and_an_array_one_of_its_name():
     def columns(array):
         file = io.BytesIO()
-        write_parquet(pack(Columns(array), "pt"), file, NAME, {})
+        write_object([entry_of(NAME, Columns(array), Provenance(name="pt"))], HashingFile(file))
         return pq.ParquetFile(io.BytesIO(file.getvalue())).schema_arrow.names
 
     assert columns(JETS) == ["pt", "hits"]

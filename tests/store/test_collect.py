@@ -10,7 +10,7 @@ import pytest
 from calls import in_proportion
 from hep_flows.contract import Scalar
 from hep_flows.errors import StoreError
-from hep_flows.store.about import Provenance
+from hep_flows.store.about import Pack, Provenance
 from hep_flows.store.commit import claimed
 from hep_flows.store.index import listed, pin
 from hep_flows.store.store import Store
@@ -176,7 +176,7 @@ def test_thousands_of_results_are_sorted_out_in_proportion(tmp_path, key):
             name = key(str(n)).hex()
             path = Path(store.folder.sidecar(name))
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(replace(one, key=name).written())
+            path.write_bytes(Pack.of(name, [(one.nbytes, "")], [replace(one, key=name)]).written())
             os.utime(path, (n, n))
         store.remove(key("a"))
         return store, sum(r.nbytes for r in listed(store).values()) // 2, number // 2

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import warnings
+from dataclasses import replace
 
 import awkward as ak
 import hist
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from hep_flows.contract import Columns, HistogramResult, Scalar
-from hep_flows.store.about import Sidecar, parse
+from hep_flows.store.about import Pack, parse
 from hep_flows.store.store import DamagedResultWarning, Store
 
 RESULTS = {
@@ -118,8 +119,8 @@ def test_the_files_of_another_key_are_refused(store, files, kind):
 @pytest.mark.parametrize("kind", ["columns"])
 def test_an_object_of_another_key_is_refused_even_with_a_fitting_sidecar(store, files, kind):
     other = b"\7" * 32
-    right = parse(content(files[1]), KEY.hex())
-    forged = Sidecar(other.hex(), right.kind, right.type, right.rows, right.nbytes, right.sha256, right.created)
+    right = parse(content(files[1]))
+    forged = Pack.of(other.hex(), right.pieces, [replace(right.result(KEY.hex()), key=other.hex())])
     os.makedirs(store.folder.shelf(other.hex()))
     write(store.folder.object(other.hex()), content(files[0]))
     write(store.folder.sidecar(other.hex()), forged.written())

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from hep_flows.contract import HistogramResult
 from hep_flows.errors import StoreError
+from hep_flows.store.about import Provenance
+from hep_flows.store.commit import HashingFile
 from hep_flows.store.histograms import from_inline, inline
-from hep_flows.store.parquet import METADATA, pack, read_parquet, write_parquet
+from hep_flows.store.parquet import METADATA, entry_of, read_parquet, write_object
 
 A, S, T = hist.axis, hist.storage, hist.axis.transform
 NAME = "0" * 64
@@ -54,9 +56,9 @@ STORAGES = {
 
 def files(histogram):
     file = io.BytesIO()
-    packed = pack(HistogramResult(histogram))
-    write_parquet(packed, file, NAME, {})
-    return packed, io.BytesIO(file.getvalue())
+    entry = entry_of(NAME, HistogramResult(histogram), Provenance())
+    write_object([entry], HashingFile(file))
+    return entry.packed, io.BytesIO(file.getvalue())
 
 
 def trips(histogram):
@@ -190,8 +192,8 @@ def test_counts_and_edges_of_numpy_come_back(counts, edges):
 
 def test_the_footer_has_the_axes_as_uhi():
     _, file = files(hist.Hist(AXES["regular"], AXES["text categories"], storage=S.Weight()))
-    footer = json.loads(pq.ParquetFile(file).schema_arrow.metadata[METADATA])
-    uhi = footer["result"]["uhi"]
+    footer = json.loads(pq.ParquetFile(file).metadata.metadata[METADATA])
+    uhi = footer["results"][0]["result"]["uhi"]
     assert uhi["uhi_schema"] == 1
     assert uhi["storage"] == {"type": "weighted"}
     assert {k: v for k, v in uhi["axes"][0].items() if k not in {"writer_info", "metadata"}} == {

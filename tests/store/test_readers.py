@@ -91,11 +91,12 @@ def test_other_readers_see_every_width(store, key, dtype):
 
 
 def test_the_footer_tells_where_it_comes_from(path, key):
-    footer = json.loads(pq.ParquetFile(path).schema_arrow.metadata[b"hep_flows"])
-    assert footer["format"] == "hf-store/2"
-    assert footer["key"] == key("events").hex()
-    assert footer["type"] == str(EVENTS.type)
-    assert footer["provenance"]["expression"] == "E"
-    assert footer["provenance"]["dataset"] == {"name": "ttbar"}
-    assert footer["provenance"]["versions"]["awkward"] == ak.__version__
-    assert footer["provenance"]["created"].endswith("Z")
+    footer = json.loads(pq.ParquetFile(path).metadata.metadata[b"hep_flows"])
+    assert footer["format"] == "hf-store/3"
+    (said,) = footer["results"]
+    assert said["key"] == key("events").hex()
+    assert said["type"] == str(EVENTS.type)
+    assert said["provenance"]["expression"] == "E"
+    assert said["provenance"]["dataset"] == {"name": "ttbar"}
+    assert said["provenance"]["versions"]["awkward"] == ak.__version__
+    assert said["provenance"]["created"].endswith("Z")

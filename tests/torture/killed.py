@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from hep_flows import Histogram, nanoaod_table, run
+from hep_flows.store.store import Store
 
 
 def say(*words):
@@ -15,6 +17,8 @@ def say(*words):
 
 
 if __name__ == "__main__":
+    if "HEP_FLOWS_HOLD_S" in os.environ:  # how long a result waits for others to be stored with
+        Store.__init__.__kwdefaults__["hold_s"] = float(os.environ["HEP_FLOWS_HOLD_S"])
     events = nanoaod_table(sorted(str(f) for f in Path(sys.argv[1]).glob("part_*.root")))
     good = events.Jet[events.Jet.pt > 30.0]
     axes = Histogram.new.Reg(20, 0, 200, name="pt").Weight()

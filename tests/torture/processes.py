@@ -13,11 +13,11 @@ from hep_flows.store.store import Store
 HERE = Path(__file__).parent
 
 
-def start(files, cache, *, clock_s=0.0):
-    """Start a run over the files of a folder; its clock goes ahead by some seconds."""
+def start(files, cache, *, clock_s=0.0, hold_s=0.01):
+    """Start a run over the files of a folder; its clock goes ahead by some seconds, and results wait for others for some."""
     return subprocess.Popen(
         [sys.executable, str(HERE / "with_clock.py"), str(clock_s), str(HERE / "killed.py"), str(files)],
-        env=environment(cache),
+        env={**environment(cache), "HEP_FLOWS_HOLD_S": str(hold_s)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -20,7 +20,7 @@ KILLS = int(os.environ.get("HEP_FLOWS_KILLS", "10"))
 def test_a_killed_run_goes_on_where_it_stopped(number, files, undisturbed, tmp_path):
     want, n_computed, seconds = undisturbed
     cache = tmp_path / "cache"
-    process = start(files, cache)
+    process = start(files, cache, hold_s=(0.01, 0.2, 5.0)[number % 3])
     process.stdout.readline()
     time.sleep(random.Random(number).uniform(0, seconds))
     process.send_signal(signal.SIGKILL)
@@ -38,11 +38,12 @@ def test_a_killed_run_goes_on_where_it_stopped(number, files, undisturbed, tmp_p
     assert again == 0
 
 
+@pytest.mark.parametrize("hold_s", [0.01, 5.0])
 @pytest.mark.parametrize("number", [2, 4])
-def test_processes_at_once_compute_each_result_once(number, files, undisturbed, tmp_path):
+def test_processes_at_once_compute_each_result_once(number, hold_s, files, undisturbed, tmp_path):
     want, n_computed, _ = undisturbed
     cache = tmp_path / "cache"
-    done = [finished(p) for p in [start(files, cache) for _ in range(number)]]
+    done = [finished(p) for p in [start(files, cache, hold_s=hold_s) for _ in range(number)]]
     assert {values for values, _ in done} == {want}
     assert sum([computed for _, (computed, _) in done]) == n_computed
     assert not list((cache / "locks").glob("*"))

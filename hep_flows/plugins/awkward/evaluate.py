@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from hep_flows.plugins.awkward.values import Frame, Indices, Mask
 
     Read = Callable[[Dataset, Partition, Sequence[Path]], Mapping[Path, Any]]
+    Evaluate = Callable[[Sequence[Expr], "Leaves", Frames, Callable[[], bool]], dict[bytes, Argument]]
 
 # Functions that choose items and keep, remove or add lists; each says which items come next, and never looks at them -------------
 
@@ -179,7 +180,7 @@ def evaluate(roots: Sequence[Expr], leaves: Leaves, frames: Frames, cancelled: C
     TaskError
         When a function cannot be computed; it names the user's line.
     """
-    evaluation = _Evaluation(leaves, frames)
+    evaluation = Evaluation(leaves, frames)
     kept = {r.key for r in roots}
     needed = needed_fields(roots)
     left = uses(*roots)
@@ -189,7 +190,7 @@ def evaluate(roots: Sequence[Expr], leaves: Leaves, frames: Frames, cancelled: C
             if cancelled():
                 raise TaskError("the run was cancelled", where=node.where)
             if not isinstance(node, Field) or node.key in needed:
-                values[node.key] = _located(evaluation, node)
+                values[node.key] = located(evaluation, node)
             for i in node.inputs():
                 left[i.key] -= 1
                 if not left[i.key] and i.key not in kept:
@@ -197,7 +198,7 @@ def evaluate(roots: Sequence[Expr], leaves: Leaves, frames: Frames, cancelled: C
     return values
 
 
-def _located(evaluation: _Evaluation, node: Expr) -> Argument:
+def located(evaluation: Evaluation, node: Expr) -> Argument:
     """Evaluate a node; an error says where the user wrote it."""
     try:
         return evaluation.value(node)
@@ -215,7 +216,7 @@ def _title(node: Expr) -> str:
     return node.name if isinstance(node, Field) else f"a {node.tag}"
 
 
-class _Evaluation:
+class Evaluation:
     """The values of one evaluation, and the selections that its leaves share."""
 
     def __init__(self, leaves: Leaves, frames: Frames) -> None:
@@ -786,7 +787,9 @@ def _converted(array: Any, node: Field) -> Any:
 # Run tasks over one range of events, or once on merged results -------------------------------------------------------------------
 
 
-def run_tasks(tasks: Sequence[Task], inputs: Mapping[Key, Result], context: RunContext, read: Read) -> dict[Key, Result]:
+def run_tasks(
+    tasks: Sequence[Task], inputs: Mapping[Key, Result], context: RunContext, read: Read, evaluating: Evaluate = evaluate
+) -> dict[Key, Result]:
     """Give the results by task key.
 
     All tasks share one read of the columns that any of them needs, and every part that they have in common is evaluated once.
@@ -801,12 +804,14 @@ def run_tasks(tasks: Sequence[Task], inputs: Mapping[Key, Result], context: RunC
         With the range of events, if there is one.
     read : callable
         Reads the columns of a range of events.
+    evaluating : callable, optional
+        Gives the values of expressions, as `evaluate` does.
     """
     outputs = [_output(t) for t in tasks]
     roots = [e for o in outputs for e in o.exprs()]
     frames = Frames()
     leaves = _leaves(tasks, roots, inputs, context, frames, read)
-    values = evaluate(roots, leaves, frames, context.cancelled)
+    values = evaluating(roots, leaves, frames, context.cancelled)
     return {t.key: _result(t, o, values, context.slice) for t, o in zip(tasks, outputs, strict=True)}
 
 

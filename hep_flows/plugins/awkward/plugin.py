@@ -16,7 +16,7 @@ from hep_flows.sources.kinds import NanoAODSource, ParquetSource, TreeSource, Xa
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from hep_flows.contract import EventBytes, Key, Label, Partition, Result, RunContext, Task
+    from hep_flows.contract import EventBytes, Key, Label, Partition, Result, RunContext, Source, Task
     from hep_flows.sources.open import OpenTables
 
 ROWS = frozenset(FUNCTIONS)  # All of the language; a row that is added later may be another plug-in's alone.
@@ -27,7 +27,7 @@ class AwkwardPlugin(Plugin):
 
     name = "awkward"
     result_version = LOCAL_VERSION
-    sources = (NanoAODSource, XaodSource, TreeSource, ParquetSource)
+    sources: tuple[type[Source], ...] = (NanoAODSource, XaodSource, TreeSource, ParquetSource)
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
