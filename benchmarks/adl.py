@@ -532,6 +532,7 @@ def write_docs(result: dict[str, Any], docs: Path) -> None:
         places = np.arange(len(figures)) + (i - (len(systems) - 1) / 2) * 0.8 / len(systems)
         ax.bar(places, [f[name]["cpu"] * 1000 for f in figures.values()], 0.8 / len(systems), label=name)
     ax.set(yscale="log", ylabel="CPU [ms]", xticks=range(len(figures)), xticklabels=[q.upper() for q in figures])
+    ax.margins(y=0.2)
     ax.legend(ncols=len(systems), fontsize=8, loc="upper left")
     fig.savefig(docs / "images" / "adl.png", dpi=110)
 

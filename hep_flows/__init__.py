@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hep_flows.record.groups import Concatenate as Concatenate
     from hep_flows.record.groups import ml_features as ml_features
     from hep_flows.record.histogram import Histogram as Histogram
+    from hep_flows.record.variations import blind as blind
     from hep_flows.record.variations import vary as vary
     from hep_flows.tables import events_table as events_table
     from hep_flows.tables import nanoaod_table as nanoaod_table
@@ -58,6 +59,7 @@ _HOMES = {
     "HepFlowsError": "hep_flows.errors",
     "Histogram": "hep_flows.record.histogram",
     "alias_scope": "hep_flows.record.aliases",
+    "blind": "hep_flows.record.variations",
     "check_duplicates": "hep_flows.analysis.duplicates",
     "correction": "hep_flows.functions.correction",
     "Concatenate": "hep_flows.record.groups",
@@ -112,6 +114,7 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "cutflow",
     "explain",
     "event_list",
+    "blind",
     "user_func",
     "correction",
     "lumi_mask",

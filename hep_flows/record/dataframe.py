@@ -1193,6 +1193,8 @@ def _of_one_job(n: Any, value: Any) -> Any:
 
 def _in_tree(df: DataFrame, tree: str, leaf: str, where: Where) -> DataFrame | None:
     """Give a leaf of another tree of the files; None where none of them has the tree, or it has no such leaf."""
+    if df._table.dataset.kind != df._table.dataset.model:  # noqa: SLF001 - a server reads the events, and no other tree of their files
+        return None if _is_data(df) else df.tree(tree)
     try:
         other = df.tree(tree)
         found = leaf_of(other._expr, leaf, other._table, where)  # noqa: SLF001

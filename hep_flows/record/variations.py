@@ -7,7 +7,7 @@ takes it apart before it is planned. A collection varies by its leaves, and by w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, did_you_mean, with_article
@@ -18,12 +18,14 @@ from hep_flows.expr.types import Float, Histogram, Int, Record
 from hep_flows.expr.variations import NOMINAL, at, label, labels, source_of, varying
 from hep_flows.record.arguments import checked
 from hep_flows.record.dataframe import DataFrame
+from hep_flows.record.histogram import HistogramRequest, axes_of
 from hep_flows.record.members import member_of, plain_member, spread
 from hep_flows.record.operands import expr_of
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
     from hep_flows.errors import Where
+    from hep_flows.record.table import Table
 
 
 _XAOD = "Analysis"  # stands in front of the names of PHYSLITE's containers
@@ -275,12 +277,17 @@ class Reasons:
     variations: tuple[str, ...]
 
 
+# By axis, the ranges of numbers and the categories; a bin is blinded where all axes say so.
+Blinded = tuple[tuple[str, tuple[tuple[float, float] | str, ...]], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Something that is asked for: its expressions by part, and what their values become together."""
+    """Something that is asked for: its expressions by part, what their values become together, and what of it is blinded."""
 
     parts: Mapping[str, Expr]
     becomes: Rows | Reasons | Literal["itself", "a dict", "one histogram", "an event list"]
+    blinded: Blinded = ()
 
 
 def asked(expr: Expr) -> Asked:
@@ -290,3 +297,71 @@ def asked(expr: Expr) -> Asked:
         return Asked({"": expr}, "itself")
     parts = {name: one for name, (one,) in at([expr], *names).items()}
     return Asked(parts, "one histogram" if isinstance(expr.type.item, Histogram) else "a dict")
+
+
+class Requested:
+    """A cutflow, a list of events or a blinded histogram in an analysis: computed with its other results."""
+
+    __slots__ = ("_asked", "_table", "_what")
+
+    def __init__(self, what: str, asked: Asked, table: Table) -> None:
+        """Take what is asked for, and the table that it is of."""
+        self._what, self._asked, self._table = what, asked, table
+
+    def __repr__(self) -> str:
+        """Say what it is."""
+        return f"<{self._what} of {self._table.name}>"
+
+
+@checked
+def blind(h: Any, **regions: Any) -> Any:
+    """Declare bins of a histogram of recorded data blinded: they are not a number in its results, until the run is told to unblind.
+
+    Parameters
+    ----------
+    h : Histogram
+        The histogram, filled.
+    **regions
+        By axis, what is blinded: a range ``(low, high)``, a category, or a list of these; a bin is blinded if it lies in them on every
+        axis that is named, and a bin of which a part lies in a range too: ``blind(h, mass=(115, 135), region="SR")``.
+
+    Returns
+    -------
+    Histogram
+        For the dict of an analysis. `run_analysis` blinds it in datasets that are recorded data, ``unblind=True`` (``--unblind``) shows it, and
+        the report says which was done. `make_local` blinds it whatever the table is.
+
+    Raises
+    ------
+    LiteralError
+        When there is no such axis or category, or a range is none.
+    """
+    where = user_site()
+    do = 'blind(h, mass=(115, 135)), blind(h, region="SR")'
+    if not isinstance(h, HistogramRequest) or h._table is None:  # noqa: SLF001
+        raise LiteralError(f"what is blinded is a filled histogram, not {with_article(h)}", where=where, do=do)
+    item = h._expr.type.item  # noqa: SLF001
+    assert isinstance(item, Histogram)
+    axes = {a.name: a for a in axes_of(item.spec) if a.name}
+    if not regions:
+        raise LiteralError("nothing of the histogram is blinded", where=where, do=do)
+    found = []
+    for name, given in regions.items():
+        if name not in axes:
+            near = did_you_mean(name, list(axes)) or f"its axes are {', '.join(axes) or 'without names'}"
+            raise LiteralError(f"the histogram has no axis {name!r} to blind", where=where, do=near)
+        parts = tuple(given) if isinstance(given, list) else (given,)
+        known = axes[name].values.get("categories")
+        for part in parts:
+            if axes[name].kind == "StrCategory":
+                if isinstance(part, str) and (axes[name].values.get("growth") or part in (known or ())):
+                    continue
+                near = did_you_mean(str(part), list(known or ()))
+                raise LiteralError(f"the axis {name} has no category {part!r} to blind", where=where, do=near or do)
+            if axes[name].takes == "integers" and type(part) is int:
+                continue
+            numbers = isinstance(part, tuple) and len(part) == 2 and all(type(n) in (int, float) for n in part)
+            if not numbers or not part[0] < part[1]:
+                raise LiteralError(f"a range is blinded from a number to a larger one, not {part!r}", where=where, do=do)
+        found.append((name, tuple([(p, p + 1) if type(p) is int else p for p in parts])))
+    return Requested("blinded histogram", replace(asked(h._expr), blinded=tuple(found)), h._table)  # noqa: SLF001

@@ -5,6 +5,7 @@ import pytest
 import uproot
 
 from hep_flows import Histogram, cutflow, run_analysis, vary
+from hep_flows.analysis.outputs import read_results
 from hep_flows.errors import AnalysisError, LiteralError
 from hep_flows.execute.report import Missing
 
@@ -278,3 +279,83 @@ def test_a_process_with_a_missing_part_is_not_stacked(fileset, tmp_path):
     fileset["tt_had"]["files"] = {str(tmp_path / "gone.root"): "Events"}
     with pytest.raises(AnalysisError, match="'met' of ttbar is missing"):
         run_analysis(varied, fileset).plot("met")
+
+
+# An inclusive sample and samples of parts of its phase space ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stitched(tmp_path):
+    """Give an inclusive sample and two binned ones, and their events: jets at the generator, a value, a weight."""
+    rng = np.random.default_rng(5)
+    rules = {"incl": "njets", "one": {"njets": [1, 2]}, "more": {"njets": [3, None]}}
+    fileset, events = {}, {}
+    for name, (low, high), xsec, sumw in (
+        ("incl", (0, 6), 60.0, 500.0),
+        ("one", (1, 2), 20.0, 900.0),
+        ("more", (3, 6), 4.0, 300.0),
+    ):
+        n = 80
+        leaves = {"njets": rng.integers(low, high, n).astype("i4"), "met": rng.exponential(40, n).astype("f4")}
+        leaves["genWeight"] = rng.choice([-1.0, 1.0, 2.0], n).astype("f4")
+        with uproot.recreate(tmp_path / f"{name}.root") as file:
+            file.mktree("Events", {k: v.dtype for k, v in leaves.items()}).extend(leaves)
+            file.mktree("Runs", {"genEventSumw": "f8", "up": "f8"}).extend(
+                {"genEventSumw": np.array([sumw]), "up": np.array([sumw * 1.5])}
+            )
+        metadata = {"xsec": xsec, "k_factor": 1.2, "process": "V", "stitch": rules[name]}
+        fileset[name] = {"files": {str(tmp_path / f"{name}.root"): "Events"}, "metadata": metadata}
+        events[name] = leaves, sumw / (xsec * 1.2 * 1000)
+    return fileset, events
+
+
+def by_jets(ev, storage="Weight"):
+    w = vary(ev.genWeight, "s", {"up": ev.genWeight * 2}, sumw={"up": ev.tree("Runs").up.Sum()})
+    h = getattr(Histogram.new.Integer(0, 5, name="njets").Reg(5, 0, 100, name="met"), storage)()
+    return {"met": h.fill(njets=ev.njets, met=ev.met, weight=w), "nominal": h.fill(njets=ev.njets, met=ev.met, weight=ev.genWeight)}
+
+
+@pytest.mark.parametrize("read_again", [False, True])
+def test_samples_are_stitched_by_the_luminosity_that_they_have_together(read_again, stitched, tmp_path):
+    fileset, events = stitched
+    done = run_analysis(by_jets, fileset, out=tmp_path / "out")
+    if read_again:
+        done = read_results(tmp_path / "out")
+    total = done.scaled(lumi=3.0).processes["V"]
+    lumis = {name: lumi for name, (_, lumi) in events.items()}
+    of = {0: ["incl"], 1: ["incl", "one"], 2: ["incl"], **{key: ["incl", "more"] for key in (3, 4, 5)}}
+    for variation, weight, sums in (("nominal", 1, 1.0), ("sUp", 2, 1.5)):
+        want = np.zeros((7, 7))
+        for leaves, _ in events.values():
+            for jets, met, w in zip(leaves["njets"], leaves["met"], leaves["genWeight"], strict=True):
+                bin_of_met = int(min(met // 20, 5)) + 1
+                want[jets + 1, bin_of_met] += w * weight * 3.0 / (sum([lumis[s] for s in of[int(jets)]]) * sums)
+        np.testing.assert_allclose(total["met"][variation, ...].values(flow=True), want, rtol=1e-5)
+    np.testing.assert_allclose(total["nominal"].values(flow=True), total["met"]["nominal", ...].values(flow=True), rtol=1e-12)
+
+
+def test_results_without_the_axis_are_missing_and_what_does_not_fit_is_an_error(stitched):
+    fileset, _ = stitched
+
+    def without(ev):
+        return by_jets(ev) | {"n": ev.Count(), "plain": Histogram.new.Reg(5, 0, 100).Double().fill(ev.met)}
+
+    scaled = run_analysis(without, fileset).scaled(lumi=1.0)
+    for name in ("n", "plain"):
+        assert isinstance(scaled.processes["V"][name], Missing)
+        assert "stitched by the axis 'njets'" in scaled.values["one"][name].reason
+
+    def coarse(ev):
+        return {"met": Histogram.new.Var([0, 1.5, 3, 6], name="njets").Double().fill(njets=ev.njets, weight=ev.genWeight)}
+
+    with pytest.raises(AnalysisError, match="the axis 'njets' has a bin") as caught:
+        run_analysis(coarse, fileset).scaled(lumi=1.0)
+    assert caught.value.where.file == __file__
+    for wrong, says in (
+        ({"njets": [2, 3]}, "outside of the range"),
+        ({"njets": 3}, "says stitch"),
+        ({"njets": [3, 1]}, "says stitch"),
+    ):
+        fileset["one"]["metadata"]["stitch"] = wrong
+        with pytest.raises(AnalysisError, match=says):
+            run_analysis(by_jets, fileset).scaled(lumi=1.0)

@@ -56,47 +56,84 @@ class _Peeled:
 
 def moved(roots: Sequence[Expr]) -> tuple[Expr, ...]:
     """Give the same expressions with functions of numpy as near to the leaves as they can be."""
-    return rewrite(roots, _moved)
-
-
-def _moved(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
-    new = node if all(a is b for a, b in zip(inputs, node.inputs(), strict=True)) else _with_inputs(node, inputs)
-    return _before_choice(new) if isinstance(new, Call) else new
+    return rewrite(roots, _Moving().node)
 
 
 def _is_numpys(node: Call) -> bool:
     return _is_item(node) and node.function not in _MAY_RAISE and isinstance(node.type.item, Float) and refusal(node) != ""
 
 
-def _before_choice(node: Call) -> Expr:
-    """Move a function before what its arguments are chosen by, where that makes loops whole or saves work.
+class _Moving:
+    """What is known of the nodes of some expressions while functions are moved: each is looked at once."""
 
-    One of numpy moves to what is stored, unless one item of each list is chosen; any moves before combinations of items.
-    """
-    peeled = _peeled_items(node)
-    if peeled is None:
-        return node
-    chooser, n = peeled.chooser, _least(peeled.chooser)
-    parts = []
-    for part in peeled.parts:
-        new = _before_choice(part) if isinstance(part, Call) else part
-        parts.append(_restricted(new, n) if new is part and _is_numpys(node) else new)
-    takes_one = len(chooser.type.axes) < len(chooser.inputs()[0].type.axes) and not node.type.loops
-    if not n and not (_is_numpys(node) and not takes_one and all(_ends_in_leaves(p) for p in parts)):
-        return node
-    _, *rest = chooser.inputs()
-    if isinstance(chooser, Call) and chooser.function == "concatenate":
-        rest = []
-    return replace(_with_inputs(chooser, (*parts, *rest)), type=node.type)
+    def __init__(self) -> None:
+        self._known: dict[bytes, _Peeled | None] = {}
+        self._ends: dict[bytes, bool] = {}
 
+    def node(self, node: Expr, inputs: tuple[Expr, ...]) -> Expr:
+        """Give a node over inputs that were moved."""
+        new = node if all(a is b for a, b in zip(inputs, node.inputs(), strict=True)) else _with_inputs(node, inputs)
+        return self._before_choice(new) if isinstance(new, Call) else new
 
-def _ends_in_leaves(node: Expr) -> bool:
-    """Say whether a function, after all that it was moved before, is one of what is stored."""
-    while (found := _chosen_of(node)) is not None:
-        node = found
-    if isinstance(node, Call) and node.function == "concatenate":
-        return all(_ends_in_leaves(a) for a in node.args)
-    return _is_source(node) or (isinstance(node, Call) and _is_item(node) and all(_ends_in_leaves(a) for a in node.args))
+    def _before_choice(self, node: Call) -> Expr:
+        """Move a function before what its arguments are chosen by, where that makes loops whole or saves work.
+
+        One of numpy moves to what is stored, unless one item of each list is chosen; any moves before combinations of items.
+        """
+        peeled = self._peeled(node) if _is_item(node) else None
+        if peeled is None:
+            return node
+        chooser, n = peeled.chooser, _least(peeled.chooser)
+        takes_one = len(chooser.type.axes) < len(chooser.inputs()[0].type.axes) and not node.type.loops
+        if not n and (takes_one or not _is_numpys(node)):
+            return node
+        parts = []
+        for part in peeled.parts:
+            new = self._before_choice(part) if isinstance(part, Call) else part
+            parts.append(_restricted(new, n) if new is part and _is_numpys(node) else new)
+        if not n and not all(self._ends_in_leaves(p) for p in parts):
+            return node
+        _, *rest = chooser.inputs()
+        if isinstance(chooser, Call) and chooser.function == "concatenate":
+            rest = []
+        return replace(_with_inputs(chooser, (*parts, *rest)), type=node.type)
+
+    def _ends_in_leaves(self, node: Expr) -> bool:
+        """Say whether a function, after all that it was moved before, is one of what is stored."""
+        while (found := _chosen_of(node)) is not None:
+            node = found
+        if node.key not in self._ends:
+            is_made = isinstance(node, Call) and (_is_item(node) or node.function == "concatenate")
+            self._ends[node.key] = _is_source(node) or (is_made and all(self._ends_in_leaves(a) for a in node.inputs()))
+        return self._ends[node.key]
+
+    def _peeled(self, node: Expr) -> _Peeled | None:
+        if node.key not in self._known:
+            is_item = isinstance(node, Call) and _is_item(node)
+            self._known[node.key] = self._peeled_items(node) if is_item else _peeled(node)  # type: ignore[arg-type]
+        return self._known[node.key]
+
+    def _peeled_items(self, node: Call) -> _Peeled | None:
+        """Peel a function of items that are all chosen in one way."""
+        row = FUNCTIONS[str(node.function)]
+        if row.name in _MAY_RAISE or row.missing != "passes":
+            return None
+        given = [None if isinstance(a, Literal) else self._peeled(a) for a in node.args]
+        found = [p for p in given if p is not None]
+        if not found or len(found) < sum([not isinstance(a, Literal) for a in node.args]):
+            return None
+        first = found[0]
+        if any(p.how != first.how or p.chooser.type.axes != first.chooser.type.axes for p in found):
+            return None
+        parts = []
+        for i in range(len(first.parts)):
+            args = tuple([a if p is None else p.parts[i] for a, p in zip(node.args, given, strict=True)])
+            others = [a.type for a in args if not isinstance(a, Literal)]
+            if any(t.axes != others[0].axes or t.loops != others[0].loops for t in others):
+                return None
+            of = replace(others[0], item=node.type.item, optional=any(t.optional for t in others), unit=node.type.unit)
+            parts.append(replace(node, args=args, type=of))
+        return _Peeled(first.how, first.chooser, tuple(parts))
 
 
 def _chosen_of(node: Expr) -> Expr | None:
@@ -141,32 +178,7 @@ def _peeled(node: Expr) -> _Peeled | None:
         case Call(function="concatenate") if all(a.type.item == node.type.item for a in node.args):
             how = ("concatenate", *[tuple([x.key for x in a.type.axes]) for a in node.args], node.options)
             return _Peeled(how, node, node.args)
-        case Call(function=str(name)) if FUNCTIONS[name].kind == "elementwise" and name not in _MAY_RAISE:
-            return _peeled_items(node)
     return None
-
-
-def _peeled_items(node: Call) -> _Peeled | None:
-    """Peel a function of items that are all chosen in one way."""
-    row = FUNCTIONS[node.function] if isinstance(node.function, str) else None
-    if row is None or row.kind != "elementwise" or row.name in _MAY_RAISE or row.missing != "passes":
-        return None
-    given = [None if isinstance(a, Literal) else _peeled(a) for a in node.args]
-    found = [p for p in given if p is not None]
-    if not found or len(found) < sum([not isinstance(a, Literal) for a in node.args]):
-        return None
-    first = found[0]
-    if any(p.how != first.how or p.chooser.type.axes != first.chooser.type.axes for p in found):
-        return None
-    parts = []
-    for i in range(len(first.parts)):
-        args = tuple([a if p is None else p.parts[i] for a, p in zip(node.args, given, strict=True)])
-        others = [a.type for a in args if not isinstance(a, Literal)]
-        if any(t.axes != others[0].axes or t.loops != others[0].loops for t in others):
-            return None
-        of = replace(others[0], item=node.type.item, optional=any(t.optional for t in others), unit=node.type.unit)
-        parts.append(replace(node, args=args, type=of))
-    return _Peeled(first.how, first.chooser, tuple(parts))
 
 
 def _with_inputs(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
@@ -235,8 +247,26 @@ def _puts_together(node: Expr) -> bool:
     return isinstance(node, Call) and node.function in {"record", "replace"} and not node.type.loops
 
 
+MOST_LOOPS, MOST_LINES = 8, 4000
+
+
 def divided(roots: Sequence[Expr]) -> Division:
-    """Give the steps: all that needs numpy alone, then a loop, then what numpy makes of that, and so on."""
+    """Give the steps: all that needs numpy alone, then a loop, then what numpy makes of that, and so on.
+
+    What would need many loops, or a very long one, is left to numpy: compiling takes longer than in proportion.
+    """
+    try:
+        found = _divided(roots)
+    except RecursionError:  # a chain of a thousand functions
+        found = None
+    kernels = [s.kernel.text for s in found.steps if s.kernel is not None] if found else []
+    if found is None or len(kernels) > MOST_LOOPS or any(t.count("\n") > MOST_LINES for t in kernels):
+        needed = needed_fields(roots)
+        return Division(tuple(roots), (Step(tuple([n for n in postorder(*roots) if not isinstance(n, Field) or n.key in needed])),))
+    return found
+
+
+def _divided(roots: Sequence[Expr]) -> Division:
     new = moved(roots)
     nodes = list(postorder(*new))
     outside = {*refusals(new), *[n.key for n in nodes if _puts_together(n)]}
@@ -520,7 +550,8 @@ class _Given:
 # Make functions of texts ----------------------------------------------------------------------------------------------------------
 
 
-_BASE_S, _LINE_S = 0.3, 0.01  # What numba takes for a function, and for each line of it, about.
+# What numba takes for a function, and for each line of it, about; in a long one each line takes longer.
+_BASE_S, _LINE_S, _LINES = 0.3, 0.01, 2000
 
 
 def compiled(kernel: Kernel) -> Loop:
@@ -530,7 +561,8 @@ def compiled(kernel: Kernel) -> Loop:
 
 @lru_cache(maxsize=256)
 def _of_text(text: str, signature: tuple[str, ...]) -> Loop:
-    return Loop(lambda: _compiled(text, signature), _BASE_S + _LINE_S * text.count("\n"))
+    lines = text.count("\n")
+    return Loop(lambda: _compiled(text, signature), _BASE_S + _LINE_S * lines * (1 + lines / _LINES))
 
 
 def _signature(kernel: Kernel) -> tuple[str, ...]:
