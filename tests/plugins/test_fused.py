@@ -246,11 +246,19 @@ def test_labels_of_an_earlier_plan_may_name_it(query):
     assert {t.plugin for t in make_plan(expr, plugins, pins=pins).tasks} == {"awkward", "hist"}, "who pays decides"
 
 
-def test_a_loop_is_made_when_numpy_has_cost_as_much():
+def test_a_loop_is_made_when_it_would_have_saved_as_much(run):
+    made = []
+
+    def loop_of(kernel):
+        made.append(Loop(lambda: pytest.fail("it is not paid for"), price_s=1e9))
+        return made[-1]
+
+    assert_equal_bits(run(partial(evaluate_fused, loop_of=loop_of, always=False)), run(evaluate))
+    assert made
     loop = Loop(lambda: lambda: (0,), price_s=1.0)
-    loop.spent(0.6)
+    loop.spent(1.5)
     assert not loop.is_paid
-    loop.spent(0.6)
+    loop.spent(1.5)
     assert loop.is_paid
     assert loop() == (0,)
 
