@@ -225,6 +225,12 @@ def test_it_stands_in_for_large_tasks(query, environment):
     assert labels_of(expr) == ["fused", "hist"]
 
 
+def test_without_numba_all_is_as_if_it_were_not_there(query, environment, monkeypatch):
+    environment(HEP_FLOWS_COMPILED="always")
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert labels_of(recorded(query)) == ["awkward", "hist"]
+
+
 def test_keys_and_results_do_not_tell_who_runs(query, environment, tmp_path):
     environment(HEP_FLOWS_ENGINE="inline", HEP_FLOWS_CACHE=tmp_path / "a", HEP_FLOWS_COMPILED="always")
     assert isinstance(find("fused"), StandingIn)
@@ -246,11 +252,19 @@ def test_labels_of_an_earlier_plan_may_name_it(query):
     assert {t.plugin for t in make_plan(expr, plugins, pins=pins).tasks} == {"awkward", "hist"}, "who pays decides"
 
 
-def test_a_loop_is_made_when_numpy_has_cost_as_much():
+def test_a_loop_is_made_when_it_would_have_saved_as_much(run):
+    made = []
+
+    def loop_of(kernel):
+        made.append(Loop(lambda: pytest.fail("it is not paid for"), price_s=1e9))
+        return made[-1]
+
+    assert_equal_bits(run(partial(evaluate_fused, loop_of=loop_of, always=False)), run(evaluate))
+    assert made
     loop = Loop(lambda: lambda: (0,), price_s=1.0)
-    loop.spent(0.6)
+    loop.spent(1.5)
     assert not loop.is_paid
-    loop.spent(0.6)
+    loop.spent(1.5)
     assert loop.is_paid
     assert loop() == (0,)
 

@@ -542,6 +542,7 @@ def test_no_advice_of_the_language_is_forgotten(names: dict[str, object]) -> Non
 
 # Advice whose example needs more than a small file of one kind, and the tests that have it.
 BY_OTHERS = {
+    'df.find("btag")': "names are no values: tests/record/test_looking.py",
     "numbers over another tree of the same files": "files with several trees: tests/record/test_other_trees.py",
     "name them: event_id=": "files without run and event: tests/functions",
     "X.get(": "files that differ: tests/semantics, tests/sources",
