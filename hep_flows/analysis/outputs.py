@@ -673,6 +673,7 @@ class _Writing:
         self._before = self._begun.before
         self._files: dict[str, FileNote] = {}
         self._stories: dict[Place, dict[str, Any]] = {}
+        self._whole: Mapping[Place, Any] = {}
         self._notes: list[str] = []
         self._errors: list[HepFlowsError] = []
         self._tasks = {t.key: t for t in prepared.plan.tasks}
@@ -699,14 +700,18 @@ class _Writing:
         self._begun.ended()
         return replace(done, written=(*sorted(self._files), NAME))
 
-    def _story(self, place: Place, histogram: Any) -> dict[str, Any]:
-        dataset, name = place
-        one = self._prepared.expressions.joint.get(dataset, {}).get(name)
-        exprs, targets = self._prepared.expressions.by_dataset[dataset], self._prepared.targets[dataset]
-        names = {"": name} if one is None else {part: part_of(name, part) for part in one.parts}
-        parts = {part: (targets[n].hex(), exprs[n]) for part, n in names.items()}
-        hides = name in self._prepared.blinded().get(dataset, ()) and not self._prepared.unblind
-        return told(dataset, name, parts, self._labels.get(dataset, {}), histogram, blinded=hides)
+    def _story(self, place: Place) -> dict[str, Any]:
+        """Give what a histogram says about itself; only what is written anew is asked for it."""
+        if place not in self._stories:
+            dataset, name = place
+            one = self._prepared.expressions.joint.get(dataset, {}).get(name)
+            exprs, targets = self._prepared.expressions.by_dataset[dataset], self._prepared.targets[dataset]
+            names = {"": name} if one is None else {part: part_of(name, part) for part in one.parts}
+            parts = {part: (targets[n].hex(), exprs[n]) for part, n in names.items()}
+            hides = name in self._prepared.blinded().get(dataset, ()) and not self._prepared.unblind
+            label = self._labels.get(dataset, {})
+            self._stories[place] = told(dataset, name, parts, label, self._whole[place], blinded=hides)
+        return self._stories[place]
 
     def _keys(self, place: Place) -> list[Key]:
         """Give the keys of the tasks that a result is made of."""
@@ -770,16 +775,19 @@ class _Writing:
         key = self._all_keys(list(histograms))
         if named:
             self._begun.note("histograms.json", "histograms.root")
-        self._stories |= {p: self._story(p, h) for p, h in histograms.items()}
-        stories = {f"{file_name(d)}/{file_name(n)}": json.dumps(self._stories[d, n]) for d, n in histograms}
+        self._whole = histograms
+
+        def stories() -> dict[str, str]:
+            return {f"{file_name(d)}/{file_name(n)}": json.dumps(self._story((d, n))) for d, n in histograms}
+
         if named and not self._is_kept("histograms.json", key):
-            write_json(self._folder / "histograms.json", named, {n: {MEMBER: text} for n, text in stories.items()})
+            write_json(self._folder / "histograms.json", named, {n: {MEMBER: text} for n, text in stories().items()})
         if named and not self._is_kept("histograms.root", key):
             left_out = write_root(
                 self._folder / "histograms.root",
                 named,
                 {f"{file_name(d)}/{PARTIAL}": self._label(d) for d in self._labels}
-                | {f"{n}{ENDING}": t for n, t in stories.items()},
+                | {f"{n}{ENDING}": t for n, t in stories().items()},
             )
             self._notes += [f"{name} is not in histograms.root: {reason}" for name, reason in left_out.items()]
         for name in ("histograms.json", "histograms.root") if named else ():
@@ -794,7 +802,7 @@ class _Writing:
             self._begun.note(path)
             if not self._is_kept(path, key):
                 with whole_file(self._folder / path) as part:
-                    save(draw(), part, {MEMBER: json.dumps([self._stories[p] for p in places if p in self._stories])})
+                    save(draw(), part, {MEMBER: json.dumps([self._story(p) for p in places if p in self._whole])})
             self._note(path, "plot", key)
 
     def _numbers(self, values: Mapping[str, Mapping[str, Any]]) -> None:

@@ -20,7 +20,7 @@ from hep_flows.execute.joint import as_hist, stacked
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.nodes import Call, Dataset
 from hep_flows.expr.text import one_line, shown
-from hep_flows.expr.transport import decode, encode
+from hep_flows.expr.transport import decode_together, encode_together
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.normalise import normalise
 from hep_flows.planning.plan import make_plan
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FORMAT = "hf-story/1"
 MEMBER = "hep_flows"  # of the metadata of a histogram in UHI's form, and of the texts of a picture
 ENDING = ".story"  # of the name of the text beside a histogram in a ROOT file
-_TEXT_WIDTH = 2000
+_TEXT_WIDTH, _SHORT_WIDTH = 2000, 200  # of the first part, and of its variations
 _MOST_BYTES = 1 << 20  # of an expression; that of a dataset of thousands of files is left out
 
 
@@ -69,19 +69,16 @@ def told(
     nodes = list(postorder(*exprs))
     lines = dict.fromkeys([f"{x.file.rsplit('/', 1)[-1]}:{x.line}" for n in nodes if (x := line_of(n.where)) is not None])
     data = {n.key: n for n in nodes if isinstance(n, Dataset)}
-    encoded = {p: encode(e).decode() for p, (_, e) in parts.items()}
+    encoded = "" if blinded else encode_together(exprs, kept=True).decode()
     return {
         "format": FORMAT,
         "dataset": dataset,
         "result": result,
         "parts": {
-            p: {
-                "key": key,
-                "text": one_line(e, _TEXT_WIDTH),
-                "expression": encoded[p] if len(encoded[p]) <= _MOST_BYTES and not blinded else "",
-            }
-            for p, (key, e) in parts.items()
+            p: {"key": key, "text": one_line(e, _TEXT_WIDTH if i == 0 else _SHORT_WIDTH)}
+            for i, (p, (key, e)) in enumerate(parts.items())
         },
+        "expression": encoded if len(encoded) <= _MOST_BYTES else "",
         "data": [
             {
                 "name": d.name,
@@ -149,7 +146,15 @@ def read_stories(file: str | Path) -> list[Told]:
         raise StoreError(f"{path} tells no story", why="histograms.json, histograms.root and pictures (.png) do") from None
     try:
         found = [Told(json.loads(text), h) for text, h in read(path)]
-        usual = [t for t in found if t.story["format"] == FORMAT and t.name and t.story["parts"] and t.story["sha256"]]
+        usual = [
+            t
+            for t in found
+            if isinstance(t.story["expression"], str)
+            and t.story["format"] == FORMAT
+            and t.name
+            and t.story["parts"]
+            and t.story["sha256"]
+        ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, struct.error) as error:
         raise StoreError(f"{path} cannot be read", why=f"{type(error).__name__}: {visible(str(error))[:200]}") from None
     if not usual:
@@ -250,11 +255,11 @@ def replayed(one: Told) -> Any:
         )
     if one.story.get("blinded"):
         raise AnalysisError(f"{one.name} is blinded", why="made again it would show what is hidden", do="run the analysis again")
-    if not all(p["expression"] for p in parts.values()):
+    if not one.story["expression"]:
         raise AnalysisError(f"{one.name} has too many files to stand in its story", do="run the analysis again")
-    exprs = {p: decode(said["expression"].encode()) for p, said in parts.items()}
+    exprs = dict(zip(parts, decode_together(one.story["expression"].encode()), strict=False))
     targets = make_plan(normalise(list(exprs.values())), installed()).targets
-    if [t.hex() for t in targets] != [p["key"] for p in parts.values()]:
+    if len(exprs) != len(parts) or [t.hex() for t in targets] != [p["key"] for p in parts.values()]:
         raise AnalysisError(f"the story of {one.name} is not that of its key", why="it was altered, or is of another version")
     done = run({p: HistogramRequest._of(e, None) for p, e in exprs.items()}, refresh=True, on_error="raise")  # noqa: SLF001
     values = {p: as_hist(v) for p, v in done.values.items()}
