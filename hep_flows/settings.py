@@ -119,6 +119,8 @@ class Settings:
         How many bytes of the columns that are needed, in local files, count as small work, ``HEP_FLOWS_DIRECT_BELOW=500MB``; 0 where nothing does.
     fileset_limit : int
         How many bytes a fileset may have as text, ``HEP_FLOWS_FILESET_LIMIT=1GB``.
+    request_s : int
+        So many seconds a server of remote files may send nothing, before it counts as down.
     plugins : tuple of str
         The plug-ins that may be used, ``HEP_FLOWS_PLUGINS=awkward,hist``; empty means all that are installed.
     compiled : str
@@ -137,6 +139,7 @@ class Settings:
     engine: str = "embedded"
     direct_below: int = 500_000_000
     fileset_limit: int = 512_000_000
+    request_s: int = 60
     plugins: tuple[str, ...] = ()
     compiled: str = "auto"
     pure_modules: tuple[str, ...] = ()
@@ -320,6 +323,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "engine": "inline",
     "direct_below": "500MB",
     "fileset_limit": "1GB",
+    "request_s": 60,
     "plugins": "awkward,hist",
     "compiled": "never",
 }
@@ -333,6 +337,7 @@ _READ: Mapping[str, Callable[[Any], object]] = {
     "engine": _one_of("embedded", "configured", "inline"),
     "direct_below": _bytes,
     "fileset_limit": _bytes,
+    "request_s": _number(86_400),
     "plugins": _names,
     "compiled": _one_of("auto", "always", "never"),
     "pure_modules": _names,

@@ -12,7 +12,7 @@ from hep_flows.errors import SourceError
 from hep_flows.expr.text import is_url, shown
 from hep_flows.sources.root import check_claimed_entries, check_remote
 from hep_flows.sources.schema import is_option, is_text
-from hep_flows.sources.stored import content_parts, field_of, identity, offered, told_as_source_error
+from hep_flows.sources.stored import content_parts, field_of, identity, offered, remote_options, told_as_source_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -161,7 +161,7 @@ def _opened(file: str) -> Any:
             check_remote(file)
             import fsspec
 
-            return fsspec.open(file, "rb").open()
+            return fsspec.open(file, "rb", **remote_options(file)).open()
         check_parquet_file(file)
         return Path(file).open("rb")
 

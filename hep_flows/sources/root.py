@@ -16,7 +16,7 @@ from hep_flows.contract import StoredColumn, StoredTable, has_field
 from hep_flows.errors import SourceError, did_you_mean
 from hep_flows.expr.text import is_url, shown
 from hep_flows.sources.baskets import MOST_EXPANSION, flat_table
-from hep_flows.sources.stored import content_parts, field_of, identity, offered, told_as_source_error
+from hep_flows.sources.stored import content_parts, field_of, identity, offered, remote_options, told_as_source_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -138,7 +138,7 @@ def open_root(file: str) -> Any:
             check_root_file(file)
         # As a mapping, or uproot would take what follows a colon in the path for the name of an object. Local files are read
         # without the event loop that uproot runs by default: it costs as much as a small branch.
-        options = {} if is_url(file) else {"handler": MultithreadedFileSource}
+        options = remote_options(file) if is_url(file) else {"handler": MultithreadedFileSource}
         return uproot.open({file: None}, **options)
 
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hep_flows.contract import StoredColumn
 from hep_flows.errors import HepFlowsError, SourceError
 from hep_flows.expr.text import is_url, shown
+from hep_flows.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -83,13 +84,23 @@ def entries_of(content: str) -> int:
     return int(content.split(":", 1)[0])
 
 
+def remote_options(file: str) -> dict[str, Any]:
+    """Give what fsspec is told when it opens a remote file: how long a web server may send nothing, so that none is waited for for ever."""
+    if not file.lower().startswith(("http://", "https://")):
+        return {}
+    import aiohttp
+
+    limit = read_settings().request_s
+    return {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=limit, sock_read=limit)}}
+
+
 def offered(file: str) -> bytes:
     """Give what the server of a remote file says about its content beside the size: what would change with it; nothing for local files."""
     if not is_url(file):
         return b""
     import fsspec
 
-    system, path = fsspec.core.url_to_fs(file)
+    system, path = fsspec.core.url_to_fs(file, **remote_options(file))
     said = system.info(path)
     sums = [f"{name}={said[name]}" for name in ("Content-MD5", "Digest") if said.get(name)]
     marks = [f"{name}={said[name]}" for name in ("ETag", "Last-Modified", "LastModified", "VersionId", "mtime") if said.get(name)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from described import described, one, read
+from hep_flows import nanoaod_table
 from hep_flows.errors import SourceError
 from hep_flows.sources.stored import entries_of
 
@@ -162,3 +163,27 @@ def test_a_remote_file_of_other_bytes_and_the_same_records_is_another_file_where
     assert one(second, "x").tolist() == [2.0] * 1000
     with pytest.raises(SourceError, match="changed since the table was made"):
         one(first, "x")
+
+
+@pytest.mark.parametrize("fault", ["busy", "silent"])
+def test_a_file_is_looked_into_again_where_its_server_is_busy_or_says_nothing(fault, remote, served, environment):
+    """The first request has a 503, or no answer at all, until the one who asks has given it up."""
+    environment(HEP_FLOWS_REQUEST_S="1")
+    handler, given_up, faults = served[1], threading.Event(), []
+    answer = handler.answer
+
+    def once(self, *, with_body):
+        if faults:
+            given_up.set()
+            answer(self, with_body=with_body)
+            return
+        faults.append(fault)
+        if fault == "busy":
+            self.send_error(503)
+        else:
+            given_up.wait(120)
+            self.close_connection = True
+
+    handler.answer = once
+    assert entries_of(nanoaod_table(remote)._table.dataset.content[0]) == 1000
+    assert faults == [fault]
