@@ -33,7 +33,7 @@ BUDGETS = {
     "record": 4575,  # what is blinded; explanations; book-keepers; four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
     "settings": 240,
     "show": 750,
-    "sources": 2560,  # good files while others are bad; kinds of tables, which twelve files knew; sizes of columns, which a plug-in knew; a reader of plain branches
+    "sources": 2600,  # good files while others are bad; kinds of tables, which twelve files knew; sizes of columns, which a plug-in knew; a reader of plain branches
     "store": 1870,  # objects of many results, and what waits to be stored together
     "tables": 120,
     "testing": 370,
