@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -85,11 +85,11 @@ class Memory:
         return _separate(entry.result)
 
     def put(self, name: str, stamp: Stamp, result: Result) -> None:
-        """Keep a result."""
+        """Keep a result, which is nobody else's."""
         nbytes = _size(result)
         if nbytes > self._limit:
             return
-        kept = _Entry(_separate(result), nbytes, stamp)
+        kept = _Entry(result, nbytes, stamp)
         with self._lock:
             self._remove(name)
             self._entries[name] = kept
@@ -176,6 +176,7 @@ class Open:
         self._folder, self._tell, self._hold_s = folder, committed, hold_s
         self._waiting: dict[str, Waiting] = {}
         self._nbytes = 0
+        self._of_task: Counter[str] = Counter()
         self._errors: dict[str, Exception] = {}
         self._lock = threading.RLock()
         self._writing = threading.Lock()
@@ -197,7 +198,9 @@ class Open:
         with self._lock:
             self._waiting[one.entry.key] = one
             self._nbytes += one.entry.packed.nbytes
-            if len(self._waiting) >= MOST_CLAIMS or self._nbytes > OPEN_BYTES or self._is_group_full(one):
+            self._of_task[one.entry.full["task"]] += 1
+            is_full = len(self._waiting) >= MOST_CLAIMS or self._of_task[one.entry.full["task"]] >= FULL_GROUP
+            if is_full or self._nbytes > OPEN_BYTES:
                 self._full.set()
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write_later, name="hep-flows store", daemon=True)
@@ -224,10 +227,6 @@ class Open:
         with self._lock:
             errors, self._errors = self._errors, {}
         return errors
-
-    def _is_group_full(self, one: Waiting) -> bool:
-        task = one.entry.full["task"]
-        return len([w for w in self._waiting.values() if w.entry.full["task"] == task]) >= FULL_GROUP
 
     def _write_later(self) -> None:
         while True:
@@ -256,6 +255,7 @@ class Open:
                 self._full.clear()
                 # A result whose claim is still held by the thread that put it goes with the next.
                 now = {name: w for name, w in self._waiting.items() if w.descriptor is not None}
+                self._of_task = Counter(w.entry.full["task"] for name, w in self._waiting.items() if name not in now)
             if not now:
                 return
             try:
@@ -430,7 +430,7 @@ class Store:
         with self.claim(key):
             self._open.forget(name)
             (written,) = put(self.folder, [entry], step or no_step)
-        self._committed(written, {name: result})
+        self._committed(written, {name: _separate(result)})
         return written.result(name)
 
     def put_soon(self, key: bytes | str, result: Result, provenance: Provenance | None = None) -> None:
@@ -581,7 +581,7 @@ class Store:
         if result is None:
             self._verify(folder, pack, name)
             result = _decoded(object_of(folder, pack, name), sidecar)
-            self._memory.put(name, stamp, result)
+            self._memory.put(name, stamp, _separate(result))
         if folder is self.folder and self.writable:
             _note_use(folder.sidecar(name))
         return result
