@@ -301,6 +301,11 @@ class Store:
         Whether a folder that belongs to another user may be written.
     hold_s : float
         How long a result that is put soon waits for others.
+
+    Attributes
+    ----------
+    limit_bytes : int, optional
+        What the objects of the own folder may have together. The store only tells when they have more.
     """
 
     def __init__(
@@ -312,6 +317,8 @@ class Store:
         allow_foreign: bool = False,
         hold_s: float = HOLD_S,
     ) -> None:
+        self.limit_bytes: int | None = None
+        self._grown = 0
         self.folder = Folder(_absolute(root))
         self.layers = tuple([Folder(_absolute(layer)) for layer in layers])
         self.why_read_only = why_read_only(self.folder.root, allow_foreign=allow_foreign)
@@ -326,6 +333,22 @@ class Store:
     def writable(self) -> bool:
         """Whether results can be put; if not, ``why_read_only`` says why."""
         return not self.why_read_only
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether this process wrote so much since it last looked that the limit may be exceeded."""
+        return self.limit_bytes is not None and self._grown > self.limit_bytes // 10
+
+    def has_outgrown(self) -> bool:
+        """Say whether the objects have more bytes than they may, looking at them where this process wrote some since it last looked."""
+        if self.limit_bytes is None or not self._grown or not self.writable:
+            return False
+        self._grown, total = 0, 0
+        with suppress(FileNotFoundError):
+            for shelf in list(os.scandir(self.folder.objects)):
+                with suppress(OSError):  # removed meanwhile, or no folder
+                    total += sum([e.stat().st_size for e in os.scandir(shelf.path) if e.name.endswith(".parquet")])
+        return total > self.limit_bytes
 
     def of_other_formats(self) -> tuple[str, ...]:
         """Give the folders of results that another version of this package wrote: they are not read, and never touched."""
@@ -475,6 +498,7 @@ class Store:
 
     def _committed(self, pack: Pack, results: Mapping[str, Result]) -> None:
         """Take note of what this process wrote: it need not be verified, or read again."""
+        self._grown += pack.nbytes
         with suppress(OSError):
             for name in pack.results:
                 stamp = _stamp(self.folder, pack, name)
