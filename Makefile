@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup.stamp
-EXTRAS := dev,fused,coffea
+EXTRAS := dev,fused,coffea,fit
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fix check test torture run demo docs docs-site golden bench release clean

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from hep_flows.analysis.duplicates import check_duplicates as check_duplicates
     from hep_flows.analysis.outputs import read_results as read_results
     from hep_flows.analysis.run import run_analysis as run_analysis
+    from hep_flows.analysis.theory import envelope as envelope
+    from hep_flows.analysis.theory import pdf_hessian as pdf_hessian
+    from hep_flows.analysis.theory import pdf_replicas as pdf_replicas
+    from hep_flows.analysis.theory import quadratic_sum as quadratic_sum
     from hep_flows.errors import HepFlowsError as HepFlowsError
     from hep_flows.functions.correction import correction as correction
     from hep_flows.functions.lumi import lumi_mask as lumi_mask
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from hep_flows.record.groups import Concatenate as Concatenate
     from hep_flows.record.groups import ml_features as ml_features
     from hep_flows.record.histogram import Histogram as Histogram
+    from hep_flows.record.variations import blind as blind
     from hep_flows.record.variations import vary as vary
     from hep_flows.tables import events_table as events_table
     from hep_flows.tables import nanoaod_table as nanoaod_table
@@ -54,6 +59,7 @@ _HOMES = {
     "HepFlowsError": "hep_flows.errors",
     "Histogram": "hep_flows.record.histogram",
     "alias_scope": "hep_flows.record.aliases",
+    "blind": "hep_flows.record.variations",
     "check_duplicates": "hep_flows.analysis.duplicates",
     "correction": "hep_flows.functions.correction",
     "Concatenate": "hep_flows.record.groups",
@@ -66,6 +72,7 @@ _HOMES = {
     "lumi_mask": "hep_flows.functions.lumi",
     "make_local": "hep_flows.verbs",
     "make_local_async": "hep_flows.verbs",
+    "envelope": "hep_flows.analysis.theory",
     "event_list": "hep_flows.verbs",
     "events_table": "hep_flows.tables",
     "explain": "hep_flows.verbs",
@@ -73,7 +80,10 @@ _HOMES = {
     "nanoaod_table": "hep_flows.tables",
     "onnx_model": "hep_flows.functions.onnx",
     "parquet_table": "hep_flows.tables",
+    "pdf_hessian": "hep_flows.analysis.theory",
+    "pdf_replicas": "hep_flows.analysis.theory",
     "plan": "hep_flows.verbs",
+    "quadratic_sum": "hep_flows.analysis.theory",
     "random_normal": "hep_flows.functions.random_numbers",
     "random_poisson": "hep_flows.functions.random_numbers",
     "random_uniform": "hep_flows.functions.random_numbers",
@@ -104,6 +114,7 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "cutflow",
     "explain",
     "event_list",
+    "blind",
     "user_func",
     "correction",
     "lumi_mask",
@@ -122,6 +133,10 @@ __all__ = [  # noqa: RUF022 - in the order in which one meets them
     "run",
     "run_analysis",
     "check_duplicates",
+    "pdf_replicas",
+    "pdf_hessian",
+    "envelope",
+    "quadratic_sum",
     "plan",
     "dumps",
     "render",

@@ -26,10 +26,11 @@ from __future__ import annotations
 import linecache
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from types import CodeType
 
 
@@ -109,10 +110,13 @@ class HepFlowsError(Exception):
         Whether trying again may help, as with a server that did not answer.
     report : RunReport, optional
         Of an error that ended a run: what became of each task until then. None where nothing had begun.
+    files : mapping of str to str
+        The files that cannot be used, where it is these that the error is about, each with the reason.
     """
 
     transient = False
     report: Any = None
+    files: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, what: str, *, where: Where = None, why: str = "", do: str = "") -> None:
         self.what, self.why, self.do = visible(what), visible(why), visible(do)
@@ -136,7 +140,9 @@ class HepFlowsError(Exception):
         """Keep the parts when the error crosses a process."""
         parts = (type(self), self.what, self.where, self.why, self.do, self.transient)
         # The report may hold the error itself, so it is put back when the error is there.
-        return (_rebuilt, parts) if self.report is None else (_rebuilt, parts, {"report": self.report})
+        state: dict[str, Any] = {"files": dict(self.files)} if self.files else {}
+        state |= {} if self.report is None else {"report": self.report}
+        return (_rebuilt, parts, state) if state else (_rebuilt, parts)
 
 
 def _rebuilt(
@@ -192,6 +198,28 @@ class AnalysisError(HepFlowsError):
 
 class SourceError(HepFlowsError):
     """A file, tree or branch that is missing, damaged or of another kind."""
+
+    def of_file(self, file: str) -> SourceError:
+        """Say which file cannot be used, where that is not said; gives the error itself."""
+        self.files = self.files or {file: self.what}
+        return self
+
+
+MOST_FILES = 20
+
+
+def bad_files(errors: Sequence[HepFlowsError]) -> HepFlowsError:
+    """Give one error that names every file of several; a single one is given as it is."""
+    if len(errors) == 1:
+        return errors[0]
+    files = {file: why for e in errors for file, why in e.files.items()}
+    whats = list(dict.fromkeys(files.values()))
+    more = f"; and {len(whats) - MOST_FILES:,} more" if len(whats) > MOST_FILES else ""
+    first = errors[0]
+    made = SourceError("; ".join(whats[:MOST_FILES]) + more, where=first.where, why=first.why, do=first.do)
+    made.files, made.transient = files, any(e.transient for e in errors)
+    made.__cause__ = first
+    return made
 
 
 class PlanError(HepFlowsError):

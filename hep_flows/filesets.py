@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from hep_flows.errors import HepFlowsError, SourceError, did_you_mean, with_article
+from hep_flows.errors import HepFlowsError, SourceError, bad_files, did_you_mean, with_article
+from hep_flows.expr.text import shown
 from hep_flows.settings import PREFIX, regular_file
 from hep_flows.sources.kinds import endings, kind_named, source_of
 from hep_flows.sources.known_files import KnownFiles, guessed_kind
@@ -470,6 +471,9 @@ def _entries(fileset: Any) -> tuple[Entry, ...]:
     if not isinstance(fileset, str | os.PathLike):
         raise SourceError(f"a fileset is a mapping or a path, not {with_article(fileset)}")
     text = os.fspath(fileset)
+    if "://" in text and text.split("?", 1)[0].lower().endswith(endings()):
+        name = text.split("?", 1)[0].rpartition("/")[2].rpartition(".")[0]
+        return (Entry(name, (text,), metadata={"dataset": name}),)
     if "://" in text:
         raise SourceError(f"{text}: a fileset is a local file", do="download it; the files that it lists may be remote")
     path = Path(text).expanduser()
@@ -506,20 +510,29 @@ class Described:
     entry : Entry
         As it stands in the fileset.
     table : Dataset
-        Its table.
+        Its table: of the files that can be used.
     kind_reason : str
         Why it is taken for that kind of table; empty where the fileset says so.
+    bad : mapping of str to HepFlowsError
+        By file, why each other one cannot be used.
     """
 
     entry: Entry
     table: Dataset
     kind_reason: str
+    bad: Mapping[str, HepFlowsError] = field(default_factory=dict)
 
 
 def describe_all(
-    entries: Sequence[Entry], facts: Results, *, kind: str = "", missing_tree: str = "", keep_going: bool = True
+    entries: Sequence[Entry],
+    facts: Results,
+    *,
+    kind: str = "",
+    missing_tree: str = "",
+    keep_going: bool = True,
+    left_out: Mapping[str, Mapping[str, str]] | None = None,
 ) -> tuple[dict[str, Described], dict[str, HepFlowsError]]:
-    """Give the tables by dataset, and why each other dataset cannot be used.
+    """Give the tables by dataset, of the files that can be used, and why each dataset without any cannot be used.
 
     Parameters
     ----------
@@ -532,13 +545,16 @@ def describe_all(
     missing_tree : str
         What a file without the tree means in datasets that do not say: ``empty``, else an error.
     keep_going : bool
-        Whether a dataset that cannot be used leaves the others; else its error comes out.
+        Whether a dataset or a file that cannot be used leaves the others; else its error comes out.
+    left_out : mapping, optional
+        By dataset, files that are not to be used, each with the reason.
     """
     known = KnownFiles(facts)
 
     def one(entry: Entry) -> Described | HepFlowsError:
         try:
-            return _described(entry, facts, known, kind, missing_tree)
+            found = _described(entry, facts, known, kind, missing_tree, (left_out or {}).get(entry.name, {}))
+            return bad_files(list(found.bad.values())) if found.bad and not keep_going else found
         except HepFlowsError as error:
             return error
 
@@ -561,7 +577,9 @@ def _sorted_out(
     return {n: d for n, d in found.items() if isinstance(d, Described)}, failed
 
 
-def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str, missing_tree: str) -> Described:
+def _described(
+    entry: Entry, facts: Results, known: KnownFiles, asked: str, missing_tree: str, left_out: Mapping[str, str]
+) -> Described:
     from hep_flows.record.dataframe import dataset_of
 
     if entry.server is not None:
@@ -570,12 +588,17 @@ def _described(entry: Entry, facts: Results, known: KnownFiles, asked: str, miss
     if not kind:
         # As a tree, so that what follows the colon of "file.root:Events" is taken for its name.
         files, tree = files_of(entry.files, "tree", entry.tree, may_repeat=False)
-        kind, reason = guessed_kind(files[0], tree, facts)
+        kind, reason = guessed_kind(files, tree, facts)
     files, tree = _files_of(entry, kind)
     how = Asked(tree, (entry.missing_tree or missing_tree) == "empty", entry.collections)
-    table = dataset_of(known.describe(kind, files, tree, how), kind, entry.name, entry.collections)
-    _check_events(entry, table)
-    return Described(entry, table, reason)
+
+    def wrong(file: str, content: str) -> SourceError | None:
+        return SourceError(left_out[shown(file)]) if shown(file) in left_out else _wrong_events(entry, file, content)
+
+    found = known.look(kind, files, tree, how, wrong)
+    if found.good is None:
+        raise bad_files(list(found.bad.values()))
+    return Described(entry, dataset_of(found.good, kind, entry.name, entry.collections), reason, found.bad)
 
 
 def _described_at_server(entry: Entry, how: AtServer, facts: Results, asked: str) -> Described:
@@ -590,7 +613,7 @@ def _described_at_server(entry: Entry, how: AtServer, facts: Results, asked: str
                 why="it cannot be looked into from here",
                 do='add {"schema": "nanoaod"} to its metadata, or name its tree',
             )
-        kind, reason = guessed_kind(how.like, entry.tree, facts)
+        kind, reason = guessed_kind([how.like], entry.tree, facts)
     source = entry.files[0] if dataset_name(entry.files[0]) else list(entry.files)
     tree = "" if source_of(kind).names_tree == "fixed" else entry.tree
     like, endpoint, dialect = (v or None for v in (how.like, how.endpoint, how.dialect))
@@ -610,11 +633,27 @@ def _files_of(entry: Entry, kind: str) -> tuple[tuple[str, ...], str]:
     return files_of(plain, kind, entry.tree, may_repeat=False)
 
 
-def _check_events(entry: Entry, table: Dataset) -> None:
-    """Check that files have as many events as the fileset says: else they are not the files that it was made for."""
-    for file, content in zip(table.files, table.content, strict=True):
-        said, has = entry.events.get(file), content.partition(":")[0]
-        if said is not None and has.isdigit() and int(has) != said:
-            raise SourceError(
-                f"{file} has {int(has):,} events, the fileset says {said:,}", do="make the fileset anew, or leave num_entries out"
-            )
+def _wrong_events(entry: Entry, file: str, content: str) -> SourceError | None:
+    """Say that a file has not as many events as the fileset says: then it is not the file that it was made for."""
+    said, has = entry.events.get(file), content.partition(":")[0]
+    if said is None or not has.isdigit() or int(has) == said:
+        return None
+    return SourceError(
+        f"{shown(file)} has {int(has):,} events, the fileset says {said:,}", do="make the fileset anew, or leave num_entries out"
+    )
+
+
+def differences(table: Dataset) -> list[str]:
+    """Give in what the files of a table differ: a leaf that some lack, or hold as kinds that do not fit together."""
+    from hep_flows.expr.types import Record
+
+    def inside(record: Record, above: str) -> list[str]:
+        found = []
+        for name, member in record.members.items():
+            if member.lacking or member.differs:
+                found.append(f"{above}{name}: {member.lacking or member.differs}")
+            elif isinstance(member.item, Record):
+                found += inside(member.item, f"{above}{name}.")
+        return found
+
+    return inside(table.type.item, "") if isinstance(table.type.item, Record) else []

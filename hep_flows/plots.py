@@ -176,12 +176,13 @@ def _width(axis: Any, label: str) -> str:
 
 
 def _are_counts(histogram: Any) -> bool:
-    """Say whether the contents are numbers of entries: whole, and with themselves as variances."""
+    """Say whether the contents are numbers of entries: whole, and with themselves as variances; blinded bins say nothing."""
     import numpy as np
 
-    values = np.asarray(histogram.values(flow=True))
-    variances = histogram.variances(flow=True)
-    return bool(np.all(values == np.round(values)) and (variances is None or np.array_equal(values, variances)))
+    values, variances = np.asarray(histogram.values(flow=True)), histogram.variances(flow=True)
+    shown = np.isfinite(values)
+    values = values[shown]
+    return bool(np.all(values == np.round(values)) and (variances is None or np.array_equal(values, np.asarray(variances)[shown])))
 
 
 def _labelled(ax: Any, histogram: Any, look: Look, *, counts: str = "") -> None:
@@ -333,11 +334,26 @@ def uncertainty(histograms: Sequence[Any], *, flow: bool = False) -> Uncertainty
     return Uncertainty(central, np.sqrt(variances), np.sqrt(down), np.sqrt(up))
 
 
-def _variances(histogram: Any, *, flow: bool = False) -> Numbers:
+def known_variances(histogram: Any, *, flow: bool = False) -> Numbers | None:
+    """Give the variances of the contents; None where nothing knows them: a storage of plain sums that are no numbers of entries."""
     import numpy as np
 
+    if histogram.storage_type.__name__ in ("Double", "Unlimited") and not _are_counts(histogram):
+        return None
     found = histogram.variances(flow=flow)
-    return np.asarray(histogram.values(flow=flow) if found is None else found, dtype=float)
+    return None if found is None else np.asarray(found, dtype=float)
+
+
+def _variances(histogram: Any, *, flow: bool = False) -> Numbers:
+    found = known_variances(histogram, flow=flow)
+    if found is None:
+        raise AnalysisError(
+            "nothing knows the statistical uncertainty of a histogram",
+            where=user_site(),
+            why="its storage, Double, has no sums of squared weights",
+            do="fill a histogram with the storage Weight()",
+        )
+    return found
 
 
 # A stack of processes, with data -------------------------------------------------------------------------------------------------
@@ -443,12 +459,12 @@ def _named(name: str, histogram: Any, *, yields: bool) -> str:
 
 
 def _points(ax: Any, data: Any, label: str) -> Numbers:
-    """Draw data as points with Poisson intervals; gives the upper ends. What is empty has no point."""
+    """Draw data as points with Poisson intervals; gives the upper ends. What is empty or blinded has no point."""
     import numpy as np
 
     values, edges = np.asarray(data.values(), dtype=float), _edges(data)
     low, high = poisson(data)
-    there = values != 0
+    there = np.isfinite(values) & (values != 0)
     ax.errorbar(
         ((edges[:-1] + edges[1:]) / 2)[there],
         values[there],
@@ -524,10 +540,11 @@ def _room(ax: Any, tops: Sequence[Numbers], bottoms: Sequence[Numbers], *, log: 
     """Leave room for the legend above what is drawn; a logarithmic axis begins below the smallest content."""
     import numpy as np
 
-    top = max([float(np.nanmax(t)) for t in tops if len(t)], default=1.0) or 1.0
+    tops, bottoms = [[a[np.isfinite(a)] for a in side] for side in (tops, bottoms)]  # blinded bins are not a number
+    top = max([float(t.max()) for t in tops if len(t)], default=1.0) or 1.0
     positive = np.concatenate([b[b > 0] for b in bottoms])
     if not log or not len(positive):
-        lowest = min([float(np.nanmin(b)) for b in bottoms if len(b)], default=0.0)
+        lowest = min([float(b.min()) for b in bottoms if len(b)], default=0.0)
         ax.set_ylim(min(0.0, 1.1 * lowest), 1.45 * top)
         return
     bottom = max(0.1 * float(positive.min()), 1e-6 * top)
@@ -583,6 +600,13 @@ def plot(value: Any, *, density: bool = False, **look: Any) -> Any:
     return _lines(several, seen, density=density)
 
 
+def _errors(histogram: Any) -> Numbers:
+    import numpy as np
+
+    found = known_variances(histogram)
+    return np.zeros(histogram.shape) if found is None else np.sqrt(found)
+
+
 def _lines(several: Mapping[str, Any], look: Look, *, density: bool) -> Any:
     import numpy as np
 
@@ -591,7 +615,7 @@ def _lines(several: Mapping[str, Any], look: Look, *, density: bool) -> Any:
     with _figure(look) as (figure, (ax,)):
         tops, bottoms = [], []
         for i, (name, h) in enumerate(several.items()):
-            edges, values, error = _edges(h), np.asarray(h.values(), dtype=float), np.sqrt(_variances(h))
+            edges, values, error = _edges(h), np.asarray(h.values(), dtype=float), _errors(h)
             colour, label = COLOURS[i % len(COLOURS)], name.replace("_", " ") or None
             if density and not mean:
                 values, error = values / (abs(values.sum()) or 1.0), error / (abs(values.sum()) or 1.0)

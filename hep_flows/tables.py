@@ -225,12 +225,14 @@ def servicex_table(  # noqa: PLR0913 - what a table at a server is made of
     where = line_of(user_site())
     try:
         facts = Results(open_store(read_settings()))
-        return frame_of(
+        frame = frame_of(
             servicex_dataset(source, facts, kind=kind, tree=tree, like=like, endpoint=endpoint, dialect=dialect, refresh=refresh)
         )
     except HepFlowsError as error:
         error.where = error.where or where
         raise
+    frame._table.open_tree = other_tree  # noqa: SLF001
+    return frame
 
 
 def changed_file(tables: Iterable[Dataset], store: Store | None, where: Where) -> tuple[Dataset, SourceError] | None:
@@ -274,11 +276,15 @@ def other_tree(table: Dataset, name: str) -> Dataset:
     from hep_flows.sources.known_files import KnownFiles
 
     where = line_of(user_site())
-    if not isinstance(kinds().sources.get(table.kind), TreeSource):
+    at_server = table.kind != table.model
+    if at_server or not isinstance(kinds().sources.get(table.kind), TreeSource):
         raise SourceError(
             f"{table.name} is read as {table.kind}, which has no other trees",
             where=where,
-            do="make a table of the tree itself: tree_table(files, tree=...)",
+            do=f'make a table of the tree itself, and its number local: make_local(servicex_table(files, kind="tree", tree="{name}").x.Sum()); '
+            'in an analysis take it from the fileset: events.metadata["sumw"]'
+            if at_server
+            else "make a table of the tree itself: tree_table(files, tree=...)",
         )
     try:
         known = KnownFiles(Results(open_store(read_settings())))

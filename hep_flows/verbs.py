@@ -442,12 +442,11 @@ def _asked(x: Any, where: Where) -> tuple[list[Expr], Callable[[Iterator[Any]], 
 
 
 def _rebuilding(x: Any, exprs: list[Expr], where: Where, depth: int) -> Callable[[Iterator[Any]], Any]:
-    from hep_flows.execute.joint import together
-    from hep_flows.record.cutflow import Requested
+    from hep_flows.execute.joint import hidden, together
     from hep_flows.record.dataframe import DataFrame
     from hep_flows.record.histogram import HistogramRequest
     from hep_flows.record.parameters import fixed
-    from hep_flows.record.variations import asked
+    from hep_flows.record.variations import Requested, asked
 
     if isinstance(x, DataFrame | HistogramRequest | Requested):
         if x._table is not None:  # noqa: SLF001
@@ -455,7 +454,7 @@ def _rebuilding(x: Any, exprs: list[Expr], where: Where, depth: int) -> Callable
         one = x._asked if isinstance(x, Requested) else asked(x._expr)  # noqa: SLF001
         known = {} if x._table is None else x._table.looked.parameters  # noqa: SLF001
         exprs.extend(fixed(one.parts.values(), known) if known else one.parts.values())
-        return lambda values: together(one, {name: next(values) for name in one.parts})
+        return lambda values: hidden(together(one, {name: next(values) for name in one.parts}), one.blinded)
     if depth > _DEEPEST:
         raise LiteralError(f"containers are nested more than {_DEEPEST} deep, or hold themselves", where=where)
     if isinstance(x, dict):

@@ -16,9 +16,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from hep_flows.analysis.histogram_files import write_json, write_root
 from hep_flows.analysis.processes import Sample
 from hep_flows.analysis.record import part_of
-from hep_flows.analysis.result import AnalysisResult, DatasetNote, Stored
+from hep_flows.analysis.result import AnalysisResult, BadFile, DatasetNote, Stored, with_labels
+from hep_flows.analysis.story import ENDING, MEMBER, told
 from hep_flows.errors import AnalysisError, HepFlowsError, StoreError, visible
 from hep_flows.execute.joint import Cutflow, CutRow, EventList, as_hist, stacked
 from hep_flows.execute.report import Missing, RunReport, TaskRow
@@ -146,7 +148,9 @@ def report_text(result: AnalysisResult) -> str:
     """Give what became of every dataset and every task."""
     report = result.report
     head = f"{'complete' if result.is_complete else 'NOT COMPLETE'}: {report.events:,} events in {report.seconds:.2f} s"
-    datasets = [f"  {d}" for d in result.datasets]
+    datasets = [f"  {d}{f': {d.in_short}' if d.name in result.partial else ''}" for d in result.datasets]
+    bad = [f"  {b.dataset}: {visible(b.why)}\n    {visible(b.reproduce)}" for b in result.bad_files]
+    datasets += ["", "files that cannot be used, and how to see it:", *bad] if bad else []
     table = _table([_HEAD, *[_cells(r) for r in report.tasks]])
     errors = [line for text in error_texts(report.errors) for line in ("", text)]
     return "\n".join([head, "", *datasets, "", *table, *errors]) + "\n"
@@ -274,7 +278,9 @@ def pages(result: AnalysisResult) -> dict[str, tuple[str, Callable[..., Any]]]:
         apart = {d: as_hist(v[name]) for d, v in result.values.items() if isinstance(v.get(name), tuple)}
         here = {p: v for p, v in added.items() if not isinstance(v, Missing)}
         lost = [p for p in added if p not in here]
-        said = {"title": f"without {', '.join(lost)}"} if lost else {}
+        parts = [f"{n.name} is {n.in_short}" for n in result.partial.values()]
+        titles = [*([f"without {', '.join(lost)}"] if lost else []), *parts]
+        said = {"title": ", ".join(titles)} if titles else {}
         for choice, several in _choices(here):
             stem = file_name("-".join([name, *choice.values()]))
             title = said | ({"title": ", ".join([*choice.values(), *said.values()])} if choice else {})
@@ -364,95 +370,12 @@ def _single(result: AnalysisResult, name: str, histogram: Any, process: str, **h
     return plot(histogram, **({"title": process} | result.look(name, histogram, process) | how))
 
 
-# Histograms in files that others read: UHI's JSON, and ROOT ----------------------------------------------------------------------
-
-_COUNTS = ("Double", "Int64", "AtomicInt64", "Unlimited", "Weight")
+PARTIAL = "(partial)"  # no result is called so
 
 
 def _as_hists(value: Any) -> Any:
     """Give a histogram that can be written; numpy's pairs by variation become one."""
     return stacked({name: as_hist(v) for name, v in value.items()}) if isinstance(value, dict) else as_hist(value)
-
-
-def write_json(file: Path, histograms: Mapping[str, Any]) -> None:
-    """Write histograms by name, flow bins included, in the JSON form of UHI: ``hist.Hist(json[name])`` gives one back."""
-    import uhi.io.json
-
-    said = {name: _uhi(h) for name, h in histograms.items()}
-    with whole_file(file) as part, part.open("w", encoding="utf-8") as opened:
-        json.dump(said, opened, default=uhi.io.json.default)
-
-
-def _uhi(histogram: Any) -> dict[str, Any]:
-    import numpy as np
-    from boost_histogram.serialization import to_uhi
-
-    said: dict[str, Any] = to_uhi(histogram)
-    if "mean" in said["storage"]["type"]:
-        # The variance of one entry is undefined, and would come back as one that is not a number; nothing was summed up yet.
-        said["storage"]["variances"] = np.nan_to_num(said["storage"]["variances"], nan=0.0)
-    return said
-
-
-def write_root(file: Path, histograms: Mapping[str, Any]) -> dict[str, str]:
-    """Write histograms of counts as TH1, TH2 and TH3; gives why each other one is not in the file."""
-    import uproot
-
-    left_out: dict[str, str] = {}
-    with whole_file(file) as part, uproot.recreate(part) as opened:
-        for name, histogram in histograms.items():
-            reason = _no_root(histogram)
-            if reason:
-                left_out[name] = reason
-            else:
-                opened[name] = _with_flow(histogram)
-    return left_out
-
-
-def _no_root(histogram: Any) -> str:
-    storage = histogram.storage_type.__name__
-    if storage not in _COUNTS:
-        return f"its storage is {storage}, and ROOT's histograms count"
-    if histogram.ndim > 3:
-        return f"it has {histogram.ndim} axes, and ROOT's histograms have up to 3"
-    return "an axis has no bins" if 0 in histogram.shape else ""
-
-
-def _with_flow(histogram: Any) -> Any:
-    """Give every axis flow bins, as ROOT has them; where there were none they are empty. Categories become labelled bins."""
-    import hist
-    import numpy as np
-
-    axes = [_axis(a) for a in histogram.axes]
-    weighted = histogram.storage_type.__name__ == "Weight"
-    made = hist.Hist(*axes, storage=hist.storage.Weight() if weighted else hist.storage.Double())
-    inside = tuple([_inside(old, new) for old, new in zip(histogram.axes, axes, strict=True)])
-    view, old = made.view(flow=True), histogram.view(flow=True)
-    if weighted:
-        view["value"][inside], view["variance"][inside] = old["value"], old["variance"]
-    else:
-        view[inside] = np.asarray(old, dtype=np.float64)
-    return made
-
-
-def _axis(axis: Any) -> Any:
-    import hist
-
-    match type(axis).__name__:
-        case "StrCategory":
-            return hist.axis.StrCategory(list(axis), name=axis.name, label=axis.label)
-        case "IntCategory":
-            return hist.axis.StrCategory([str(c) for c in axis], name=axis.name, label=axis.label)
-        case "Regular" if axis.transform is None:
-            return hist.axis.Regular(axis.size, axis.edges[0], axis.edges[-1], name=axis.name, label=axis.label)
-        case _:
-            return hist.axis.Variable(axis.edges, name=axis.name, label=axis.label)
-
-
-def _inside(old: Any, new: Any) -> slice:
-    """Give where the bins of an axis, flow bins included, stand on the axis that has all flow bins."""
-    start = int(new.traits.underflow and not old.traits.underflow)
-    return slice(start, start + old.extent)
 
 
 # A folder of results, read again -----------------------------------------------------------------------------------------------------
@@ -462,12 +385,24 @@ def _samples_said(result: AnalysisResult) -> dict[str, Any]:
     """Give what normalises the results of each dataset as plain data, with the sum of weights where it can be had."""
     said: dict[str, Any] = {}
     for name, s in result.samples.items():
-        known = {k: v for k, v in s.metadata.items() if isinstance(v, bool | int | float | str)}
+        known = {k: v for k, v in s.metadata.items() if isinstance(v, bool | int | float | str) or k == "stitch"}
+        sums: Mapping[str, float] = {}
+        if s.is_partial:
+            known.pop("sumw", None)  # what somebody counted in all files is not that of those that are there
         if not s.is_data and "xsec" in known and "sumw" not in known:
             with suppress(HepFlowsError):  # scaling says what is missing
                 known["sumw"] = s.sumw()
+        if not s.is_data and "xsec" in known:
+            with suppress(HepFlowsError):
+                sums = s.sums()
         weights = {n: sorted(used) for n, used in s.weights.items() if used}
-        said[name] = {"process": s.process, "is_data": s.is_data, "metadata": plain_number(known), "weights": weights}
+        said[name] = {
+            "process": s.process,
+            "is_data": s.is_data,
+            "metadata": plain_number(known),
+            "weights": weights,
+            "sums": dict(sums),
+        }
     return said
 
 
@@ -504,10 +439,11 @@ def read_results(folder: str | os.PathLike[str]) -> AnalysisResult:
     if (place / "histograms.json").exists():
         for path, said in json.loads((place / "histograms.json").read_text(), object_hook=uhi.io.json.object_hook).items():
             dataset, _, name = path.partition("/")
+            said["metadata"].pop(MEMBER, None)  # it is about what is in the file, not about what becomes of it
             values[unquote(dataset)][unquote(name)] = hist.Hist(said)
     if (place / "numbers.json").exists():
         for dataset, named in json.loads((place / "numbers.json").read_text(encoding="utf-8")).items():
-            values[dataset] |= {n: _read_number(v) for n, v in named.items()}
+            values[dataset] |= {n: _read_number(v) for n, v in named.items() if n != PARTIAL}
     samples = {
         n: Sample(
             n,
@@ -516,15 +452,17 @@ def read_results(folder: str | os.PathLike[str]) -> AnalysisResult:
             s["metadata"],
             partial(_no_sumw, n),
             {r: frozenset(used) for r, used in s["weights"].items()},
+            partial(dict, s["sums"]),
         )
         for n, s in report["samples"].items()
     }
-    notes = tuple([DatasetNote(d["name"], d["kind"], "", d["files"], d["failed"]) for d in report["datasets"]])
+    is_partial = any(d.pop("partial") for d in report["datasets"])
+    notes = tuple([DatasetNote(**{**d, "bad": tuple([BadFile(**b) for b in d["bad"]])}) for d in report["datasets"]])
     filled = {n: Filled(f["units"], f["per_event"]) for n, f in report["filled"].items()}
     errors = tuple([HepFlowsError(text) for text in report["errors"]])
     rows = tuple([TaskRow(**row) for row in report["tasks"]])
     said = RunReport(report["seconds"], report["events"], report["partitions"], 0, (), {}, rows, errors, report["engine"])
-    return AnalysisResult(values, said, notes, samples=samples, filled=filled)
+    return AnalysisResult(values, said, notes, samples=samples, filled=filled, is_partial=is_partial)
 
 
 def _no_sumw(name: str) -> float:
@@ -548,10 +486,11 @@ def _read_number(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of an array: its key, and how to get it."""
+    """A part of an array: its key, how to get it, and the label that goes into its file, where the array is partial."""
 
     key: str
     array: Callable[[], Any]
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -615,7 +554,7 @@ def write_skim(place: Path, column: str, parts: Sequence[Part], before: Mapping[
                 if name in kept:
                     _link(place / name, folder / name)
                 else:
-                    _write(part.array(), column, folder / name)
+                    _write(part.array(), column, folder / name, part.label)
     files = {n: FileNote("skim", p.key, (place / n).stat().st_size) for n, p in zip(names, parts, strict=True)}
     return Skim(place, tuple(names), sum([_rows(place / n) for n in names]), column), files
 
@@ -631,10 +570,16 @@ def _link(old: Path, new: Path) -> None:
         shutil.copyfile(old, new)
 
 
-def _write(array: Any, column: str, file: Path) -> None:
+def _write(array: Any, column: str, file: Path, label: str) -> None:
     import awkward as ak
 
     ak.to_parquet(ak.zip({column: array}, depth_limit=1) if column else array, str(file), compression="zstd")
+    if label:
+        import pyarrow.parquet as pq
+
+        table = pq.ParquetFile(file).read(use_threads=False)
+        footer = {**(table.schema.metadata or {}), b"hep_flows": label.encode()}
+        pq.write_table(table.replace_schema_metadata(footer), file, compression="zstd")
 
 
 def _read(file: str) -> Any:
@@ -673,7 +618,12 @@ def write_outputs(folder: Path, prepared: Prepared, parts: StoredParts, result: 
     with told_of_disk(folder, "the results", need=lambda: needed.nbytes, do=do):
         folder.mkdir(parents=True, exist_ok=True)
         with alone_in(folder):
-            return _Writing(folder, prepared, parts, needed).all(result)
+            return _Writing(folder, prepared, parts, needed, labels_of(result)).all(result)
+
+
+def labels_of(result: AnalysisResult) -> dict[str, dict[str, Any]]:
+    """Give the label of each dataset whose results are partial: it stands in every file that has any of them."""
+    return {name: note.label for name, note in result.partial.items()}
 
 
 class Needed:
@@ -690,11 +640,15 @@ class Needed:
 class _Writing:
     """The files so far."""
 
-    def __init__(self, folder: Path, prepared: Prepared, parts: StoredParts, needed: Needed) -> None:
-        self._folder, self._prepared, self._parts, self._needed = folder, prepared, parts, needed
+    def __init__(
+        self, folder: Path, prepared: Prepared, parts: StoredParts, needed: Needed, labels: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._folder, self._prepared, self._parts, self._needed, self._labels = folder, prepared, parts, needed, labels
         self._begun = Begun(folder)
         self._before = self._begun.before
         self._files: dict[str, FileNote] = {}
+        self._stories: dict[Place, dict[str, Any]] = {}
+        self._whole: Mapping[Place, Any] = {}
         self._notes: list[str] = []
         self._errors: list[HepFlowsError] = []
         self._tasks = {t.key: t for t in prepared.plan.tasks}
@@ -702,6 +656,8 @@ class _Writing:
     def all(self, result: AnalysisResult) -> AnalysisResult:
         remove_unfinished(self._folder)
         values = self._prepared.joined(self._skims(result.values))
+        if self._labels:
+            values = with_labels(result.datasets, values)
         self._histograms(
             {p: _as_hists(v) for p, v in _each(values) if self._output(p) == "histogram" and not isinstance(v, Missing)}
         )
@@ -716,6 +672,19 @@ class _Writing:
         self._begun.ended()
         return replace(done, written=(*sorted(self._files), NAME))
 
+    def _story(self, place: Place) -> dict[str, Any]:
+        """Give what a histogram says about itself; only what is written anew is asked for it."""
+        if place not in self._stories:
+            dataset, name = place
+            one = self._prepared.expressions.joint.get(dataset, {}).get(name)
+            exprs, targets = self._prepared.expressions.by_dataset[dataset], self._prepared.targets[dataset]
+            names = {"": name} if one is None else {part: part_of(name, part) for part in one.parts}
+            parts = {part: (targets[n].hex(), exprs[n]) for part, n in names.items()}
+            hides = name in self._prepared.blinded().get(dataset, ()) and not self._prepared.unblind
+            label = self._labels.get(dataset, {})
+            self._stories[place] = told(dataset, name, parts, label, self._whole[place], blinded=hides)
+        return self._stories[place]
+
     def _keys(self, place: Place) -> list[Key]:
         """Give the keys of the tasks that a result is made of."""
         targets = self._prepared.targets.get(place[0], {})
@@ -725,8 +694,14 @@ class _Writing:
         ]
 
     def _key(self, place: Place) -> str:
-        keys = [k.hex() for k in self._keys(place)]
+        """Give the key of a result; with the label of a partial one, so that no file keeps a label that holds no more."""
+        keys = [k.hex() for k in self._keys(place)] + [text for text in [self._label(place[0])] if text]
+        if place[1] in self._prepared.blinded().get(place[0], ()):
+            keys.append(f"{self._prepared.expressions.joint[place[0]][place[1]].blinded} {self._prepared.unblind}")
         return keys[0] if len(keys) == 1 else sha256("\n".join(keys).encode()).hexdigest()
+
+    def _label(self, dataset: str) -> str:
+        return json.dumps(self._labels[dataset]) if dataset in self._labels else ""
 
     def _output(self, place: Place) -> str:
         return next((self._tasks[k].output for k in self._keys(place)), "")
@@ -746,10 +721,15 @@ class _Writing:
 
     def _skim(self, place: Place, value: Any) -> Skim:
         (key,) = self._keys(place)
+        label = self._label(place[0])
+
+        def keyed(digits: str) -> str:
+            return sha256(f"{digits}\n{label}".encode()).hexdigest() if label else digits
+
         if isinstance(value, Stored):
-            parts = [Part(k.hex(), partial(self._stored, k)) for k in self._parts.names(key)]
+            parts = [Part(keyed(k.hex()), partial(self._stored, k), label) for k in self._parts.names(key)]
         else:
-            parts = [Part(key.hex(), partial(self._needed.noted, value))]
+            parts = [Part(keyed(key.hex()), partial(self._needed.noted, value), label)]
         start = f"skims/{file_name(place[0])}/{file_name(place[1])}/"
         self._begun.note(*[f"{start}{part_name(number)}" for number in range(len(parts))])
         before = {p.removeprefix(start): n for p, n in self._before.items() if p.startswith(start)}
@@ -767,16 +747,26 @@ class _Writing:
         key = self._all_keys(list(histograms))
         if named:
             self._begun.note("histograms.json", "histograms.root")
+        self._whole = histograms
+
+        def stories() -> dict[str, str]:
+            return {f"{file_name(d)}/{file_name(n)}": json.dumps(self._story((d, n))) for d, n in histograms}
+
         if named and not self._is_kept("histograms.json", key):
-            write_json(self._folder / "histograms.json", named)
+            write_json(self._folder / "histograms.json", named, {n: {MEMBER: text} for n, text in stories().items()})
         if named and not self._is_kept("histograms.root", key):
-            left_out = write_root(self._folder / "histograms.root", named)
+            left_out = write_root(
+                self._folder / "histograms.root",
+                named,
+                {f"{file_name(d)}/{PARTIAL}": self._label(d) for d in self._labels}
+                | {f"{n}{ENDING}": t for n, t in stories().items()},
+            )
             self._notes += [f"{name} is not in histograms.root: {reason}" for name, reason in left_out.items()]
         for name in ("histograms.json", "histograms.root") if named else ():
             self._note(name, "histograms", key)
 
     def _plots(self, result: AnalysisResult) -> None:
-        for path, (name, draw) in pages(result).items():
+        for path, (name, draw) in pages(result.allow_partial()).items():
             processes = {s.name: f"{s.process}\0{s.is_data}\0{sorted(s.weights.get(name, ()))}" for s in result.samples.values()}
             places = [p for p, _ in _each(result.values) if p[1] == name]
             drawn = [self._all_keys(places), *[f"{d}\0{processes.get(d)}" for d, _ in places], *drawn_by()]
@@ -784,7 +774,7 @@ class _Writing:
             self._begun.note(path)
             if not self._is_kept(path, key):
                 with whole_file(self._folder / path) as part:
-                    save(draw(), part)
+                    save(draw(), part, {MEMBER: json.dumps([self._story(p) for p in places if p in self._whole])})
             self._note(path, "plot", key)
 
     def _numbers(self, values: Mapping[str, Mapping[str, Any]]) -> None:
@@ -792,6 +782,8 @@ class _Writing:
         places = [p for p, v in _each(values) if self._output(p) == "scalar" and not isinstance(v, Missing)]
         for dataset, name in places:
             found.setdefault(dataset, {})[name] = plain_number(values[dataset][name])
+        for dataset in self._labels.keys() & found.keys():
+            found[dataset][PARTIAL] = self._labels[dataset]
         if found:
             self._begun.note("numbers.json")
             write_text(self._folder / "numbers.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
@@ -804,16 +796,23 @@ class _Writing:
                 if isinstance(one, EventList):
                     path = f"events/{file_name(dataset)}/{file_name(f'{name}_{word}' if word else name)}.csv"
                     self._begun.note(path)
-                    write_text(self._folder / path, one.csv())
+                    label = self._label(dataset)
+                    write_text(self._folder / path, (f"# {label}\n" if label else "") + one.csv())
                     self._note(path, "events", self._key((dataset, name)))
 
     def _report(self, result: AnalysisResult) -> None:
-        datasets = [{"name": d.name, "kind": d.kind, "files": d.files, "failed": d.failed} for d in result.datasets]
+        datasets = [{**asdict(d), "partial": d.name in self._labels} for d in result.datasets]
         said = result.report.as_json() | {"datasets": datasets, "errors": error_texts(result.report.errors)}
+        said |= {"unblinded" if self._prepared.unblind else "blinded": self._prepared.blinded()}
         said |= {"samples": _samples_said(result), "filled": {n: asdict(f) for n, f in result.filled.items()}}
-        self._begun.note("report.json", "report.txt")
+        self._begun.note("report.json", "report.txt", "quarantine.json")
+        if result.bad_files:
+            write_text(self._folder / "quarantine.json", json.dumps([asdict(b) for b in result.bad_files], indent=1) + "\n")
+            self._note("quarantine.json", "report", "")
         write_text(self._folder / "report.json", json.dumps(said, indent=1) + "\n")
-        write_text(self._folder / "report.txt", report_text(result))
+        word = "UNBLINDED" if self._prepared.unblind else "blinded"
+        blinded = [f"{word} in {visible(d)}: {', '.join(names)}\n" for d, names in self._prepared.blinded().items()]
+        write_text(self._folder / "report.txt", report_text(result) + "".join(blinded))
         for name in ("report.json", "report.txt"):
             self._note(name, "report", "")
 
@@ -824,6 +823,8 @@ class _Writing:
             about: dict[str, Any] = {"what": "missing", "reason": value.reason} if isinstance(value, Missing) else {}
             if not about:
                 about = {"what": self._output(place), "key": self._key(place)}
+            if place[0] in self._labels and not isinstance(value, Missing):
+                about["partial"] = self._labels[place[0]]
             if isinstance(value, Skim):
                 about |= {"what": "skim", "rows": value.rows, "files": len(value.files)}
             said.setdefault(place[0], {})[place[1]] = about

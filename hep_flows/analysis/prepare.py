@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from hep_flows.analysis.processes import is_data, is_total
 from hep_flows.analysis.record import expressions
-from hep_flows.errors import AnalysisError, HepFlowsError
+from hep_flows.errors import AnalysisError, HepFlowsError, visible
 from hep_flows.execute.history import plan_status, seconds_like, tables_of
 from hep_flows.execute.results import Results, open_store
 from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.text import one_line
+from hep_flows.expr.types import Record
 from hep_flows.filesets import Described, Entry, chosen, describe_all, read_fileset
 from hep_flows.planning.plan import make_plan
 from hep_flows.plugins import installed
@@ -81,6 +83,8 @@ class Prepared:
         Those that it was made with.
     store : Store, optional
         Where results are.
+    unblind : bool
+        Whether what is blinded in recorded data is shown.
     """
 
     entries: tuple[Entry, ...]
@@ -91,11 +95,28 @@ class Prepared:
     targets: Mapping[str, Mapping[str, Key]]
     plugins: tuple[Plugin, ...]
     store: Store | None
+    unblind: bool = False
+
+    def is_data(self, dataset: str) -> bool:
+        """Say whether a dataset is recorded data."""
+        entry = next(e for e in self.entries if e.name == dataset)
+        record = self.datasets[dataset].table.type.item if dataset in self.datasets else None
+        return is_data(entry.metadata, record.members if isinstance(record, Record) else ())
+
+    def blinded(self) -> dict[str, list[str]]:
+        """Give the results with blinded bins, by dataset of recorded data."""
+        found = {
+            d: [n for n, one in joint.items() if one.blinded] for d, joint in self.expressions.joint.items() if self.is_data(d)
+        }
+        return {d: names for d, names in found.items() if names}
 
     def joined(self, values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """Give the values of every dataset by the names that the analysis gave; what could not be used at all stays as it is."""
         whole: dict[str, Any] = {
-            name: given if name in self.failed else self.expressions.joined(name, given) for name, given in values.items()
+            name: given
+            if name in self.failed
+            else self.expressions.joined(name, given, shown=self.unblind or not self.is_data(name))
+            for name, given in values.items()
         }
         return whole
 
@@ -113,8 +134,11 @@ def prepare(  # noqa: PLR0913 - every part of a run can be chosen
     kind: str = "",
     missing_tree: str = "",
     keep_going: bool = True,
+    partial: bool = False,
+    unblind: bool = False,
+    left_out: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Prepared:
-    """Give the plan of an analysis over a fileset.
+    """Give the plan of an analysis over a fileset; of a dataset with files that cannot be used, over the others.
 
     Parameters
     ----------
@@ -131,7 +155,13 @@ def prepare(  # noqa: PLR0913 - every part of a run can be chosen
     missing_tree : str
         What a file without the tree means in datasets that do not say.
     keep_going : bool
-        Whether a dataset that cannot be used leaves the others; else its error comes out.
+        Whether a dataset or a file that cannot be used leaves the others; else its error comes out.
+    partial : bool
+        Whether the results over the files that can be used are wanted: then nothing may stand in them that belongs to all files.
+    unblind : bool
+        Whether what is blinded in recorded data is shown.
+    left_out : mapping, optional
+        By dataset, files that are not to be used, each with the reason.
 
     Raises
     ------
@@ -147,11 +177,15 @@ def prepare(  # noqa: PLR0913 - every part of a run can be chosen
         datasets, failed = {d.entry.name: d for d in own if d.entry in entries}, dict[str, HepFlowsError]()
     else:
         entries = read_fileset(fileset, only=only)
-        datasets, failed = describe_all(entries, Results(store), kind=kind, missing_tree=missing_tree, keep_going=keep_going)
+        datasets, failed = describe_all(
+            entries, Results(store), kind=kind, missing_tree=missing_tree, keep_going=keep_going, left_out=left_out
+        )
     asked = expressions(analysis, datasets.values(), keep_going=keep_going)
     plugins = installed(settings.plugins)
     failed |= asked.failed
-    by_dataset = dict(asked.by_dataset)
+    if partial:
+        failed |= _with_totals_of_all_files(asked, datasets)
+    by_dataset = {n: e for n, e in asked.by_dataset.items() if n not in failed}
     try:
         plan = _plan(by_dataset.values(), plugins)
     except HepFlowsError as error:
@@ -164,7 +198,21 @@ def prepare(  # noqa: PLR0913 - every part of a run can be chosen
     targets = iter(plan.targets)
     keys = {name: {n: next(targets) for n in exprs} for name, exprs in by_dataset.items()}
     ordered = {e.name: failed[e.name] for e in entries if e.name in failed}
-    return Prepared(entries, datasets, asked, ordered, plan, keys, tuple(plugins), store)
+    return Prepared(entries, datasets, asked, ordered, plan, keys, tuple(plugins), store, unblind)
+
+
+def _with_totals_of_all_files(asked: Expressions, datasets: Mapping[str, Described]) -> dict[str, HepFlowsError]:
+    """Give the incomplete datasets whose results have a number that somebody counted in all files."""
+    found: dict[str, HepFlowsError] = {}
+    for name in [n for n, d in datasets.items() if d.bad]:
+        wrong = sorted([k for k in asked.read.get(name, ()) if is_total(k)])
+        if wrong:
+            found[name] = AnalysisError(
+                f"the results of {visible(name)} have metadata[{wrong[0]!r}], which is that of all its files, and some cannot be used",
+                why="normalised with it, what is left would be too small",
+                do="use events.sumw or events.n_generated, which are those of the files that are read",
+            )
+    return found
 
 
 def _plan(asked: Iterable[Mapping[str, Expr]], plugins: Sequence[Plugin]) -> Plan:

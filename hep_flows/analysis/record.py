@@ -17,20 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import AnalysisError, HepFlowsError, SourceError, SourceLine, with_article
-from hep_flows.execute.joint import together
+from hep_flows.execute.joint import hidden, together
 from hep_flows.expr.nodes import Dataset
 from hep_flows.expr.types import Histogram, Record
 from hep_flows.expr.walk import postorder
 from hep_flows.planning.normalise import normalise
 from hep_flows.planning.plan import instantiate
 from hep_flows.record.aliases import alias_scope
-from hep_flows.record.cutflow import Requested
 from hep_flows.record.dataframe import DataFrame, frame_of
 from hep_flows.record.histogram import HistogramRequest, filled_with
 from hep_flows.record.members import leaf_of
 from hep_flows.record.parameters import fixed, parameters
 from hep_flows.record.table import metadata_key
-from hep_flows.record.variations import asked
+from hep_flows.record.variations import Requested, asked
 from hep_flows.tables import other_tree
 
 if TYPE_CHECKING:
@@ -94,6 +93,8 @@ class Recording:
         What was looked at on the way.
     keys : mapping of str to bytes
         What stands for each metadata that was read.
+    sums : mapping of str to Expr
+        By variation, its own sum of the weights of all generated events.
     schemas : dict
         By schemas, of the events and of the other trees, that were compared with: whether the recording holds for it.
     """
@@ -105,7 +106,13 @@ class Recording:
     error: HepFlowsError | None
     looked: Looked
     keys: Mapping[str, bytes]
+    sums: Mapping[str, Expr]
     schemas: dict[tuple[Record, ...], bool]
+
+    @property
+    def read(self) -> frozenset[str]:
+        """The names of the metadata that the expressions may depend on: what was read as a value, and the parameters in them."""
+        return frozenset(self.keys) | frozenset(parameters([*self.exprs.values(), *self.sums.values()]))
 
     @property
     def weights(self) -> dict[str, frozenset[str]]:
@@ -144,6 +151,12 @@ class Recording:
             # Types decide what is normal, and they are the same.
             return dict(zip(self.normal, fixed(instantiate(tuple(self.normal.values()), tables), values), strict=True))
         return dict(zip(self.exprs, normalise(fixed(instantiate(tuple(self.exprs.values()), tables), values)), strict=True))
+
+    def sums_over(self, other: Described) -> dict[str, Expr]:
+        """Give the sums of weights of variations over another dataset."""
+        tables = self._tables(other)
+        assert tables is not None
+        return dict(zip(self.sums, fixed(instantiate(tuple(self.sums.values()), tables), other.entry.metadata), strict=True))
 
     def holds_for(self, other: Described) -> bool:
         """Say whether recording over another dataset would give the same; of one that failed nothing is known."""
@@ -198,9 +211,8 @@ def record(analysis: Analysis, dataset: Described) -> Recording:
     looked.closed = True
     read = list(values) if looked.all_metadata else sorted(looked.keys)
     keys = {k: metadata_key(values, k) for k in read}
-    return Recording(
-        dataset, exprs, normal, joint, failure, looked, keys, {tuple([_schema(t) for t in (dataset.table, *_opened(looked))]): True}
-    )
+    schemas = {tuple([_schema(t) for t in (dataset.table, *_opened(looked))]): True}
+    return Recording(dataset, exprs, normal, joint, failure, looked, keys, frame._table.sums, schemas)  # noqa: SLF001
 
 
 def _recorded(analysis: Analysis, frame: DataFrame) -> tuple[dict[str, Expr], dict[str, Asked]]:
@@ -238,7 +250,7 @@ def _checked(analysis: Analysis, given: Any, tables: Sequence[Dataset]) -> tuple
     for name, value in given.items():
         one = value._asked if isinstance(value, Requested) else asked(value._expr)  # noqa: SLF001
         exprs |= {part_of(name, part): expr for part, expr in one.parts.items()}
-        if one.becomes != "itself":
+        if one.becomes != "itself" or one.blinded:
             joint[name] = one
     for name, expr in exprs.items():
         if any(isinstance(n, Dataset) and n not in tables for n in postorder(expr)):
@@ -329,6 +341,10 @@ class Expressions:
         How often the analysis was recorded.
     weights : mapping
         By dataset and name, the numbers of the metadata that a result has, and ``sumw`` where it has a sum of weights of the files.
+    sums : mapping
+        By dataset and variation, its own sum of weights.
+    read : mapping
+        By dataset, the names of the metadata that its results may depend on.
     filled : mapping of str to Filled
         By name of a histogram, what it is filled with.
     """
@@ -338,6 +354,8 @@ class Expressions:
     failed: Mapping[str, HepFlowsError]
     recordings: int
     weights: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    sums: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    read: Mapping[str, frozenset[str]] = field(default_factory=dict)
     filled: Mapping[str, Filled] = field(default_factory=dict)
 
     @property
@@ -345,8 +363,11 @@ class Expressions:
         """Every name that the analysis gives for any dataset."""
         return tuple(dict.fromkeys([n.partition("/")[0] for exprs in self.by_dataset.values() for n in exprs]))
 
-    def joined(self, dataset: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the values of a dataset by the names that the analysis gave, those of several parts put together."""
+    def joined(self, dataset: str, values: Mapping[str, Any], *, shown: bool) -> dict[str, Any]:
+        """Give the values of a dataset by the names that the analysis gave, those of several parts put together.
+
+        Of histograms that are blinded, everything is ``shown``, or what is not blinded.
+        """
         found: dict[str, Any] = {}
         for name, value in values.items():
             whole = name.partition("/")[0]
@@ -354,7 +375,8 @@ class Expressions:
             if one is None:
                 found[name] = value
             elif whole not in found:
-                found[whole] = together(one, {part: values[part_of(whole, part)] for part in one.parts})
+                made = together(one, {part: values[part_of(whole, part)] for part in one.parts})
+                found[whole] = made if shown else hidden(made, one.blinded)
         return found
 
 
@@ -379,6 +401,8 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
     found: dict[str, Mapping[str, Expr]] = {}
     joint: dict[str, Mapping[str, Asked]] = {}
     weights: dict[str, Mapping[str, frozenset[str]]] = {}
+    sums: dict[str, Mapping[str, Expr]] = {}
+    read: dict[str, frozenset[str]] = {}
     failed: dict[str, HepFlowsError] = {}
     filled: dict[str, Filled] = {}
     for dataset in datasets:
@@ -394,11 +418,12 @@ def expressions(analysis: Analysis, datasets: Iterable[Described], *, keep_going
                 continue
             again = again[0], dict(zip(again[0].normal, fixed(again[0].normal.values(), dataset.entry.metadata), strict=True))
         one, found[name] = again
-        joint[name], weights[name] = one.joint, one.weights
+        joint[name], weights[name], read[name] = one.joint, one.weights, one.read
+        sums[name] = one.sums_over(dataset)
         filled = one.filled | filled
     if failed and not found:
         raise next(iter(failed.values()))
-    return Expressions(found, joint, failed, len(recordings), weights, filled)
+    return Expressions(found, joint, failed, len(recordings), weights, sums, read, filled)
 
 
 def _again(recordings: Iterable[Recording], dataset: Described) -> tuple[Recording, Mapping[str, Expr]] | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hep_flows.analysis.processes import Sample, is_data, process_of
-from hep_flows.analysis.result import AnalysisResult, Stored, notes_of
-from hep_flows.errors import AnalysisError, LiteralError
-from hep_flows.execute.report import Lost, Missing, TaskRow, told_of_errors, value_of
+from hep_flows.analysis.processes import Sample, process_of
+from hep_flows.analysis.result import AnalysisResult, Stored, notes_of, with_labels
+from hep_flows.errors import AnalysisError, HepFlowsError, LiteralError, bad_files
+from hep_flows.execute.report import Lost, Missing, RunReport, TaskRow, told_of_errors, value_of
 from hep_flows.execute.results import Results
 from hep_flows.execute.stored_parts import StoredParts
-from hep_flows.expr.types import Record
+from hep_flows.expr.text import shown
 from hep_flows.orchestrate.run import Order, run_order, tell
 from hep_flows.record.arguments import checked
 from hep_flows.record.dataframe import frame_of
@@ -23,11 +24,13 @@ from hep_flows.verbs import make_local
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from hep_flows.analysis.prepare import Prepared
+    from hep_flows.analysis.result import DatasetNote
     from hep_flows.contract import Key, Result
-    from hep_flows.execute.report import RunReport, Step
+    from hep_flows.execute.report import Step
+    from hep_flows.expr.nodes import Expr
     from hep_flows.filesets import Described, Entry
     from hep_flows.settings import Settings
 
@@ -40,6 +43,7 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     workers: int | None = None,
     chunk_events: int | None = None,
     on_error: Literal["keep", "raise"] = "keep",
+    on_missing: Literal["withhold", "partial"] = "withhold",
     refresh: bool = False,
     only: Iterable[str] | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -48,6 +52,7 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     kind: str | None = None,
     missing_tree: Literal["empty", "error"] | None = None,
     progress: Callable[[Step], None] | None = None,
+    unblind: bool = False,
 ) -> AnalysisResult:
     """Give the results of an analysis for every dataset of a fileset, and what became of each task.
 
@@ -66,6 +71,10 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
         At most so many events are worked on at a time; as many as there is memory for when left out. The results do not depend on it.
     on_error : str
         ``keep``: a dataset that fails leaves the others, and its values are `Missing`; ``raise``: the first error ends the run.
+    on_missing : str
+        What becomes of a dataset of which files cannot be used; its other files are read in any case, and what is made of each is stored.
+        ``withhold``: its values are `Missing`, and the reason names all such files; ``partial``: its values are those over the files
+        that can be used, under a key of their own and labelled wherever they go.
     refresh : bool
         Compute everything again, and replace what is stored.
     only : iterable of str, optional
@@ -82,6 +91,8 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
         What a file without the tree means in datasets that do not say: an ``error``, or ``empty``: no events.
     progress : callable, optional
         Gets a `Step` whenever a range of events is done.
+    unblind : bool
+        Show what the analysis blinds in recorded data (`hep_flows.blind`); the report says so.
 
     Returns
     -------
@@ -107,18 +118,34 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
         raise LiteralError(
             f"on_error is 'keep' or 'raise', not {on_error!r}", where=user_site(), do="write on_error='raise', or leave it out"
         )
+    if on_missing not in ("withhold", "partial") or (on_missing == "partial" and (on_error == "raise" or fileset is None)):
+        raise LiteralError(
+            f"on_missing={on_missing!r} cannot be taken",
+            where=user_site(),
+            why="it is 'withhold' or 'partial'; what is partial goes on after errors, and needs a fileset that says what whole is",
+            do="write on_missing='partial' with a fileset, and leave on_error out",
+        )
     given = {"workers": workers, "chunk_events": chunk_events, "engine": engine}
     check_no_run_within_a_run(user_site())
     check_task_runner(task_runner, user_site())
     explained = explained_settings(user_site(), **{k: v for k, v in given.items() if v is not None})
     settings = Settings(**{s.name: s.value for s in explained})
     asked = asked_engine(settings.engine, {s.name: s.source for s in explained})
-    how = How(settings, asked, task_runner, refresh, on_error == "keep", progress)
+    how = How(settings, asked, task_runner, refresh, on_error == "keep", on_missing == "partial", progress)
     with loaded(analysis) as found:
-        of_kind = kind_named(kind, "kind")
-        empty = missing_tree_named(missing_tree, "run_analysis")
-        prepared = prepare(found, fileset, settings, only=only, kind=of_kind, missing_tree=empty, keep_going=how.keep_going)
-        return carried_out(prepared, how, None if out is None else Path(out))
+        make = partial(
+            prepare,
+            found,
+            fileset,
+            settings,
+            only=None if only is None else [only] if isinstance(only, str) else list(only),
+            kind=kind_named(kind, "kind"),
+            missing_tree=missing_tree_named(missing_tree, "run_analysis"),
+            keep_going=how.keep_going,
+            partial=how.partial,
+            unblind=unblind,
+        )
+        return carried_out(make, how, None if out is None else Path(out))
 
 
 # Run the plan of an analysis, and give its values by dataset and name ------------------------------------------------------------
@@ -133,13 +160,43 @@ class How:
     task_runner: Any
     refresh: bool
     keep_going: bool
+    partial: bool
     progress: Callable[[Step], None] | None
 
 
-def carried_out(prepared: Prepared, how: How, out: Path | None) -> AnalysisResult:
-    """Give the results of an analysis; with a folder, everything is written there, and arrays are not held."""
-    parts = StoredParts(prepared.plan, prepared.plugins, Results(prepared.store))
-    left_stored = frozenset[bytes]() if out is None else parts.possible(set(prepared.plan.targets))
+def carried_out(make: Callable[..., Prepared], how: How, out: Path | None) -> AnalysisResult:
+    """Give the results of an analysis; with a folder, everything is written there, and arrays are not held.
+
+    A partial result is that of a dataset with fewer files. So where it is found out in a run that a file cannot be used, the plan is
+    made once more without it: what was computed of the other files is stored, and only what is made of them all is made again.
+    """
+    left_out: dict[str, dict[str, str]] = {}
+    spent = RunReport(0.0, 0, 0, 0, (), {})
+    while True:
+        prepared = make(left_out=left_out)
+        parts = StoredParts(prepared.plan, prepared.plugins, Results(prepared.store))
+        left_stored = frozenset[bytes]() if out is None else parts.possible(set(prepared.plan.targets))
+        results, report = _run(prepared, how, left_stored)
+        more = _lost_files(prepared, report) if how.partial else {}
+        if not more:
+            break
+        left_out = {n: left_out.get(n, {}) | more.get(n, {}) for n in {**left_out, **more}}
+        how, spent = replace(how, refresh=False), _added(spent, report)
+    report = _with_datasets(_added(spent, report), prepared)
+    samples = _samples(prepared)
+    notes = _with_sums(notes_of(prepared), samples) if how.partial else notes_of(prepared, _lost_files(prepared, report))
+    values = _values(prepared, results, report, left_stored, how)
+    asked = prepared.expressions
+    result = AnalysisResult(values, report, notes, asked.recordings, samples=samples, filled=asked.filled, is_partial=how.partial)
+    if out is None:
+        whole = prepared.joined(values)
+        return replace(result, values=with_labels(notes, whole) if how.partial else whole)
+    from hep_flows.analysis.outputs import write_outputs
+
+    return write_outputs(out, prepared, parts, result)
+
+
+def _run(prepared: Prepared, how: How, left_stored: frozenset[Key]) -> tuple[dict[Key, Result], RunReport]:
     order = Order(
         prepared.plan,
         prepared.plugins,
@@ -158,16 +215,41 @@ def carried_out(prepared: Prepared, how: How, out: Path | None) -> AnalysisResul
         parts_only=left_stored,
     )
     with told_of_errors(lambda report: _with_datasets(report, prepared)):
-        results, report = run_order(order)
-    report = _with_datasets(report, prepared)
-    values = _values(prepared, results, report, left_stored)
-    asked = prepared.expressions
-    result = AnalysisResult(values, report, notes_of(prepared), asked.recordings, samples=_samples(prepared), filled=asked.filled)
-    if out is None:
-        return replace(result, values=prepared.joined(values))
-    from hep_flows.analysis.outputs import write_outputs
+        return run_order(order)
 
-    return write_outputs(out, prepared, parts, result)
+
+def _added(spent: RunReport, report: RunReport) -> RunReport:
+    """Give a report with what the runs before it took."""
+    return replace(
+        report,
+        seconds=spent.seconds + report.seconds,
+        events=spent.events + report.events,
+        partitions=spent.partitions + report.partitions,
+        stages=(*spent.stages, *report.stages),
+    )
+
+
+def _lost_files(prepared: Prepared, report: RunReport) -> dict[str, dict[str, str]]:
+    """Give the files that could not be read in a run, by dataset; those of a dataset without any other file are not lost apart."""
+    bad = {file: why for e in report.errors for file, why in e.files.items()}
+    found: dict[str, dict[str, str]] = {}
+    for name, one in prepared.datasets.items():
+        here = {f: bad[f] for f in map(shown, one.table.files) if f in bad}
+        if here and len(here) < len(set(map(shown, one.table.files))) and one.entry.server is None:
+            found[name] = here
+    return found
+
+
+def _with_sums(notes: Sequence[DatasetNote], samples: Mapping[str, Sample]) -> tuple[DatasetNote, ...]:
+    """Say the sum of weights of the files that a partial result of simulation is of, where these tell it."""
+    found = []
+    for note in notes:
+        sumw = None
+        if note.bad and not note.failed and not samples[note.name].is_data:
+            with suppress(HepFlowsError):
+                sumw = samples[note.name].sumw()
+        found.append(replace(note, sumw=sumw))
+    return tuple(found)
 
 
 def _samples(prepared: Prepared) -> dict[str, Sample]:
@@ -175,16 +257,16 @@ def _samples(prepared: Prepared) -> dict[str, Sample]:
     found: dict[str, Sample] = {}
     for entry in prepared.entries:
         one = prepared.datasets.get(entry.name)
-        record = None if one is None else one.table.type.item
-        data = is_data(entry.metadata, record.members if isinstance(record, Record) else ())
         weights = prepared.expressions.weights.get(entry.name, {})
         found[entry.name] = Sample(
             entry.name,
             process_of(entry.name, entry.metadata, {}),
-            data,
+            prepared.is_data(entry.name),
             entry.metadata,
             partial(_sum_of_weights, one, entry),
             weights,
+            partial(_sums_of_variations, one, prepared.expressions.sums.get(entry.name, {})),
+            one is not None and bool(one.bad),
         )
     return found
 
@@ -198,8 +280,15 @@ def _sum_of_weights(dataset: Described | None, entry: Entry) -> float:
     return float(make_local(frame.sumw))
 
 
+def _sums_of_variations(dataset: Described | None, sums: Mapping[str, Expr]) -> dict[str, float]:
+    if dataset is None or not sums:
+        return {}
+    frame = frame_of(dataset.table)
+    return {name: float(total) for name, total in make_local({n: frame._made(e) for n, e in sums.items()}).items()}  # noqa: SLF001
+
+
 def _values(
-    prepared: Prepared, results: Mapping[Key, Result], report: RunReport, left_stored: Collection[Key]
+    prepared: Prepared, results: Mapping[Key, Result], report: RunReport, left_stored: Collection[Key], how: How
 ) -> dict[str, dict[str, Any]]:
     rows = {row.key: row for row in report.tasks}
     values: dict[str, dict[str, Any]] = {}
@@ -207,6 +296,11 @@ def _values(
         error = prepared.failed.get(entry.name)
         if error is not None:
             values[entry.name] = Lost(prepared.expressions.names, error.what)
+            continue
+        bad = prepared.datasets[entry.name].bad
+        if bad and not how.partial:
+            missing = Missing(bad_files(list(bad.values())).what)
+            values[entry.name] = dict.fromkeys(prepared.targets[entry.name], missing)
             continue
         values[entry.name] = {}
         for name, key in prepared.targets[entry.name].items():
@@ -221,8 +315,10 @@ def _values(
 
 
 def _with_datasets(report: RunReport, prepared: Prepared) -> RunReport:
-    """Name the dataset of each task, and give a row to each dataset that no task could be made for."""
+    """Name the dataset of each task, and give a row to each dataset that no task could be made for, or not for all of its files."""
     names = prepared.dataset_of()
     rows = [replace(row, dataset=row.dataset or names.get(bytes.fromhex(row.key), "")) for row in report.tasks]
-    lost = [TaskRow("", "", "", name, "failed", reason=error.what) for name, error in prepared.failed.items()]
-    return replace(report, tasks=(*rows, *lost), errors=(*report.errors, *prepared.failed.values()))
+    incomplete = {n: bad_files(list(d.bad.values())) for n, d in prepared.datasets.items() if d.bad}
+    failed = {e.name: prepared.failed.get(e.name) or incomplete.get(e.name) for e in prepared.entries}
+    lost = [TaskRow("", "", "", name, "failed", reason=error.what) for name, error in failed.items() if error is not None]
+    return replace(report, tasks=(*rows, *lost), errors=(*report.errors, *[e for e in failed.values() if e is not None]))

@@ -1,4 +1,4 @@
-"""``hep-flows run`` and ``hep-flows plan``: analyses over filesets."""
+"""``hep-flows run``, ``hep-flows plan`` and ``hep-flows fileset``: analyses over filesets, and the files of these."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from hep_flows.analysis.prepare import PlanRow, Prepared
     from hep_flows.analysis.result import AnalysisResult
+    from hep_flows.analysis.story import Told
     from hep_flows.execute.report import Step
+    from hep_flows.expr.nodes import Dataset
 
 NOT_COMPLETE = 3
 TWICE = 4
@@ -53,12 +55,17 @@ def run(  # noqa: PLR0913 - the options of the command
     on_error: Annotated[
         Literal["keep", "raise"], typer.Option(help="Go on without what fails, or end with the first error.")
     ] = "keep",
+    allow_partial: Annotated[
+        bool,
+        typer.Option("--allow-partial", help="Give the results over the files that can be used, labelled, where others cannot."),
+    ] = False,
     only: Only = None,
     kind: Kind = "",
     refresh: Annotated[bool, typer.Option("--refresh", help="Compute everything again.")] = False,
+    unblind: Annotated[bool, typer.Option("--unblind", help="Show what the analysis blinds in recorded data.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and write nothing.")] = False,
 ) -> None:
-    """Run an analysis over a fileset; the exit code is 0 when everything is there, 3 when something is missing."""
+    """Run an analysis over a fileset; the exit code is 0 when everything is there, 3 when something is missing or partial."""
     from hep_flows.analysis.run import run_analysis
 
     if dry_run:
@@ -76,10 +83,12 @@ def run(  # noqa: PLR0913 - the options of the command
             engine=engine,
             task_runner=dask_runner(dask),
             on_error=on_error,
+            on_missing="partial" if allow_partial else "withhold",
             only=only or None,
             kind=kind or None,
             refresh=refresh,
             progress=shown,
+            unblind=unblind,
         )
     _say(done, out)
     if not done.is_complete:
@@ -157,6 +166,57 @@ def duplicates(
         raise typer.Exit(TWICE)
 
 
+Results = Annotated[Path, typer.Argument(metavar="FILE", help="histograms.json, histograms.root, or a picture.", exists=True)]
+Named = Annotated[list[str] | None, typer.Argument(metavar="DATASET/NAME", help="A result [default: all of the file].")]
+
+
+def trace(file: Results, names: Named = None) -> None:
+    """Print what a file of results says about itself: queries, data, versions; the exit code is 1 when contents were altered."""
+    from hep_flows.analysis.story import story_text
+
+    found = _chosen(file, names)
+    for one in found:
+        typer.echo(story_text(one))
+    if any(one.is_altered for one in found):
+        raise typer.Exit(1)
+
+
+def replay(
+    file: Results,
+    names: Named = None,
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Compare; the exit code is 1 when a bit differs.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write what was made into this file, in the form of UHI.")
+    ] = None,
+) -> None:
+    """Make the histograms of a file again from what it says about itself, without the analysis; nothing that is stored is used."""
+    from hep_flows.analysis.histogram_files import write_json
+    from hep_flows.analysis.story import compared, replayed
+
+    made, differs = {}, False
+    for one in _chosen(file, names):
+        made[one.name] = replayed(one)
+        said = compared(one, made[one.name]) if check else ""
+        differs |= bool(said)
+        typer.echo(visible(f"{one.name}: {said or ('the same, bit for bit' if check else 'made again')}"))
+    if out is not None:
+        write_json(out, made)
+    if differs:
+        raise typer.Exit(1)
+
+
+def _chosen(file: Path, names: Sequence[str] | None) -> list[Told]:
+    from hep_flows.analysis.story import read_stories
+
+    found = read_stories(file)
+    for name in names or ():
+        if name not in [one.name for one in found]:
+            known = [one.name for one in found]
+            raise AnalysisError(f"{file} has no {name!r}", do=did_you_mean(name, known) or f"it has {', '.join(known)}")
+    return [one for one in found if not names or one.name in names]
+
+
 def _say_plan(prepared: Prepared, rows: Sequence[PlanRow]) -> None:
     from hep_flows.analysis.result import notes_of
     from hep_flows.cli.cache import shown_size
@@ -181,7 +241,11 @@ def _say(done: AnalysisResult, out: Path) -> None:
     from hep_flows.analysis.outputs import error_texts
 
     for note in done.datasets:
-        typer.echo(f"{note}")
+        typer.echo(f"{note}{f': {note.in_short}' if note.name in done.partial else ''}")
+    for bad in done.bad_files[:MOST_ERRORS]:
+        typer.echo(visible(f"cannot be used: {bad.why}\n  see it: {bad.reproduce}"), err=True)
+    if len(done.bad_files) > MOST_ERRORS:
+        typer.echo(f"... and {len(done.bad_files) - MOST_ERRORS:,} more files in quarantine.json", err=True)
     states = [r.state for r in done.report.tasks if r.key]
     computed, found = states.count("computed"), states.count("cached")
     typer.echo(f"{computed:,} tasks computed, {found:,} found in the cache ({done.report.engine})")
@@ -196,6 +260,67 @@ def _say(done: AnalysisResult, out: Path) -> None:
     typer.echo(
         f"{len(done.written):,} files in {out}{'' if done.is_complete else '; NOT COMPLETE: run it again for what is missing'}"
     )
+
+
+# ``hep-flows fileset``: look at files before anything is computed ----------------------------------------------------------------
+
+fileset = typer.Typer(help="Look at the files of datasets: nothing is computed.", no_args_is_help=True)
+
+
+@fileset.command()
+def check(
+    given: Annotated[str, typer.Argument(metavar="FILESET", help="JSON or YAML, a folder, a pattern, or a data file.")],
+    *,
+    kind: Kind = "",
+    tree: Annotated[str, typer.Option(help="The tree, where the fileset does not name one.")] = "",
+    only: Only = None,
+    read: Annotated[bool, typer.Option("--read", help="Read every leaf, too.")] = False,
+) -> None:
+    """Look into every file, and print what cannot be used and what differs; the exit code is 3 when a file cannot be used."""
+    from dataclasses import replace
+
+    from hep_flows.execute.results import Results, open_store
+    from hep_flows.filesets import describe_all, differences, read_fileset
+    from hep_flows.settings import read_settings
+    from hep_flows.sources.kinds import kind_named
+
+    entries = [replace(e, tree=e.tree or tree) for e in read_fileset(given, only=only or None)]
+    found, failed = describe_all(entries, Results(open_store(read_settings())), kind=kind_named(kind, "--kind"))
+    bad = 0
+    for entry in entries:
+        one = found.get(entry.name)
+        if one is None:
+            whats = list(failed[entry.name].files.values()) or [failed[entry.name].what]
+        else:
+            lost = _unread(one.table) if read and entry.server is None else []
+            whats = [e.what for e in one.bad.values()] + lost
+            events = sum([int(c.partition(":")[0]) for c in one.table.content if c.partition(":")[0].isdigit()])
+            n_good = len(one.table.files) - len(lost)
+            typer.echo(
+                visible(
+                    f"{entry.name}: {one.table.kind}, {n_good} of {len(one.table.files) + len(one.bad)} files, {events:,} events"
+                )
+            )
+            for text in differences(one.table):
+                typer.echo(visible(f"  differs: {text}"))
+        for what in whats:
+            typer.echo(visible(f"  cannot be used: {what}" if one else f"{entry.name}: {what}"), err=True)
+        bad += len(whats)
+    if bad:
+        raise typer.Exit(NOT_COMPLETE)
+
+
+def _unread(table: Dataset) -> list[str]:
+    from hep_flows.errors import SourceError
+    from hep_flows.sources.describe import read_through
+
+    lost = []
+    for file in table.files:
+        try:
+            read_through(table.model, file, table.tree)
+        except SourceError as error:
+            lost.append(error.what)
+    return lost
 
 
 # Where a run stands: one display in a terminal, a line for each dataset elsewhere ------------------------------------------------

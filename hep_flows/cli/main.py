@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hep_flows import __version__
-from hep_flows.cli.analysis import duplicates, plan, plot, run
+from hep_flows.cli.analysis import duplicates, fileset, plan, plot, replay, run, trace
 from hep_flows.cli.cache import cache
 from hep_flows.errors import HepFlowsError, OrchestrationError, StoreError
 from hep_flows.plugins import registered
@@ -110,9 +110,12 @@ app = typer.Typer(
 )
 app.add_typer(cache, name="cache")
 app.add_typer(server, name="server")
+app.add_typer(fileset, name="fileset")
 app.command()(run)
 app.command()(plan)
 app.command()(plot)
+app.command()(trace)
+app.command()(replay)
 app.command()(duplicates)
 
 

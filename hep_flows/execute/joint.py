@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import visible
@@ -13,9 +14,9 @@ from hep_flows.expr.variations import AXIS
 from hep_flows.record.variations import Reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from hep_flows.record.variations import Asked, Rows
+    from hep_flows.record.variations import Asked, Blinded, Rows
 
 
 def together(asked: Asked, values: Mapping[str, Any]) -> Any:
@@ -112,6 +113,55 @@ def _table(rows: Sequence[Sequence[str]], left: Collection[int]) -> str:
     )
 
 
+# Blinded bins --------------------------------------------------------------------------------------------------------------------
+
+
+def hidden(value: Any, blinded: Blinded) -> Any:
+    """Give a histogram in which blinded bins, flow bins included, are not a number; anything else is itself."""
+    if not blinded or isinstance(value, Missing):
+        return value
+    if isinstance(value, dict):
+        return {name: hidden(one, blinded) for name, one in value.items()}
+    import hist
+    import numpy as np
+
+    inside = np.ones(value.view(flow=True).shape[: value.ndim], bool)
+    by_name = dict(blinded)
+    for i, axis in enumerate(value.axes):
+        if axis.name in by_name:
+            shape = [1] * value.ndim
+            shape[i] = -1
+            inside &= np.asarray([_is_blinded(b, by_name[axis.name]) for b in bounds_of(axis)]).reshape(shape)
+    if value.storage_type.__name__ in ("Int64", "AtomicInt64", "Unlimited"):
+        counts = hist.Hist(*value.axes, storage=hist.storage.Double(), name=value.name, label=value.label)
+        counts.view(flow=True)[...] = value.values(flow=True)
+    else:
+        counts = value.copy()
+    view = counts.view(flow=True)
+    for part in [np.asarray(view)[n] for n in view.dtype.names] if view.dtype.names else [view]:
+        part[inside] = np.nan
+    return counts
+
+
+def bounds_of(axis: Any) -> list[tuple[float, float] | str]:
+    """Give the categories, or the edges of each bin, flow bins included."""
+    if type(axis).__name__ == "StrCategory":
+        return [*axis, *([""] * (axis.extent - axis.size))]
+    edges = axis.edges.tolist()
+    found = [(c, c + 1) for c in axis] if type(axis).__name__ == "IntCategory" else list(pairwise(edges))
+    if axis.traits.underflow:
+        found.insert(0, (float("-inf"), edges[0]))
+    if axis.traits.overflow and len(found) < axis.extent:
+        found.append((edges[-1], float("inf")))
+    return found  # type: ignore[return-value]
+
+
+def _is_blinded(bounds: tuple[float, float] | str, parts: Iterable[tuple[float, float] | str]) -> bool:
+    if isinstance(bounds, str):
+        return bounds in parts
+    return any(not isinstance(p, str) and bounds[0] < p[1] and p[0] < bounds[1] for p in parts)
+
+
 # Rows of a cutflow, and what shows them ------------------------------------------------------------------------------------------
 
 
@@ -186,7 +236,7 @@ class Cutflow:
 
     def latex(self) -> str:
         """Give a LaTeX tabular."""
-        table = [[_latex(c) for c in r] for r in self._cells()]
+        table = [[latex(c) for c in r] for r in self._cells()]
         head, *rows = [" & ".join(r) + r" \\" for r in table]
         return "\n".join(
             [
@@ -227,7 +277,8 @@ _SIGNS = {c: f"\\{c}" for c in "&%$#_{}"} | {
 }
 
 
-def _latex(text: str) -> str:
+def latex(text: str) -> str:
+    """Give a text with the signs that LaTeX takes for something else."""
     return "".join([_SIGNS.get(c, c) for c in text])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from hep_flows.contract import Columns, HistogramResult, Scalar, unknown_texts
-from hep_flows.errors import HepFlowsError, TaskError, visible
+from hep_flows.errors import HepFlowsError, TaskError, bad_files, visible
 from hep_flows.expr.nodes import Call, Filter
 from hep_flows.expr.text import one_line
 from hep_flows.expr.types import Histogram
@@ -404,7 +404,7 @@ class Ledger:
     errors : list of HepFlowsError
         What failed.
     failures : mapping of bytes to HepFlowsError
-        The first error of each task that failed.
+        The error of each task that failed: the first, or one that names all files that cannot be used.
     stages : mapping
         Seconds by plug-in and tasks.
     merging : mapping
@@ -433,7 +433,9 @@ class Ledger:
         """Note that a task failed."""
         self.tally.failed(key, error, batch)
         self.errors.append(error)
-        self.failures.setdefault(key, error)
+        before = self.failures.setdefault(key, error)
+        if before.files and error.files.keys() - before.files.keys():
+            self.failures[key] = bad_files([before, error])
 
     def waits(self, task: Task, for_what: Key) -> None:
         """Note that a task could not run."""

@@ -10,18 +10,19 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from hep_flows.contract import RunContext, Streaming
-from hep_flows.errors import HepFlowsError, PluginError, Site, StoreError, TaskError, line_of
+from hep_flows.errors import HepFlowsError, PluginError, Site, SourceError, StoreError, TaskError, line_of
 from hep_flows.execute.batches import Batches, Keys, by_parts, result_versions, total_events
 from hep_flows.execute.history import note_run
 from hep_flows.execute.machine import RANGE_EVENTS, Limits, Machine, keep_freed_memory
 from hep_flows.execute.need import Needs, inputs_of, needs, schedule
 from hep_flows.execute.report import BatchDone, Ledger, RunReport, StageTime, Step
 from hep_flows.execute.results import Results, Vanished
-from hep_flows.execute.work import DELAYS_S, BatchRun, Merging, checked, failed, is_transient, run_stages, spread, wait
+from hep_flows.execute.work import BatchRun, Merging, checked, failed, run_stages
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.walk import postorder
 from hep_flows.in_order import Stopped, in_order
+from hep_flows.retry import DELAYS_S, is_transient, spread, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping, Sequence
@@ -272,6 +273,7 @@ class PassRun:
         self._stream: StreamRun | None = None
         self._attempts: dict[int, int] = {}
         self._failed: set[Key] = set()
+        self._broken: set[Key] = set()  # failed because of something else than a file
         self._merging = {
             k: Merging(machine.plugins[machine.keys.tasks[k].plugin], machine.programs[k]) for k in one.merged - one.parts_only
         }
@@ -378,6 +380,8 @@ class PassRun:
                     wait(spread(delays[attempt - 1]), cancelled)
                     continue
                 self._attempts[batch.number] = attempt
+                if isinstance(error, SourceError) and batch.whole is not None and batch.whole.file:
+                    error.of_file(batch.file)
                 if not self._keep_going:
                     raise
                 return error
@@ -391,14 +395,22 @@ class PassRun:
         return any(_streams(machine.plugins[t.plugin], one.dataset) for t in unstored(machine, one, batch, one.merged))
 
     def _one_by_one(self, batch: Batch, error: HepFlowsError) -> None:
-        """Find out which of the tasks fail on a batch, since what runs with one that fails is lost too."""
+        """Find out which of the tasks fail on a batch, since what runs with one that fails is lost too.
+
+        A task that failed because of a file goes on: what is made of the other files is stored, and all that cannot be used is named.
+        """
         one, limits = self.one, self.machine.limits
         if len(one.merged) == 1:
             for key in one.merged:
                 self._fails(key, error, batch)
             return
         self._lost_too(batch)
-        for key in sorted(one.merged - self._failed):
+        # What was not there after several attempts is not there for the next task either.
+        down = blamed(self.machine, one, batch, error) if error.files and is_transient(error) else []
+        for key in sorted(one.merged - self._broken):
+            if key in down:
+                self._fails(key, error, batch)
+                continue
             alone = replace(one, merged=frozenset({key}), enough={})
             done = self._batch(alone, batch, (limits.workers, {}), self.steps.nothing, limits.cancelled)
             if isinstance(done, HepFlowsError):
@@ -410,11 +422,13 @@ class PassRun:
     def _fails(self, key: Key, error: HepFlowsError, batch: Batch) -> None:
         self.ledger.fails(key, error, batch)
         self._failed.add(key)
+        if not error.files:
+            self._broken.add(key)
 
     def _lost_too(self, batch: Batch) -> None:
         """Name a batch that could not be delivered for tasks, too, that have failed on another one: all that is missing is reported."""
         if batch.number in self._lost:
-            for key in sorted(self.one.merged & self._failed):
+            for key in sorted(self.one.merged & self._broken):
                 if self._needs_lost(replace(self.one, merged=frozenset({key}), enough={}), batch):
                     self.ledger.tally.failed(key, self._lost[batch.number], batch)
 

@@ -368,12 +368,13 @@ def encode(expr: Expr) -> bytes:
     return json.dumps(_written(expr, name_of=shown), separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
 
 
-def encode_together(exprs: Sequence[Expr]) -> bytes:
+def encode_together(exprs: Sequence[Expr], *, kept: bool = False) -> bytes:
     """Give the bytes of several expressions, with all that any of them needs of the schemas, for `decode_together`.
 
-    They are for another process that reads the same files, and are not kept: names of files are whole.
+    They are for another process that reads the same files, and are not kept: names of files are whole. Where they are ``kept``, URLs are
+    without what may be secret in them, as those of `encode`.
     """
-    text = _written(*exprs)
+    text = _written(*exprs, name_of=shown if kept else str)
     numbers = {node.key: i for i, node in enumerate(postorder(*exprs))}
     text["roots"] = [numbers[e.key] for e in exprs]
     return json.dumps(text, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()

@@ -24,9 +24,9 @@ from prefect.states import Completed, Failed
 
 from hep_flows.errors import HepFlowsError, OrchestrationError, TaskError
 from hep_flows.execute.report import task_label
-from hep_flows.execute.work import DELAYS_S, JITTER, is_transient
 from hep_flows.in_order import Stopped
 from hep_flows.orchestrate.units import UnitError, closure, is_reference
+from hep_flows.retry import DELAYS_S, JITTER, is_transient
 from hep_flows.store.paths import is_key_name
 
 if TYPE_CHECKING:

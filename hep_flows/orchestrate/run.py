@@ -25,9 +25,9 @@ from hep_flows.execute.need import needs
 from hep_flows.execute.report import ENDED, FAILED_ABOVE, STORED_ABOVE, StageTime, TaskRow, told_of_errors, with_remarks
 from hep_flows.execute.results import Results
 from hep_flows.execute.run import Run, Wish, check_same_functions
-from hep_flows.execute.work import DELAYS_S
 from hep_flows.orchestrate.server import is_healthy
 from hep_flows.orchestrate.settings import check_importable, private_background
+from hep_flows.retry import DELAYS_S
 from hep_flows.settings import environment
 
 if TYPE_CHECKING:

@@ -17,12 +17,12 @@ from hep_flows.execute.need import events_needed, levels
 from hep_flows.execute.report import State, TaskRow
 from hep_flows.execute.results import Results
 from hep_flows.execute.run import Run, Wish
-from hep_flows.execute.work import is_transient
 from hep_flows.expr.functions import UserFunction
 from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Call
 from hep_flows.expr.transport import decode_together, encode_together
 from hep_flows.expr.walk import postorder, rewrite
+from hep_flows.retry import is_transient
 from hep_flows.store.paths import is_key_name
 
 if TYPE_CHECKING:

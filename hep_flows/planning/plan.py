@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from hep_flows.contract import No, Plan, StandingIn, Yes, numerics_of
 from hep_flows.errors import AxisError, NoPluginError, PlanError, Site, did_you_mean
 from hep_flows.expr.functions import UserFunction
-from hep_flows.expr.loops import PROVISIONAL
+from hep_flows.expr.loops import PROVISIONAL, rebuilt
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Literal, Map
 from hep_flows.expr.text import shown
-from hep_flows.expr.transport import remade
 from hep_flows.expr.walk import postorder, rewrite
-from hep_flows.planning.cut import Borders, cut, over
+from hep_flows.planning.cut import Borders, cut
 from hep_flows.planning.spread import spread
 
 if TYPE_CHECKING:
@@ -337,7 +336,6 @@ def instantiate(exprs: Sequence[Expr], tables: Mapping[Key, Dataset]) -> tuple[E
     def change(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
         if isinstance(node, Dataset):
             return tables.get(node.key, node)
-        changed = over(node, inputs)
-        return node if changed is node else remade(changed)
+        return rebuilt(node, inputs)
 
     return rewrite(exprs, change)

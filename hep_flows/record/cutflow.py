@@ -22,7 +22,7 @@ from hep_flows.record.arguments import checked
 from hep_flows.record.dataframe import DataFrame
 from hep_flows.record.histogram import HistogramRequest
 from hep_flows.record.operands import event_ids, expr_of
-from hep_flows.record.variations import Asked, Reasons, Rows
+from hep_flows.record.variations import Asked, Reasons, Requested, Rows
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
@@ -69,20 +69,6 @@ def cut(name: Any, mask: Any) -> Any:
     site = where if where is not None else Site(cut.__code__, 0, cut.__code__.co_firstlineno)
     named = replace(expr, where=_CutSite(site, name))
     return mask._made(named)  # noqa: SLF001
-
-
-class Requested:
-    """A cutflow or a list of events in an analysis: computed with its other results."""
-
-    __slots__ = ("_asked", "_table", "_what")
-
-    def __init__(self, what: str, asked: Asked, table: Table) -> None:
-        """Take what is asked for, and the table that it is of."""
-        self._what, self._asked, self._table = what, asked, table
-
-    def __repr__(self) -> str:
-        """Say what it is."""
-        return f"<{self._what} of {self._table.name}>"
 
 
 def requested(e: Any, weight: Any, *, n_minus_one: bool, where: Where) -> Requested:

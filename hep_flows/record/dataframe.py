@@ -43,11 +43,13 @@ from hep_flows.record.members import (
     known_names,
     leaf_of,
     leaf_or_default,
+    leaves_within,
     member_of,
     no_member,
     operand_of,
     path_of,
     plain_member,
+    rows_of,
     spread,
 )
 from hep_flows.record.operands import aggregated, as_kind, constant_of, elementwise, expr_of
@@ -900,6 +902,8 @@ class DataFrame(Operators, Aggregates, Groups, Recorded):
         accessor = accessed(self, name)
         if accessor is not None:
             return accessor
+        if isinstance(self._expr.type.item, Record) and name in ("fields", "find"):
+            return self._fields() if name == "fields" else self._find
         raise no_member(self._expr, name, self._table, where)
 
     def __getitem__(self, key: Any) -> Any:
@@ -1090,6 +1094,33 @@ class DataFrame(Operators, Aggregates, Groups, Recorded):
         self._table.looked.whole_schema = True
         return f"<{type(self).__name__} {one_line(self._expr)}: {self._expr.type}>"
 
+    def _fields(self) -> list[str]:
+        """Give the names of leaves, collections, columns and aliases, as awkward's ``fields``; what is derived from them is in ``dir``."""
+        self._table.looked.whole_schema = True
+        return list(known_names(self._expr, self._table, derived=False))
+
+    def _find(self, text: Any) -> list[str]:
+        """Give the leaves whose name, title or unit has a text in it, whatever the case: ``df.find("btag")``."""
+        if not isinstance(text, str):
+            raise LiteralError(f"what is looked for is a text, not {with_article(text)}", where=user_site(), do='df.find("btag")')
+        self._table.looked.whole_schema = True
+        return [path for path, about in leaves_within(self._expr) if text.lower() in f"{path} {about}".lower()]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """Give what may stand in brackets as a text."""
+        return self._fields() if isinstance(self._expr.type.item, Record) else []
+
+    def _repr_html_(self) -> str:
+        """Show the expression, and of a table or a collection what it has, with types, units and titles."""
+        from html import escape
+
+        head = f"<code>{escape(repr(self))}</code>"
+        if not isinstance(self._expr.type.item, Record):
+            return head
+        rows = "".join([f"<tr>{''.join([f'<td>{escape(c)}</td>' for c in row])}</tr>" for row in rows_of(self._expr)])
+        names = "".join([f"<th>{n}</th>" for n in ("name", "has", "unit", "title")])
+        return f"{head}<table><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table>"
+
     def _describe(self) -> str:
         """Give the type, the unit and what the file says about it."""
         from hep_flows.record.members import document_of
@@ -1193,6 +1224,8 @@ def _of_one_job(n: Any, value: Any) -> Any:
 
 def _in_tree(df: DataFrame, tree: str, leaf: str, where: Where) -> DataFrame | None:
     """Give a leaf of another tree of the files; None where none of them has the tree, or it has no such leaf."""
+    if df._table.dataset.kind != df._table.dataset.model:  # noqa: SLF001 - a server reads the events, and no other tree of their files
+        return None if _is_data(df) else df.tree(tree)
     try:
         other = df.tree(tree)
         found = leaf_of(other._expr, leaf, other._table, where)  # noqa: SLF001

@@ -487,6 +487,28 @@ def document_of(of: Expr) -> str:
     return "\n".join(lines)
 
 
+def leaves_within(of: Expr) -> list[tuple[str, str]]:
+    """Give the path of every leaf of a table or a collection, ``Jet.pt``, with its unit and title; each stored column once."""
+    item = of.type.item
+    members = item.members if isinstance(item, Record) else {}
+    grouped = {n: m.item.members for n, m in members.items() if isinstance(m.item, Record)}
+    found = {f"{name}.{n}": m for name, inside in grouped.items() for n, m in inside.items()}
+    known = {m.path for m in found.values()}
+    found |= {n: m for n, m in members.items() if n not in grouped and m.path not in known}
+    return [(path, f"{m.unit} {m.doc}") for path, m in found.items()]
+
+
+def rows_of(of: Expr) -> list[tuple[str, str, str, str]]:
+    """Give name, kind (of a collection, how many leaves it has), unit and title of all that a table or a collection has."""
+    item = of.type.item
+    found = []
+    for name, m in item.members.items() if isinstance(item, Record) else ():
+        has = f"{len(m.item.members)} leaves" if isinstance(m.item, Record) else f"{m.item}"
+        notes = [t for t, is_so in (("in some files", bool(m.lacking)), ("cannot be read", bool(m.unreadable))) if is_so]
+        found.append((name, ", ".join([f"{has} x {' x '.join(m.axes)}" if m.axes else has, *notes]), m.unit, m.doc))
+    return found
+
+
 # The xAOD way to name things: ``df.Electrons("Electrons")`` for a container, ``p.eta()`` for a leaf ------------------------------
 
 

@@ -150,7 +150,9 @@ def two_tables(a: Table, b: Table, where: Where) -> AxisError:
         f"two tables in one expression: {_title(a)} and {_title(b)}",
         where=where,
         why="each table has its own events, also when both read the same dataset or file",
-        do="write the expression over one table, or make both local and combine the arrays",
+        do=f'numbers over another tree of the same files are had by df.tree("{b.dataset.tree}")'
+        if a.dataset.files == b.dataset.files and a.dataset.tree != b.dataset.tree
+        else "write the expression over one table, or make both local and combine the arrays",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hep_flows.errors import FieldError, LiteralError, did_you_mean
 from hep_flows.expr import build
@@ -113,8 +113,21 @@ def _object(node: Expr, index: str, whole: Expr, where: Where) -> Expr | None:
         given = build.field(node, index, where)
     stored = node.type.item.members[index].item  # type: ignore[union-attr]
     target = stored.refers_to if isinstance(stored, Int) else ""
-    collection = _collection(whole, target or _original(node, index), where)
-    return build.gathered(_of_same_events(collection, node), given, 1, where)
+    collection = _of_same_events(_collection(whole, target or _original(node, index), where), node)
+    if isinstance(collection, Filter) and collection.at == 1:
+        return build.gathered(collection.of, _of_those_left(given, collection.mask, where), 1, where)
+    return build.gathered(collection, given, 1, where)
+
+
+def _of_those_left(index: Expr, mask: Expr, where: Where) -> Expr:
+    """Give an index into a whole collection, which points to nothing where a replacement of the collection drops the object."""
+    if isinstance(mask, Call) and mask.function == "vary":
+        source: Any = mask.option("source")
+        words: Any = mask.option("words")
+        others = [_of_those_left(index, one, where) for one in mask.args[1:]]
+        return build.varied(index, others, source, words, where)
+    kept = build.call("fill_none", (build.gathered(mask, index, 1, where), build.literal(False)), where=where)
+    return build.call("where", (kept, index, build.literal(-1, "int32")), where=where)
 
 
 def _original(node: Expr, index: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from hep_flows.errors import RecordError, SourceError, did_you_mean, line_of
+from hep_flows.errors import LiteralError, RecordError, SourceError, did_you_mean, line_of
 from hep_flows.expr.key import digest
 from hep_flows.record.parameters import parameter
 from hep_flows.record.where import user_site
@@ -214,6 +214,7 @@ class Table:
         self.origin = self
         self.varies = False
         self.sources: dict[str, int] = {}
+        self.sums: dict[str, Expr] = {}
         self.open_tree: Callable[[Dataset, str], Dataset] | None = None
         self.events: Table | None = None
         self.before: dict[bytes, Expr] = {}
@@ -273,6 +274,17 @@ class Table:
         """Give a source of variations with its place among those of the table, in the order in which they were applied."""
         known = self.origin.sources
         return name, known.setdefault(name, len(known))
+
+    def add_sum(self, label: str, sumw: Expr, where: Where) -> None:
+        """Note the sum of weights of all generated events that belongs to a variation."""
+        known = self.origin.sums.setdefault(label, sumw)
+        if known != sumw:
+            raise LiteralError(
+                f"{label} has another sum of weights already",
+                where=where,
+                why="results are scaled by one sum for each variation",
+                do="give sumw= in one vary of the source",
+            )
 
     def has_column(self, name: str) -> bool:
         """Say whether anything of the table has a column or a replaced leaf of that name."""

@@ -7,30 +7,40 @@ takes it apart before it is planned. A collection varies by its leaves, and by w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from hep_flows.errors import AxisError, FieldError, LiteralError, RecordError, did_you_mean, with_article
 from hep_flows.expr import build
 from hep_flows.expr.loops import is_with, names_with
 from hep_flows.expr.nodes import Expr, Filter
-from hep_flows.expr.types import Histogram, Record
-from hep_flows.expr.variations import NOMINAL, at, labels, source_of, varying
+from hep_flows.expr.types import Float, Histogram, Int, Record
+from hep_flows.expr.variations import NOMINAL, at, label, labels, source_of, varying
 from hep_flows.record.arguments import checked
 from hep_flows.record.dataframe import DataFrame
+from hep_flows.record.histogram import HistogramRequest, axes_of
 from hep_flows.record.members import member_of, plain_member, spread
 from hep_flows.record.operands import expr_of
 from hep_flows.record.where import user_site
 
 if TYPE_CHECKING:
     from hep_flows.errors import Where
+    from hep_flows.record.table import Table
 
 
 _XAOD = "Analysis"  # stands in front of the names of PHYSLITE's containers
 
 
 @checked
-def vary(x: DataFrame, source: Any, values: Mapping[str, Any] | None = None, /, **variations: Any) -> Any:
+def vary(
+    x: DataFrame,
+    source: Any,
+    values: Mapping[str, Any] | None = None,
+    /,
+    *,
+    sumw: Mapping[str, Any] | None = None,
+    **variations: Any,
+) -> Any:
     """Give a table or a value together with its variations of one source.
 
     Parameters
@@ -41,6 +51,9 @@ def vary(x: DataFrame, source: Any, values: Mapping[str, Any] | None = None, /, 
         The name of the source, ``jes``. Variations of the same name in several places move together.
     values : mapping, optional
         Of a leaf: its variations by word, where they are no names of Python: ``{"0": w0, "1": w1}``.
+    sumw : mapping, optional
+        Of a weight: by word, the sum of that weight over all generated events, where it is not the nominal one. A number, or an expression
+        of no axes: ``{"0": (runs.genEventSumw * runs.LHEScaleSumw[0]).Sum()}``. ``done.scaled`` divides by it.
     **variations
         Of a table: by collection (or leaf), a dict from word to a function of the collection as it is, or to the new one:
         ``Jet={"up": lambda j: j.With(pt=j.pt * 1.02)}``. A variation may replace leaves, and may select objects then. Of a leaf: by
@@ -79,6 +92,8 @@ def vary(x: DataFrame, source: Any, values: Mapping[str, Any] | None = None, /, 
             do='vary(df, "jes", Jet={"up": f}) of a table, vary(w, "pu", up=w * 1.1) of a weight',
         )
     of, table = x._expr, x._table  # noqa: SLF001
+    for word, total in (sumw or {}).items():
+        table.add_sum(label(source, word), _sum_of(word, total, given, of, table, where), where)
     if not isinstance(of.type.item, Record):
         return x._made(_of_leaf(x, source, given, where))  # noqa: SLF001
     if of.key != table.whole.key:
@@ -91,6 +106,19 @@ def vary(x: DataFrame, source: Any, values: Mapping[str, Any] | None = None, /, 
     new = x.With(**{name: _of_member(x, source, name, words, where) for name, words in given.items()})
     new._table.varies = True  # noqa: SLF001
     return new
+
+
+def _sum_of(word: Any, total: Any, given: Mapping[str, Any], of: Expr, table: Any, where: Where) -> Expr:
+    do = 'vary(w, "scale", {"0": w0, "1": w1}, sumw={"0": 1.2e9, "1": runs.genEventSumw.Sum()})'
+    if isinstance(of.type.item, Record) or word not in given:
+        what = "a collection" if isinstance(of.type.item, Record) else f"{word!r}, which is none of {', '.join(map(str, given))},"
+        raise LiteralError(
+            f"{what} has no sum of weights", where=where, why="sumw= belongs to variations of a weight, by word", do=do
+        )
+    expr = expr_of(total, table, where)
+    if expr.type.axes or not isinstance(expr.type.item, Int | Float):
+        raise LiteralError(f"a sum of weights is one number, and that of {word} is {expr.type}", where=where, do=do)
+    return expr
 
 
 def _of_leaf(x: DataFrame, source: str, given: Mapping[str, Any], where: Where) -> Expr:
@@ -249,12 +277,17 @@ class Reasons:
     variations: tuple[str, ...]
 
 
+# By axis, the ranges of numbers and the categories; a bin is blinded where all axes say so.
+Blinded = tuple[tuple[str, tuple[tuple[float, float] | str, ...]], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Something that is asked for: its expressions by part, and what their values become together."""
+    """Something that is asked for: its expressions by part, what their values become together, and what of it is blinded."""
 
     parts: Mapping[str, Expr]
     becomes: Rows | Reasons | Literal["itself", "a dict", "one histogram", "an event list"]
+    blinded: Blinded = ()
 
 
 def asked(expr: Expr) -> Asked:
@@ -264,3 +297,71 @@ def asked(expr: Expr) -> Asked:
         return Asked({"": expr}, "itself")
     parts = {name: one for name, (one,) in at([expr], *names).items()}
     return Asked(parts, "one histogram" if isinstance(expr.type.item, Histogram) else "a dict")
+
+
+class Requested:
+    """A cutflow, a list of events or a blinded histogram in an analysis: computed with its other results."""
+
+    __slots__ = ("_asked", "_table", "_what")
+
+    def __init__(self, what: str, asked: Asked, table: Table) -> None:
+        """Take what is asked for, and the table that it is of."""
+        self._what, self._asked, self._table = what, asked, table
+
+    def __repr__(self) -> str:
+        """Say what it is."""
+        return f"<{self._what} of {self._table.name}>"
+
+
+@checked
+def blind(h: Any, **regions: Any) -> Any:
+    """Declare bins of a histogram of recorded data blinded: they are not a number in its results, until the run is told to unblind.
+
+    Parameters
+    ----------
+    h : Histogram
+        The histogram, filled.
+    **regions
+        By axis, what is blinded: a range ``(low, high)``, a category, or a list of these; a bin is blinded if it lies in them on every
+        axis that is named, and a bin of which a part lies in a range too: ``blind(h, mass=(115, 135), region="SR")``.
+
+    Returns
+    -------
+    Histogram
+        For the dict of an analysis. `run_analysis` blinds it in datasets that are recorded data, ``unblind=True`` (``--unblind``) shows it, and
+        the report says which was done. `make_local` blinds it whatever the table is.
+
+    Raises
+    ------
+    LiteralError
+        When there is no such axis or category, or a range is none.
+    """
+    where = user_site()
+    do = 'blind(h, mass=(115, 135)), blind(h, region="SR")'
+    if not isinstance(h, HistogramRequest) or h._table is None:  # noqa: SLF001
+        raise LiteralError(f"what is blinded is a filled histogram, not {with_article(h)}", where=where, do=do)
+    item = h._expr.type.item  # noqa: SLF001
+    assert isinstance(item, Histogram)
+    axes = {a.name: a for a in axes_of(item.spec) if a.name}
+    if not regions:
+        raise LiteralError("nothing of the histogram is blinded", where=where, do=do)
+    found = []
+    for name, given in regions.items():
+        if name not in axes:
+            near = did_you_mean(name, list(axes)) or f"its axes are {', '.join(axes) or 'without names'}"
+            raise LiteralError(f"the histogram has no axis {name!r} to blind", where=where, do=near)
+        parts = tuple(given) if isinstance(given, list) else (given,)
+        known = axes[name].values.get("categories")
+        for part in parts:
+            if axes[name].kind == "StrCategory":
+                if isinstance(part, str) and (axes[name].values.get("growth") or part in (known or ())):
+                    continue
+                near = did_you_mean(str(part), list(known or ()))
+                raise LiteralError(f"the axis {name} has no category {part!r} to blind", where=where, do=near or do)
+            if axes[name].takes == "integers" and type(part) is int:
+                continue
+            numbers = isinstance(part, tuple) and len(part) == 2 and all(type(n) in (int, float) for n in part)
+            if not numbers or not part[0] < part[1]:
+                raise LiteralError(f"a range is blinded from a number to a larger one, not {part!r}", where=where, do=do)
+        found.append((name, tuple([(p, p + 1) if type(p) is int else p for p in parts])))
+    return Requested("blinded histogram", replace(asked(h._expr), blinded=tuple(found)), h._table)  # noqa: SLF001

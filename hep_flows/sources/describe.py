@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from hep_flows.contract import Description, Note
-from hep_flows.errors import PluginError, SourceError, with_article
+from hep_flows.errors import PluginError, SourceError, bad_files, with_article
 from hep_flows.expr.text import shown
 from hep_flows.expr.types import Record
 from hep_flows.sources.kinds import source_of
@@ -20,7 +20,7 @@ from hep_flows.sources.schema import chosen_collections, joined, lists_by_name
 from hep_flows.sources.stored import title_of, told_as_source_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hep_flows.contract import StoredColumn, StoredTable
     from hep_flows.sources.schema import Shared
@@ -29,20 +29,21 @@ if TYPE_CHECKING:
 _THREADS = 8
 # Of so many events at the beginning the lengths of lists are compared, to find those that belong together.
 _LOOKED_AT_EVENTS = 1000
+RANGE_EVENTS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class LookedAt:
     """What one file says; nothing but its content where it has no such tree.
 
-    ``shared`` are the collections that its lists without counters make, for the first file of a table.
+    ``shared`` are the collections that its lists without counters make, where that was looked for: in the first file of a table.
     """
 
     name: str
     tree: str
     content: str
     columns: Columns | None
-    shared: dict[str, list[str]] = field(default_factory=dict)
+    shared: dict[str, list[str]] | None = None
 
     def identity(self, kind: str) -> str:
         """Give a digest that files with the same columns share; empty without a tree.
@@ -67,10 +68,14 @@ def describe(kind: str, files: Sequence[str], tree: str = "", asked: Asked | Non
     Raises
     ------
     SourceError
-        When a file is missing, damaged, of another kind, or has no such tree.
+        When files are missing, damaged, of another kind, or have no such tree; all of them are named.
     """
     asked = asked or Asked(tree)
-    return describe_looked(kind, files, look_at_all(kind, files, asked), asked)
+    looked, bad = look_at_all(kind, files, asked)
+    if bad:
+        raise bad_files(list(bad.values()))
+    check_has_tree(kind, looked, asked)
+    return describe_looked(kind, files, looked, asked)
 
 
 def describe_looked(kind: str, files: Sequence[str], looked: Mapping[str, LookedAt], asked: Asked) -> Description:
@@ -78,7 +83,7 @@ def describe_looked(kind: str, files: Sequence[str], looked: Mapping[str, Looked
     there = [(f, c) for f in dict.fromkeys(files) if (c := looked[f].columns) is not None]
     first = looked[there[0][0]]
     columns = merged_columns([(shown(f), c) for f, c in there])
-    lists = _shared(kind, columns, first.shared, asked)
+    lists = _shared(kind, columns, first.shared or {}, asked)
     with told_as_source_error(files[0], f"the columns of {kind} tables cannot be described"):
         record = source_of(kind).describe(columns, lists)
     if not isinstance(record, Record):
@@ -96,35 +101,97 @@ def _shared(kind: str, columns: Columns, seen: Shared, asked: Asked) -> Shared:
     return {**chosen, **{n: group for n, group in left.items() if group}}
 
 
-def look_at_all(kind: str, files: Sequence[str], asked: Asked) -> dict[str, LookedAt]:
-    """Look into each file; a tree that was not named is found in the first that has one, and the others must have it too.
+if TYPE_CHECKING:
+    Looking = Callable[[Callable[[], LookedAt], Asked], LookedAt]
+
+
+def _once(look: Callable[[], LookedAt], asked: Asked) -> LookedAt:
+    del asked
+    return look()
+
+
+def look_at_all(
+    kind: str,
+    files: Sequence[str],
+    asked: Asked,
+    how: Looking = _once,
+) -> tuple[dict[str, LookedAt], dict[str, SourceError]]:
+    """Look into each file, and give what is in those that can be used, and why the others cannot.
+
+    A tree that was not named is the one of the first file that has any; it is another file that lacks it.
+
+    Parameters
+    ----------
+    how : callable
+        Gets what looks into a file, and what is asked of it, and calls it: once, or again after an error that may pass.
 
     Raises
     ------
     SourceError
-        When a file is missing, damaged, of another kind, or has no such tree.
+        When no file is given.
     """
     if not files:
         raise SourceError("a table needs at least one file", why="the list of files is empty")
-    distinct = list(dict.fromkeys(files))
     found: dict[str, LookedAt] = {}
-    for file in distinct:
-        found[file] = _look(kind, file, asked, is_first=True)
-        if found[file].columns is not None:
-            break
-    else:
+    bad: dict[str, SourceError] = {}
+    left = list(dict.fromkeys(files))
+    is_known = len(asked.trees(kind)) == 1 or source_of(kind).names_tree == ""
+    first: LookedAt | None = None
+    while left and first is None:  # of a tree that is not known one file after the other is asked, and then all others for that one
+        some, left = (left, []) if is_known else (left[:1], left[1:])
+        _sort(looked_at(kind, some, asked, how, lists_of=some[0]), found, bad)
+        first = next((found[f] for f in some if f in found and found[f].columns is not None), None)
+    if first is not None and left:
+        _sort(looked_at(kind, left, replace(asked, tree=first.tree), how), found, bad)
+    if first is not None and first.name != next(iter(files)) and source_of(kind).by_lists:
+        _sort(looked_at(kind, [first.name], replace(asked, tree=first.tree), how, lists_of=first.name), found, bad)
+    return {f: found[f] for f in dict.fromkeys(files) if f in found}, bad
+
+
+def check_has_tree(kind: str, looked: Mapping[str, LookedAt], asked: Asked) -> None:
+    """Check that one of the files has the tree.
+
+    Raises
+    ------
+    SourceError
+        When none has it.
+    """
+    if all(one.columns is None for one in looked.values()):
         trees = " or ".join(asked.trees(kind)) or "a tree"
-        raise SourceError(f"none of the {len(distinct)} files has {trees}", do="name their tree")
-    rest = looked_at(kind, distinct[len(found) :], replace(asked, tree=found[file].tree))
-    return {f.name: f for f in [*found.values(), *rest]}
+        raise SourceError(f"none of the {len(looked)} files has {trees}", do="name their tree")
 
 
-def looked_at(kind: str, files: Sequence[str], asked: Asked) -> list[LookedAt]:
-    """Look into some files, on threads."""
-    if not files:
-        return []
+def _sort(looked: Iterable[tuple[str, LookedAt | SourceError]], found: dict[str, LookedAt], bad: dict[str, SourceError]) -> None:
+    for file, one in looked:
+        if isinstance(one, LookedAt):
+            found[file] = one
+        else:
+            found.pop(file, None)
+            bad[file] = one
+
+
+def looked_at(
+    kind: str,
+    files: Sequence[str],
+    asked: Asked,
+    how: Looking = _once,
+    lists_of: str = "",
+) -> list[tuple[str, LookedAt | SourceError]]:
+    """Look into some files, on threads; gives by file what is in it, or why it cannot be used.
+
+    Of the file ``lists_of`` it is found out, too, which of its lists belong together.
+    """
+
+    def one(file: str) -> tuple[str, LookedAt | SourceError]:
+        try:
+            return file, how(lambda: _look(kind, file, asked, is_first=file == lists_of), asked)
+        except SourceError as error:
+            return file, error.of_file(shown(file))
+
+    if len(files) < 2:
+        return [one(f) for f in files]
     with ThreadPoolExecutor(min(_THREADS, len(files))) as threads:
-        return list(threads.map(lambda f: _look(kind, f, asked), files))
+        return list(threads.map(one, files))
 
 
 def _look(kind: str, file: str, asked: Asked, *, is_first: bool = False) -> LookedAt:
@@ -137,8 +204,26 @@ def _look(kind: str, file: str, asked: Asked, *, is_first: bool = False) -> Look
     try:
         with told_as_source_error(file, "its columns cannot be understood"):
             columns = dict(table.columns())
-        shared = _seen_lists(table, columns) if is_first and source_of(kind).by_lists else {}
+        shared = _seen_lists(table, columns) if is_first and source_of(kind).by_lists else None
         return LookedAt(file, table.tree, table.content, columns, shared)
+    finally:
+        table.close()
+
+
+def read_through(kind: str, file: str, tree: str) -> None:
+    """Read every column of a file that can be understood, one after the other: what a run would stumble over is found.
+
+    Raises
+    ------
+    SourceError
+        When it cannot be opened, or a column not be read.
+    """
+    table = open_table(kind, file, (tree,) if tree else ())
+    try:
+        with told_as_source_error(file, "its columns cannot be read"):
+            for name in [c.name for c in table.columns().values() if not c.problem]:
+                for start in range(0, table.entries, RANGE_EVENTS):
+                    table.read([(name,)], start, min(start + RANGE_EVENTS, table.entries))
     finally:
         table.close()
 

@@ -12,26 +12,28 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hep_flows.contract import Description
-from hep_flows.errors import RecordError, SourceError
+from hep_flows.errors import HepFlowsError, RecordError, SourceError, bad_files
 from hep_flows.expr import build
 from hep_flows.expr.key import digest
 from hep_flows.expr.nodes import Dataset
-from hep_flows.expr.text import is_url
+from hep_flows.expr.text import is_url, shown
 from hep_flows.expr.transport import decode, encode
 from hep_flows.expr.types import Record
+from hep_flows.retry import DELAYS_S, tried
 from hep_flows.sources.kinds import kinds, source_of
 from hep_flows.sources.paths import Asked, check_exists
 from hep_flows.sources.stored import is_settled, stamp_of, title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hep_flows.contract import Source
+    from hep_flows.sources.describe import LookedAt
 
 
 class Facts(Protocol):
@@ -55,6 +57,35 @@ class _Known:
     columns: str
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found in the files of a table.
+
+    Parameters
+    ----------
+    good : Description, optional
+        The files that can be used; None where there are none.
+    bad : mapping of str to SourceError
+        By file, why each other one cannot be used.
+    """
+
+    good: Description | None
+    bad: Mapping[str, SourceError]
+
+    @property
+    def whole(self) -> Description:
+        """All files.
+
+        Raises
+        ------
+        SourceError
+            When some cannot be used: all of them are named.
+        """
+        if self.bad or self.good is None:
+            raise bad_files(list(self.bad.values()))
+        return self.good
+
+
 class KnownFiles:
     """Describes files, and remembers what it found. Tables whose files have the same columns share one schema.
 
@@ -62,11 +93,14 @@ class KnownFiles:
     ----------
     facts : Facts
         Where it is remembered.
+    delays_s : tuple of float
+        How long to wait before each further look into a file, after an error that may pass.
     """
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, delays_s: tuple[float, ...] = DELAYS_S) -> None:
         """Nothing is looked at yet."""
         self._facts = facts
+        self._delays_s = delays_s
         self._schemas: dict[bytes, Record] = {}
 
     def describe(self, kind: str, files: Sequence[str], tree: str = "", asked: Asked | None = None) -> Description:
@@ -75,16 +109,48 @@ class KnownFiles:
         Raises
         ------
         SourceError
-            When a file is missing, damaged, of another kind, or has no such tree.
+            When files are missing, damaged, of another kind, or have no such tree.
+        """
+        return self.look(kind, files, tree, asked).whole
+
+    def look(
+        self,
+        kind: str,
+        files: Sequence[str],
+        tree: str = "",
+        asked: Asked | None = None,
+        wrong: Callable[[str, str], SourceError | None] = lambda _file, _content: None,
+    ) -> Looked:
+        """Look into files, and describe those that can be used as a table of their own.
+
+        Parameters
+        ----------
+        wrong : callable
+            Gets a file and the identity of its content; says why it is not the file that is meant, or None.
         """
         asked = asked or Asked(tree)
         distinct = list(dict.fromkeys(files))
-        known = self._files(kind, distinct, asked)
-        record = None if known is None else self._schema(kind, known, asked)
-        if known is None or record is None:
-            return self._described(kind, distinct, files, asked)
-        content = tuple([known[f].content for f in files])
-        return Description(record, tuple(files), content, _first(known).tree, title_of(files))
+        known, looked, bad = self._files(kind, distinct, asked)
+        for file, one in list(known.items()):
+            error = wrong(file, one.content)
+            if error is not None:
+                bad[file] = error.of_file(shown(file))
+                del known[file]
+        if not known:
+            return Looked(None, {f: bad[f] for f in distinct})
+        if not any(k.columns for k in known.values()):
+            if bad:  # one of these may be the one that has the tree
+                return Looked(None, bad)
+            from hep_flows.sources.describe import check_has_tree
+
+            check_has_tree(kind, looked, asked)
+        record = self._schema(kind, known, asked)
+        if record is None:
+            record = self._made(kind, known, looked, asked)
+        good = tuple([f for f in files if f in known])
+        content = tuple([known[f].content for f in good])
+        described = Description(record, good, content, _first(known).tree, title_of(good))
+        return Looked(described, {f: bad[f] for f in distinct if f in bad})
 
     def changed(self, table: Dataset) -> str | None:
         """Give a local file that does not hold what it held when the table was made, or None when all do.
@@ -108,10 +174,12 @@ class KnownFiles:
         from hep_flows.sources.describe import looked_at
 
         stamps = {f: stamp_of(f) for f in unknown}
-        for one in looked_at(table.model, unknown, asked):
-            if one.content != local[one.name]:
-                return one.name
-            self._note(table.model, one.name, asked, _Known(one.content, one.tree, one.identity(table.model)), stamps[one.name])
+        for file, one in looked_at(table.model, unknown, asked):
+            if isinstance(one, SourceError):
+                raise one
+            if one.content != local[file]:
+                return file
+            self._note(table.model, file, asked, _Known(one.content, one.tree, one.identity(table.model)), stamps[file])
         return None
 
     def holds(self, table: Dataset, number: int) -> bool:
@@ -131,55 +199,68 @@ class KnownFiles:
         found.close()
         return found.content == content
 
-    def _files(self, kind: str, files: Sequence[str], asked: Asked) -> dict[str, _Known] | None:
-        """Give what is known of all files, looking into those that are new; None when the first that has a tree is new."""
-        found: dict[str, _Known] = {}
+    def _files(
+        self, kind: str, files: Sequence[str], asked: Asked
+    ) -> tuple[dict[str, _Known], dict[str, LookedAt], dict[str, SourceError]]:
+        """Give what is known of files by now, what is in those that were looked into now, and why others cannot be used."""
+        known: dict[str, _Known] = {}
         for file in files:
             one = self._remembered(kind, file, asked)
             if one is not None and (one.columns or asked.missing_is_empty):
-                found[file] = one
-            elif not any(k.columns for k in found.values()):
-                return None
-            if not asked.tree and one is not None and one.columns:
-                asked = replace(asked, tree=one.tree)
-        new = [f for f in files if f not in found]
+                known[file] = one
+                if not asked.tree and one.columns:
+                    asked = replace(asked, tree=one.tree)
+            elif not known and len(asked.trees(kind)) != 1:
+                break  # which tree it is, the first file says
+        new = [f for f in files if f not in known]
+        looked: dict[str, LookedAt] = {}
+        bad: dict[str, SourceError] = {}
         if new:
-            from hep_flows.sources.describe import looked_at
+            looked, bad = self._look_at(kind, new, asked)
+            known |= {f: _Known(one.content, one.tree, one.identity(kind)) for f, one in looked.items()}
+        return {f: known[f] for f in files if f in known}, looked, bad
 
-            stamps = {f: stamp_of(f) for f in new}
-            for one_file in looked_at(kind, new, asked):
-                name = one_file.name
-                found[name] = _Known(one_file.content, one_file.tree, one_file.identity(kind))
-                self._note(kind, name, asked, found[name], stamps[name])
-        return {f: found[f] for f in files} if any(k.columns for k in found.values()) else None
+    def _look_at(self, kind: str, files: Sequence[str], asked: Asked) -> tuple[dict[str, LookedAt], dict[str, SourceError]]:
+        """Look into files, again where that may help, and remember what is in them as soon as it is known."""
+        from hep_flows.sources.describe import look_at_all
 
-    def _described(self, kind: str, distinct: Sequence[str], files: Sequence[str], asked: Asked) -> Description:
-        """Look into every file, and remember what is there."""
-        from hep_flows.sources.describe import describe_looked, look_at_all
+        stamps = {f: stamp_of(f) for f in files}
 
-        stamps = {f: stamp_of(f) for f in distinct}
-        looked = look_at_all(kind, files, asked)
-        made = describe_looked(kind, files, looked, asked)
-        known: dict[str, _Known] = {}
-        for file in distinct:
-            one = looked[file]
-            known[file] = _Known(one.content, one.tree, one.identity(kind))
-            self._note(kind, file, asked, known[file], stamps[file])
-            if not asked.tree and one.columns is not None:
-                asked = replace(asked, tree=made.tree)
-        first = _first(known)
-        if first.columns.startswith("~"):
-            shared = next(one.shared for one in looked.values() if one.columns is not None)
-            self._facts.remember(self._lists_name(kind, first), [[n, *columns] for n, columns in shared.items()])
-        name = self._schema_name(kind, known, asked)
-        if name is None:  # nothing is remembered here
-            return made
-        if name in self._schemas:
-            return replace(made, record=self._schemas[name])
-        self._schemas[name] = made.record
-        schema = encode(build.dataset(kind, (), made.tree, made.record))
-        self._facts.remember(name, schema.decode())
-        return made
+        def how(look: Callable[[], LookedAt], asked: Asked) -> LookedAt:
+            one = tried(look, self._delays_s)
+            self._note(kind, one.name, asked, _Known(one.content, one.tree, one.identity(kind)), stamps[one.name])
+            return one
+
+        return look_at_all(kind, files, asked, how)
+
+    def _made(self, kind: str, known: dict[str, _Known], looked: dict[str, LookedAt], asked: Asked) -> Record:
+        """Make the schema of files, looking into one of each columns, and remember it."""
+        from hep_flows.sources.describe import LookedAt, describe_looked, looked_at
+
+        asked = replace(asked, tree=_first(known).tree)
+        of = {known[f].columns: one for f, one in reversed(looked.items()) if f in known}
+        name = next(f for f, k in known.items() if k.columns)
+        if name not in looked or looked[name].shared is None:
+            of.pop(known[name].columns, None)  # of the first one it has to be known which of its lists belong together
+        for file, one in known.items():
+            if one.columns and one.columns not in of:
+                ((_, found),) = looked_at(kind, [file], asked, lambda look, _: tried(look, self._delays_s), lists_of=name)
+                if not isinstance(found, LookedAt):
+                    raise found
+                of[one.columns] = found
+        whole = {f: replace(of[k.columns], name=f) if k.columns else LookedAt(f, k.tree, k.content, None) for f, k in known.items()}
+        made = describe_looked(kind, list(known), whole, asked)
+        if _first(known).columns.startswith("~"):
+            shared = whole[name].shared or {}
+            self._facts.remember(self._lists_name(kind, _first(known)), [[n, *columns] for n, columns in shared.items()])
+        schema_name = self._schema_name(kind, known, asked)
+        if schema_name is None:  # nothing is remembered here
+            return made.record
+        if schema_name not in self._schemas:
+            self._schemas[schema_name] = made.record
+            schema = encode(build.dataset(kind, (), made.tree, made.record))
+            self._facts.remember(schema_name, schema.decode())
+        return self._schemas[schema_name]
 
     def _schema(self, kind: str, known: dict[str, _Known], asked: Asked) -> Record | None:
         name = self._schema_name(kind, known, asked)
@@ -272,13 +353,13 @@ def _code_of(source: type[Source]) -> bytes:
 # Which kind of table a file seems to be ------------------------------------------------------------------------------------------
 
 
-def guessed_kind(file: str, tree: str, facts: Facts) -> tuple[str, str]:
-    """Give the kind of table that a file seems to be, and why.
+def guessed_kind(files: Sequence[str], tree: str, facts: Facts) -> tuple[str, str]:
+    """Give the kind of table that files seem to be, and why.
 
     Parameters
     ----------
-    file : str
-        The first file, without the name of a tree.
+    files : sequence of str
+        The files, without the name of a tree; the first that can be used is looked into, where one has to be.
     tree : str
         The tree; empty where nothing is said.
     facts : Facts
@@ -287,23 +368,34 @@ def guessed_kind(file: str, tree: str, facts: Facts) -> tuple[str, str]:
     Raises
     ------
     SourceError
-        When the file has to be looked into and cannot be.
+        When they have to be looked into and cannot be.
     """
     known = kinds().sources
-    ended = [k for k, s in known.items() if file.split("?", 1)[0].lower().endswith(s.endings)]
+    ended = [k for k, s in known.items() if files[0].split("?", 1)[0].lower().endswith(s.endings)]
     if len(ended) == 1:
         return ended[0], "by the ending of its file"
     by_tree = {name: k for k, s in known.items() for name in s.trees}
     if tree:
         return by_tree.get(tree, "tree"), f"by the name of its tree, {tree}"
-    found = _trees(file, facts)
+    found = _trees(files, facts)
     for name, kind in by_tree.items():
         if name in found:
             return kind, f"its file has a tree {name}"
     return "tree", f"its file has neither {' nor '.join(by_tree)}"
 
 
-def _trees(file: str, facts: Facts) -> list[str]:
+def _trees(files: Sequence[str], facts: Facts) -> list[str]:
+    """Give the trees in the first file that can be used."""
+    bad: list[HepFlowsError] = []
+    for file in files:
+        try:
+            return tried(partial(_trees_in, file, facts), () if bad else DELAYS_S)
+        except SourceError as error:
+            bad.append(error.of_file(shown(file)))
+    raise bad_files(bad)
+
+
+def _trees_in(file: str, facts: Facts) -> list[str]:
     """Give the trees in a file; of a local file they are remembered until it changes."""
     from hep_flows.sources.root import open_root, trees_in
 

@@ -5,7 +5,8 @@ import pytest
 import uproot
 
 from hep_flows import Histogram, cutflow, run_analysis, vary
-from hep_flows.errors import AnalysisError
+from hep_flows.analysis.outputs import read_results
+from hep_flows.errors import AnalysisError, LiteralError
 from hep_flows.execute.report import Missing
 
 N = {"tt_semi": 40, "tt_had": 30, "wjets": 20, "data_a": 50, "data_b": 10}
@@ -146,6 +147,102 @@ def test_a_sum_of_weights_that_is_said_is_taken(fileset):
     assert done.scaled(lumi=1.0).values["wjets"]["n"] == pytest.approx(done.values["wjets"]["n"] * 6e4 * 0.5 * 1000 / 25)
 
 
+# Variations with a sum of weights of their own -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scales(tmp_path):
+    """Give two datasets with a weight and two variations of it, and the sums of all three over what was generated."""
+    rng = np.random.default_rng(3)
+    fileset, events = {}, {}
+    for name, n, sums in (("a", 50, (400.0, [0.8, 1.3])), ("b", 30, (900.0, [1.1, 0.7]))):
+        path = tmp_path / f"{name}.root"
+        w = rng.choice([-1.0, 1.0, 2.0], n).astype("f4")
+        leaves = {
+            "met": rng.exponential(40, n).astype("f4"),
+            "genWeight": w,
+            "up": w * 1.5,
+            "down": w * rng.uniform(0.5, 1, n).astype("f4"),
+        }
+        with uproot.recreate(path) as file:
+            file.mktree("Events", {k: v.dtype for k, v in leaves.items()}).extend(leaves)
+            runs = {
+                "genEventSumw": np.array([sums[0] / 2] * 2),
+                "up": np.array([sums[1][0]] * 2),
+                "down": np.array([sums[1][1]] * 2),
+            }
+            file.mktree("Runs", {k: v.dtype for k, v in runs.items()}).extend(runs)
+        fileset[name] = {"files": {str(path): "Events"}, "metadata": {"xsec": 10.0 * n, "process": "p"}}
+        events[name] = (
+            leaves,
+            {"nominal": sums[0], "scaleUp": sums[0] * sums[1][0], "scaleDown": sums[0] * sums[1][1], "puUp": sums[0]},
+        )
+    return fileset, events
+
+
+def scaled_analysis(ev):
+    runs = ev.tree("Runs")
+    sums = {word: (runs.genEventSumw * runs[word]).Sum() for word in ("up", "down")}
+    w = vary(ev.genWeight, "scale", {"up": ev.up, "down": ev.down}, sumw=sums)
+    w = w * vary(ev.met * 0 + 1, "pu", up=ev.met * 0 + 2)
+    empty = Histogram.new.Reg(10, 0, 100, name="met").Weight()
+    return {"met": empty.fill(met=ev.met, weight=w), "sum": (w * 1.0).Sum(), "flow": cutflow(ev[ev.met > 30], weight=w)}
+
+
+def test_each_variation_is_scaled_by_its_own_sum_of_weights(scales):
+    fileset, events = scales
+    done = run_analysis(scaled_analysis, fileset)
+    assert done.recordings == 1
+    scaled = done.scaled(lumi=2.0)
+    for name, (leaves, sums) in events.items():
+        met = np.asarray(leaves["met"])
+        weights = {
+            "nominal": leaves["genWeight"],
+            "scaleUp": leaves["up"],
+            "scaleDown": leaves["down"],
+            "puUp": leaves["genWeight"] * 2,
+        }
+        for variation, w in weights.items():
+            factor = fileset[name]["metadata"]["xsec"] * 2000 / sums[variation]
+            bins = scaled.values[name]["met"][variation, :]
+            want, _ = np.histogram(met, 10, (0, 100), weights=np.asarray(w, "f8"))
+            np.testing.assert_allclose(bins.values(), want * factor, rtol=1e-12)
+            np.testing.assert_allclose(
+                bins.variances(), np.histogram(met, 10, (0, 100), weights=np.asarray(w, "f8") ** 2)[0] * factor**2
+            )
+            assert scaled.values[name]["sum"][variation] == pytest.approx(np.sum(np.asarray(w, "f8")) * factor)
+            row = scaled.values[name]["flow"][variation][1]
+            assert row.sumw == pytest.approx(np.sum(np.asarray(w, "f8")[met > 30]) * factor)
+    both = scaled.processes["p"]["met"]
+    assert both == scaled.values["a"]["met"] + scaled.values["b"]["met"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda ev: vary(ev.genWeight, "s", {"up": ev.up}, sumw={"down": 3.0}), "none of up, has no sum of weights"),
+        (lambda ev: vary(ev.genWeight, "s", {"up": ev.up}, sumw={"up": ev.up}), "a sum of weights is one number"),
+        (lambda ev: vary(ev, "s", met={"up": ev.up}, sumw={"met": 3.0}), "a collection has no sum of weights"),
+        (
+            lambda ev: vary(ev.up, "s", up=ev.up, sumw={"up": 3.0}) * vary(ev.down, "s", up=ev.up, sumw={"up": 4.0}),
+            "sUp has another sum of weights already",
+        ),
+    ],
+)
+def test_what_is_no_sum_of_a_variation(wrong, says, scales):
+    with pytest.raises(LiteralError, match=says) as caught:
+        run_analysis(lambda ev: {"x": wrong(ev)}, scales[0])
+    assert caught.value.where.file == __file__
+
+
+def test_a_sum_of_weights_of_zero_scales_nothing(scales):
+    def none(ev):
+        return {"sum": vary(ev.genWeight, "s", {"up": ev.up}, sumw={"up": 0.0}).Sum()}
+
+    with pytest.raises(AnalysisError, match=r"the sum of weights of sUp of a is 0\.0"):
+        run_analysis(none, scales[0]).scaled(lumi=1.0)
+
+
 def varied(ev):
     weight = ev.get("genWeight", 1.0) if hasattr(ev, "genWeight") else None
     empty = Histogram.new.Reg(10, 0, 100, name="met").StrCat(["low", "high"], name="region").Weight()
@@ -182,3 +279,83 @@ def test_a_process_with_a_missing_part_is_not_stacked(fileset, tmp_path):
     fileset["tt_had"]["files"] = {str(tmp_path / "gone.root"): "Events"}
     with pytest.raises(AnalysisError, match="'met' of ttbar is missing"):
         run_analysis(varied, fileset).plot("met")
+
+
+# An inclusive sample and samples of parts of its phase space ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stitched(tmp_path):
+    """Give an inclusive sample and two binned ones, and their events: jets at the generator, a value, a weight."""
+    rng = np.random.default_rng(5)
+    rules = {"incl": "njets", "one": {"njets": [1, 2]}, "more": {"njets": [3, None]}}
+    fileset, events = {}, {}
+    for name, (low, high), xsec, sumw in (
+        ("incl", (0, 6), 60.0, 500.0),
+        ("one", (1, 2), 20.0, 900.0),
+        ("more", (3, 6), 4.0, 300.0),
+    ):
+        n = 80
+        leaves = {"njets": rng.integers(low, high, n).astype("i4"), "met": rng.exponential(40, n).astype("f4")}
+        leaves["genWeight"] = rng.choice([-1.0, 1.0, 2.0], n).astype("f4")
+        with uproot.recreate(tmp_path / f"{name}.root") as file:
+            file.mktree("Events", {k: v.dtype for k, v in leaves.items()}).extend(leaves)
+            file.mktree("Runs", {"genEventSumw": "f8", "up": "f8"}).extend(
+                {"genEventSumw": np.array([sumw]), "up": np.array([sumw * 1.5])}
+            )
+        metadata = {"xsec": xsec, "k_factor": 1.2, "process": "V", "stitch": rules[name]}
+        fileset[name] = {"files": {str(tmp_path / f"{name}.root"): "Events"}, "metadata": metadata}
+        events[name] = leaves, sumw / (xsec * 1.2 * 1000)
+    return fileset, events
+
+
+def by_jets(ev, storage="Weight"):
+    w = vary(ev.genWeight, "s", {"up": ev.genWeight * 2}, sumw={"up": ev.tree("Runs").up.Sum()})
+    h = getattr(Histogram.new.Integer(0, 5, name="njets").Reg(5, 0, 100, name="met"), storage)()
+    return {"met": h.fill(njets=ev.njets, met=ev.met, weight=w), "nominal": h.fill(njets=ev.njets, met=ev.met, weight=ev.genWeight)}
+
+
+@pytest.mark.parametrize("read_again", [False, True])
+def test_samples_are_stitched_by_the_luminosity_that_they_have_together(read_again, stitched, tmp_path):
+    fileset, events = stitched
+    done = run_analysis(by_jets, fileset, out=tmp_path / "out")
+    if read_again:
+        done = read_results(tmp_path / "out")
+    total = done.scaled(lumi=3.0).processes["V"]
+    lumis = {name: lumi for name, (_, lumi) in events.items()}
+    of = {0: ["incl"], 1: ["incl", "one"], 2: ["incl"], **{key: ["incl", "more"] for key in (3, 4, 5)}}
+    for variation, weight, sums in (("nominal", 1, 1.0), ("sUp", 2, 1.5)):
+        want = np.zeros((7, 7))
+        for leaves, _ in events.values():
+            for jets, met, w in zip(leaves["njets"], leaves["met"], leaves["genWeight"], strict=True):
+                bin_of_met = int(min(met // 20, 5)) + 1
+                want[jets + 1, bin_of_met] += w * weight * 3.0 / (sum([lumis[s] for s in of[int(jets)]]) * sums)
+        np.testing.assert_allclose(total["met"][variation, ...].values(flow=True), want, rtol=1e-5)
+    np.testing.assert_allclose(total["nominal"].values(flow=True), total["met"]["nominal", ...].values(flow=True), rtol=1e-12)
+
+
+def test_results_without_the_axis_are_missing_and_what_does_not_fit_is_an_error(stitched):
+    fileset, _ = stitched
+
+    def without(ev):
+        return by_jets(ev) | {"n": ev.Count(), "plain": Histogram.new.Reg(5, 0, 100).Double().fill(ev.met)}
+
+    scaled = run_analysis(without, fileset).scaled(lumi=1.0)
+    for name in ("n", "plain"):
+        assert isinstance(scaled.processes["V"][name], Missing)
+        assert "stitched by the axis 'njets'" in scaled.values["one"][name].reason
+
+    def coarse(ev):
+        return {"met": Histogram.new.Var([0, 1.5, 3, 6], name="njets").Double().fill(njets=ev.njets, weight=ev.genWeight)}
+
+    with pytest.raises(AnalysisError, match="the axis 'njets' has a bin") as caught:
+        run_analysis(coarse, fileset).scaled(lumi=1.0)
+    assert caught.value.where.file == __file__
+    for wrong, says in (
+        ({"njets": [2, 3]}, "outside of the range"),
+        ({"njets": 3}, "says stitch"),
+        ({"njets": [3, 1]}, "says stitch"),
+    ):
+        fileset["one"]["metadata"]["stitch"] = wrong
+        with pytest.raises(AnalysisError, match=says):
+            run_analysis(by_jets, fileset).scaled(lumi=1.0)

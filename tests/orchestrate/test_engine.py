@@ -12,11 +12,11 @@ from jet_files import fill
 from hep_flows import nanoaod_table, run
 from hep_flows.errors import OrchestrationError, SourceError, StoreError, TaskError
 from hep_flows.execute.report import RunReport, TaskRow
-from hep_flows.execute.work import is_transient
 from hep_flows.orchestrate.flow import Outcome
 from hep_flows.orchestrate.run import Situation, asked_engine, chosen, configured_at, together
 from hep_flows.orchestrate.server import Server, _note
 from hep_flows.orchestrate.units import Unit
+from hep_flows.retry import is_transient
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from functools import partial
 import awkward as ak
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hep_flows import Concatenate, Histogram, make_local, nanoaod_table, plan
@@ -78,6 +78,31 @@ def test_an_angle_that_overflows_is_computed_by_numpy():
     assert exactly(value) == exactly(evaluated(expr, table)[0])
 
 
+def long_chains():
+    """Give expressions that are long, or many ways lead through, by name."""
+    jet = Record("Jet", {"pt": Member(Float(64))})
+    table = Table(Record("event", {"Jet": Member(jet, ("Jet",))}), ({"Jet": [{"pt": 1.0}, {"pt": 3.0}]}, {"Jet": []}))
+    pt = build.field(build.field(table.dataset, "Jet"), "pt")
+    cut = build.filtered(pt, build.call("greater", (pt, build.literal(0.5))), 1)
+    steps = {
+        "sum": lambda x: build.call("add", (x, build.literal(0.1))),
+        "doubled": lambda x: build.call("multiply", (build.call("add", (x, x)), build.literal(0.5))),
+        "cut again": lambda x: build.filtered(x, build.call("less", (x, build.literal(9.0))), 1),
+        "sine": lambda x: build.call("sin", (x,)),
+        "sine of a sum": lambda x: build.call("add", (build.call("sin", (x,)), build.call("sum", (x,)))),
+    }
+    for name, step in steps.items():
+        expr = cut
+        for _ in range(400):
+            expr = step(expr)
+        yield pytest.param(table, build.call("sin", (expr,)), id=name)
+
+
+@pytest.mark.parametrize(("table", "expr"), [*long_chains()])
+def test_what_is_too_long_for_loops_is_left_to_numpy(table, expr):
+    assert exactly(evaluated(expr, table, evaluating=INTERPRETED)) == exactly(evaluated(expr, table))
+
+
 # Machine code, on real events: all expressions share one kernel or two
 
 
@@ -134,6 +159,12 @@ def assert_equal_bits(found, wanted):
 
 def test_machine_code_has_the_bits_of_numpy(run):
     assert_equal_bits(run(COMPILED), run(evaluate))
+
+
+@settings(max_examples=max(4, settings().max_examples // 15))
+@given(case=cases(max_steps=12, special=True))
+def test_machine_code_of_any_expression_has_the_bits_of_numpy(case):
+    assert exactly(evaluated(case.expr, case.table, evaluating=COMPILED)) == exactly(evaluated(case.expr, case.table))
 
 
 def test_eight_threads_on_any_events_have_equal_bits(run):
@@ -215,11 +246,19 @@ def test_labels_of_an_earlier_plan_may_name_it(query):
     assert {t.plugin for t in make_plan(expr, plugins, pins=pins).tasks} == {"awkward", "hist"}, "who pays decides"
 
 
-def test_a_loop_is_made_when_numpy_has_cost_as_much():
+def test_a_loop_is_made_when_it_would_have_saved_as_much(run):
+    made = []
+
+    def loop_of(kernel):
+        made.append(Loop(lambda: pytest.fail("it is not paid for"), price_s=1e9))
+        return made[-1]
+
+    assert_equal_bits(run(partial(evaluate_fused, loop_of=loop_of, always=False)), run(evaluate))
+    assert made
     loop = Loop(lambda: lambda: (0,), price_s=1.0)
-    loop.spent(0.6)
+    loop.spent(1.5)
     assert not loop.is_paid
-    loop.spent(0.6)
+    loop.spent(1.5)
     assert loop.is_paid
     assert loop() == (0,)
 

@@ -332,3 +332,61 @@ def test_what_is_no_single_event(wrong, error, says, df):
     with pytest.raises(error, match=says) as caught:
         wrong(df)
     assert caught.value.where.file == __file__
+
+
+# The selections of the ADL benchmark queries, which book nothing ------------------------------------------------------------------
+
+QUERIES = {
+    "Q1": (lambda df: df.MET.pt, lambda e: []),
+    "Q2": (lambda df: df.Jet.pt, lambda e: []),
+    "Q3": (lambda df: df.Jet[abs(df.Jet.eta) < 1].pt, lambda e: []),
+    "Q4": (lambda df: df[(df.Jet.pt > 40).Sum() >= 2].MET.pt, lambda e: [ak.sum(e.Jet_pt > 40, axis=1) >= 2]),
+    "Q5": (
+        lambda df: (
+            df[(df.Muon.Count() >= 2) & df.Muon.Combinations(2, fields=("a", "b")).map(lambda p: opposite(p.a, p.b)).Any()].MET.pt
+        ),
+        lambda e: [ak.num(e.Muon_pt) >= 2, ak.any(opposite_by_hand(e), axis=1)],
+    ),
+    "Q6": (lambda df: df[df.Jet.Count() >= 3].Jet.pt.Max(), lambda e: [ak.num(e.Jet_pt) >= 3]),
+    "Q7": (
+        lambda df: df[df.Jet[df.Jet.pt > 30].Count() > 0][lambda ev: ev.Muon[ev.Muon.pt > 10].Count() == 0].Jet.pt.Sum(),
+        lambda e: [ak.sum(e.Jet_pt > 30, axis=1) > 0, ak.sum(e.Muon_pt > 10, axis=1) == 0],
+    ),
+    "Q8": (
+        lambda df: df[(df.Muon.Count() + df.Tau.Count() >= 3) & (df.Muon.Count() >= 1)][lambda ev: ev.MET.pt > 20].MET.pt,
+        lambda e: [ak.num(e.Muon_pt) + ak.num(e.Tau_pt) >= 3, ak.num(e.Muon_pt) >= 1, e.MET_pt > 20],
+    ),
+}
+
+
+def opposite(first, second):
+    mass = (first + second).mass
+    return (first.charge != second.charge) & (mass > 60) & (mass < 120)
+
+
+def opposite_by_hand(events):
+    import vector
+
+    names = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "mass"}
+    p4 = vector.zip({n: ak.values_astype(events[f"Muon_{m}"], np.float64) for n, m in names.items()})
+    i, j = ak.unzip(ak.argcombinations(events.Muon_pt, 2))
+    mass = (p4[i] + p4[j]).mass
+    return (events.Muon_charge[i] != events.Muon_charge[j]) & (mass > 60) & (mass < 120)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_cutflows_of_the_queries_are_those_of_a_packed_selection(query, df, data):
+    packed = pytest.importorskip("coffea.analysis_tools").PackedSelection()
+    expression, by_hand = QUERIES[query]
+    leaves = ["MET_pt", "Jet_pt", "Tau_pt", *[f"Muon_{n}" for n in ("pt", "eta", "phi", "mass", "charge")]]
+    masks = [np.asarray(m) for m in by_hand(uproot.open(data(SM))["Events"].arrays(leaves))]
+    names = [str(i) for i in range(len(masks))]
+    for name, mask in zip(names, masks, strict=True):
+        packed.add(name, mask)
+    whole = expression(df)
+    flow, loose = cutflow(whole), cutflow(whole, n_minus_one=True)
+    assert [r.events for r in flow] == [1000, *[int(np.logical_and.reduce(masks[: i + 1]).sum()) for i in range(len(masks))]]
+    if masks:
+        assert [r.events for r in flow] == [int(n) for n in packed.cutflow(*names).result().nevcutflow]
+    if len(masks) > 1:  # Of a single one, coffea leaves out none.
+        assert [r.events for r in loose] == [int(n) for n in packed.nminusone(*names).result().nev[1 : 1 + len(masks)]]

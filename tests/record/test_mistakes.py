@@ -27,7 +27,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "mistakes.txt"
 
 TRIED = {
     "df": (".columns", ".head()", ".iloc[0]", ".loc[df.run > 3]", ".describe()", ".keys()"),
-    "df.Jet": (".fields", ".sort_values('pt')", ".argmax()", ".query('pt > 30')", ".groupby('pt')"),
+    "df.Jet": (".sort_values('pt')", ".argmax()", ".query('pt > 30')", ".groupby('pt')"),
     "df.Jet.pt": (
         ".nlargest(2)",
         ".fillna(0)",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import uproot
 
-from hep_flows import make_local, nanoaod_table, parquet_table, run_analysis, tree_table, xaod_table
+from hep_flows import make_local, nanoaod_table, parquet_table, run_analysis, servicex_table, tree_table, xaod_table
 from hep_flows.errors import AxisError, FieldError, LiteralError, SourceError, TaskError
 
 
@@ -69,8 +69,9 @@ def test_a_number_of_another_tree_stands_in_any_expression_and_its_entries_in_no
     assert make_local(df.sumw / df.n_generated) == 0.5
     with pytest.raises(AxisError, match="two tables"):
         df.genWeight * runs.genEventSumw
-    with pytest.raises(AxisError, match="two tables"):
+    with pytest.raises(AxisError, match="two tables") as caught:
         df.genWeight * tree_table(skim, "Runs").genEventSumw.Sum()
+    assert caught.value.do.endswith('df.tree("Runs")')
 
 
 def test_a_selection_changes_no_sum(skim):
@@ -190,3 +191,16 @@ def test_recorded_data_has_events_and_no_sum_of_weights(tmp_path):
     assert make_local(data.n_generated) == 4
     with pytest.raises(FieldError, match="says the sum of weights"):
         data.sumw  # noqa: B018 - it raises
+
+
+def test_what_a_server_reads_has_no_other_trees_and_says_what_to_do(skim, tmp_path):
+    df = servicex_table(skim[0], kind="nanoaod")
+    for wrong in (lambda: df.tree("Runs"), lambda: df.sumw, lambda: df.n_generated):
+        with pytest.raises(SourceError, match="which has no other trees") as caught:
+            wrong()
+        assert 'servicex_table(files, kind="tree", tree="Runs")' in caught.value.do
+        assert caught.value.where.file == __file__
+    runs = servicex_table(skim[0], kind="tree", tree="Runs")  # what the advice says
+    assert make_local(runs.genEventSumw.Sum()) == 100.0
+    data = servicex_table(write(tmp_path / "data.root", 7, weight=False), kind="nanoaod")
+    assert make_local(data.n_generated) == 7

@@ -343,3 +343,84 @@ def test_a_failure_in_one_variation_is_missing(data):
     assert not isinstance(done.values["n"]["jesUp"], float)
     with pytest.raises(HepFlowsError):
         make_local(odd(d.Jet.pt).Sum().Sum())
+
+
+# A ttbar analysis as the AGC has it: two regions, 5 object variations and 50 of the weight -------------------------------------------
+
+SCALES = {"jesUp": 1.03, "jesDown": 0.97, "resUp": 1.05, "resDown": 0.95, "calibUp": 1.01}
+MEMBERS = {str(i): 1 + 0.01 * (i - 20) for i in range(46)}
+TAGS = {"up": 1.1, "down": 0.9, "hfUp": 1.2, "hfDown": 0.8}
+
+
+def regions(ev, jets, weight):
+    """Give the histograms of one analysis: HT with one b-jet, the mass of the hardest three jets with two."""
+    good = jets[(jets.pt > 25) & (abs(jets.eta) < 2.4)]
+    n_b = (good.btagDeepFlavB > 0.5).Sum()
+    leptons = ev.Muon[ev.Muon.pt > 20].Count() + ev.Electron[ev.Electron.pt > 20].Count()
+    four = (good.Count() >= 4) & (leptons >= 1)
+    empty = Histogram.new.Reg(25, 0, 600, name="x").Weight()
+    one, two = four & (n_b == 1), four & (n_b >= 2)
+    hardest = good.OrderBy(lambda j: j.pt, descending=True)[:3]
+    return {
+        "ht": empty.fill(x=good.pt.Sum()[one], weight=weight[one]),
+        "mass": empty.fill(x=hardest.Sum().mass[two], weight=weight[two]),
+        "met": empty.fill(x=ev.MET.pt[four], weight=weight[four]),
+    }
+
+
+def test_ttbar_with_5_object_and_50_weight_variations_is_that_done_once_for_each(data):
+    df = nanoaod_table(data("nano_tt_v12.root"))
+
+    def scaled(factor):
+        return lambda j: j.With(pt=j.pt * factor, mass=j.mass * factor)
+
+    d = df
+    for source in ("jes", "res", "calib"):
+        d = vary(d, source, Jet={k[len(source) :].lower(): scaled(f) for k, f in SCALES.items() if k.startswith(source)})
+    w, met = df.genWeight, df.MET.pt
+    pdf = vary(w, "pdf", {i: w * f + met * 0.001 for i, f in MEMBERS.items()})
+    weight = vary(pdf, "btag", {k: pdf * f for k, f in TAGS.items()})
+    found = make_local(regions(d, d.Jet, weight))
+    names = ["nominal", *SCALES, *[f"pdf{i}" for i in MEMBERS], *[f"btag{k[:1].upper()}{k[1:]}" for k in TAGS]]
+    by_hand = {"nominal": (df.Jet, w)}
+    by_hand |= {k: (df.With(Jet=scaled(f)).Jet, w) for k, f in SCALES.items()}
+    by_hand |= {f"pdf{i}": (df.Jet, w * f + met * 0.001) for i, f in MEMBERS.items()}
+    by_hand |= {f"btag{k[:1].upper()}{k[1:]}": (df.Jet, w * f) for k, f in TAGS.items()}
+    assert len(names) == 56
+    once = {}
+    for name, (jets, own) in by_hand.items():
+        one = df if name not in SCALES else df.With(Jet=scaled(SCALES[name]))
+        once[name] = regions(one, one.Jet if name in SCALES else jets, own)
+    want = make_local(once)
+    for region, h in found.items():
+        assert sorted(h.axes["variation"]) == sorted(names)
+        for name in names:
+            assert h[name, :] == want[name][region], (region, name)
+        assert h["nominal", :].sum().value > 0
+
+
+@pytest.mark.parametrize("limit", [20.0, 60.0])
+def test_what_refers_to_an_object_that_a_variation_drops_is_missing(limit, data):
+    df = nanoaod_table(data("nano_tt_v12.root"))
+
+    def fewer(j):
+        return j.With(pt=j.pt * 1.1)[lambda k: k.pt > limit]
+
+    d = vary(df, "jes", Jet={"up": fewer})
+    found = make_local({"pt": d.Electron.jet.pt, "kept": d.Electron[d.Electron.jet.pt > 30].jet.eta})
+    index, pt, eta = make_local([df.Electron.jetIdx, df.Jet.pt, df.Jet.eta])
+    for word, factor, least in (("nominal", 1.0, -1.0), ("jesUp", 1.1, limit)):
+        shifted = pt * np.float32(factor)
+        want = [
+            [float(p[i]) if i >= 0 and p[i] > least else None for i in indices] for p, indices in zip(shifted, index, strict=True)
+        ]
+        assert found["pt"][word].to_list() == want
+        etas = [
+            [float(e[i]) for i, p in zip(ii, ps, strict=True) if p is not None and p > 30]
+            for e, ii, ps in zip(eta, index, want, strict=True)
+        ]
+        assert found["kept"][word].to_list() == etas
+    assert render({"a": vary(df, "jes", Jet={"up": fewer}).Electron.jet.pt})["a"] != render(df.Electron.jet.pt)
+    with_less = df.With(Jet=fewer)
+    assert make_local(with_less.Electron.jet.pt).to_list() == found["pt"]["jesUp"].to_list()
+    assert plan(d.Electron.jet.pt).tasks[0].key == plan(df.Electron.jet.pt).tasks[0].key

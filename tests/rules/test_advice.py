@@ -24,6 +24,7 @@ from hep_flows import (
     DataFrame,
     HepFlowsError,
     Histogram,
+    blind,
     curry,
     cut,
     cutflow,
@@ -297,6 +298,10 @@ ADVICE = [
     ("Histogram.new.Reg(5, 0, 100).Double().fill(x) * df.MET.pt.Max()", "say what it is then: ak.fill_none(number, 1.0)", "make_local(Histogram.new.Reg(5, 0, 100).Double().fill(x) * ak.fill_none(df.MET.pt.Max(), 1.0)).values()", "hist.Hist.new.Reg(5, 0, 100).Double().fill(ak.flatten(pt)).values() * float(np.max(met))"),
     ("vary(df, 'jes', Jet={'up': lambda j: j.OrderBy(lambda a: a.pt)})", "lambda x: x.With(pt=x.pt * 1.02), or x.With(pt=...)[lambda x: x.pt > 15] to drop objects", "make_local(vary(df, 'jes', Jet={'up': lambda j: j.With(pt=j.pt * 2)[lambda k: k.pt > 30]}).Jet.pt)['jesUp']", "(pt * 2)[pt * 2 > 30]"),
     ("vary(df.MET.pt, 'a', up=x)", "reduce it, or take the leaf of the same elements", "make_local(vary(df.MET.pt, 'a', up=x.Sum()))['aUp']", "ak.sum(ak.values_astype(pt, np.float64), axis=1)"),
+    ("vary(df.MET.pt, 'a', {'up': df.MET.pt * 2}, sumw={'down': 1.0})", 'vary(w, "scale", {"0": w0, "1": w1}, sumw={"0": 1.2e9, "1": runs.genEventSumw.Sum()})', "make_local(vary(df.MET.pt, 'a', {'up': df.MET.pt * 2}, sumw={'up': 1.0}))['aUp']", "met * 2"),
+    ("vary(df.MET.pt, 'a', {'up': df.MET.pt * 2}, sumw={'up': 1.0}) * vary(df.MET.pt, 'a', {'up': df.MET.pt * 2}, sumw={'up': 2.0})", "give sumw= in one vary of the source", "make_local(vary(df.MET.pt, 'a', {'up': df.MET.pt * 2}, sumw={'up': 1.0}))['aUp']", "met * 2"),
+    ("blind(h)", 'blind(h, mass=(115, 135)), blind(h, region="SR")', "make_local(blind(h, pt=(0, 20))).values()[1:]", "hist.Hist.new.Reg(5, 0, 100).Double().fill(ak.flatten(pt)).values()[1:]"),
+    ("blind(h, eta=(0, 1))", "its axes are pt", "make_local(blind(h, pt=(0, 20))).values()[1:]", "hist.Hist.new.Reg(5, 0, 100).Double().fill(ak.flatten(pt)).values()[1:]"),
     ("vary(3, 'jes')", 'vary(df, "jes", Jet={"up": f, "down": g})', "make_local(vary(df, 'jes', Jet={'up': lambda j: j.With(pt=j.pt * 2)}).Jet.pt)['jesUp']", "pt * 2"),
     ("vary(df, 'je s', Jet={'up': lambda j: j})", 'vary(df, "jes", ...)', "make_local(vary(df, 'jes', Jet={'up': lambda j: j.With(pt=j.pt * 2)}).Jet.pt)['jesUp']", "pt * 2"),
     ("vary(df, 'nominal', Jet={'up': lambda j: j})", 'give the source its own name: "jes"', "make_local(vary(df, 'jes', Jet={'up': lambda j: j.With(pt=j.pt * 2)}).Jet.pt)['jesUp']", "pt * 2"),
@@ -373,7 +378,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         "met": found["MET_pt"],
     }
     tools = {
-        "np": np, "ak": ak, "hist": hist, "make_local": make_local, "Histogram": Histogram, "user_func": user_func, "curry": curry, "cut": cut, "cutflow": cutflow, "explain": explain, "event_list": event_list, "vary": vary, "run": run,
+        "np": np, "ak": ak, "hist": hist, "make_local": make_local, "Histogram": Histogram, "user_func": user_func, "curry": curry, "cut": cut, "cutflow": cutflow, "blind": blind, "explain": explain, "event_list": event_list, "vary": vary, "run": run,
         "plan": plan, "nanoaod_table": nanoaod_table, "tree_table": tree_table, "xaod_table": xaod_table, "define_alias": define_alias,
         "DataFrame": DataFrame, "Concatenate": Concatenate, "ml_features": ml_features, "folder": str(path.parent),
     }  # fmt: skip
@@ -537,6 +542,8 @@ def test_no_advice_of_the_language_is_forgotten(names: dict[str, object]) -> Non
 
 # Advice whose example needs more than a small file of one kind, and the tests that have it.
 BY_OTHERS = {
+    'df.find("btag")': "names are no values: tests/record/test_looking.py",
+    "numbers over another tree of the same files": "files with several trees: tests/record/test_other_trees.py",
     "name them: event_id=": "files without run and event: tests/functions",
     "X.get(": "files that differ: tests/semantics, tests/sources",
     'X.get("pt", 0.0)': "files that differ",

@@ -14,8 +14,8 @@ HEAVY = (
     "numpy", "onnxruntime", "pandas", "prefect", "pyarrow", "pydantic", "pydantic_settings", "rich", "servicex", "typer", "uproot",
 )  # fmt: skip
 PUBLIC = {
-    "Concatenate", "DataFrame", "Histogram", "HepFlowsError", "__version__", "alias_scope", "check_duplicates", "correction", "curry", "cut", "cutflow", "define_alias", "dumps", "event_list", "exclusive_class", "explain",
-    "lumi_mask", "make_local", "make_local_async", "ml_features", "events_table", "nanoaod_table", "onnx_model", "parquet_table", "plan", "random_normal", "random_poisson", "random_uniform", "render", "reset_aliases", "run", "run_analysis",
+    "Concatenate", "DataFrame", "Histogram", "HepFlowsError", "__version__", "alias_scope", "blind", "check_duplicates", "correction", "curry", "cut", "cutflow", "define_alias", "dumps", "envelope", "event_list", "exclusive_class", "explain",
+    "lumi_mask", "make_local", "make_local_async", "ml_features", "events_table", "nanoaod_table", "onnx_model", "parquet_table", "pdf_hessian", "pdf_replicas", "plan", "quadratic_sum", "random_normal", "random_poisson", "random_uniform", "render", "reset_aliases", "run", "run_analysis",
     "servicex_table",
     "tree_table", "user_func", "vary", "xaod_table",
 }  # fmt: skip

@@ -25,14 +25,14 @@ from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Float
 from hep_flows.expr.walk import postorder, rewrite
-from hep_flows.plugins.awkward.evaluate import Evaluation, located
+from hep_flows.plugins.awkward.evaluate import Evaluation, evaluate, located
 from hep_flows.plugins.awkward.functions import elementwise_call
 from hep_flows.plugins.awkward.needed import needed_fields
 from hep_flows.plugins.awkward.values import Constant, Flat, Lists, Value, aligned, dtype_of
 from hep_flows.plugins.fused.source import Kernel, Writer, has_value, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hep_flows.expr.types import Axis
     from hep_flows.plugins.awkward.evaluate import Leaves
@@ -56,47 +56,84 @@ class _Peeled:
 
 def moved(roots: Sequence[Expr]) -> tuple[Expr, ...]:
     """Give the same expressions with functions of numpy as near to the leaves as they can be."""
-    return rewrite(roots, _moved)
-
-
-def _moved(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
-    new = node if all(a is b for a, b in zip(inputs, node.inputs(), strict=True)) else _with_inputs(node, inputs)
-    return _before_choice(new) if isinstance(new, Call) else new
+    return rewrite(roots, _Moving().node)
 
 
 def _is_numpys(node: Call) -> bool:
     return _is_item(node) and node.function not in _MAY_RAISE and isinstance(node.type.item, Float) and refusal(node) != ""
 
 
-def _before_choice(node: Call) -> Expr:
-    """Move a function before what its arguments are chosen by, where that makes loops whole or saves work.
+class _Moving:
+    """What is known of the nodes of some expressions while functions are moved: each is looked at once."""
 
-    One of numpy moves to what is stored, unless one item of each list is chosen; any moves before combinations of items.
-    """
-    peeled = _peeled_items(node)
-    if peeled is None:
-        return node
-    chooser, n = peeled.chooser, _least(peeled.chooser)
-    parts = []
-    for part in peeled.parts:
-        new = _before_choice(part) if isinstance(part, Call) else part
-        parts.append(_restricted(new, n) if new is part and _is_numpys(node) else new)
-    takes_one = len(chooser.type.axes) < len(chooser.inputs()[0].type.axes) and not node.type.loops
-    if not n and not (_is_numpys(node) and not takes_one and all(_ends_in_leaves(p) for p in parts)):
-        return node
-    _, *rest = chooser.inputs()
-    if isinstance(chooser, Call) and chooser.function == "concatenate":
-        rest = []
-    return replace(_with_inputs(chooser, (*parts, *rest)), type=node.type)
+    def __init__(self) -> None:
+        self._known: dict[bytes, _Peeled | None] = {}
+        self._ends: dict[bytes, bool] = {}
 
+    def node(self, node: Expr, inputs: tuple[Expr, ...]) -> Expr:
+        """Give a node over inputs that were moved."""
+        new = node if all(a is b for a, b in zip(inputs, node.inputs(), strict=True)) else _with_inputs(node, inputs)
+        return self._before_choice(new) if isinstance(new, Call) else new
 
-def _ends_in_leaves(node: Expr) -> bool:
-    """Say whether a function, after all that it was moved before, is one of what is stored."""
-    while (found := _chosen_of(node)) is not None:
-        node = found
-    if isinstance(node, Call) and node.function == "concatenate":
-        return all(_ends_in_leaves(a) for a in node.args)
-    return _is_source(node) or (isinstance(node, Call) and _is_item(node) and all(_ends_in_leaves(a) for a in node.args))
+    def _before_choice(self, node: Call) -> Expr:
+        """Move a function before what its arguments are chosen by, where that makes loops whole or saves work.
+
+        One of numpy moves to what is stored, unless one item of each list is chosen; any moves before combinations of items.
+        """
+        peeled = self._peeled(node) if _is_item(node) else None
+        if peeled is None:
+            return node
+        chooser, n = peeled.chooser, _least(peeled.chooser)
+        takes_one = len(chooser.type.axes) < len(chooser.inputs()[0].type.axes) and not node.type.loops
+        if not n and (takes_one or not _is_numpys(node)):
+            return node
+        parts = []
+        for part in peeled.parts:
+            new = self._before_choice(part) if isinstance(part, Call) else part
+            parts.append(_restricted(new, n) if new is part and _is_numpys(node) else new)
+        if not n and not all(self._ends_in_leaves(p) for p in parts):
+            return node
+        _, *rest = chooser.inputs()
+        if isinstance(chooser, Call) and chooser.function == "concatenate":
+            rest = []
+        return replace(_with_inputs(chooser, (*parts, *rest)), type=node.type)
+
+    def _ends_in_leaves(self, node: Expr) -> bool:
+        """Say whether a function, after all that it was moved before, is one of what is stored."""
+        while (found := _chosen_of(node)) is not None:
+            node = found
+        if node.key not in self._ends:
+            is_made = isinstance(node, Call) and (_is_item(node) or node.function == "concatenate")
+            self._ends[node.key] = _is_source(node) or (is_made and all(self._ends_in_leaves(a) for a in node.inputs()))
+        return self._ends[node.key]
+
+    def _peeled(self, node: Expr) -> _Peeled | None:
+        if node.key not in self._known:
+            is_item = isinstance(node, Call) and _is_item(node)
+            self._known[node.key] = self._peeled_items(node) if is_item else _peeled(node)  # type: ignore[arg-type]
+        return self._known[node.key]
+
+    def _peeled_items(self, node: Call) -> _Peeled | None:
+        """Peel a function of items that are all chosen in one way."""
+        row = FUNCTIONS[str(node.function)]
+        if row.name in _MAY_RAISE or row.missing != "passes":
+            return None
+        given = [None if isinstance(a, Literal) else self._peeled(a) for a in node.args]
+        found = [p for p in given if p is not None]
+        if not found or len(found) < sum([not isinstance(a, Literal) for a in node.args]):
+            return None
+        first = found[0]
+        if any(p.how != first.how or p.chooser.type.axes != first.chooser.type.axes for p in found):
+            return None
+        parts = []
+        for i in range(len(first.parts)):
+            args = tuple([a if p is None else p.parts[i] for a, p in zip(node.args, given, strict=True)])
+            others = [a.type for a in args if not isinstance(a, Literal)]
+            if any(t.axes != others[0].axes or t.loops != others[0].loops for t in others):
+                return None
+            of = replace(others[0], item=node.type.item, optional=any(t.optional for t in others), unit=node.type.unit)
+            parts.append(replace(node, args=args, type=of))
+        return _Peeled(first.how, first.chooser, tuple(parts))
 
 
 def _chosen_of(node: Expr) -> Expr | None:
@@ -141,32 +178,7 @@ def _peeled(node: Expr) -> _Peeled | None:
         case Call(function="concatenate") if all(a.type.item == node.type.item for a in node.args):
             how = ("concatenate", *[tuple([x.key for x in a.type.axes]) for a in node.args], node.options)
             return _Peeled(how, node, node.args)
-        case Call(function=str(name)) if FUNCTIONS[name].kind == "elementwise" and name not in _MAY_RAISE:
-            return _peeled_items(node)
     return None
-
-
-def _peeled_items(node: Call) -> _Peeled | None:
-    """Peel a function of items that are all chosen in one way."""
-    row = FUNCTIONS[node.function] if isinstance(node.function, str) else None
-    if row is None or row.kind != "elementwise" or row.name in _MAY_RAISE or row.missing != "passes":
-        return None
-    given = [None if isinstance(a, Literal) else _peeled(a) for a in node.args]
-    found = [p for p in given if p is not None]
-    if not found or len(found) < sum([not isinstance(a, Literal) for a in node.args]):
-        return None
-    first = found[0]
-    if any(p.how != first.how or p.chooser.type.axes != first.chooser.type.axes for p in found):
-        return None
-    parts = []
-    for i in range(len(first.parts)):
-        args = tuple([a if p is None else p.parts[i] for a, p in zip(node.args, given, strict=True)])
-        others = [a.type for a in args if not isinstance(a, Literal)]
-        if any(t.axes != others[0].axes or t.loops != others[0].loops for t in others):
-            return None
-        of = replace(others[0], item=node.type.item, optional=any(t.optional for t in others), unit=node.type.unit)
-        parts.append(replace(node, args=args, type=of))
-    return _Peeled(first.how, first.chooser, tuple(parts))
 
 
 def _with_inputs(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
@@ -211,18 +223,7 @@ def refusals(roots: Sequence[Expr]) -> dict[bytes, str]:
     """Give the nodes that stay outside of loops, by key, and why; a loop over elements is compiled whole or not at all."""
     nodes = list(postorder(*roots))
     why = {n.key: r for n in nodes if not _is_source(n) and (r := refusal(n))}
-    group = {n.key: n.key for n in nodes}
-
-    def head(key: bytes) -> bytes:
-        while group[key] != key:
-            group[key] = group[group[key]]
-            key = group[key]
-        return key
-
-    for node in nodes:
-        for i in node.inputs():
-            if i.type.loops:
-                group[head(i.key)] = head(node.key)
+    head = _groups([(i.key, n.key) for n in nodes for i in n.inputs() if i.type.loops])
     lost = {head(n.key): why[n.key] for n in nodes if n.key in why and n.type.loops}
     for node in nodes:
         reason = lost.get(head(node.key))
@@ -231,16 +232,50 @@ def refusals(roots: Sequence[Expr]) -> dict[bytes, str]:
     return why
 
 
+def _groups(pairs: Iterable[tuple[bytes, bytes]]) -> Callable[[bytes], bytes]:
+    """Give a function that names the group of a key: both of each pair are in one."""
+    group: dict[bytes, bytes] = {}
+
+    def head(key: bytes) -> bytes:
+        while (above := group.get(key, key)) != key:
+            group[key] = group.get(above, above)
+            key = above
+        return key
+
+    for one, other in pairs:
+        group[head(one)] = head(other)
+    return head
+
+
 def _puts_together(node: Expr) -> bool:
     return isinstance(node, Call) and node.function in {"record", "replace"} and not node.type.loops
 
 
+MOST_TURNS, MOST_LINES = 8, 4000
+
+
 def divided(roots: Sequence[Expr]) -> Division:
-    """Give the steps: all that needs numpy alone, then a loop, then what numpy makes of that, and so on."""
+    """Give the steps: all that needs numpy alone, then a loop, then what numpy makes of that, and so on.
+
+    What would take many turns, or a very long loop, is left to numpy: compiling takes longer than in proportion.
+    """
+    try:
+        found = _divided(roots)
+    except RecursionError:  # a chain of a thousand functions
+        found = None
+    if found is None or any(s.kernel is not None and s.kernel.text.count("\n") > MOST_LINES for s in found.steps):
+        needed = needed_fields(roots)
+        return Division(tuple(roots), (Step(tuple([n for n in postorder(*roots) if not isinstance(n, Field) or n.key in needed])),))
+    return found
+
+
+def _divided(roots: Sequence[Expr]) -> Division | None:
     new = moved(roots)
     nodes = list(postorder(*new))
     outside = {*refusals(new), *[n.key for n in nodes if _puts_together(n)]}
     level = _levels(nodes, outside | _for_numpy(nodes, outside))
+    if max(level.values()) > 2 * MOST_TURNS:
+        return None
     steps: list[Step] = []
     needed = needed_fields(new)
     for number in range(max(level.values()) + 1):
@@ -250,7 +285,7 @@ def divided(roots: Sequence[Expr]) -> Division:
             literals = [n for n in nodes if isinstance(n, Literal)] if number == 0 else []
             steps.append(Step((*literals, *here)))
         elif here:
-            steps.append(_loop(here, nodes, new))
+            steps += [_loop(some, nodes, new) for some in _apart(here)]
     return Division(new, tuple([s for s in steps if s.nodes]))
 
 
@@ -292,6 +327,18 @@ def _levels(nodes: Sequence[Expr], outside: set[bytes]) -> dict[bytes, int]:
     return level
 
 
+def _apart(here: Sequence[Expr]) -> list[list[Expr]]:
+    """Give nodes in groups that share nothing that is computed: the loop of one stays the same, and compiled, when others change."""
+    inside = {n.key for n in here}
+    pairs = [
+        (i.key, n.key) for n in here for i in n.inputs() if i.key in inside or (_chosen_of(n) or i) is not i
+    ]  # a mask, an index
+    head, groups = _groups(pairs), dict[bytes, list[Expr]]()
+    for node in here:
+        groups.setdefault(head(node.key), []).append(node)
+    return list(groups.values())
+
+
 def _loop(here: Sequence[Expr], nodes: Sequence[Expr], roots: Sequence[Expr]) -> Step:
     inside = {n.key: n for n in here}
     wanted = {r.key for r in roots}
@@ -304,6 +351,10 @@ def _loop(here: Sequence[Expr], nodes: Sequence[Expr], roots: Sequence[Expr]) ->
 
 
 # Run the steps --------------------------------------------------------------------------------------------------------------------
+
+
+# What loops save of numpy's time in the same nodes, about.
+SAVED = 0.5
 
 
 class Loop:
@@ -319,15 +370,16 @@ class Loop:
 
     def __init__(self, make: Callable[[], Function], price_s: float = 0.0) -> None:
         """Nothing is made yet."""
-        self._make, self._price_s = make, price_s
+        self.price_s = price_s
+        self._make = make
         self._spent_s = 0.0
         self._lock = Lock()
         self._function: Function | None = None
 
     @property
     def is_paid(self) -> bool:
-        """Whether it is made, or numpy has spent as much time in its place as making it takes: it costs at most twice what is best."""
-        return self._function is not None or self._spent_s >= self._price_s
+        """Whether it is made, or would have saved by now as much time as making it takes."""
+        return self._function is not None or SAVED * self._spent_s >= self.price_s
 
     def spent(self, seconds: float) -> None:
         """Note the time that numpy spent in its place."""
@@ -373,6 +425,9 @@ def evaluate_fused(
     """
     # What is stored is part of what nodes mean; of what kind it is, only their types tell.
     division = _known_division(tuple(roots), tuple([f"{n.type}" for n in postorder(*roots) if _is_source(n)]))
+    loops = [loop_of(s.kernel) for s in division.steps if s.kernel is not None]
+    if not always and not all(loop.is_paid for loop in loops):
+        return _for_now(roots, leaves, frames, cancelled, loops)
     evaluation = Evaluation(leaves, frames)
     values = evaluation.values
     kept = {r.key for r in division.roots}
@@ -385,24 +440,30 @@ def evaluate_fused(
                 for node in step.nodes:
                     values[node.key] = _by_numpy(evaluation, node, frames)
             else:
-                _in_loop(step, step.kernel, evaluation, frames, loop_of(step.kernel), always=always)
+                _in_loop(step, step.kernel, evaluation, frames, loop_of(step.kernel))
             for key in [k for k in values if last.get(k, -1) <= number and k not in kept]:
                 del values[key]
     return {r.key: values[n.key] for r, n in zip(roots, division.roots, strict=True)}
 
 
-def _in_loop(step: Step, kernel: Kernel, evaluation: Evaluation, frames: Frames, loop: Loop, *, always: bool) -> None:
-    if always or loop.is_paid:
-        try:
-            evaluation.values.update(_run(kernel, loop, evaluation.values, frames))
-        except _NotForLoopsError:
-            pass
-        else:
-            return
+def _for_now(
+    roots: Sequence[Expr], leaves: Leaves, frames: Frames, cancelled: Callable[[], bool], loops: Sequence[Loop]
+) -> dict[bytes, Argument]:
+    """Leave all to numpy, and note the time; of several loops, a longer one is worth more of it."""
     start = time.thread_time()
-    for node in step.nodes:
-        evaluation.values[node.key] = located(evaluation, node)
-    loop.spent(time.thread_time() - start)
+    values = evaluate(roots, leaves, frames, cancelled)
+    spent_s, price_s = time.thread_time() - start, sum([loop.price_s for loop in loops])
+    for loop in loops:
+        loop.spent(spent_s * loop.price_s / price_s)
+    return values
+
+
+def _in_loop(step: Step, kernel: Kernel, evaluation: Evaluation, frames: Frames, loop: Loop) -> None:
+    try:
+        evaluation.values.update(_run(kernel, loop, evaluation.values, frames))
+    except _NotForLoopsError:
+        for node in step.nodes:
+            evaluation.values[node.key] = located(evaluation, node)
 
 
 def _by_numpy(evaluation: Evaluation, node: Expr, frames: Frames) -> Argument:
@@ -520,7 +581,8 @@ class _Given:
 # Make functions of texts ----------------------------------------------------------------------------------------------------------
 
 
-_BASE_S, _LINE_S = 0.3, 0.01  # What numba takes for a function, and for each line of it, about.
+# What numba takes for a function, and for each line of it, about; in a long one each line takes longer.
+_BASE_S, _LINE_S, _LINES = 0.1, 0.005, 500
 
 
 def compiled(kernel: Kernel) -> Loop:
@@ -530,7 +592,8 @@ def compiled(kernel: Kernel) -> Loop:
 
 @lru_cache(maxsize=256)
 def _of_text(text: str, signature: tuple[str, ...]) -> Loop:
-    return Loop(lambda: _compiled(text, signature), _BASE_S + _LINE_S * text.count("\n"))
+    lines = text.count("\n")
+    return Loop(lambda: _compiled(text, signature), _BASE_S + _LINE_S * lines * (1 + lines / _LINES))
 
 
 def _signature(kernel: Kernel) -> tuple[str, ...]:
