@@ -9,7 +9,7 @@ import pytest
 
 from hep_flows.contract import Columns, Scalar
 from hep_flows.errors import StoreError
-from hep_flows.store.commit import full_disk
+from hep_flows.store.commit import full_disk, save_text
 from hep_flows.store.store import Store
 
 
