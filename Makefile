@@ -6,7 +6,7 @@ STAMP := $(VENV)/.setup.stamp
 EXTRAS := dev,fused,coffea,fit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fix check test torture run demo docs docs-site golden bench release clean
+.PHONY: help setup fix check test torture run demo docs docs-site golden bench bench-adl release clean
 
 help:
 	@echo "make run     the demo: the paper's two listings on a generated sample, with plans, yields and plots"
@@ -18,6 +18,7 @@ help:
 	@echo "make docs-site  the documentation as a site, with the reference of the API, in site/"
 	@echo "make golden  write the golden files anew"
 	@echo "make bench   the benchmarks"
+	@echo "make bench-adl  the ADL queries beside awkward, coffea and RDataFrame, into docs/performance.md (FILE=nano.root)"
 	@echo "make release tag a version, from a clean main"
 	@echo "make clean   remove what was made here, the environment excepted"
 
@@ -74,6 +75,10 @@ golden: setup
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench,fused]"
 	for benchmark in benchmarks/*.py; do echo "$$benchmark" && $(BIN)/python "$$benchmark" || exit 1; done
+
+bench-adl: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	$(BIN)/python -W ignore benchmarks/adl.py --docs $(if $(FILE),--file $(FILE))
 
 clean:
 	rm -rf demo-data demo-output build dist .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

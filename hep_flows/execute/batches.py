@@ -94,6 +94,7 @@ class Batches:
         self._results = results
         self._batches: dict[Key, tuple[Batch, ...]] = {}
         self._splitters: dict[Key, Plugin] = {}
+        self._known_cuts: dict[Key, tuple[int, ...]] = {}
         for task in plan.tasks:
             plugin = plugins.get(task.plugin)
             if task.dataset is not None and plugin is not None and reads_tables(plugin):
@@ -137,6 +138,12 @@ class Batches:
         """Give where one file is cut into ranges of about that many events, with both ends."""
         plugin = self._splitters[dataset.key]
         name = digest("cuts", plugin.name, dataset.kind, dataset.tree, dataset.content[number], chunk_events)
+        if name not in self._known_cuts:
+            self._known_cuts[name] = self._looked_up(dataset, number, chunk_events, name)
+        return self._known_cuts[name]
+
+    def _looked_up(self, dataset: Dataset, number: int, chunk_events: int, name: Key) -> tuple[int, ...]:
+        plugin = self._splitters[dataset.key]
         known = self._results.remembered(name)
         if isinstance(known, list) and len(known) > 1 and all(type(c) is int for c in known):
             return tuple(known)

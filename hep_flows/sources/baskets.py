@@ -12,10 +12,11 @@ left to uproot.
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from io import FileIO
 from itertools import pairwise
 from struct import Struct
@@ -307,9 +308,8 @@ class Baskets:
     sizes: list[int]
 
 
-@dataclass(frozen=True, slots=True)
 class FlatTree:
-    """What the record of a tree says of its plain branches. It is never changed, so threads share it.
+    """What the record of a tree says of its plain branches, each looked at when it is asked for. Threads share it: what one finds out, all find.
 
     Parameters
     ----------
@@ -317,21 +317,46 @@ class FlatTree:
         The number of events.
     content : str
         The identity of the file's content: `hep_flows.sources.stored.identity`.
-    branches : mapping of str to _Branch
-        The plain ones by name.
-    counters : mapping of str to str
-        The branch that counts the entries of another.
-    is_whole : bool
-        Whether there are no others.
+    record : _Record
+        The record.
+    places : sequence of tuple
+        The class of each branch, and where the whole of it and its own bytes begin.
     """
 
-    entries: int
-    content: str
-    branches: Mapping[str, _Branch]
-    counters: Mapping[str, str]
-    is_whole: bool
-    _record: _Record
-    _baskets: dict[str, Baskets] = field(default_factory=dict)
+    def __init__(self, entries: int, content: str, record: _Record, places: Sequence[tuple[str, int, int]]) -> None:
+        """Look at the names."""
+        self.entries, self.content = entries, content
+        self._record, self._n_all = record, len(places)
+        named = [(record.named(body + 6)[0], at, body) for kind, at, body in places if kind == "TBranch"]
+        n_of_name = Counter([name for name, _, _ in named])
+        self._bodies = {name: body for name, _, body in named if n_of_name[name] == 1 and "/" not in name}
+        self._begins = [(at, name) for name, at, _ in named]
+        self._branches: dict[str, _Branch | None] = {}
+        self._baskets: dict[str, Baskets] = {}
+
+    @property
+    def branches(self) -> dict[str, _Branch]:
+        """Every plain branch by its name."""
+        return {name: branch for name in self._bodies if (branch := self.branch(name)) is not None}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all branches are plain."""
+        return len(self.branches) == self._n_all
+
+    def branch(self, name: str) -> _Branch | None:
+        """Give a branch, if it is plain: numbers, or lists that a plain branch counts."""
+        found = self._alone(name)
+        return found if found is None or found.counter < 0 or self.counter(name) else None
+
+    def counter(self, name: str) -> str:
+        """Give the branch that counts the entries of another; empty where there is none, or none that is plain."""
+        found = self._alone(name)
+        if found is None or found.counter < 0:
+            return ""
+        by = self._begins[max(0, bisect_right(self._begins, (found.counter, "")) - 1)][1]
+        other = self._alone(by)
+        return by if other is not None and other.leaf == found.counter else ""
 
     def baskets(self, name: str) -> Baskets:
         """Give where the baskets of a branch are.
@@ -342,7 +367,9 @@ class FlatTree:
             When the record contradicts itself.
         """
         if name not in self._baskets:
-            branch = self.branches[name]
+            branch = self._alone(name)
+            if branch is None:
+                raise ValueError("it is no plain branch")
             most, sizes, starts, places = branch.tables
             raw = self._record.raw
             found = np.frombuffer(raw, ">i8", most, places)
@@ -353,15 +380,29 @@ class FlatTree:
             if firsts[0] or firsts[-1] != branch.entries or (np.diff(firsts) < 0).any():
                 raise ValueError("its baskets do not hold the entries that it says it has")
             nbytes = np.frombuffer(raw, ">i4", n, sizes)
-            # Of the same name and record: whichever thread is first.
             self._baskets[name] = Baskets(firsts, found[:n].tolist(), nbytes.tolist())
         return self._baskets[name]
 
+    @cached_property
     def boundaries(self) -> list[int]:
-        """Give the entries at which baskets of all branches begin or end."""
-        each = {self.baskets(n).starts.tobytes() for n in self.branches if len(self.baskets(n).places)}
+        """The entries at which baskets of all branches begin or end; none where not all that is needed for that is known."""
+        if not self.is_whole:
+            return []
+        try:
+            each = {self.baskets(n).starts.tobytes() for n in self._bodies if len(self.baskets(n).places)}
+        except ValueError:
+            return []
         common = [set(np.frombuffer(one, np.int64).tolist()) for one in each]
         return sorted(set.intersection(*common)) if common else [0]
+
+    def _alone(self, name: str) -> _Branch | None:
+        """Give a branch of numbers or lists of numbers, whatever counts these."""
+        if name not in self._branches:
+            found = None
+            with suppress(_Unlike, ValueError):
+                found = _branch(self._record, self._bodies[name]) if name in self._bodies else None
+            self._branches[name] = found if found is not None and found.entries == self.entries else None
+        return self._branches[name]
 
 
 def _read_tree(record: _Record, content: Callable[[int], str]) -> FlatTree:
@@ -376,19 +417,7 @@ def _read_tree(record: _Record, content: Callable[[int], str]) -> FlatTree:
     n_ranges = _U4.unpack_from(raw, at + _N_RANGES_AT)[0] if version >= _CLUSTERS_SINCE else 0
     at += _TREE_BYTES[version] + (2 * (1 + 8 * n_ranges) if version >= _CLUSTERS_SINCE else 0)
     at = record.after(at) if version >= _FEATURES_SINCE else at
-    found: list[_Branch] = []
-    n_all = 0
-    for kind, _, body in record.items(at):
-        n_all += 1
-        with suppress(_Unlike, ValueError):
-            if kind == "TBranch":
-                found.append(_branch(record, body))
-    n_of_name = Counter([b.name for b in found])
-    branches = {b.name: b for b in found if b.entries == entries and n_of_name[b.name] == 1 and "/" not in b.name}
-    by_leaf = {b.leaf: b.name for b in branches.values()}
-    counters = {n: by_leaf[b.counter] for n, b in branches.items() if b.counter in by_leaf}
-    branches = {n: b for n, b in branches.items() if b.counter < 0 or n in counters}
-    return FlatTree(entries, content(entries), branches, counters, len(branches) == n_all, record)
+    return FlatTree(entries, content(entries), record, list(record.items(at)))
 
 
 # A tree in a file ----------------------------------------------------------------------------------------------------------------
@@ -487,7 +516,7 @@ def flat_table(file: str, name: str, others: Callable[[], StoredTable]) -> FlatT
     """
     stamp = stamp_of(file)
     tree = _remembered(file, name, stamp) if is_settled(stamp) else None
-    if tree is None or not tree.branches:
+    if tree is None:
         return None
     stream = FileIO(file)
     if _stamp(stream) != stamp:
@@ -526,22 +555,20 @@ class FlatTable(StoredTable):
         forms: dict[tuple[str, bool], Any] = {}
         found: dict[str, StoredColumn] = {}
         for name, branch in flat.branches.items():
-            layout = branch.kind, name in flat.counters
+            layout = branch.kind, branch.counter >= 0
             if layout not in forms:
                 values = NumpyForm(np.dtype(branch.kind).name)
                 forms[layout] = ListOffsetForm("i64", values) if layout[1] else values
-            found[name] = StoredColumn(name, forms[layout], flat.counters.get(name, ""), branch.title)
+            found[name] = StoredColumn(name, forms[layout], flat.counter(name), branch.title)
         return found
 
     def boundaries(self) -> Sequence[int]:
         """Give the entries at which baskets of all branches begin or end."""
-        if self._flat.is_whole and all(self._is_own((n,)) for n in self._flat.branches):
-            return self._flat.boundaries()
-        return self._others.boundaries()
+        return self._flat.boundaries or self._others.boundaries()
 
     def has(self, path: ColumnPath) -> bool:
         """Say whether there is such a branch, with such fields inside."""
-        return (len(path) == 1 and path[0] in self._flat.branches) or self._others.has(path)
+        return (len(path) == 1 and self._flat.branch(path[0]) is not None) or self._others.has(path)
 
     def read(self, paths: Sequence[ColumnPath], start: int, stop: int) -> Mapping[ColumnPath, Array]:
         """Read branches over a range of entries; lists with the same counter share their offsets."""
@@ -552,20 +579,23 @@ class FlatTable(StoredTable):
         for path in own:
             name = path[0]
             with told_as_source_error(self.file, f"{name} cannot be read, between events {start} and {stop}"):
-                values = self._lists(name, start, stop, lists) if name in self._flat.counters else self._values(name, start, stop)
+                branch = self._plain(name)
+                values = self._lists(name, start, stop, lists) if branch.counter >= 0 else self._values(name, start, stop)
                 found[path] = Array(values)
         return found
 
     def item_bytes(self, path: ColumnPath) -> int:
         """Give the size of the branch's baskets; the offsets in them are a few bytes an event more."""
-        return self._flat.branches[path[0]].total_bytes if path[0] in self._flat.branches else self._others.item_bytes(path)
+        branch = self._flat.branch(path[0])
+        return self._others.item_bytes(path) if branch is None else branch.total_bytes
 
     def stored_bytes(self, names: Collection[str]) -> int | None:
         """Add up the compressed baskets of branches, and of those that count their entries."""
         flat = self._flat
-        if not set(names) <= set(flat.branches):
+        if any(flat.branch(n) is None for n in names):
             return self._others.stored_bytes(names)
-        return sum([flat.branches[n].stored_bytes for n in {*names, *[flat.counters[n] for n in names if n in flat.counters]}])
+        counters = [flat.counter(n) for n in names]
+        return sum([self._plain(n).stored_bytes for n in {*names, *counters} - {""}])
 
     def close(self) -> None:
         """Close the file."""
@@ -581,8 +611,13 @@ class FlatTable(StoredTable):
                 raise SourceError(f"{shown(self.file)} changed while it was read", why="another program writes to it")
         return self._opened
 
+    def _plain(self, name: str) -> _Branch:
+        found = self._flat.branch(name)
+        assert found is not None
+        return found
+
     def _is_own(self, path: ColumnPath) -> bool:
-        if len(path) != 1 or path[0] not in self._flat.branches:
+        if len(path) != 1 or self._flat.branch(path[0]) is None:
             return False
         try:
             self._flat.baskets(path[0])
@@ -605,7 +640,7 @@ class FlatTable(StoredTable):
                 os.posix_fadvise(self._stream.fileno(), place, size, os.POSIX_FADV_WILLNEED)
 
     def _values(self, name: str, start: int, stop: int) -> NumpyArray:
-        kind = np.dtype(self._flat.branches[name].kind)
+        kind = np.dtype(self._plain(name).kind)
         out = np.empty(stop - start, kind)
         at = 0
         for basket, low, high, _ in self._parts(name, start, stop) if stop > start else ():
@@ -617,8 +652,8 @@ class FlatTable(StoredTable):
         return NumpyArray(out)
 
     def _lists(self, name: str, start: int, stop: int, known: dict[str, _Lists]) -> ListOffsetArray:
-        kind = np.dtype(self._flat.branches[name].kind)
-        counter = self._flat.counters[name]
+        kind = np.dtype(self._plain(name).kind)
+        counter = self._flat.counter(name)
         pieces: list[Numbers] = []
         inside: list[Numbers] = []
         for basket, low, high, first in self._parts(name, start, stop) if stop > start else ():

@@ -225,6 +225,12 @@ def test_it_stands_in_for_large_tasks(query, environment):
     assert labels_of(expr) == ["fused", "hist"]
 
 
+def test_without_numba_all_is_as_if_it_were_not_there(query, environment, monkeypatch):
+    environment(HEP_FLOWS_COMPILED="always")
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert labels_of(recorded(query)) == ["awkward", "hist"]
+
+
 def test_keys_and_results_do_not_tell_who_runs(query, environment, tmp_path):
     environment(HEP_FLOWS_ENGINE="inline", HEP_FLOWS_CACHE=tmp_path / "a", HEP_FLOWS_COMPILED="always")
     assert isinstance(find("fused"), StandingIn)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hep_flows.contract import No, StandIn, Yes
-from hep_flows.expr.nodes import Call
+from hep_flows.expr.nodes import Call, Filter, Map
 from hep_flows.expr.walk import postorder
 from hep_flows.plugins.awkward.plugin import AwkwardPlugin
 from hep_flows.settings import read_settings
@@ -55,11 +55,12 @@ class FusedPlugin(AwkwardPlugin):
         if self._how == "auto" and not _is_large(task, nodes):
             return None
         from hep_flows.plugins.awkward.needed import output_of
-        from hep_flows.plugins.fused.regions import divided, refusals
+        from hep_flows.plugins.fused.regions import refusals
 
         roots = list(output_of(task.expr).exprs())
         left = refusals(roots)
-        return StandIn(runs=any(s.kernel is not None for s in divided(roots).steps), left=left)
+        # How they are written is seen when they run: a plan of ten thousand tasks is only looked at.
+        return StandIn(runs=any(n.key not in left and isinstance(n, Call | Filter | Map) for n in postorder(*roots)), left=left)
 
     def run(self, programs: Sequence[Program], inputs: Mapping[Key, Result], context: RunContext) -> dict[Key, Result]:
         """Evaluate the tasks together, as `awkward` does; a loop that is not worth compiling is left to numpy."""
