@@ -120,7 +120,7 @@ def together(folder: Path, n_files: int) -> dict[str, Any]:
     events, one = nanoaod_table(files), nanoaod_table(files[0])
     syncs, real = [0], os.fsync
 
-    def counted(descriptor: int) -> None:
+    def counted(descriptor: Any) -> None:
         syncs[0] += 1
         real(descriptor)
 
