@@ -120,9 +120,9 @@ def together(folder: Path, n_files: int) -> dict[str, Any]:
     events, one = nanoaod_table(files), nanoaod_table(files[0])
     syncs, real = [0], os.fsync
 
-    def counted(descriptor: Any) -> None:
+    def counted(fd: Any) -> None:
         syncs[0] += 1
-        real(descriptor)
+        real(fd)
 
     def five(factor: float) -> list[Any]:
         good = events.Jet[events.Jet.pt > 30 * factor]
