@@ -9,6 +9,7 @@ import shutil
 import uuid
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from itertools import product
@@ -215,7 +216,8 @@ def whole_folder(target: Path) -> Iterator[Path]:
     try:
         yield part
         for file in part.iterdir():
-            _sync(file)
+            if file.is_file():
+                _sync(file)
         if target.exists():
             target.rename(old)
         part.rename(target)
@@ -618,7 +620,30 @@ def write_outputs(folder: Path, prepared: Prepared, parts: StoredParts, result: 
     with told_of_disk(folder, "the results", need=lambda: needed.nbytes, do=do):
         folder.mkdir(parents=True, exist_ok=True)
         with alone_in(folder):
-            return _Writing(folder, prepared, parts, needed, labels_of(result)).all(result)
+            keep_complete(folder)
+            done = _Writing(folder, prepared, parts, needed, labels_of(result)).all(result)
+            if done.is_complete:
+                shutil.rmtree(folder / LAST_COMPLETE, ignore_errors=True)
+            return done
+
+
+LAST_COMPLETE = "last-complete"
+
+
+def keep_complete(folder: Path) -> None:
+    """Keep the files of the last run that was complete, before another one writes into the folder; links take no room.
+
+    A run that lacks something, or is killed while it writes, leaves them there as a folder of results of its own. One that is complete
+    takes their place.
+    """
+    listed = read_manifest(folder)
+    if not listed or not json.loads((folder / NAME).read_text(encoding="utf-8")).get("complete"):
+        return
+    with whole_folder(folder / LAST_COMPLETE) as kept:
+        for path in (*listed, NAME):
+            if (folder / path).is_file():
+                (kept / path).parent.mkdir(parents=True, exist_ok=True)
+                _link(folder / path, kept / path)
 
 
 def labels_of(result: AnalysisResult) -> dict[str, dict[str, Any]]:
@@ -668,6 +693,9 @@ class _Writing:
         done = replace(result, values=values, report=report)
         self._report(done)
         remove_stale(self._folder, self._before, self._files)
+        if not done.is_complete and (kept := self._folder / LAST_COMPLETE / NAME).is_file():
+            when = datetime.fromtimestamp(kept.stat().st_mtime, UTC).isoformat(timespec="seconds")
+            self._notes.append(f"{LAST_COMPLETE} has the results of the last run that was complete, of {when}")
         write_manifest(self._folder, self._files, self._results(values), self._notes, complete=done.is_complete)
         self._begun.ended()
         return replace(done, written=(*sorted(self._files), NAME))

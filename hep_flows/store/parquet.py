@@ -248,8 +248,8 @@ def entry_of(key: str, result: Result, about: Provenance) -> Entry:
         When it holds something that cannot be stored exactly.
     """
     packed, created = pack(result, about.name), now()
-    small = None if packed.numbers is None else inline(packed.description, packed.numbers)
-    return Entry(key, packed, about.as_json() | {"created": created}, about.summary(), created, small)
+    small, full = None if packed.numbers is None else inline(packed.description, packed.numbers), about.as_json()
+    return Entry(key, packed, full | {"created": created}, about.summary(full), created, small)
 
 
 def objects_of(entries: Sequence[Entry]) -> list[list[Entry]]:

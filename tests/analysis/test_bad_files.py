@@ -329,3 +329,23 @@ def test_the_files_of_a_fileset_are_looked_at(fileset, files, tmp_path):
     assert "mc: nanoaod, 5 of 6 files, 83 events" in shown.output
     assert "differs: other: " in shown.output
     assert "cannot be used: " in shown.output
+
+
+def test_a_run_that_lacks_something_leaves_the_last_complete_results(fileset, files, originals, tmp_path):
+    out, last = tmp_path / "out", tmp_path / "out" / "last-complete"
+    first = run_analysis(analysis, fileset, out=out)
+    assert first.is_complete
+    assert not last.exists()
+    content = {p: (out / p).read_bytes() for p in first.written}
+    files[2].unlink()
+    for _ in range(2):  # the second bad night keeps what the first one kept
+        assert not run_analysis(analysis, fileset, out=out).is_complete
+        assert {p: (last / p).read_bytes() for p in first.written} == content
+        assert "last-complete has the results" in json.loads((out / "manifest.json").read_text())["notes"][-1]
+    again = read_results(last)
+    assert again.is_complete
+    assert again.values["mc"]["met"] == first.values["mc"]["met"]
+    shutil.copy(originals / "f2.root", files[2])
+    assert run_analysis(analysis, fileset, out=out).is_complete
+    assert not last.exists()
+    assert read_results(out).values["mc"]["met"] == first.values["mc"]["met"]

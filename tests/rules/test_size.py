@@ -15,7 +15,7 @@ PACKAGE = ROOT / "hep_flows"
 FILES, SINGLE_READERS = 155, 29
 BUDGETS = {
     "": 110,  # a line for each public name
-    "analysis": 2611,  # processes, luminosities; pictures of results, and results that are read again; sums of variations, theory weights; events that are there twice; blinding, stitching
+    "analysis": 2630,  # the last complete results; processes, luminosities; pictures of results, and results that are read again; sums of variations, theory weights; events that are there twice; blinding, stitching
     "cli": 679,  # pictures of results
     "contract": 257,  # sources are a door: what an open file gives, and the door itself, which others had
     "demo": 410,
@@ -34,7 +34,7 @@ BUDGETS = {
     "settings": 240,
     "show": 750,
     "sources": 2600,  # good files while others are bad; kinds of tables, which twelve files knew; sizes of columns, which a plug-in knew; a reader of plain branches
-    "store": 1870,  # objects of many results, and what waits to be stored together
+    "store": 1900,  # objects of many results, and what waits to be stored together
     "tables": 120,
     "testing": 370,
     "verbs": 215,  # single events; whole events say which leaves they come without
