@@ -307,8 +307,7 @@ def test_every_stored_result_has_the_key_that_it_says_of_itself(tmp_path, cache_
     assert run(asked(df)).is_complete
     sorts = set()
     footers = [json.loads(pq.read_metadata(p).metadata[b"hep_flows"]) for p in cache_folder.glob("objects-*/**/*.parquet")]
-    for result, shared in [(result, f["shared"]) for f in footers for result in f["results"]]:
-        result = whole(result, shared)
+    for result in [whole(r, f["shared"]) for f in footers for r in f["results"]]:
         about = result["provenance"]
         node, numerics = decode(about["expression"].encode()), (about["family"], about["result_version"])
         if "batch" in about["tags"]:
