@@ -7,6 +7,7 @@ seconds; a first read verifies the checksum, a second one does not. New processe
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -109,6 +110,45 @@ def look_ups(folder: Path, n_keys: int) -> dict[str, float]:
     }
 
 
+def together(folder: Path, n_files: int) -> dict[str, Any]:
+    """Give what a run of 5 results over small files costs, cache on and off, and what it leaves; then one of 200 histograms."""
+    from hep_flows import Histogram, nanoaod_table, run
+    from hep_flows.demo.sample import Recipe, sample_files
+    from hep_flows.settings import environment_with
+
+    files = [str(sample_files(folder / f"{n:04d}", Recipe(events=1000, seed=n)).nanoaod) for n in range(n_files)]
+    events, one = nanoaod_table(files), nanoaod_table(files[0])
+    syncs, real = [0], os.fsync
+
+    def counted(fd: Any) -> None:
+        syncs[0] += 1
+        real(fd)
+
+    def five(factor: float) -> list[Any]:
+        good = events.Jet[events.Jet.pt > 30 * factor]
+        pt, met = (Histogram.new.Reg(50, 0, 200, name=n).Weight() for n in ("pt", "met"))
+        return [pt.fill(pt=good.pt), met.fill(met=events.MET.pt * factor), events.Count(), events.MET.pt.Sum(), good.Count().Sum()]
+
+    def many(factor: float) -> list[Any]:
+        return [Histogram.new.Reg(50, 0, 200 + i, name="pt").Weight().fill(pt=one.Jet.pt * factor) for i in range(200)]
+
+    out: dict[str, Any] = {"files": n_files}
+    with environment_with({"HEP_FLOWS_ENGINE": "inline"}):
+        for name, asked in (("five results", five), ("200 histograms", many)):
+            for cache in ("off", str(folder / name)):
+                with environment_with({"HEP_FLOWS_CACHE": cache}):
+                    run(asked(0.9), on_error="raise")  # libraries are loaded
+                    syncs[0], os.fsync = 0, counted
+                    wall, cpu = time.perf_counter(), time.process_time()
+                    run(asked(1.1), on_error="raise")
+                    os.fsync = real
+                    spent = {"wall": round(time.perf_counter() - wall, 3), "cpu": round(time.process_time() - cpu, 3)}
+                    out[f"{name}, {'off' if cache == 'off' else 'stored'}"] = spent | {"syncs": syncs[0]}
+            objects = {p.stat().st_ino: p.stat().st_size for p in (folder / name).glob("objects-*/**/*") if p.is_file()}
+            out[f"{name}, two runs"] = {"inodes": len(objects), "MB": round(sum(objects.values()) / 1e6, 3)}
+    return out
+
+
 def new_processes(folder: Path) -> dict[str, float]:
     """Give the milliseconds of whole processes that fetch a warm result."""
     store = Store(folder / "warm")
@@ -147,6 +187,7 @@ def main(n_events: int) -> None:
             (folder / what).mkdir()
             out[what] = against_awkward(folder / what, array)
         out["look-ups"] = look_ups(folder, 2000)
+        out["together"] = together(folder, 100)
         out["new processes"] = new_processes(folder)
     print(json.dumps(out, indent=1))
 

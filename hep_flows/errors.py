@@ -62,15 +62,21 @@ class SourceLine:
 class Site:
     """Where an expression was written: cheap to take, turned into a `SourceLine` only when shown."""
 
-    __slots__ = ("code", "instruction", "lineno")
+    __slots__ = ("_line", "code", "instruction", "lineno")
 
     def __init__(self, code: CodeType, instruction: int, lineno: int) -> None:
         self.code = code
         self.instruction = instruction
         self.lineno = lineno
+        self._line: SourceLine | None = None
 
     def source_line(self) -> SourceLine:
-        """Give the file, the line and the columns of the instruction."""
+        """Give the file, the line and the columns of the instruction; it is looked for once."""
+        if self._line is None:
+            self._line = self._found()
+        return self._line
+
+    def _found(self) -> SourceLine:
         file = self.code.co_filename
         for i, (line, end_line, start, end) in enumerate(self.code.co_positions()):
             if i * 2 == self.instruction and line is not None and start is not None:

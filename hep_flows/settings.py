@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
@@ -104,7 +105,8 @@ class Settings:
     cache_layers : tuple of Path
         Folders of others that are read where the own one has nothing, ``HEP_FLOWS_CACHE_LAYERS=/team/cache:/other``.
     cache_limit : int, optional
-        How many bytes ``hep-flows cache gc`` leaves, ``HEP_FLOWS_CACHE_LIMIT=20GB``; no limit when None.
+        How many bytes the results may have, ``HEP_FLOWS_CACHE_LIMIT=20GB``; runs that store more, and ``hep-flows cache gc``, remove what was
+        not used for longest. No limit when None.
     workers : int
         Threads that run partitions at the same time.
     memory : int
@@ -247,14 +249,27 @@ def _folder_or_off(value: object) -> Path | None:
         return None
     if not isinstance(value, str | os.PathLike):
         raise TypeError("it is the path of a folder, or off")
+    return _local(value)
+
+
+def _local(value: str | os.PathLike[str]) -> Path:
+    if is_address(value):
+        raise ValueError("it is a folder on a disk of this machine, not an address")
     return Path(value).expanduser()
 
 
+def is_address(place: object) -> bool:
+    """Say whether a place is on another machine, ``s3://bucket``: a folder ``s3:`` here is not what anybody means by that."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", os.fspath(place) if isinstance(place, str | os.PathLike) else "") is not None
+
+
 def _folders_of(value: object) -> tuple[Path, ...]:
+    if is_address(value):
+        raise ValueError("it is a folder on a disk of this machine, not an address")
     parts = value.split(os.pathsep) if isinstance(value, str) else value
     if not isinstance(parts, list | tuple):
         raise TypeError("it is a list of folders")
-    return tuple([Path(p).expanduser() for p in parts if p])
+    return tuple([_local(p) for p in parts if p])
 
 
 def _size(value: object) -> int | None:

@@ -43,7 +43,6 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     workers: int | None = None,
     chunk_events: int | None = None,
     on_error: Literal["keep", "raise"] = "keep",
-    on_missing: Literal["withhold", "partial"] = "withhold",
     refresh: bool = False,
     only: Iterable[str] | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -51,6 +50,7 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
     task_runner: Any = None,
     kind: str | None = None,
     missing_tree: Literal["empty", "error"] | None = None,
+    on_missing: Literal["withhold", "partial"] = "withhold",
     progress: Callable[[Step], None] | None = None,
     unblind: bool = False,
 ) -> AnalysisResult:
@@ -71,10 +71,6 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
         At most so many events are worked on at a time; as many as there is memory for when left out. The results do not depend on it.
     on_error : str
         ``keep``: a dataset that fails leaves the others, and its values are `Missing`; ``raise``: the first error ends the run.
-    on_missing : str
-        What becomes of a dataset of which files cannot be used; its other files are read in any case, and what is made of each is stored.
-        ``withhold``: its values are `Missing`, and the reason names all such files; ``partial``: its values are those over the files
-        that can be used, under a key of their own and labelled wherever they go.
     refresh : bool
         Compute everything again, and replace what is stored.
     only : iterable of str, optional
@@ -89,6 +85,10 @@ def run_analysis(  # noqa: PLR0913 - every part of a run can be chosen
         ``nanoaod``, ``xaod``, ``tree`` or ``parquet``, for datasets that do not say which they are.
     missing_tree : str, optional
         What a file without the tree means in datasets that do not say: an ``error``, or ``empty``: no events.
+    on_missing : str
+        What becomes of a dataset of which files cannot be used; its other files are read in any case, and what is made of each is stored.
+        ``withhold``: its values are `Missing`, and the reason names all such files; ``partial``: its values are those over the files
+        that can be used, under a key of their own and labelled wherever they go.
     progress : callable, optional
         Gets a `Step` whenever a range of events is done.
     unblind : bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Self
 
 from hep_flows.contract import EventBytes, Numerics
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hep_flows.execute.batches import Batch, Batches, Keys
     from hep_flows.execute.need import Stage
     from hep_flows.execute.results import Results
+    from hep_flows.expr.nodes import Expr
     from hep_flows.store.about import Provenance
 
 # How a result came about, as it is written beside it -----------------------------------------------------------------------------
@@ -42,14 +43,14 @@ def provenance_of(task: Task, batch: Batch | None, result_version: str, keys: Ke
 
     tasks = [keys.tasks[k] for k in task.inputs]
     inputs = [keys.of_batch(t, batch) if batch is not None and by_parts(t, task) else t.key for t in tasks]
-    few = all(len(n.files) <= MOST_FILES for n in postorder(task.meaning) if isinstance(n, Dataset))
+    name, expression, text = _texts(task.meaning)
     return Provenance(
-        name=one_line(task.meaning, NAME_WIDTH),
+        name=name,
         plugin=task.plugin,
         result_version=result_version,
         family=task.numerics.family,
-        expression=encode(task.meaning).decode() if few else "",
-        text=one_line(task.meaning, TEXT_WIDTH),
+        expression=expression,
+        text=text,
         dataset=_data(task, batch),
         inputs=tuple([k.hex() for k in inputs]),
         events_processed=None if batch is None or batch.whole is None else batch.events,
@@ -58,6 +59,13 @@ def provenance_of(task: Task, batch: Batch | None, result_version: str, keys: Ke
         task=task.key.hex(),
         line=_line(task),
     )
+
+
+@lru_cache(maxsize=1024)  # the same for all batches of a task
+def _texts(meaning: Expr) -> tuple[str, str, str]:
+    """Give what an expression is called, itself encoded unless that is long, and as one line."""
+    few = all(len(n.files) <= MOST_FILES for n in postorder(meaning) if isinstance(n, Dataset))
+    return one_line(meaning, NAME_WIDTH), encode(meaning).decode() if few else "", one_line(meaning, TEXT_WIDTH)
 
 
 def key_named_by(about: Mapping[str, Any]) -> Key | None:

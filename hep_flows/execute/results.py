@@ -48,6 +48,7 @@ class Results:
         self._refresh = refresh
         self._why_not = ""
         self._put: set[Key] = set(put)
+        self._used: set[str] = set()
         self._unusable: set[Key] = set()
 
     @property
@@ -64,7 +65,10 @@ class Results:
         """Say whether there is a result, as far as can be told without reading it."""
         if self._store is None or key in self._unusable or (self._refresh and key not in self._put):
             return False
-        return key in self._store
+        found = key in self._store
+        if found:
+            self._used.add(key.hex())
+        return found
 
     def __contains__(self, key: Key) -> bool:
         """Say the same as `has`."""
@@ -97,6 +101,9 @@ class Results:
                 if waited and not self._refresh and key in self._store:  # another process was first
                     return ""
                 (self._store.put if now else self._store.put_soon)(key, result, provenance())
+            self._used.add(key.hex())
+            if self._store.has_grown:
+                self._keep_limit()
         except (StoreError, OSError) as error:
             return _told(error)
         self._put.add(key)
@@ -108,7 +115,22 @@ class Results:
         errors = {} if self._store is None else self._store.commit()
         notes = {error: _told(error) for error in dict.fromkeys(errors.values())}
         self._put -= {bytes.fromhex(name) for name in errors}
+        self._keep_limit()
         return {bytes.fromhex(name): notes[error] for name, error in errors.items()}
+
+    def _keep_limit(self) -> None:
+        """Make room where the cache has outgrown its limit; what this run uses stays."""
+        store = self._store
+        if store is None or not store.has_outgrown():
+            return
+        from hep_flows.store.upkeep import collect
+
+        done = collect(store, limit_bytes=store.limit_bytes, keep=self._used)
+        if done.removed:
+            removed = (
+                f"{len(done.removed):,} results that were not used for longest were removed ({done.removed_bytes / 1e6:.3g} MB)"
+            )
+            sys.stderr.write(f"hep_flows: {removed}: the cache keeps within cache_limit\n")
 
     @contextmanager
     def claims(self, keys: Iterable[Key], cancelled: Callable[[], bool]) -> Iterator[None]:
@@ -159,7 +181,9 @@ def open_store(settings: Settings) -> Store | None:
     """Give the store that the settings name; None when nothing is to be stored."""
     if settings.cache is None:
         return None
-    return store_of(str(settings.cache), tuple([str(p) for p in settings.cache_layers]))
+    store = store_of(str(settings.cache), tuple([str(p) for p in settings.cache_layers]))
+    store.limit_bytes = settings.cache_limit
+    return store
 
 
 @lru_cache(maxsize=4)

@@ -1213,9 +1213,7 @@ def _generated(df: DataFrame, of_runs: str, of_bookkeepers: str, where: Where) -
 
 
 def _of_one_job(n: Any, value: Any) -> Any:
-    import numpy as np
-
-    if np.any(np.asarray(n) != 1):
+    if (n != 1).any():
         raise ValueError(
             "a file has no single book-keeper AllExecutedEvents of StreamAOD, so nothing says what was generated for it"
         )

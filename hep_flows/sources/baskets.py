@@ -5,8 +5,8 @@ basket is decompressed into bytes that are copied once, in the machine's byte or
 understood here (other classes, several leaves, dimensions, baskets inside of the record, other versions) is left to uproot; what both can
 read is the same, leaf by leaf.
 
-What a record says is remembered while the file system notes no change of the file, as identities are; a file that changed a moment ago is
-left to uproot.
+What a record says is remembered while the file system notes no change of the file, as identities are. Of a file that changed a moment ago
+only the record is read here, each time: somebody may be writing to it, so uproot reads its events, and has to find the same record.
 """
 
 from __future__ import annotations
@@ -492,7 +492,13 @@ def read_flat_tree(file: str, stream: FileIO, name: str) -> FlatTree:
 
 @lru_cache(maxsize=8)
 def _remembered(file: str, name: str, stamp: tuple[int, ...]) -> FlatTree | None:
-    """Read a tree of a file while the file system notes no change of it; None where uproot has to."""
+    return _looked(file, name, stamp)
+
+
+def _looked(file: str, name: str, stamp: tuple[int, ...]) -> FlatTree | None:
+    """Read the record of a tree while the file system notes no change of the file; None where uproot has to."""
+    if not stamp:
+        return None
     try:
         with FileIO(file) as stream:
             tree = read_flat_tree(file, stream, name)
@@ -515,14 +521,15 @@ def flat_table(file: str, name: str, others: Callable[[], StoredTable]) -> FlatT
         Opens the same tree with uproot, which reads what is not plain.
     """
     stamp = stamp_of(file)
-    tree = _remembered(file, name, stamp) if is_settled(stamp) else None
+    known = is_settled(stamp)
+    tree = _remembered(file, name, stamp) if known else _looked(file, name, stamp)
     if tree is None:
         return None
     stream = FileIO(file)
     if _stamp(stream) != stamp:
         stream.close()
         return None
-    return FlatTable(file, name, tree, stream, others)
+    return FlatTable(file, name, tree, stream, others, reads=known)
 
 
 class FlatTable(StoredTable):
@@ -538,10 +545,15 @@ class FlatTable(StoredTable):
         The open file.
     others : callable
         Opens it with uproot.
+    reads : bool
+        Whether events are read here, too.
     """
 
-    def __init__(self, file: str, name: str, tree: FlatTree, stream: FileIO, others: Callable[[], StoredTable]) -> None:
+    def __init__(
+        self, file: str, name: str, tree: FlatTree, stream: FileIO, others: Callable[[], StoredTable], *, reads: bool = True
+    ) -> None:
         """Nothing is read yet."""
+        self._reads = reads
         self.file, self.tree = file, name.strip("/")
         self.entries, self.content = tree.entries, tree.content
         self._flat, self._stream, self._open_others = tree, stream, others
@@ -617,7 +629,7 @@ class FlatTable(StoredTable):
         return found
 
     def _is_own(self, path: ColumnPath) -> bool:
-        if len(path) != 1 or self._flat.branch(path[0]) is None:
+        if not self._reads or len(path) != 1 or self._flat.branch(path[0]) is None:
             return False
         try:
             self._flat.baskets(path[0])

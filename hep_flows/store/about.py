@@ -246,9 +246,8 @@ class Provenance:
         found = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
         return found | {"versions": dict(self.versions) or loaded_versions()}
 
-    def summary(self) -> dict[str, Any]:
-        """Give what is shown in lists, for the sidecar; the rest is in the footer alone."""
-        full = self.as_json()
+    def summary(self, full: Mapping[str, Any]) -> dict[str, Any]:
+        """Give what is shown in lists, for the sidecar, from `as_json`; the rest is in the footer alone."""
         short = {
             k: v
             for k, v in full.items()

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hep_flows.errors import StoreError
+from hep_flows.settings import is_address
 from hep_flows.store.about import SIDECAR_FAULTS, read_pack
 
 if TYPE_CHECKING:
@@ -355,7 +356,9 @@ def check_place(path: str | os.PathLike[str], what: str, where: Where = None) ->
     """
     target = Path(path).absolute()
     reason, do = "", "give a place that can be written"
-    if target.is_dir():
+    if is_address(path):
+        reason = "it is an address, and files are written to disks of this machine"
+    elif target.is_dir():
         reason, do = "it is a folder", f"name a file in it: {os.fspath(path)}/NAME"
     elif not target.parent.is_dir():
         reason, do = f"there is no folder {target.parent}", "make that folder, or give another place"
@@ -387,6 +390,13 @@ def told_of_disk(
     StoreError
         For an error of the file system, however it is wrapped: Arrow raises one of its own about the file that it could not finish.
     """
+    if is_address(place):
+        raise StoreError(
+            f"{what} cannot be written to {os.fspath(place)}",
+            where=where,
+            why="it is an address, and files are written to disks of this machine",
+            do="give a folder here, and copy it from there",
+        )
     try:
         yield
     except (OSError, RuntimeError) as error:

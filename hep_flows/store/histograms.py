@@ -6,9 +6,11 @@ Rows stand in C order: the last axis runs fastest, flow bins stand where the his
 from __future__ import annotations
 
 import base64
+import json
 import math
 import struct
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from hep_flows.contract import HistogramResult, Scalar
@@ -151,11 +153,31 @@ def axes_to_uhi(axes: Sequence[Any]) -> list[dict[str, Any]]:
     StoreError
         When an axis has a transform or a value that cannot be written down.
     """
+    return [_axis_to_uhi(_Axis(axis)) for axis in axes]
+
+
+class _Axis:
+    """An axis that is equal to one of which everything that is written down is the same."""
+
+    def __init__(self, axis: Any) -> None:
+        self.axis = axis
+        about = encoded(dict(axis.__dict__))
+        self._same = type(axis).__name__, repr(axis), str(axis.traits), _edge_bits(axis), json.dumps(about, sort_keys=True)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Axis) and self._same == other._same
+
+    def __hash__(self) -> int:
+        return hash(self._same)
+
+
+@lru_cache(maxsize=256)  # the histograms of a hundred files have the same axes
+def _axis_to_uhi(of: _Axis) -> dict[str, Any]:
     from boost_histogram import Histogram
     from boost_histogram.serialization import to_uhi
 
-    written: list[dict[str, Any]] = to_uhi(Histogram(*axes), keep_storage=False)["axes"]
-    return [_exactly(axis, uhi) for axis, uhi in zip(axes, written, strict=True)]
+    (written,) = to_uhi(Histogram(of.axis), keep_storage=False)["axes"]
+    return _exactly(of.axis, written)
 
 
 def _exactly(axis: Any, uhi: dict[str, Any]) -> dict[str, Any]:

@@ -248,18 +248,21 @@ def entry_of(key: str, result: Result, about: Provenance) -> Entry:
         When it holds something that cannot be stored exactly.
     """
     packed, created = pack(result, about.name), now()
-    small = None if packed.numbers is None else inline(packed.description, packed.numbers)
-    return Entry(key, packed, about.as_json() | {"created": created}, about.summary(), created, small)
+    small, full = None if packed.numbers is None else inline(packed.description, packed.numbers), about.as_json()
+    return Entry(key, packed, full | {"created": created}, about.summary(full), created, small)
 
 
 def objects_of(entries: Sequence[Entry]) -> list[list[Entry]]:
     """Divide results into objects: small ones together, and those with the same columns, as long as they are not large."""
     found: dict[object, list[list[Entry]]] = {}
+    sizes: dict[object, int] = {}
     for one in entries:
         some = found.setdefault(one.group, [[]])
-        if (len(some[-1]) == MOST_RESULTS and one.small is None) or sum([e.packed.nbytes for e in some[-1]]) > OBJECT_BYTES:
+        if (len(some[-1]) == MOST_RESULTS and one.small is None) or sizes.get(one.group, 0) > OBJECT_BYTES:
             some.append([])
+            sizes[one.group] = 0
         some[-1].append(one)
+        sizes[one.group] = sizes.get(one.group, 0) + one.packed.nbytes
     return [entries for some in found.values() for entries in some]
 
 

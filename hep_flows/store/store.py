@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -85,11 +85,11 @@ class Memory:
         return _separate(entry.result)
 
     def put(self, name: str, stamp: Stamp, result: Result) -> None:
-        """Keep a result."""
+        """Keep a result, which is nobody else's."""
         nbytes = _size(result)
         if nbytes > self._limit:
             return
-        kept = _Entry(_separate(result), nbytes, stamp)
+        kept = _Entry(result, nbytes, stamp)
         with self._lock:
             self._remove(name)
             self._entries[name] = kept
@@ -176,6 +176,7 @@ class Open:
         self._folder, self._tell, self._hold_s = folder, committed, hold_s
         self._waiting: dict[str, Waiting] = {}
         self._nbytes = 0
+        self._of_task: Counter[str] = Counter()
         self._errors: dict[str, Exception] = {}
         self._lock = threading.RLock()
         self._writing = threading.Lock()
@@ -197,7 +198,9 @@ class Open:
         with self._lock:
             self._waiting[one.entry.key] = one
             self._nbytes += one.entry.packed.nbytes
-            if len(self._waiting) >= MOST_CLAIMS or self._nbytes > OPEN_BYTES or self._is_group_full(one):
+            self._of_task[one.entry.full["task"]] += 1
+            is_full = len(self._waiting) >= MOST_CLAIMS or self._of_task[one.entry.full["task"]] >= FULL_GROUP
+            if is_full or self._nbytes > OPEN_BYTES:
                 self._full.set()
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write_later, name="hep-flows store", daemon=True)
@@ -224,10 +227,6 @@ class Open:
         with self._lock:
             errors, self._errors = self._errors, {}
         return errors
-
-    def _is_group_full(self, one: Waiting) -> bool:
-        task = one.entry.full["task"]
-        return len([w for w in self._waiting.values() if w.entry.full["task"] == task]) >= FULL_GROUP
 
     def _write_later(self) -> None:
         while True:
@@ -256,6 +255,7 @@ class Open:
                 self._full.clear()
                 # A result whose claim is still held by the thread that put it goes with the next.
                 now = {name: w for name, w in self._waiting.items() if w.descriptor is not None}
+                self._of_task = Counter(w.entry.full["task"] for name, w in self._waiting.items() if name not in now)
             if not now:
                 return
             try:
@@ -301,6 +301,11 @@ class Store:
         Whether a folder that belongs to another user may be written.
     hold_s : float
         How long a result that is put soon waits for others.
+
+    Attributes
+    ----------
+    limit_bytes : int, optional
+        What the objects of the own folder may have together. The store only tells when they have more.
     """
 
     def __init__(
@@ -312,6 +317,8 @@ class Store:
         allow_foreign: bool = False,
         hold_s: float = HOLD_S,
     ) -> None:
+        self.limit_bytes: int | None = None
+        self._grown = 0
         self.folder = Folder(_absolute(root))
         self.layers = tuple([Folder(_absolute(layer)) for layer in layers])
         self.why_read_only = why_read_only(self.folder.root, allow_foreign=allow_foreign)
@@ -326,6 +333,22 @@ class Store:
     def writable(self) -> bool:
         """Whether results can be put; if not, ``why_read_only`` says why."""
         return not self.why_read_only
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether this process wrote so much since it last looked that the limit may be exceeded."""
+        return self.limit_bytes is not None and self._grown > self.limit_bytes // 10
+
+    def has_outgrown(self) -> bool:
+        """Say whether the objects have more bytes than they may, looking at them where this process wrote some since it last looked."""
+        if self.limit_bytes is None or not self._grown or not self.writable:
+            return False
+        self._grown, total = 0, 0
+        with suppress(FileNotFoundError):
+            for shelf in list(os.scandir(self.folder.objects)):
+                with suppress(OSError):  # removed meanwhile, or no folder
+                    total += sum([e.stat().st_size for e in os.scandir(shelf.path) if e.name.endswith(".parquet")])
+        return total > self.limit_bytes
 
     def of_other_formats(self) -> tuple[str, ...]:
         """Give the folders of results that another version of this package wrote: they are not read, and never touched."""
@@ -430,7 +453,7 @@ class Store:
         with self.claim(key):
             self._open.forget(name)
             (written,) = put(self.folder, [entry], step or no_step)
-        self._committed(written, {name: result})
+        self._committed(written, {name: _separate(result)})
         return written.result(name)
 
     def put_soon(self, key: bytes | str, result: Result, provenance: Provenance | None = None) -> None:
@@ -475,6 +498,7 @@ class Store:
 
     def _committed(self, pack: Pack, results: Mapping[str, Result]) -> None:
         """Take note of what this process wrote: it need not be verified, or read again."""
+        self._grown += pack.nbytes
         with suppress(OSError):
             for name in pack.results:
                 stamp = _stamp(self.folder, pack, name)
@@ -581,7 +605,7 @@ class Store:
         if result is None:
             self._verify(folder, pack, name)
             result = _decoded(object_of(folder, pack, name), sidecar)
-            self._memory.put(name, stamp, result)
+            self._memory.put(name, stamp, _separate(result))
         if folder is self.folder and self.writable:
             _note_use(folder.sidecar(name))
         return result

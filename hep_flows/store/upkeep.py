@@ -16,7 +16,7 @@ from hep_flows.store.paths import is_key_name, key_name
 from hep_flows.store.store import DAMAGE, check_object, object_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from hep_flows.store.index import Row
     from hep_flows.store.paths import Folder
@@ -161,6 +161,7 @@ def collect(
     roots: Iterable[bytes | str] | None = None,
     recent_s: float = RECENT_S,
     dry_run: bool = False,
+    keep: Collection[str] | None = None,
 ) -> CollectReport:
     """Remove what is not needed from the store's own folder.
 
@@ -179,6 +180,8 @@ def collect(
         How long a use protects a result.
     dry_run : bool
         Only say what would go.
+    keep : collection of str, optional
+        Keys, as digits, that a run is using: they stay.
 
     Raises
     ------
@@ -196,6 +199,8 @@ def collect(
     for row, is_wanted in _in_order(rows, roots, recent_s):
         if is_wanted and (limit_bytes is None or total <= limit_bytes):
             break
+        if keep is not None and row.key in keep:
+            continue
         if dry_run or _removed(store, row.key):
             removed.append(kept.pop(row.key))
             total -= row.nbytes
@@ -211,7 +216,7 @@ def _in_order(rows: Mapping[str, Row], roots: Iterable[bytes | str] | None, rece
     now = time.time()
     free = [r for r in rows.values() if not r.pinned and not now - recent_s < r.used <= now + AHEAD_S]
     wanted = rows.keys() if roots is None else reachable(rows, [key_name(k) for k in roots])
-    return sorted([(r, r.key in wanted) for r in free], key=lambda pair: (pair[1], pair[0].used, pair[0].key))
+    return sorted([(r, r.key in wanted) for r in free], key=lambda pair: (pair[1], pair[0].used, pair[0].object, pair[0].key))
 
 
 def reachable(rows: Mapping[str, Row], roots: Iterable[str]) -> set[str]:

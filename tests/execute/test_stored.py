@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import uproot
 
 from hep_flows import Histogram, make_local, nanoaod_table, plan, render, run, user_func
-from hep_flows.errors import SourceError, TaskError
+from hep_flows.errors import HepFlowsError, SourceError, TaskError
 from hep_flows.execute import results as open_store
 from hep_flows.execute.batches import BATCH_EVENTS
 from hep_flows.execute.report import Missing
@@ -374,3 +375,33 @@ def test_big_files_are_stored_in_ranges(tmp_path, cache_folder):
     made = make_plan(render(asked), plugins)
     _, report = run_and_report(made, plugins, store=Store(cache_folder))
     assert [r.state for r in report.tasks] == ["cached", "cached", "computed"]
+
+
+def test_runs_keep_the_cache_within_its_limit_and_what_they_use(files, environment, cache_folder, capsys):
+    events = nanoaod_table(files)
+    first = run([events.Jet.pt, events.Jet.pt.Sum()], on_error="raise").values
+    store = Store(cache_folder)
+    old = {name for name, _ in sidecars(store.folder)}
+    for name in old:
+        os.utime(store.folder.sidecar(name), (1, 1))
+    environment(HEP_FLOWS_CACHE_LIMIT="1kB")
+    new_process()
+    run([events.Jet.pt * 3.0, events.Jet.pt.Sum() * 2.0], on_error="raise")
+    left = {name for name, _ in sidecars(store.folder)}
+    assert left
+    assert not old <= left
+    assert "the cache keeps within cache_limit" in capsys.readouterr().err
+    assert {r.state for r in run([events.Jet.pt * 3.0, events.Jet.pt.Sum() * 2.0]).report.tasks} == {"cached"}
+    again = run([events.Jet.pt, events.Jet.pt.Sum()], on_error="raise").values
+    assert again[0].to_list() == first[0].to_list()
+    assert again[1].to_list() == first[1].to_list()
+
+
+@pytest.mark.parametrize("setting", ["HEP_FLOWS_CACHE", "HEP_FLOWS_CACHE_LAYERS"])
+def test_an_address_is_no_folder_of_a_cache(files, environment, tmp_path, work_in, setting):
+    work_in(tmp_path)
+    environment(**{setting: "s3://bucket/cache"})
+    with pytest.raises(HepFlowsError, match="has no usable value") as caught:
+        run(nanoaod_table(files).Count())
+    assert "not an address" in caught.value.why
+    assert not (tmp_path / "s3:").exists()

@@ -34,7 +34,7 @@ BUDGETS = {
     "settings": 240,
     "show": 750,
     "sources": 2600,  # good files while others are bad; kinds of tables, which twelve files knew; sizes of columns, which a plug-in knew; a reader of plain branches
-    "store": 1870,  # objects of many results, and what waits to be stored together
+    "store": 1900,  # objects of many results, and what waits to be stored together
     "tables": 120,
     "testing": 370,
     "verbs": 215,  # single events; whole events say which leaves they come without

@@ -186,6 +186,21 @@ def test_groups(row: Row, t: Tables, raw: Raw) -> None:
 KEYS = [[2.0, None, 1.0, float("nan"), 1.0, 2.0], [], [None, float("nan")]]
 
 
+@pytest.mark.data
+@pytest.mark.parametrize("descending", [False, True])
+def test_elements_with_missing_keys_stay_as_they_come(t: Tables, descending: bool) -> None:
+    def keyed(jets: Any) -> Any:  # a sum of which one part is missing: what was added up to is behind it, and differs
+        return jets[jets.Index() - 2].pt * 0.5 - jets.eta
+
+    found = make_local({"order": t.tt.Jet.OrderBy(keyed, descending=descending).Index(stored=True), "keys": keyed(t.tt.Jet)})
+    keys = found["keys"].tolist()
+    assert sum([k.count(None) > 1 for k in keys]) > 100
+    for order, of in zip(found["order"].tolist(), keys, strict=True):
+        assert order == sorted(
+            range(len(of)), key=lambda i: (of[i] is None, 0 if of[i] is None else -of[i] if descending else of[i])
+        )
+
+
 @pytest.fixture
 def keyed(tmp_path: Path) -> Any:
     array = ak.zip({"k": ak.Array(KEYS), "i": ak.local_index(ak.Array(KEYS))}, depth_limit=1)

@@ -151,7 +151,7 @@ def test_tables_of_one_file_are_never_unified(t: Tables) -> None:  # 3.4, R9
         t.new("sm").Jet.pt > t.new("sm").Jet.pt  # noqa: B015
 
 
-@pytest.mark.parametrize("name", ["_x", "__len_hint__", "_ipython_display_", "_repr_html_", "__array_interface__"])
+@pytest.mark.parametrize("name", ["_x", "__len_hint__", "_ipython_display_", "_repr_png_", "__array_interface__"])
 def test_names_with_an_underscore_are_no_leaves(name: str, t: Tables) -> None:  # 3.7
     assert not hasattr(t.sm, name)
     assert not hasattr(t.sm.Jet, name)

@@ -9,7 +9,7 @@ import pytest
 
 from hep_flows.contract import Columns, Scalar
 from hep_flows.errors import StoreError
-from hep_flows.store.commit import full_disk
+from hep_flows.store.commit import full_disk, save_text
 from hep_flows.store.store import Store
 
 
@@ -87,3 +87,12 @@ def test_an_error_at_any_step_leaves_no_temporary_and_no_commit(store, key, step
     assert Store(store.folder.root).get(key("a")) is None
     store.put(key("a"), Scalar(2))
     assert store.get(key("a")) == Scalar(2)
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/plan.json", "root://server//plan.json", "file:///tmp/plan.json"])
+def test_an_address_is_refused_and_makes_no_folder(tmp_path, work_in, place):
+    work_in(tmp_path)
+    with pytest.raises(StoreError, match="cannot be written") as caught:
+        save_text(place, "{}", "the plan")  # type: ignore[arg-type]
+    assert "it is an address" in caught.value.why
+    assert list(tmp_path.iterdir()) == []

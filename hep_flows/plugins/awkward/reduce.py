@@ -200,6 +200,8 @@ def _order(lists: Lists, data: NDArray[Any], valid: Mask | None, *, descending: 
     usable = ordered(data, valid)
     # Turned round exactly, whatever the kind; equal ones stay as they come.
     key = data if not descending else -data if data.dtype.kind == "f" else ~data
+    # What lies behind a missing one is nobody's: they stay as they come, too.
+    key = np.where(usable, key, key.dtype.type(0))
     order = np.lexsort((key, ~usable, lists.parents))
     return lists, lists.positions[order], None
 
