@@ -310,14 +310,23 @@ class Machine:
             do="make the table again when nothing writes to the file any more",
         )
 
-    def put(self, task: Task, batch: Batch | None, result: Result, seconds: float, *, now: bool = False) -> str:
+    def put(
+        self,
+        task: Task,
+        batch: Batch | None,
+        result: Result,
+        seconds: float,
+        *,
+        now: bool = False,
+        noted: dict[Key, tuple[Key, bool]] | None = None,
+    ) -> str:
         """Store the result of a task, merged or on one batch; gives why it could not be stored, empty when it was.
 
-        It waits for others, unless it is to be stored ``now``.
+        It waits for others, unless it is to be stored ``now``. It is ``noted`` in ``put_for``, or where it is said.
         """
         key = task.key if batch is None else self.keys.of_batch(task, batch)
         about = partial(provenance_of, task, batch, self.plugins[task.plugin].result_version, self.keys, seconds)
         note = self.results.put(key, result, about, now=now)
         if not note:
-            self.put_for[key] = (task.key, batch is None)
+            (self.put_for if noted is None else noted)[key] = (task.key, batch is None)
         return note

@@ -253,6 +253,8 @@ class BatchDone:
         Why a result could not be stored.
     attempts : int
         How often it was tried.
+    put : mapping of bytes to tuple
+        For the results that were put, the task, and that none is merged: a batch that the run does not come to any more is not reported.
     """
 
     parts: dict[Key, Sequence[Result]] = field(default_factory=dict)
@@ -262,6 +264,7 @@ class BatchDone:
     ranges: list[int] = field(default_factory=list)
     notes: dict[Key, str] = field(default_factory=dict)
     attempts: int = 1
+    put: dict[Key, tuple[Key, bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +423,7 @@ class Ledger:
         self.errors: list[HepFlowsError] = []
         self.failures: dict[Key, HepFlowsError] = {}
         self.stages: dict[tuple[str, tuple[Key, ...]], float] = {}
+        self.put: dict[Key, tuple[Key, bool]] = {}
         self.merging: dict[Key, float] = {}
         self.events = self.partitions = 0
 
@@ -451,6 +455,7 @@ class Ledger:
             self.took(plugin, tasks, seconds)
         self.events += sum(done.ranges)
         self.partitions += len(done.ranges)
+        self.put.update(done.put)
         self.tally.batch(done)
 
 

@@ -661,12 +661,13 @@ class Run:
         """Have everything stored that was put, and note how large it is, or why it is not there."""
         machine = self.machine
         notes = machine.results.commit()
-        for key, (task, is_merged) in machine.put_for.items():
+        for key, (task, is_merged) in (machine.put_for | self.ledger.put).items():
             if key in notes:
                 self.ledger.tally.note(task, notes[key])
             else:
                 self.ledger.tally.written(task, *machine.results.size(key), is_merged=is_merged)
         machine.put_for.clear()
+        self.ledger.put.clear()
 
     def _attempts(self) -> None:
         for _ in range(MOST_ATTEMPTS):

@@ -453,7 +453,7 @@ class BatchRun:
             self.machine.made_once[task.key, self.batch.number] = value
         seconds += time.perf_counter() - start
         if self._complete and self._is_stored(task):
-            note = self.machine.put(task, self.batch, value, seconds)
+            note = self.machine.put(task, self.batch, value, seconds, noted=self.done.put)
             if note:
                 self.done.notes[task.key] = note
         self.done.computed[task.key] = seconds
