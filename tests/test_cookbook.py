@@ -19,7 +19,6 @@ import onnxruntime
 import pytest
 import uproot
 import vector
-from coffea.lumi_tools import LumiMask
 from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 from hist.intervals import clopper_pearson_interval
 
@@ -143,6 +142,8 @@ def vertices(r: Raw, folder: Any) -> Any:
 
 
 def certified(r: Raw, folder: Any) -> Any:
+    from coffea.lumi_tools import LumiMask  # compiles functions when it is imported
+
     run, section = (ak.to_numpy(r[n]).astype("u4") for n in ("run", "luminosityBlock"))
     return r["MET_pt"][np.asarray(LumiMask(str(folder / "sections.json"))(run, section))]
 

@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 import uproot
-from coffea.lumi_tools import LumiMask
 
 from hep_flows import lumi_mask, make_local, nanoaod_table, plan, render, user_func
 from hep_flows.errors import LiteralError, SourceError
@@ -40,6 +39,8 @@ def events(tmp_path, drawn):
 
 
 def test_it_equals_coffea_and_a_loop(events, drawn, tmp_path):
+    from coffea.lumi_tools import LumiMask  # compiles functions when it is imported
+
     path = write(tmp_path / "golden.json", GOLDEN)
     got = np.asarray(make_local(lumi_mask(path)(events.run, events.luminosityBlock), chunk_events=100))
     assert got.dtype == np.bool_
