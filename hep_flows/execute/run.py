@@ -661,7 +661,7 @@ class Run:
         """Have everything stored that was put, and note how large it is, or why it is not there."""
         machine = self.machine
         notes = machine.results.commit()
-        for key, (task, is_merged) in (machine.put_for | self.ledger.put).items():
+        for key, (task, is_merged) in (self.ledger.put | machine.put_for).items():  # what is merged comes last
             if key in notes:
                 self.ledger.tally.note(task, notes[key])
             else:
