@@ -665,11 +665,23 @@ def with_replaced(frame: DataFrame, values: Mapping[str, Any], where: Where) -> 
         raise LiteralError("With needs the leaves to replace", where=where, do="X.With(pt=X.pt * 1.03)")
     if of.key == table.whole.key and any(_is_collection(of.type.item, n) for n in values):
         return _table_with(frame, values, where)
+    collection = next((n for n in values if _is_collection(of.type.item, n)), "")
+    if collection and _has_all(of.type.item, table.whole.type.item):
+        raise FieldError(
+            f"{collection} is replaced in the whole table, and these are some of its events",
+            where=where,
+            why="columns, references and cuts that use the collection could not follow",
+            do=f"replace it first, and choose events of what that gives: df.With({collection}=...)[mask]",
+        )
     given = {n: _definition(frame, v, f"With({n}=...)", where) for n, v in values.items()}
     new, hidden = components_of_with(operand_of(frame, table, where), given, where)
     for name in (*new, *hidden):
         table.gives(name)
     return frame._like(build.replaced(of, tuple(new), tuple(new.values()), hidden, where))  # noqa: SLF001
+
+
+def _has_all(record: Record, events: object) -> bool:
+    return isinstance(events, Record) and events.members.keys() <= record.members.keys()
 
 
 def _is_collection(record: Record, name: str) -> bool:

@@ -104,11 +104,12 @@ class Naive:
         return getattr(self, name)  # type: ignore[no-any-return]
 
     def With(self, **leaves: Any) -> Naive:
-        """Give copies of the objects: columns that use a replaced leaf are not drawn."""
+        """Give copies of the objects, or events with other collections: columns that use a replaced leaf are not drawn."""
         new = Naive(
             {i: deep(v, self.depth, copy.copy) for i, v in self.values.items()}, self.depth, self.shared, element=self.element
         )
-        found = {name: value(self) if callable(value) else value for name, value in leaves.items()}
+        around = {n: self if self.depth else getattr(self, n) for n in leaves}
+        found = {name: value(around[name]) if callable(value) else value for name, value in leaves.items()}
         for name, value in found.items():
             new[name] = value
         return new

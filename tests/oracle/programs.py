@@ -150,6 +150,7 @@ class Scope(Phrases):
             lambda: f"fickle({c.name}[{self.mask(c)}].pt).{self.one_of('Max', 'Sum')}()",
             lambda: f"spread({c.name}.{self.one_of('pt', 'eta')})",
             lambda: self.replaced(c),
+            self.replaced_everywhere,
             lambda: self.paired(c),
             lambda: self.paired(c),
             lambda: f"{c.name}.Pad({self.one_of('1', '2', '4')}).{self.one_of('pt', 'eta')}",
@@ -171,6 +172,17 @@ class Scope(Phrases):
             lambda: f"{new}[{self.mask(c)}].{self.one_of('pt', 'eta', 'phi')}",
             f"{new}.pt - {c.name}.pt",
             f"{new}.First().{self.one_of('pt', 'eta')}",
+        )
+
+    def replaced_everywhere(self) -> str:
+        """Replace a leaf of a stored collection for everything below the table, aggregates and event filters among it."""
+        name = self.one_of("Jet", "Muon")
+        new = f"df.With({name}=lambda o: o.With(pt=o.pt * {self.one_of('2', '0.5')} {self.sign()} 1))"
+        return self.one_of(
+            f"{new}.{name}.pt",
+            f"{new}.{name}[df.{name}.pt > 1].{self.one_of('pt', 'eta')}",
+            f"{new}.{name}.{self.one_of('pt', 'phi')}.{self.one_of('Sum', 'Max', 'Count')}()",
+            lambda: f"{new}[lambda e: e.{name}.pt.Max() > {self.one_of('1', '3')}].{name}.{self.one_of('pt', 'eta')}",
         )
 
 

@@ -269,6 +269,8 @@ ADVICE = [
     ("ak.firsts(X.pt, axis=2)", "use X.First() for the innermost axis", "X.pt.First()", "ak.firsts(pt)"),
     ("ak.fill_none(X.pt, 0, axis=3)", "use axis=-1", "ak.fill_none(X.pt, 0, axis=-1)", "pt"),
     ("ak.where(X.pt > 3)", "use X[mask] to select", "x[x > 3]", "pt[pt > 3]"),
+    ("df[df.MET.pt > 20].With(Jet=lambda j: j.With(pt=j.pt * 2))", "replace it first, and choose events of what that gives: df.With(Jet=...)[mask]",
+     "(lambda new: new[new.MET.pt > 20])(df.With(Jet=lambda j: j.With(pt=j.pt * 2))).Jet.pt", "(pt * 2)[met > 20]"),
     ("X.pt.With(pt=X.eta)", "X.With(pt=...) is of the collection", "X.With(pt=X.eta).pt", "eta"),
     ("X.With(pt=X.pt, px=X.pt)", "replace components of one kind; the others follow", "X.With(pt=X.pt * 2).px", "2 * pt * np.cos(phi)"),
     ("(X.__setitem__('px', X.pt), X.With(pt=X.pt * 2) + X)", "give one kind; the other follows from it", "(X.With(pt=X.pt * 2) + X).px", "3 * pt * np.cos(phi)"),

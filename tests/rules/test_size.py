@@ -30,7 +30,7 @@ BUDGETS = {
     "planning": 660,  # plug-ins that stand in for others; factors of weights that multiply finished results
     "plots": 519,  # stacks with bands, data, ratios; profiles, two axes, efficiencies, variations, cutflows
     "plugins": 7600,  # compiled loops: 1300
-    "record": 4575,  # what is blinded; explanations; book-keepers; four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
+    "record": 4590,  # collections of chosen events are not replaced; what is blinded; explanations; book-keepers; four-vectors by their components, With and what follows it, references and links, weights and masks in fills; pairs, order, choice and joining; blocks of features
     "settings": 240,
     "show": 750,
     "sources": 2600,  # good files while others are bad; kinds of tables, which twelve files knew; sizes of columns, which a plug-in knew; a reader of plain branches

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import uproot
 
-from hep_flows import make_local, nanoaod_table
+from hep_flows import HepFlowsError, make_local, nanoaod_table
 from hep_flows.record.references import container_keys
 from semantics.rows import Mistake, Row, table
 
@@ -318,6 +318,11 @@ def test_references_follow_a_replaced_collection(t: Tables, raw: Raw) -> None:
     want = ak.values_astype(followed(raw.tt, "Jet_pt", "Muon_jetIdx"), "float32")
     assert got.to_list() == (want * 2).to_list()
     assert gev.to_list() == (want * 2 / 1000).to_list()
+    some = new[new.MET.pt > 20]
+    assert make_local(some.Muon.jet.pt).to_list() == (want * 2)[raw.tt["MET_pt"] > 20].to_list()
+    with pytest.raises(HepFlowsError, match="Jet is replaced in the whole table") as caught:
+        some.With(Jet=some.Jet.With(pt=some.Jet.pt * 2))  # what uses the jets could not follow
+    assert "df.With(Jet=...)[mask]" in str(caught.value)
     fewer = df.With(Jet=lambda j: j[j.pt > 30])
     kept = [
         [p if p is not None and p > 30 else None for p in event] for event in followed(raw.tt, "Jet_pt", "Muon_jetIdx").to_list()
