@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, assert_never
 
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Record
@@ -153,3 +154,22 @@ def _parts_of_result(node: Expr) -> Iterator[Expr]:
             yield from node.args[:1]
         case Dataset() | Field() | Literal() | Input():
             return
+
+
+def over(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
+    """Give the same node over other inputs that stand for the same values: its type stays, whatever their keys are."""
+    if all(a is b for a, b in zip(inputs, node.inputs(), strict=True)):
+        return node
+    match node:
+        case Dataset() | Literal() | Input():
+            return node
+        case Field() | Bound():
+            return replace(node, of=inputs[0])
+        case Filter():
+            return replace(node, of=inputs[0], mask=inputs[1])
+        case Map():
+            return replace(node, over=inputs[0], body=inputs[1])
+        case Call():
+            return replace(node, args=inputs)
+        case _:
+            assert_never(node)

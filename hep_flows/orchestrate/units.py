@@ -532,7 +532,7 @@ def _revived(
     """Put back what does not travel with an expression: the bodies of functions, and the user's lines."""
 
     def change(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
-        from hep_flows.planning.cut import over
+        from hep_flows.expr.walk import over
 
         made = over(node, inputs)
         where = lines.get(node.key)

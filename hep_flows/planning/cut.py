@@ -10,15 +10,15 @@ affair: a task's key is that of what it delivers, uncut.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, assert_never
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hep_flows.contract import Task
 from hep_flows.expr import build
 from hep_flows.expr.functions import UserFunction
-from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
+from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Input, Literal, Map
 from hep_flows.expr.types import Loop, Record
-from hep_flows.expr.walk import postorder
+from hep_flows.expr.walk import over, postorder
 from hep_flows.planning.keys import Forms, output_of, result_key
 from hep_flows.planning.spread import takes_merged
 
@@ -193,22 +193,3 @@ def _read_by(node: Expr) -> tuple[Expr, ...]:
             if (leaf.axes[:2], leaf.loops) == (over.axes[:2], over.loops):
                 return (inside.of, node.body)
     return node.inputs()
-
-
-def over(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
-    """Give the same node over other inputs that stand for the same values: its type stays, whatever their keys are."""
-    if all(a is b for a, b in zip(inputs, node.inputs(), strict=True)):
-        return node
-    match node:
-        case Dataset() | Literal() | Input():
-            return node
-        case Field() | Bound():
-            return replace(node, of=inputs[0])
-        case Filter():
-            return replace(node, of=inputs[0], mask=inputs[1])
-        case Map():
-            return replace(node, over=inputs[0], body=inputs[1])
-        case Call():
-            return replace(node, args=inputs)
-        case _:
-            assert_never(node)

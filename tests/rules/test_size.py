@@ -21,7 +21,7 @@ BUDGETS = {
     "demo": 410,
     "errors": 150,
     "execute": 2430,  # results of a run are stored together, and what became of that is told at its end
-    "expr": 2520,  # replaced leaves, what refers to an element, collections that are joined; arithmetic in 32 bits at least
+    "expr": 2540,  # a node over other inputs, which planning had and compiled loops had again; replaced leaves, what refers to an element, collections that are joined; arithmetic in 32 bits at least
     "filesets": 400,
     "functions": 1580,  # random numbers, and what a body reaches, what a file of corrections may hold; certified sections; models of blocks
     "in_order": 80,

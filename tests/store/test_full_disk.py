@@ -93,6 +93,6 @@ def test_an_error_at_any_step_leaves_no_temporary_and_no_commit(store, key, step
 def test_an_address_is_refused_and_makes_no_folder(tmp_path, work_in, place):
     work_in(tmp_path)
     with pytest.raises(StoreError, match="cannot be written") as caught:
-        save_text(place, "{}", "the plan")  # type: ignore[arg-type]
+        save_text(place, "{}", "the plan")  # type: ignore[arg-type]  # as a user gives it
     assert "it is an address" in caught.value.why
     assert list(tmp_path.iterdir()) == []

@@ -24,7 +24,7 @@ from hep_flows.errors import TaskError
 from hep_flows.expr.functions import FUNCTIONS
 from hep_flows.expr.nodes import Bound, Call, Dataset, Expr, Field, Filter, Input, Literal, Map
 from hep_flows.expr.types import Float
-from hep_flows.expr.walk import postorder, rewrite
+from hep_flows.expr.walk import over, postorder, rewrite
 from hep_flows.plugins.awkward.evaluate import Evaluation, evaluate, located
 from hep_flows.plugins.awkward.functions import elementwise_call
 from hep_flows.plugins.awkward.needed import needed_fields
@@ -72,7 +72,7 @@ class _Moving:
 
     def node(self, node: Expr, inputs: tuple[Expr, ...]) -> Expr:
         """Give a node over inputs that were moved."""
-        new = node if all(a is b for a, b in zip(inputs, node.inputs(), strict=True)) else _with_inputs(node, inputs)
+        new = over(node, inputs)
         return self._before_choice(new) if isinstance(new, Call) else new
 
     def _before_choice(self, node: Call) -> Expr:
@@ -96,7 +96,7 @@ class _Moving:
         _, *rest = chooser.inputs()
         if isinstance(chooser, Call) and chooser.function == "concatenate":
             rest = []
-        return replace(_with_inputs(chooser, (*parts, *rest)), type=node.type)
+        return replace(over(chooser, (*parts, *rest)), type=node.type)
 
     def _ends_in_leaves(self, node: Expr) -> bool:
         """Say whether a function, after all that it was moved before, is one of what is stored."""
@@ -179,21 +179,6 @@ def _peeled(node: Expr) -> _Peeled | None:
             how = ("concatenate", *[tuple([x.key for x in a.type.axes]) for a in node.args], node.options)
             return _Peeled(how, node, node.args)
     return None
-
-
-def _with_inputs(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
-    """Give the same node over other inputs that stand for the same values."""
-    match node:
-        case Field() | Bound():
-            return replace(node, of=inputs[0])
-        case Filter():
-            return replace(node, of=inputs[0], mask=inputs[1])
-        case Map():
-            return replace(node, over=inputs[0], body=inputs[1])
-        case Call():
-            return replace(node, args=inputs)
-        case _:
-            return node
 
 
 # Which nodes are computed together, in which order --------------------------------------------------------------------------------
